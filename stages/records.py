@@ -1,0 +1,77 @@
+"""What travels between the stages: frozen records, all of them plain data."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class CaptionPair:
+    """One line of input.
+
+    ``meta`` is the JSON text of the line's other fields (``"{}"`` if there are none): text, so that every
+    sample of a dataset has the same column type whatever its neighbours carry.
+    """
+
+    input: str
+    edit: str
+    output: str
+    meta: str = "{}"
+
+    @property
+    def id(self) -> str:
+        """16 hex digits of the SHA-256 of the canonical pair: a pair's name for seeds, keys and files."""
+        canonical = json.dumps([self.input, self.edit, self.output], ensure_ascii=False, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Quarantined:
+    """A line of input that cannot be used, and why."""
+
+    file: str
+    line: int
+    reason: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A fixed slice of caption pairs, planned before anything runs: what is retried, committed, resumed."""
+
+    index: int
+    pairs: tuple[CaptionPair, ...]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One (source image, edit image) at one (seed, guidance, τ), with its scores and its verdict.
+
+    ``reason`` is empty for a kept candidate. Scores are the CLIP similarities of InstructPix2Pix, each in [-1, 1].
+    """
+
+    pair_id: str
+    sample_index: int
+    seed: int
+    tau: float
+    cfg_scale: float
+    clip_sim_0: float
+    clip_sim_1: float
+    clip_sim_dir: float
+    clip_sim_image: float
+    kept: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A kept candidate with its images, encoded: what a shard holds under one KEY."""
+
+    key: str
+    input_image: bytes
+    edited_image: bytes
+    edit_prompt: str
+    metadata: dict[str, Any]
