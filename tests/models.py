@@ -1,0 +1,128 @@
+"""Small diffusion models with random weights, made of the libraries' own classes, saved as diffusers folders.
+
+They are shaped like Stable Diffusion 1 (epsilon) and 2 (v-prediction): whatever loads those loads these.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+TOKENS = 20
+START, END = "<|startoftext|>", "<|endoftext|>"
+
+# Words that the vocabulary knows whole. Any other word falls into several tokens ("hexagon", "umbrella").
+WORDS = """
+    a an the of and with on in at by under photo drawing mosaic red blue green yellow white black ball box
+    cone star heart tree house boat cat dog grass sand snow water lava day night sunset storm sky small large
+"""
+
+
+def clip_tokenizer(pad_token: str = END) -> CLIPTokenizer:
+    """A CLIP tokenizer with a byte-pair vocabulary of some 700 entries, laid out like the real one's.
+
+    The order is CLIP's: the bytes, the bytes that end a word, the merges, the start and the end token. So
+    every text has tokens of its own and the end token has the highest id.
+    """
+    bpe = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
+    bpe.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    trainer = trainers.BpeTrainer(
+        vocab_size=10_000, end_of_word_suffix="</w>", show_progress=False, special_tokens=[], min_frequency=1
+    )
+    bpe.train_from_iterator([WORDS] * 2, trainer)
+    learned = sorted(bpe.get_vocab().items(), key=lambda item: item[1])
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    base = alphabet + [letter + "</w>" for letter in alphabet]
+    merged = [token for token, _ in learned if token not in set(base)]
+    vocabulary = {token: index for index, token in enumerate([*base, *merged, START, END])}
+    return CLIPTokenizer(
+        vocab=vocabulary,
+        merges=_merges(bpe),
+        pad_token=pad_token,
+        model_max_length=TOKENS,
+        clean_up_tokenization_spaces=False,
+    )
+
+
+def _merges(bpe: Tokenizer) -> list[tuple[str, str]]:
+    return [(left, right) for left, right in json.loads(bpe.to_str())["model"]["merges"]]
+
+
+def save_stable_diffusion(folder: Path, version: int, seed: int = 0) -> Path:
+    """Save a Stable Diffusion of 16×16 pixels, 8×8 latents, 20 tokens, two resolutions and width 32.
+
+    Args:
+        folder: where to save; made if it is not there.
+        version: 1 (epsilon, end token as padding) or 2 (v-prediction, "!" as padding, linear projections,
+            heads of one size).
+        seed: of the weights.
+    """
+    tokenizer = clip_tokenizer(pad_token=END if version == 1 else "!")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        pipeline = StableDiffusionPipeline(
+            vae=AutoencoderKL(
+                block_out_channels=(16, 32),
+                down_block_types=("DownEncoderBlock2D",) * 2,
+                up_block_types=("UpDecoderBlock2D",) * 2,
+                latent_channels=4,
+                norm_num_groups=8,
+                sample_size=16,
+            ),
+            text_encoder=CLIPTextModel(
+                CLIPTextConfig(
+                    vocab_size=len(tokenizer),
+                    hidden_size=32,
+                    intermediate_size=64,
+                    num_hidden_layers=2,
+                    num_attention_heads=4,
+                    max_position_embeddings=TOKENS,
+                    hidden_act="quick_gelu" if version == 1 else "gelu",
+                    bos_token_id=tokenizer.bos_token_id,
+                    eos_token_id=tokenizer.eos_token_id,
+                    pad_token_id=tokenizer.pad_token_id,
+                )
+            ),
+            tokenizer=tokenizer,
+            unet=_with_sharp_attention(
+                UNet2DConditionModel(
+                    sample_size=8,
+                    block_out_channels=(32, 64),
+                    layers_per_block=1,
+                    down_block_types=("CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+                    up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D"),
+                    cross_attention_dim=32,
+                    attention_head_dim=4 if version == 1 else (2, 4),
+                    use_linear_projection=version == 2,
+                    norm_num_groups=8,
+                )
+            ),
+            scheduler=DDIMScheduler(
+                beta_start=0.00085,
+                beta_end=0.012,
+                beta_schedule="scaled_linear",
+                clip_sample=False,
+                set_alpha_to_one=False,
+                steps_offset=1,
+                prediction_type="epsilon" if version == 1 else "v_prediction",
+            ),
+            safety_checker=None,
+            feature_extractor=None,
+            requires_safety_checker=False,
+        )
+    pipeline.save_pretrained(folder)
+    return folder
+
+
+@torch.no_grad()
+def _with_sharp_attention(unet: UNet2DConditionModel) -> UNet2DConditionModel:
+    """Double the queries and keys: fresh weights attend everywhere alike, and injecting that says little."""
+    for name, weight in unet.named_parameters():
+        if name.endswith(("to_q.weight", "to_k.weight")):
+            weight.mul_(2)
+    return unet
