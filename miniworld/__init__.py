@@ -1,0 +1,18 @@
+"""The embedded default: a drawn world whose truth is known, the recipe that trains its models, and the weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_HERE = Path(__file__).parent
+
+MODEL = _HERE / "weights" / "model"
+"""A diffusers folder: `StableDiffusionPipeline.from_pretrained(miniworld.MODEL)` loads it."""
+
+CLIP = _HERE / "weights" / "clip"
+"""An open_clip local-dir: `open_clip.create_model(f"local-dir:{miniworld.CLIP}")` loads it."""
+
+CAPTIONS = _HERE / "captions" / "pairs.jsonl"
+"""256 caption pairs of this world, one JSON object a line."""
+
+__all__ = ["CAPTIONS", "CLIP", "MODEL"]

@@ -1,0 +1,223 @@
+"""How good the mini world's models are: `python -m miniworld.evaluate`.
+
+Everything is measured on scenes that training never drew, the combinations of attributes kept out of training
+apart from the rest.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import open_clip
+import torch
+from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor
+
+import miniworld
+from miniworld.draw import draw
+from miniworld.language import caption
+from miniworld.scene import Scene, random_layout, random_scene, variations
+from miniworld.train.data import PER_GROUP, draw_group
+
+UNSEEN = 1_000_003  # a seed that training does not use
+CHOICES = 16
+STEPS, GUIDANCE = 30, 5.0
+
+
+@dataclass(frozen=True)
+class Picking:
+    """How often CLIP picks an image's caption.
+
+    ``of_16`` among 16 captions, 15 of which are false by one attribute; ``by_attribute`` among the caption and
+    all those false by that attribute. Fractions of ``images``.
+    """
+
+    images: int
+    of_16: float
+    by_attribute: dict[str, float]
+
+
+class SmallClip:
+    """The open_clip model of a local-dir, as unit features."""
+
+    def __init__(self, folder: Path) -> None:
+        self.model, self.preprocess = open_clip.create_model_from_pretrained(f"local-dir:{folder}")
+        self.tokenizer = open_clip.get_tokenizer(f"local-dir:{folder}")
+        self.model.eval()
+
+    @torch.no_grad()
+    def images(self, images: Sequence[np.ndarray]) -> Tensor:
+        """Float32 (N, D) for N uint8 (H, W, 3) images."""
+        from PIL import Image
+
+        pixels = torch.stack([self.preprocess(Image.fromarray(image)) for image in images])
+        parts = [self.model.encode_image(part, normalize=True) for part in pixels.split(128)]
+        return torch.cat(parts)
+
+    @torch.no_grad()
+    def texts(self, texts: Sequence[str]) -> Tensor:
+        """Float32 (N, D)."""
+        parts = [
+            self.model.encode_text(part, normalize=True) for part in self.tokenizer(list(texts)).split(512)
+        ]
+        return torch.cat(parts)
+
+
+def vae_psnr(folder: Path, groups: int = 64) -> float:
+    """Mean peak signal-to-noise ratio in dB of unseen scenes through the VAE and back."""
+    vae = AutoencoderKL.from_pretrained(folder, subfolder="vae", torch_dtype=torch.float32).eval()
+    images = np.concatenate([draw_group((UNSEEN, index)) for index in range(groups)])
+    x = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1
+    with torch.no_grad():
+        decoded = torch.cat([vae.decode(vae.encode(part).latent_dist.mean).sample for part in x.split(64)])
+    mse = ((decoded.clamp(-1, 1) - x) / 2).square().mean((1, 2, 3))
+    return float((-10 * mse.log10()).mean())
+
+
+def pick(clip: SmallClip, scenes: Sequence[Scene], images: Sequence[np.ndarray]) -> Picking:
+    """Whether CLIP finds the captions of `images`, one for each of `scenes`."""
+    rng = np.random.default_rng(UNSEEN)
+    features = clip.images(images)
+    right, by_attribute = [], defaultdict(list)
+    for scene, feature in zip(scenes, features, strict=True):
+        others = variations(scene)
+        similarity = clip.texts([caption(scene), *(caption(other) for _, other in others)]) @ feature
+        false = similarity[1:].numpy()
+        chosen = rng.choice(len(others), CHOICES - 1, replace=False)
+        right.append(float(similarity[0]) > false[chosen].max())
+        for attribute in dict.fromkeys(attribute for attribute, _ in others):
+            rivals = [value for (name, _), value in zip(others, false, strict=True) if name == attribute]
+            by_attribute[attribute].append(float(similarity[0]) > max(rivals))
+    return Picking(
+        len(right), float(np.mean(right)), {key: float(np.mean(v)) for key, v in by_attribute.items()}
+    )
+
+
+def layout_preference(clip: SmallClip, groups: int = 256) -> float:
+    """How often a drawn scene is closer to its edited version in the same layout than to that in another."""
+    images = np.concatenate([draw_group((UNSEEN, index)) for index in range(groups)])
+    here, there, edited_here, edited_there = clip.images(list(images)).unflatten(0, (-1, PER_GROUP)).unbind(1)
+
+    def prefers(anchor: Tensor, near: Tensor, far: Tensor) -> Tensor:
+        return (anchor * near).sum(-1) > (anchor * far).sum(-1)
+
+    cases = (prefers(here, edited_here, edited_there), prefers(there, edited_there, edited_here))
+    return float(torch.cat(cases).float().mean())
+
+
+def true_edits(clip: SmallClip, groups: int = 800) -> dict[str, tuple[float, ...]]:
+    """sim_0, sim_1, sim_dir and sim_image of drawn edits: what a perfect generator would score, by kind of edit.
+
+    Returns:
+        For each kind of edit the 10 % quantile and the median of each score: (q0, m0, q1, m1, qd, md, qi, mi).
+    """
+    from miniworld.edits import EDITS, random_edit
+
+    rng = np.random.default_rng(UNSEEN + 1)
+    edits = [random_edit(rng, kind) for kind in EDITS for _ in range(groups // len(EDITS))]
+    layouts = [random_layout(rng) for _ in edits]
+    image_0 = clip.images([draw(e.before, layout) for e, layout in zip(edits, layouts, strict=True)])
+    image_1 = clip.images([draw(e.after, layout) for e, layout in zip(edits, layouts, strict=True)])
+    text_0, text_1 = (
+        clip.texts([caption(e.before) for e in edits]),
+        clip.texts([caption(e.after) for e in edits]),
+    )
+    scores = torch.stack(
+        [
+            (image_0 * text_0).sum(-1),
+            (image_1 * text_1).sum(-1),
+            torch.cosine_similarity(image_1 - image_0, text_1 - text_0),
+            (image_0 * image_1).sum(-1),
+        ]
+    ).numpy()
+    kinds = np.array([e.kind for e in edits])
+    return {
+        kind: tuple(float(v) for score in scores[:, kinds == kind] for v in np.quantile(score, (0.1, 0.5)))
+        for kind in EDITS
+    }
+
+
+def unseen_scenes(count: int, held_out: bool) -> list[Scene]:
+    """Scenes with or without the combinations of attributes that training never saw."""
+    rng = np.random.default_rng((UNSEEN, int(held_out)))
+    return [random_scene(rng, held_out=held_out) for _ in range(count)]
+
+
+def generate(folder: Path, scenes: Sequence[Scene], batch: int = 16) -> list[np.ndarray]:
+    """An image for each scene's caption: 30 DDIM steps, guidance 5, the image's number as the seed."""
+    pipeline = StableDiffusionPipeline.from_pretrained(folder, torch_dtype=torch.float32, safety_checker=None)
+    pipeline.scheduler = DDIMScheduler.from_config(pipeline.scheduler.config)
+    pipeline.set_progress_bar_config(disable=True)
+    images: list[np.ndarray] = []
+    for start in range(0, len(scenes), batch):
+        part = scenes[start : start + batch]
+        seeds = [torch.Generator().manual_seed(start + i) for i in range(len(part))]
+        made = pipeline(
+            [caption(scene) for scene in part],
+            num_inference_steps=STEPS,
+            guidance_scale=GUIDANCE,
+            generator=seeds,
+            output_type="np",
+        ).images
+        images += list((made * 255).round().astype(np.uint8))
+    return images
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Prints the tables."""
+    parser = argparse.ArgumentParser(prog="python -m miniworld.evaluate", description=__doc__)
+    parser.add_argument(
+        "--images", type=int, default=256, help="images to generate for each row (default 256)"
+    )
+    parser.add_argument("--drawn", type=int, default=512, help="scenes to draw for each row (default 512)")
+    parser.add_argument("--model", type=Path, default=miniworld.MODEL)
+    parser.add_argument("--clip", type=Path, default=miniworld.CLIP)
+    options = parser.parse_args(arguments)
+
+    console = Console()
+    clip = SmallClip(options.clip)
+    console.print(f"VAE, unseen scenes: PSNR {vae_psnr(options.model):.2f} dB")
+    console.print(f"sim_image prefers the same layout in {layout_preference(clip):.1%} of drawn edits")
+
+    table = Table(
+        title=f"CLIP picks the caption, among {CHOICES} and among all that are false by one attribute"
+    )
+    attributes = ("style", "ground", "sky", "colour", "object")
+    for column in ("images", "scenes", "n", f"of {CHOICES}", *attributes):
+        table.add_column(column, justify="right")
+    rng = np.random.default_rng(UNSEEN)
+    for source in ("drawn", "generated"):
+        for held_out in (False, True):
+            scenes = unseen_scenes(options.drawn if source == "drawn" else options.images, held_out)
+            if source == "drawn":
+                images = [draw(scene, random_layout(rng)) for scene in scenes]
+            else:
+                images = generate(options.model, scenes)
+            found = pick(clip, scenes, images)
+            shares = [f"{found.by_attribute[attribute]:.1%}" for attribute in attributes]
+            table.add_row(
+                source,
+                "held out" if held_out else "trained",
+                str(found.images),
+                f"{found.of_16:.1%}",
+                *shares,
+            )
+    console.print(table)
+
+    table = Table(title="Scores of drawn edits: 10 % quantile / median")
+    for column in ("edit", "sim_0", "sim_1", "sim_dir", "sim_image"):
+        table.add_column(column, justify="right")
+    for kind, values in true_edits(clip).items():
+        table.add_row(kind, *(f"{values[i]:.2f} / {values[i + 1]:.2f}" for i in range(0, 8, 2)))
+    console.print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+"""The captions of scenes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from miniworld.scene import Scene, Thing
+
+_GROUND_WORDS = {
+    "grass": "on grass",
+    "sand": "on sand",
+    "snow": "on snow",
+    "water": "on water",
+    "lava": "on lava",
+}
+_SKY_WORDS = {"day": "by day", "night": "at night", "sunset": "at sunset", "storm": "in a storm"}
+
+
+def article(word: str) -> str:
+    """The word with its indefinite article."""
+    return f"{'an' if word[0] in 'aeiou' else 'a'} {word}"
+
+
+def name(thing: Thing) -> str:
+    """A thing with its article: "a red ball"."""
+    return f"{article(thing.colour)} {thing.kind}"
+
+
+def caption(scene: Scene, style: bool = True, sky: bool = True) -> str:
+    """The scene's caption: "a photo of a red ball and a blue house on sand at sunset".
+
+    ``style`` and ``sky`` False leave those words out; a caption without them means a photo, and day.
+
+    Raises:
+        ValueError: words are to be left out that the caption needs.
+    """
+    if (not style and scene.style != "photo") or (not sky and scene.sky != "day"):
+        raise ValueError(f"only 'photo' and 'day' go without saying, not {scene.style!r} and {scene.sky!r}")
+    words = " and ".join(name(thing) for thing in scene.things) + " " + _GROUND_WORDS[scene.ground]
+    if style:
+        words = f"{article(scene.style)} of {words}"
+    if sky:
+        words = f"{words} {_SKY_WORDS[scene.sky]}"
+    return words
+
+
+def random_caption(scene: Scene, rng: np.random.Generator) -> str:
+    """A caption that leaves what goes without saying unsaid in a quarter of the cases."""
+    quiet = rng.random(2) < 0.25
+    return caption(
+        scene, style=not (quiet[0] and scene.style == "photo"), sky=not (quiet[1] and scene.sky == "day")
+    )

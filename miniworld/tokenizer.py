@@ -1,0 +1,49 @@
+"""The mini world's tokenizer: CLIP's own class over a small byte-pair vocabulary.
+
+Most words of the world are one token; some fall into two or three, as rare words do in the large vocabularies,
+so that edits between words of different token counts occur. Any other text has tokens too: letters.
+"""
+
+from __future__ import annotations
+
+import json
+
+from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+from transformers import CLIPTokenizer
+
+TOKENS = 24
+START, END = "<|startoftext|>", "<|endoftext|>"
+
+_WHOLE = """
+    a an of and on at by in photo pencil drawing mosaic water
+    red orange yellow green blue pink white black ball box cone star heart tree house boat
+    grass sand snow lava day night storm
+"""
+# Each word once, too rare to be learnt whole, but their pieces are: so "purple", "sunset" and "watercolor" fall apart.
+_PIECES = "purx pury xple yple sunx suny xset yset waterx watery xcolor ycolor"
+
+
+def build_tokenizer() -> CLIPTokenizer:
+    """The tokenizer, of 24 tokens at most with start and end.
+
+    The vocabulary is laid out like CLIP's: bytes, bytes that end a word, merges, start, end. The end token has
+    the highest id, which is where CLIP text encoders pool.
+    """
+    bpe = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
+    bpe.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    trainer = trainers.BpeTrainer(
+        vocab_size=10_000, end_of_word_suffix="</w>", show_progress=False, special_tokens=[], min_frequency=2
+    )
+    bpe.train_from_iterator([_WHOLE, _WHOLE, _PIECES], trainer)
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    base = alphabet + [letter + "</w>" for letter in alphabet]
+    learned = json.loads(bpe.to_str())["model"]
+    merged = [token for token in sorted(learned["vocab"], key=learned["vocab"].get) if token not in set(base)]
+    vocabulary = {token: index for index, token in enumerate([*base, *merged, START, END])}
+    return CLIPTokenizer(
+        vocab=vocabulary,
+        merges=[(left, right) for left, right in learned["merges"]],
+        pad_token=END,
+        model_max_length=TOKENS,
+        clean_up_tokenization_spaces=False,
+    )

@@ -1,0 +1,44 @@
+"""Writes what was trained in the formats that everybody loads: a diffusers folder and an open_clip local-dir."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import open_clip
+import torch
+from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
+from safetensors.torch import save_file
+from transformers import CLIPTextModel
+
+from miniworld.tokenizer import build_tokenizer
+from miniworld.train.contrast import MEAN, STD, model_config
+from miniworld.train.denoiser import build_scheduler
+
+
+def export_model(
+    vae: AutoencoderKL, text_encoder: CLIPTextModel, unet: UNet2DConditionModel, folder: Path
+) -> None:
+    """The diffusers folder, weights in float16."""
+    pipeline = StableDiffusionPipeline(
+        vae=vae,
+        text_encoder=text_encoder,
+        tokenizer=build_tokenizer(),
+        unet=unet,
+        scheduler=build_scheduler(),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+    pipeline.to(dtype=torch.float16).save_pretrained(folder, safe_serialization=True)
+
+
+def export_clip(clip: open_clip.CLIP, folder: Path) -> None:
+    """The open_clip local-dir, weights in float16, its tokenizer beside it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    preprocess = {"size": 64, "mean": MEAN, "std": STD, "interpolation": "bicubic", "resize_mode": "shortest"}
+    config = {"model_cfg": model_config(), "preprocess_cfg": preprocess}
+    (folder / "open_clip_config.json").write_text(json.dumps(config, indent=2) + "\n")
+    tensors = {key: value.detach().cpu().half().contiguous() for key, value in clip.state_dict().items()}
+    save_file(tensors, folder / "open_clip_model.safetensors")
+    build_tokenizer().save_pretrained(folder)

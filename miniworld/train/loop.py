@@ -1,0 +1,136 @@
+"""The one training loop: AdamW, one cycle of the learning rate, a moving average of the weights, checkpoints."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+Loss = Callable[[int], Tensor]
+"""The loss of step i. It draws its batch and noise from the step's number alone, so that a resumed run repeats."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How long and how fast: the rate rises over ``warmup`` steps, then falls to zero."""
+
+    steps: int
+    learning_rate: float = 1e-3
+    warmup: int = 100
+    weight_decay: float = 0.01
+    average: float = 0.999
+    checkpoint_every: int = 250
+
+
+def device() -> torch.device:
+    """The GPU if there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@contextmanager
+def fast_products() -> Iterator[None]:
+    """bfloat16 for the products."""
+    with ExitStack() as stack:
+        stack.enter_context(torch.autocast(device().type, torch.bfloat16))
+        if device().type == "cpu":  # the fused kernel's backward in bfloat16 takes twice as long there
+            stack.enter_context(sdpa_kernel(SDPBackend.MATH))
+        yield
+
+
+def train(name: str, modules: nn.ModuleDict, loss: Loss, recipe: Recipe, folder: Path) -> None:
+    """Trains `modules` in place, from the last checkpoint in `folder` if there is one; ends with the averaged weights."""
+    parameters = [p for p in modules.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(
+        parameters, recipe.learning_rate, (0.9, 0.99), weight_decay=recipe.weight_decay
+    )
+    average = {key: value.detach().clone() for key, value in modules.state_dict().items()}
+    path = folder / f"{name}.safetensors"
+    first = _resume(path, modules, average, optimizer, parameters)
+    started, shown, mean = time.monotonic(), time.monotonic(), 0.0
+    for step in range(first, recipe.steps):
+        for params in optimizer.param_groups:
+            params["lr"] = _rate(recipe, step)
+        value = loss(step)
+        optimizer.zero_grad(set_to_none=True)
+        value.backward()
+        nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimizer.step()
+        keep = min(recipe.average, (1 + step) / (10 + step))
+        with torch.no_grad():
+            for key, tensor in modules.state_dict().items():
+                if tensor.is_floating_point():
+                    average[key].lerp_(tensor, 1 - keep)
+        mean = value.item() if step == first else 0.98 * mean + 0.02 * value.item()
+        last = step + 1 == recipe.steps
+        if last or (step + 1) % recipe.checkpoint_every == 0:
+            _checkpoint(path, step + 1, modules, average, optimizer, parameters)
+        if last or time.monotonic() - shown > 15:
+            shown = time.monotonic()
+            pace = (shown - started) / (step + 1 - first)
+            left = pace * (recipe.steps - step - 1) / 60
+            print(
+                f"{name}: step {step + 1}/{recipe.steps}  loss {mean:.4f}  {pace:.2f} s/step  {left:.0f} min left",
+                flush=True,
+            )
+    modules.load_state_dict(average)
+
+
+def _rate(recipe: Recipe, step: int) -> float:
+    rise = min(1.0, (step + 1) / recipe.warmup)
+    fall = 1 - step / recipe.steps
+    return recipe.learning_rate * rise * max(fall, 0.01)
+
+
+def _checkpoint(
+    path: Path,
+    step: int,
+    modules: nn.ModuleDict,
+    average: dict[str, Tensor],
+    optimizer: torch.optim.AdamW,
+    parameters: list[nn.Parameter],
+) -> None:
+    tensors = {f"weights/{key}": value for key, value in modules.state_dict().items()}
+    tensors |= {f"average/{key}": value for key, value in average.items()}
+    for index, parameter in enumerate(parameters):
+        for moment in ("exp_avg", "exp_avg_sq"):
+            if parameter in optimizer.state:
+                tensors[f"{moment}/{index}"] = optimizer.state[parameter][moment]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".part")
+    copies = {key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()}
+    save_file(copies, unfinished, {"step": str(step)})
+    unfinished.rename(path)
+
+
+def _resume(
+    path: Path,
+    modules: nn.ModuleDict,
+    average: dict[str, Tensor],
+    optimizer: torch.optim.AdamW,
+    parameters: list[nn.Parameter],
+) -> int:
+    if not path.exists():
+        return 0
+    with safe_open(path, "pt") as file:
+        step = int(file.metadata()["step"])
+        modules.load_state_dict({key: file.get_tensor(f"weights/{key}") for key in modules.state_dict()})
+        for key in average:
+            average[key].copy_(file.get_tensor(f"average/{key}"))
+        names = set(file.keys())
+        for index, parameter in enumerate(parameters):
+            if f"exp_avg/{index}" in names:
+                optimizer.state[parameter] = {
+                    "step": torch.tensor(float(step)),
+                    "exp_avg": file.get_tensor(f"exp_avg/{index}").to(parameter.device),
+                    "exp_avg_sq": file.get_tensor(f"exp_avg_sq/{index}").to(parameter.device),
+                }
+    print(f"{path.stem}: goes on from step {step}", flush=True)
+    return step
