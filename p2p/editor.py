@@ -1,0 +1,110 @@
+"""The editor: requests in, images out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from p2p.executor import Outcome, run
+from p2p.families.family import Family
+from p2p.plan import make_plan
+from p2p.request import Sweep, SweepRequest
+from p2p.samplers import Sampler, make_sampler
+
+
+class Editor:
+    """Prompt-to-Prompt with one model, which ``p2p.load`` opens."""
+
+    def __init__(self, family: Family) -> None:
+        self.family = family
+
+    @property
+    def resolution(self) -> int:
+        """Pixels of the side of the square images it makes."""
+        return self.family.resolution
+
+    def sweep(
+        self,
+        source: str,
+        target: str,
+        taus: Sequence[float] = SweepRequest.taus,
+        seed: int = SweepRequest.seed,
+        steps: int = SweepRequest.steps,
+        guidance_scale: float = SweepRequest.guidance_scale,
+        sampler: str = SweepRequest.sampler,
+        cross_gain: float = SweepRequest.cross_gain,
+        self_gain: float = SweepRequest.self_gain,
+        edit: str = SweepRequest.edit,
+        word_taus: Mapping[str, float] | None = None,
+        reweight: Mapping[str, float] | None = None,
+        blend: tuple[str, str] | None = None,
+        inject_unconditional: bool = SweepRequest.inject_unconditional,
+        latents: Tensor | None = None,
+    ) -> Sweep:
+        """One sweep; ``p2p.SweepRequest`` says what the arguments mean.
+
+        Raises:
+            P2PError: a request that cannot be carried out.
+        """
+        request = SweepRequest(
+            source,
+            target,
+            taus,
+            seed,
+            steps,
+            guidance_scale,
+            sampler,
+            cross_gain,
+            self_gain,
+            edit,
+            word_taus,
+            reweight,
+            blend,
+            inject_unconditional,
+            latents,
+        )
+        return self.sweep_many([request])[0]
+
+    @torch.inference_mode()
+    def sweep_many(self, requests: Sequence[SweepRequest], batch_rows: int = 32) -> list[Sweep]:
+        """Many sweeps whose rows share batches of at most ``batch_rows``, for the denoiser and for the decoder.
+
+        Raises:
+            P2PError: a request that cannot be carried out, or ``batch_rows`` below 4.
+        """
+        samplers: dict[tuple[str, int], Sampler] = {}
+
+        def sampler(name: str, steps: int) -> Sampler:
+            if (name, steps) not in samplers:
+                config, device = self.family.scheduler_config, self.family.device
+                samplers[name, steps] = make_sampler(name, config, steps, device)
+            return samplers[name, steps]
+
+        plans = [make_plan(k, request, self.family, sampler) for k, request in enumerate(requests)]
+        outcomes = run(self.family, plans, batch_rows)
+        return self._decode(outcomes, [len(request.taus) for request in requests], batch_rows)
+
+    def _decode(self, outcomes: Sequence[Outcome], counts: Sequence[int], batch_rows: int) -> list[Sweep]:
+        """Every distinct latents decoded once."""
+        if not outcomes:
+            return []
+        latents = torch.stack([final for outcome in outcomes for final in outcome.finals.values()])
+        images = iter(np.concatenate([self.family.decode(part) for part in latents.split(batch_rows)]))
+        sweeps = []
+        for outcome, count in zip(outcomes, counts, strict=True):
+            image = {members: next(images) for members in outcome.finals}
+            shared = {member: members for members in outcome.finals for member in members}
+            leaves = [shared[member] for member in range(count)]
+            sweeps.append(
+                Sweep(
+                    source=image[()],
+                    edits=np.stack([image[leaf] for leaf in leaves]),
+                    rows=outcome.rows,
+                    source_latents=outcome.finals[()],
+                    edit_latents=torch.stack([outcome.finals[leaf] for leaf in leaves]),
+                )
+            )
+        return sweeps

@@ -1,0 +1,62 @@
+"""What Prompt-to-Prompt needs of a model family."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from p2p.attention import Routing
+from p2p.words import TokenizedPrompt
+
+# One row's text conditioning, without the batch dimension; what it consists of is the family's own.
+Conditioning = tuple[Tensor, ...]
+
+
+class Family(Protocol):
+    """A denoiser with its text encoder and its decoder."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the denoiser is."""
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What the denoiser computes in."""
+
+    @property
+    def window(self) -> int:
+        """S: positions of the text encoder, start and end token included."""
+
+    @property
+    def latent_shape(self) -> tuple[int, int, int]:
+        """(C, h, w)."""
+
+    @property
+    def resolution(self) -> int:
+        """Pixels of the side of the square image that the model was made for."""
+
+    @property
+    def scheduler_config(self) -> Mapping[str, Any]:
+        """The config of the scheduler that came with the model."""
+
+    def tokenize(self, prompt: str) -> TokenizedPrompt:
+        """The prompt's words and tokens. Raises P2PError if it does not fit into the window."""
+
+    def encode(self, prompt: str) -> Conditioning:
+        """The prompt's conditioning, on the device. Raises P2PError if it does not fit into the window."""
+
+    def denoise(
+        self, latents: Tensor, timesteps: Tensor, conditioning: Conditioning, routing: Routing
+    ) -> Tensor:
+        """The denoiser's output (B, C, h, w) fp32 for latents (B, C, h, w) fp32 at timesteps (B,).
+
+        ``conditioning`` has the rows stacked.
+        """
+
+    def decode(self, latents: Tensor) -> NDArray[np.uint8]:
+        """Images (N, H, W, 3) for latents (N, C, h, w) fp32."""

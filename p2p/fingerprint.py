@@ -1,0 +1,58 @@
+"""A digest by which a model is known again."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from huggingface_hub import snapshot_download
+
+from p2p.errors import ModelError
+
+_CONFIGS = {".json", ".txt", ".model"}
+_WHOLE = 64 * 2**20
+_SAMPLES, _SAMPLE = 256, 64 * 2**10
+
+
+def fingerprint(model: str | Path, revision: str | None = None) -> str:
+    """64 hex digits that change with the model's configs, vocabulary and weights, and with nothing else.
+
+    Of a folder: names and bytes of its configs; of its safetensors files names, sizes and bytes, where a file over
+    64 MiB counts by its first and last bytes and 256 samples evenly between. Times and places do not count. Of a
+    name on the hub: the commit.
+
+    Raises:
+        ModelError: no such model.
+    """
+    folder = Path(model)
+    if not folder.is_dir():
+        return _hub_fingerprint(str(model), revision)
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if not path.is_file() or any(part.startswith(".") for part in name.split("/")):
+            continue
+        if path.suffix in _CONFIGS or path.suffix == ".safetensors":
+            digest.update(f"{name}\0{path.stat().st_size}\0".encode())
+            _add_bytes(digest, path)
+    return digest.hexdigest()
+
+
+def _add_bytes(digest: hashlib._Hash, path: Path) -> None:
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        if size <= _WHOLE:
+            digest.update(file.read())
+            return
+        for k in range(_SAMPLES):
+            file.seek(k * (size - _SAMPLE) // (_SAMPLES - 1))
+            digest.update(file.read(_SAMPLE))
+
+
+def _hub_fingerprint(model: str, revision: str | None) -> str:
+    try:
+        snapshot = Path(snapshot_download(model, revision=revision, allow_patterns=["model_index.json"]))
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise ModelError(f"{model}: no such folder here, and not to be had from the hub: {reason}") from error
+    return hashlib.sha256(f"{model}@{snapshot.name}".encode()).hexdigest()

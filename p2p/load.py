@@ -1,0 +1,182 @@
+"""Opening a model: a diffusers folder, or a name on the Hugging Face hub."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import torch
+import transformers
+from diffusers import DiffusionPipeline
+from huggingface_hub import snapshot_download
+from transformers import AutoTokenizer
+
+from p2p.editor import Editor
+from p2p.errors import ModelError
+from p2p.families import FAMILIES
+from p2p.families.tokenizing import PromptWindow
+
+_HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
+_PICKLES = {".bin", ".ckpt", ".pt", ".pth", ".pkl"}
+_DTYPES = {
+    "float32": torch.float32,
+    "fp32": torch.float32,
+    "float16": torch.float16,
+    "fp16": torch.float16,
+    "bfloat16": torch.bfloat16,
+    "bf16": torch.bfloat16,
+}
+
+
+def load(
+    model: str | Path,
+    device: str | torch.device = "auto",
+    dtype: str | torch.dtype = "auto",
+    revision: str | None = None,
+) -> Editor:
+    """Open a model for editing.
+
+    Args:
+        model: a diffusers folder, or ``owner/name`` on the hub. An existing folder never goes to the network.
+        device: "auto" is CUDA if there is any, the CPU otherwise.
+        dtype: "float32", "float16", "bfloat16" (or "fp32", "fp16", "bf16"), or "auto": fp16 on CUDA, fp32 elsewhere.
+        revision: branch, tag or commit on the hub.
+
+    Raises:
+        ModelError: there is no such model, its family is not supported, or it has weights as pickles only, which are
+            never loaded.
+    """
+    place = _device(device)
+    precision = _dtype(dtype, place)
+    folder = _local(model, revision, whole=True)
+    name = _family_name(folder)
+    _check_weights(folder)
+    try:
+        with _no_progress_bars():
+            family = FAMILIES[name](folder, place, precision)
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise ModelError(f"{folder}: the model does not load: {_one_line(error)}") from error
+    return Editor(family)
+
+
+def load_prompts(model: str | Path, revision: str | None = None) -> PromptWindow:
+    """The model's tokenizer alone: what it counts, and how much its text encoder takes.
+
+    Raises:
+        ModelError: as ``load``.
+    """
+    folder = _local(model, revision, whole=False)
+    _family_name(folder)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
+        encoder = json.loads((folder / "text_encoder" / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{folder}: the tokenizer does not load: {_one_line(error)}") from error
+    return PromptWindow(tokenizer, min(tokenizer.model_max_length, encoder["max_position_embeddings"]))
+
+
+def _local(model: str | Path, revision: str | None, whole: bool) -> Path:
+    """The folder of a model, downloaded if it is a hub's: ``whole``, or its configs and tokenizer."""
+    folder = Path(model)
+    if folder.is_dir():
+        return folder
+    if folder.is_file():
+        raise ModelError(
+            f"{model}: a file, not a diffusers folder; convert it, with safetensors as its weights"
+        )
+    if not _HUB_NAME.fullmatch(str(model)):
+        raise ModelError(f"{model}: no such folder; name a diffusers folder, or owner/name of the hub")
+    try:
+        if whole:
+            return Path(
+                DiffusionPipeline.download(
+                    str(model), revision=revision, use_safetensors=True, safety_checker=None
+                )
+            )
+        patterns = ["model_index.json", "tokenizer*/*", "text_encoder*/config.json"]
+        return Path(snapshot_download(str(model), revision=revision, allow_patterns=patterns))
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            f"{model}: no such folder here, and not to be had from the hub: {_one_line(error)}"
+        ) from error
+
+
+def _family_name(folder: Path) -> str:
+    index = folder / "model_index.json"
+    if not index.is_file():
+        pickled = next((path for path in sorted(folder.glob("*")) if path.suffix in _PICKLES), None)
+        if pickled is not None:
+            raise ModelError(f"{pickled}: pickled weights are never loaded; convert to a safetensors folder")
+        raise ModelError(f"{folder}: not a diffusers folder, it has no model_index.json")
+    try:
+        name = json.loads(index.read_text(encoding="utf-8"))["_class_name"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{index}: damaged, it names no pipeline class ({_one_line(error)})") from error
+    if name not in FAMILIES:
+        raise ModelError(f"{folder}: {name} is not supported; {', '.join(FAMILIES)} is")
+    return str(name)
+
+
+def _check_weights(folder: Path) -> None:
+    """Every part of the denoising that has weights has them as safetensors."""
+    for part in _weighted_parts(folder):
+        suffixes = {path.suffix for path in (folder / part).glob("*") if path.is_file()}
+        if ".safetensors" in suffixes:
+            continue
+        if suffixes & _PICKLES:
+            raise ModelError(
+                f"{folder / part}: pickled weights are never loaded; save the model as safetensors"
+            )
+        raise ModelError(f"{folder / part}: no weights; it should hold a *.safetensors file")
+
+
+def _weighted_parts(folder: Path) -> list[str]:
+    index: dict[str, Any] = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
+    unused = ("scheduler", "tokenizer", "safety_checker", "feature_extractor", "image_encoder")
+    return [
+        name
+        for name, value in index.items()
+        if isinstance(value, list) and value[0] is not None and not name.startswith(unused)
+    ]
+
+
+def _device(device: str | torch.device) -> torch.device:
+    if str(device) == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        return torch.device(device)
+    except RuntimeError as error:
+        raise ModelError(f"device {device!r} is unknown; name auto, cpu or cuda") from error
+
+
+def _dtype(dtype: str | torch.dtype, device: torch.device) -> torch.dtype:
+    if isinstance(dtype, torch.dtype):
+        return dtype
+    if dtype == "auto":
+        return torch.float16 if device.type == "cuda" else torch.float32
+    if dtype not in _DTYPES:
+        raise ModelError(f"dtype {dtype!r} is unknown; there are auto, {', '.join(_DTYPES)}")
+    return _DTYPES[dtype]
+
+
+@contextmanager
+def _no_progress_bars() -> Iterator[None]:
+    """Loading is short and its bars would stand between a caller's own lines."""
+    libraries = (diffusers.utils.logging, transformers.utils.logging)
+    shown = [library for library in libraries if library.is_progress_bar_enabled()]
+    for library in shown:
+        library.disable_progress_bar()
+    try:
+        yield
+    finally:
+        for library in shown:
+            library.enable_progress_bar()
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,107 @@
+"""A request made ready to run: prompts encoded, matrices built, the tree grown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from p2p.algebra import CrossEdit, cross_edit
+from p2p.errors import P2PError
+from p2p.families.family import Conditioning, Family
+from p2p.noise import starting_noise
+from p2p.request import SweepRequest
+from p2p.samplers import Sampler
+from p2p.tree import Branch, grow, schedules
+
+
+@dataclass(frozen=True, eq=False)
+class Mixing:
+    """One row's cross-attention: Rc = R diag(c) (S, S), Dc = D·c (S, 1) or None where it is zero, and whose maps."""
+
+    Rc: Tensor
+    Dc: Tensor | None
+    from_source: bool
+
+
+@dataclass(frozen=True, eq=False)
+class SweepPlan:
+    """A request with all that its rows need.
+
+    ``mixings`` has the cross-attention for each state of injection that occurs, None where a row is left alone;
+    ``starting`` is the latents x_T (C, h, w), already scaled for the sampler.
+    """
+
+    index: int
+    request: SweepRequest
+    sampler: Sampler
+    branches: tuple[Branch, ...]
+    source: Conditioning
+    target: Conditioning
+    unguided: Conditioning
+    mixings: Mapping[tuple[bool, ...], Mixing | None]
+    starting: Tensor
+
+
+def make_plan(
+    index: int, request: SweepRequest, family: Family, sampler: Callable[[str, int], Sampler]
+) -> SweepPlan:
+    """Plan a request for a family.
+
+    Args:
+        index: the request's place among those that run together.
+        request: what is asked for.
+        family: the denoiser with its text encoder.
+        sampler: gives the sampler for a name and a number of steps.
+
+    Raises:
+        P2PError: unknown words, prompts that are too long, starting noise of another shape, too many steps.
+    """
+    if request.blend is not None:
+        raise P2PError("blend: LocalBlend is not offered; leave it out")
+    source, target = family.tokenize(request.source), family.tokenize(request.target)
+    edit = cross_edit(source, target, request.edit, request.reweight or {})
+    words = {target.tokens_of(word, "word_taus"): tau for word, tau in (request.word_taus or {}).items()}
+    # A word that takes nothing from the source has no injection that could end.
+    words = {tokens: tau for tokens, tau in words.items() if edit.R[:, list(tokens)].any()}
+    sweep = schedules(
+        request.taus, list(words.values()), request.cross_gain, request.self_gain, request.steps
+    )
+    states = {injection.cross for schedule in sweep for injection in schedule}
+    chosen = sampler(request.sampler, request.steps)
+    noise = _starting(request, family.latent_shape) * chosen.starting_scale
+    return SweepPlan(
+        index=index,
+        request=request,
+        sampler=chosen,
+        branches=grow(sweep),
+        source=family.encode(request.source),
+        target=family.encode(request.target),
+        unguided=family.encode(""),
+        mixings={cross: _mixing(edit, cross, list(words), family.device) for cross in states},
+        starting=noise.to(family.device),
+    )
+
+
+def _mixing(
+    edit: CrossEdit, cross: tuple[bool, ...], words: list[tuple[int, ...]], device: torch.device
+) -> Mixing | None:
+    """The matrices while injection is on for ``cross[0]``, all tokens, or ``cross[1:]``, those of ``words``."""
+    if not any(cross):
+        return None if bool((edit.c == 1).all()) else Mixing(torch.diag(edit.c).to(device), None, False)
+    injected = torch.full((len(edit.c),), cross[0])
+    for tokens, on in zip(words, cross[1:], strict=True):
+        injected[list(tokens)] = on
+    now = edit.released((~injected).nonzero().flatten().tolist())
+    Dc = (now.D * now.c)[:, None].to(device) if now.D.any() else None
+    return Mixing((now.R * now.c).to(device), Dc, True)
+
+
+def _starting(request: SweepRequest, shape: tuple[int, int, int]) -> Tensor:
+    if request.latents is None:
+        return starting_noise(request.seed, shape)
+    if tuple(request.latents.shape) != shape:
+        raise P2PError(f"latents are of shape {tuple(request.latents.shape)}; the model's are {shape}")
+    return request.latents.detach().float().cpu()

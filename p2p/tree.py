@@ -1,0 +1,89 @@
+"""The tree of a sweep: branches are one trajectory for as long as their injection is the same."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Injection:
+    """What a branch takes from its source at one step.
+
+    ``cross[0]`` is the injection of cross-attention at large, ``cross[1:]`` that of each word with a τ of its own.
+    """
+
+    cross: tuple[bool, ...]
+    own: bool  # self-attention
+
+    def __bool__(self) -> bool:
+        return self.own or any(self.cross)
+
+
+@dataclass(frozen=True)
+class Branch:
+    """A stretch of steps [start, stop) on which ``members``, indices into the sweep's τ, are one trajectory.
+
+    ``injections`` are those of the steps; ``children`` go on from ``stop``. A branch that reaches the last step has
+    no children: its result is that of all its members.
+    """
+
+    start: int
+    injections: tuple[Injection, ...]
+    members: tuple[int, ...]
+    children: tuple[Branch, ...]
+
+    @property
+    def stop(self) -> int:
+        """The step after the last."""
+        return self.start + len(self.injections)
+
+    def injection(self, step: int) -> Injection:
+        """What is injected at a step of this branch."""
+        return self.injections[step - self.start]
+
+
+def injected_steps(gain: float, tau: float, steps: int) -> int:
+    """Number of steps with injection: floor(gain · τ · steps + 0.5 + 1e-9), and not more than there are.
+
+    The margin keeps halves up whatever a product like 0.29 · 50 comes to in binary.
+    """
+    return min(steps, math.floor(gain * tau * steps + 0.5 + 1e-9))
+
+
+def schedules(
+    taus: Sequence[float], word_taus: Sequence[float], cross_gain: float, self_gain: float, steps: int
+) -> tuple[tuple[Injection, ...], ...]:
+    """The injection of every step for every τ: K tuples of ``steps``."""
+    words = [injected_steps(cross_gain, tau, steps) for tau in word_taus]
+
+    def schedule(tau: float) -> tuple[Injection, ...]:
+        cross = [injected_steps(cross_gain, tau, steps), *words]
+        own = injected_steps(self_gain, tau, steps)
+        return tuple(Injection(tuple(i < stop for stop in cross), i < own) for i in range(steps))
+
+    return tuple(schedule(tau) for tau in taus)
+
+
+def grow(
+    schedules: Sequence[tuple[Injection, ...]], members: Sequence[int] | None = None, start: int = 0
+) -> tuple[Branch, ...]:
+    """The branches that leave step ``start``: a trie over the schedules of ``members`` (all by default).
+
+    Equal schedules are one branch to the end. In a branch's order, and among its siblings, members ascend.
+    """
+    here = range(len(schedules)) if members is None else members
+    steps = len(schedules[0])
+    groups: dict[Injection, list[int]] = {}
+    for member in here:
+        groups.setdefault(schedules[member][start], []).append(member)
+    branches = []
+    for group in groups.values():
+        first = schedules[group[0]]
+        stop = start + 1
+        while stop < steps and all(schedules[member][stop] == first[stop] for member in group):
+            stop += 1
+        children = grow(schedules, group, stop) if stop < steps else ()
+        branches.append(Branch(start, first[start:stop], tuple(group), children))
+    return tuple(branches)
