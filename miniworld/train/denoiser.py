@@ -71,7 +71,7 @@ def build_scheduler() -> DDIMScheduler:
 
 
 def min_snr_weight(alphas_cumprod: Tensor) -> Tensor:
-    """min(SNR, γ) / SNR for an epsilon loss, with γ = 5 (Hang et al. 2023, "Efficient Diffusion Training via Min-SNR")."""
+    """min(SNR, γ) / SNR with γ = 5, for an epsilon loss ("Efficient Diffusion Training via Min-SNR", Hang et al.)."""
     snr = alphas_cumprod / (1 - alphas_cumprod)
     return snr.clamp(max=SNR_CAP) / snr
 

@@ -46,7 +46,7 @@ def fast_products() -> Iterator[None]:
 
 
 def train(name: str, modules: nn.ModuleDict, loss: Loss, recipe: Recipe, folder: Path) -> None:
-    """Trains `modules` in place, from the last checkpoint in `folder` if there is one; ends with the averaged weights."""
+    """Trains `modules` in place, from the last checkpoint in `folder` if any; leaves the averaged weights in them."""
     parameters = [p for p in modules.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(
         parameters, recipe.learning_rate, (0.9, 0.99), weight_decay=recipe.weight_decay
