@@ -24,7 +24,9 @@ class CaptionPair:
     @property
     def id(self) -> str:
         """16 hex digits of the SHA-256 of the canonical pair: a pair's name for seeds, keys and files."""
-        canonical = json.dumps([self.input, self.edit, self.output], ensure_ascii=False, separators=(",", ":"))
+        canonical = json.dumps(
+            [self.input, self.edit, self.output], ensure_ascii=False, separators=(",", ":")
+        )
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 
@@ -75,3 +77,37 @@ class Sample:
     edited_image: bytes
     edit_prompt: str
     metadata: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A caption pair that could not be rendered, and why: unlike a rejection, it may be tried again."""
+
+    pair_id: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Preview:
+    """One sample of a caption pair for the contact sheet: the source and every edit, PNG, kept or not."""
+
+    pair: CaptionPair
+    source: bytes
+    edits: tuple[bytes, ...]
+    candidates: tuple[Candidate, ...]
+
+
+@dataclass(frozen=True)
+class UnitResult:
+    """What became of a unit: all its candidates' scores, the images of those kept.
+
+    ``rows`` counts denoiser rows; ``seconds`` is wall clock by activity (sweep, score, encode).
+    """
+
+    unit: Unit
+    samples: tuple[Sample, ...]
+    candidates: tuple[Candidate, ...]
+    failures: tuple[Failure, ...]
+    previews: tuple[Preview, ...]
+    rows: int
+    seconds: dict[str, float]

@@ -1,0 +1,1 @@
+"""Hydra's groups, one YAML file a choice, and the typed schema that holds them to their keys."""

@@ -1,0 +1,116 @@
+"""From the command line's settings to one resolved configuration."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import fields, is_dataclass
+from importlib import resources
+from typing import Any, get_type_hints
+
+from hydra import compose, initialize_config_module
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from conf.schema import Config, GridSweep, RandomSweep
+
+GROUPS = ("captions", "model", "sweep", "sampler", "edit", "filter", "shards", "cluster", "experiment")
+
+
+class ConfigError(ValueError):
+    """A setting that cannot be: its message is one line that names the key and the mend."""
+
+
+def compose_config(settings: Sequence[str], miniworld: Callable[[str], str]) -> DictConfig:
+    """The configuration that ``settings`` (``key=value``, Hydra's grammar) make of ``conf/config.yaml``.
+
+    ``miniworld`` resolves ``${miniworld:model}``, ``${miniworld:clip}`` and ``${miniworld:captions}`` to paths.
+    Raises ConfigError for a key, an option or a value that does not exist, and for a key left without value.
+    """
+    OmegaConf.register_new_resolver("miniworld", miniworld, replace=True)
+    store = ConfigStore.instance()
+    store.store(name="schema", node=Config)
+    store.store(group="schema/sweep", name="grid", node=GridSweep)
+    store.store(group="schema/sweep", name="random", node=RandomSweep)
+    for setting in settings:
+        if "=" not in setting or setting[0] in "+~":
+            raise ConfigError(f"{setting!r} is no setting: write key=value (see pairforge --help)")
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_module("conf", version_base="1.3"):
+            config = compose("config", overrides=list(settings))
+        missing = sorted(OmegaConf.missing_keys(config))
+        if missing:
+            raise ConfigError(f"{missing[0]} has no value: give {missing[0]}=…")
+        OmegaConf.resolve(config)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(_explain(error)) from error
+    return config
+
+
+def to_object(config: DictConfig) -> Config:
+    """The schema's dataclasses, filled."""
+    return OmegaConf.to_object(config)  # type: ignore[return-value]
+
+
+def options(group: str) -> dict[str, str]:
+    """The choices of a group, each with the line that says what it is (its file's first comment)."""
+    entries = sorted(resources.files("conf").joinpath(group).iterdir(), key=lambda entry: entry.name)
+    return {
+        e.name.removesuffix(".yaml"): _summary(e.read_text()) for e in entries if e.name.endswith(".yaml")
+    }
+
+
+def _summary(text: str) -> str:
+    comments = (line.lstrip("# ").strip() for line in text.splitlines() if line.startswith("#"))
+    return next((comment for comment in comments if not comment.startswith("@package")), "")
+
+
+def _explain(error: Exception) -> str:
+    """Hydra's several lines as one, with near matches for a key that does not exist."""
+    chain = [str(e) for e in _causes(error)]
+    unknown = re.search(r"Could not override '([^']+)'", chain[0])
+    absent = re.search(r"Could not find '([^'/]+)/([^']*)'", chain[0])
+    if unknown:
+        key = unknown[1]
+        if key in _known_keys():
+            return f"{key} belongs to another option of its group; pairforge --cfg job shows the chosen one's"
+        return f"unknown key {key!r}{_near(key, _known_keys())}; pairforge --cfg job shows every key"
+    if absent:
+        group, choice = absent[1], absent[2]
+        return f"no option {choice!r} in group {group!r}: choose one of {', '.join(options(group))}"
+    reason = " ".join(chain[-1].split("full_key:")[0].split())
+    key = re.search(r"full_key: (\S+)", chain[-1])
+    setting = re.search(r"Error merging override (\S+)", chain[0])
+    name = setting[1] if setting else key[1] if key else ""
+    return f"{name}: {reason}" if name else reason
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__
+
+
+def _near(key: str, known: Sequence[str]) -> str:
+    by_last = {name.rsplit(".", 1)[-1]: name for name in known}
+    near = difflib.get_close_matches(key, known, n=3)
+    near = near or [by_last[name] for name in difflib.get_close_matches(key.rsplit(".", 1)[-1], by_last, n=3)]
+    return f"; did you mean {' or '.join(near)}?" if near else ""
+
+
+def _known_keys() -> list[str]:
+    sweeps = [key for sweep in (GridSweep, RandomSweep) for key in _dotted(sweep, "sweep.")]
+    return sorted({*_dotted(Config), *sweeps, *GROUPS})
+
+
+def _dotted(schema: Any, prefix: str = "") -> Iterator[str]:
+    hints = get_type_hints(schema)
+    for entry in fields(schema):
+        yield prefix + entry.name
+        if is_dataclass(hints[entry.name]):
+            yield from _dotted(hints[entry.name], f"{prefix}{entry.name}.")

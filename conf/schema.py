@@ -1,0 +1,180 @@
+"""The schema of the configuration: every key there is, with its type. A key that is not here is an error.
+
+The dataclasses are what the pipeline reads (``OmegaConf.to_object`` yields them). They are not frozen because
+OmegaConf takes a frozen dataclass for a read-only node, which no override could reach.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from omegaconf import MISSING
+
+
+class CaptionsKind(Enum):
+    auto = "auto"
+    jsonl = "jsonl"
+    csv = "csv"
+    parquet = "parquet"
+    dataset = "dataset"
+
+
+class EditKind(Enum):
+    auto = "auto"
+    replace = "replace"
+    refine = "refine"
+
+
+class SamplerName(Enum):
+    ddim = "ddim"
+    euler_ancestral = "euler_ancestral"
+
+
+class ImageFormat(Enum):
+    png = "png"
+    jpeg = "jpeg"
+    webp = "webp"
+
+
+class ClusterKind(Enum):
+    local = "local"
+    ray = "ray"
+
+
+class LogLevel(Enum):
+    error = "error"
+    warning = "warning"
+    info = "info"
+    debug = "debug"
+
+
+@dataclass
+class Fields:
+    """The source's own names of the three fields; ``null`` tries the known aliases."""
+
+    input: str | None = None
+    edit: str | None = None
+    output: str | None = None
+
+
+@dataclass
+class Captions:
+    """Where the caption pairs come from."""
+
+    kind: CaptionsKind = MISSING
+    path: str = MISSING
+    split: str | None = None
+    fields: Fields = field(default_factory=Fields)
+    limit: int | None = None
+
+
+@dataclass
+class Model:
+    """A diffusers folder or hub name, and the number of steps and the guidance that suit it."""
+
+    name: str = MISSING
+    path: str = MISSING
+    revision: str | None = None
+    dtype: str = "auto"
+    device: str = "auto"
+    steps: int = MISSING
+    guidance: float = MISSING
+
+
+@dataclass
+class Sweep:
+    """What is tried for each caption pair."""
+
+
+@dataclass
+class GridSweep(Sweep):
+    """Every τ for every seed: ``seeds × len(taus)`` candidates a pair."""
+
+    seeds: int = MISSING
+    taus: list[float] = MISSING
+
+
+@dataclass
+class RandomSweep(Sweep):
+    """Each candidate has its own seed, τ ~ U(tau_min, tau_max) and guidance ~ U(guidance_min, guidance_max)."""
+
+    samples: int = MISSING
+    tau_min: float = MISSING
+    tau_max: float = MISSING
+    guidance_min: float = MISSING
+    guidance_max: float = MISSING
+
+
+@dataclass
+class Sampler:
+    name: SamplerName = MISSING
+    steps: int = MISSING
+    guidance: float = MISSING
+
+
+@dataclass
+class Edit:
+    """Prompt-to-Prompt's injection: each kind stops at its gain times τ of the steps."""
+
+    kind: EditKind = MISSING
+    cross_gain: float = MISSING
+    self_gain: float = MISSING
+    inject_unconditional: bool = MISSING
+
+
+@dataclass
+class Filter:
+    """The CLIP that scores, the threshold of each score, and how many samples a caption pair may keep."""
+
+    name: str = MISSING
+    pretrained: str | None = None
+    clip_sim_0: float = MISSING
+    clip_sim_1: float = MISSING
+    clip_sim_dir: float = MISSING
+    clip_sim_image: float = MISSING
+    max_per_pair: int = MISSING
+
+
+@dataclass
+class Shards:
+    samples: int = MISSING
+    format: ImageFormat = MISSING
+    quality: int = MISSING
+
+
+@dataclass
+class Cluster:
+    """Where it runs. None of this changes results: ``null`` is "find out from the machine"."""
+
+    kind: ClusterKind = MISSING
+    address: str | None = None
+    workers: int | None = None
+    gpus_per_worker: float | None = None
+    threads: int = 1
+    batch_rows: int = 32
+
+
+@dataclass
+class Sheet:
+    """The contact sheet shows the first ``pairs`` caption pairs; 0 for none."""
+
+    pairs: int = 12
+
+
+@dataclass
+class Config:
+    out: str = "out"
+    seed: int = 0
+    limit: int | None = None
+    unit_pairs: int = 4
+    log: LogLevel = LogLevel.error
+    captions: Captions = MISSING
+    model: Model = MISSING
+    sweep: Sweep = MISSING
+    sampler: Sampler = MISSING
+    edit: Edit = MISSING
+    filter: Filter = MISSING
+    shards: Shards = MISSING
+    cluster: Cluster = MISSING
+    sheet: Sheet = field(default_factory=Sheet)

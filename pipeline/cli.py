@@ -1,0 +1,74 @@
+"""The command line: ``pairforge [key=value …]``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from omegaconf import DictConfig, OmegaConf
+
+import pipeline.help
+from conf.compose import ConfigError
+from conf.schema import Config
+from pipeline import settings
+
+USER_ERROR, INTERRUPTED = 2, 130
+OWN_PACKAGES = frozenset({"pipeline", "stages", "p2p", "filters", "miniworld", "conf"})
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; the exit code. What the user can mend is one line on stderr and exit code 2."""
+    try:
+        return _dispatch(list(sys.argv[1:] if arguments is None else arguments))
+    except ValueError as error:
+        # The project's own ValueErrors are written for the user; a library's is a fault of ours.
+        if type(error).__module__.partition(".")[0] not in OWN_PACKAGES:
+            raise
+        print(f"pairforge: {' '.join(str(error).split())}", file=sys.stderr)
+        return USER_ERROR
+    except KeyboardInterrupt:
+        print("pairforge: stopped; what is committed stays, the same command goes on", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _dispatch(arguments: list[str]) -> int:
+    if {"-h", "--help"} & set(arguments):
+        print(pipeline.help.text())
+        return 0
+    if "--cfg" in arguments:
+        position = arguments.index("--cfg")
+        if arguments[position + 1 : position + 2] != ["job"]:
+            raise ConfigError("--cfg takes the word job: pairforge --cfg job")
+        print(OmegaConf.to_yaml(settings.compose(arguments[:position] + arguments[position + 2 :])), end="")
+        return 0
+    options = [argument for argument in arguments if argument.startswith("-")]
+    if options:
+        raise ConfigError(
+            f"there is no option {options[0]}: only --help and --cfg job; settings are key=value"
+        )
+    composed = settings.compose(arguments)
+    return _run(composed, settings.checked(composed))
+
+
+def _run(composed: DictConfig, config: Config) -> int:
+    _set_environment(config)
+    # Imported here, because the libraries read the environment when they are imported.
+    from pipeline.run import run
+
+    run(composed, config)
+    return 0
+
+
+def _set_environment(config: Config) -> None:
+    """Nothing is sent anywhere, and nothing fetched that was not asked for."""
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", config.log.value)
+    os.environ.setdefault("DIFFUSERS_VERBOSITY", config.log.value)
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    if settings.stays_local(config):
+        os.environ["HF_HUB_OFFLINE"] = "1"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

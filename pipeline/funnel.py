@@ -1,0 +1,59 @@
+"""The funnel: how many caption pairs came in, what became of their candidates, how many samples were kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeline.plan import Plan
+
+# In the order in which a candidate meets them.
+REASONS = {
+    "clip_sim_0": "below the threshold of clip_sim_0 (source and its caption)",
+    "clip_sim_1": "below the threshold of clip_sim_1 (edit and its caption)",
+    "clip_sim_dir": "below the threshold of clip_sim_dir (direction of the edit)",
+    "clip_sim_image": "below the threshold of clip_sim_image (likeness of the two)",
+    "other_tau_of_seed": "passed, but another tau of the seed was better",
+    "max_per_pair": "passed, but the pair has its share",
+}
+
+
+@dataclass
+class Funnel:
+    """Counts over the units committed so far; ``rejected`` is by reason."""
+
+    read: int = 0
+    quarantined: int = 0
+    pairs: int = 0
+    failed: int = 0
+    candidates: int = 0
+    rejected: dict[str, int] = field(default_factory=dict)
+    samples: int = 0
+    pairs_kept: int = 0
+    rows: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def add(self, commit: dict[str, Any]) -> None:
+        """Count a unit in, by its commit or its summary."""
+        self.pairs += commit["pairs"]
+        self.failed += len(commit["failures"])
+        self.candidates += commit["candidates"]
+        self.samples += commit["samples"]
+        self.pairs_kept += commit["pairs_kept"]
+        self.rows += commit["rows"]
+        for totals, counts in ((self.rejected, commit["rejected"]), (self.seconds, commit["seconds"])):
+            for name, value in counts.items():
+                totals[name] = totals.get(name, 0) + value
+
+    @property
+    def keep_rate(self) -> float:
+        """The fraction of caption pairs with at least one sample kept."""
+        return self.pairs_kept / self.pairs if self.pairs else 0.0
+
+
+def funnel_of(plan: Plan, commits: Iterable[dict[str, Any]]) -> Funnel:
+    funnel = Funnel(read=plan.pairs + plan.quarantined, quarantined=plan.quarantined)
+    for commit in commits:
+        funnel.add(commit)
+    return funnel

@@ -1,0 +1,139 @@
+"""The Ray graph: one dataset row a unit, a fixed pool of actors that generate, and tasks that write and commit."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+# Read by Ray when it is imported: no usage statistics leave the machine.
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+
+import ray
+import ray.data
+import torch
+from ray.data import ActorPoolStrategy, DataContext
+
+import filters
+import p2p
+from conf.schema import Cluster, ClusterKind, Config
+from stages.generate import Generate
+from stages.store import Store
+from stages.units import read_unit
+from stages.write import encode_part, summary, write_unit
+
+# A unit whose process dies is tried so often; then its row is dropped and the rest goes on.
+TRIES = 3
+WRITERS = 1
+
+
+class WorkerError(ValueError):
+    """A worker could not be set up: one line that names what it missed."""
+
+
+@contextmanager
+def cluster(config: Config) -> Iterator[None]:
+    """Start Ray on this machine, or join the cluster named; leave it at the end."""
+    level = config.log.value.upper()
+    if config.cluster.kind is ClusterKind.ray:
+        try:
+            ray.init(address=config.cluster.address, log_to_driver=False, logging_level=level)
+        except ConnectionError as error:
+            reason = str(error).splitlines()[0]
+            raise WorkerError(
+                f"cluster.address={config.cluster.address} does not answer: {reason}"
+            ) from error
+    else:
+        gpus = torch.cuda.device_count()
+        workers = config.cluster.workers or _fitting(config.cluster, gpus, _cores())
+        ray.init(
+            address="local",
+            num_cpus=workers + WRITERS,
+            num_gpus=gpus,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=level,
+        )
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def run(config: Config, model_fingerprint: str, units: Sequence[int]) -> Iterator[dict[str, Any]]:
+    """Generate, write and commit ``units``; yields each one's summary once it is committed.
+
+    A unit of which no summary comes has killed its process ``TRIES`` times. Raises WorkerError if the models
+    cannot be loaded where they are needed.
+    """
+    context = DataContext.get_current()
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    context.max_errored_blocks = len(units)
+    resources = ray.cluster_resources()
+    gpus, cpus = int(resources.get("GPU", 0)), int(resources["CPU"]) - WRITERS
+    workers = config.cluster.workers or _fitting(config.cluster, gpus, cpus)
+    # One unit a block: a block is what Ray drops when a process dies for good.
+    rows = ray.data.from_items([{"unit": unit} for unit in units], override_num_blocks=len(units))
+    generated = rows.map(
+        GenerateRow,
+        fn_constructor_args=(config, model_fingerprint),
+        # One task at a time each: a unit that waits behind another could have gone to an idle actor.
+        compute=ActorPoolStrategy(size=min(workers, len(units)), max_tasks_in_flight_per_actor=1),
+        num_cpus=1,
+        num_gpus=_gpu_share(config.cluster, gpus),
+        max_task_retries=TRIES - 1,
+    )
+    written = generated.map(write_row, fn_args=(config.out,), num_cpus=WRITERS)
+    for row in written.iter_rows():
+        if row["error"]:
+            raise WorkerError(row["error"])
+        yield json.loads(row["record"])
+
+
+class GenerateRow:
+    """The generate stage behind a row's face: a unit's index in; its files and its summary out, all bytes."""
+
+    def __init__(self, config: Config, model_fingerprint: str) -> None:
+        self.store = Store(config.out)
+        self.format = config.shards.format
+        self.error = ""
+        # An exception here would kill the actor, and its text would be lost among Ray's.
+        try:
+            self.generate = Generate(config, model_fingerprint)
+        except (p2p.ModelError, filters.FilterError) as error:
+            self.error = str(error)
+
+    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        if self.error:
+            return {"error": self.error, "record": "", "samples": b"", "scores": b"", "previews": b""}
+        result = self.generate(read_unit(self.store, int(row["unit"])))
+        files = encode_part(result, self.format)
+        kinds = ("samples", "scores", "previews")
+        return {"error": "", "record": json.dumps(summary(result)), **{k: files.get(k, b"") for k in kinds}}
+
+
+def write_row(row: dict[str, Any], out: str) -> dict[str, Any]:
+    """The write stage behind a row's face: writes the part and commits it; the summary alone goes on."""
+    if not row["error"]:
+        files = {kind: row[kind] for kind in ("samples", "scores", "previews") if row[kind]}
+        write_unit(Store(out), files, json.loads(row["record"]))
+    return {"error": row["error"], "record": row["record"]}
+
+
+def _fitting(cluster: Cluster, gpus: int, cpus: int) -> int:
+    share = _gpu_share(cluster, gpus)
+    return max(1, int(gpus / share) if share else cpus)
+
+
+def _gpu_share(cluster: Cluster, gpus: int) -> float:
+    if cluster.gpus_per_worker is not None:
+        return cluster.gpus_per_worker if gpus else 0.0
+    return 1.0 if gpus else 0.0
+
+
+def _cores() -> int:
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1

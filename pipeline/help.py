@@ -1,0 +1,45 @@
+"""What ``pairforge --help`` prints."""
+
+from __future__ import annotations
+
+from conf.compose import GROUPS, options
+
+TOP = """\
+pairforge makes paired data for instruction-following image editors: it renders caption pairs with
+Prompt-to-Prompt over a sweep of tau, keeps what CLIP approves, and writes WebDataset shards.
+
+  pairforge                                            the demo: the mini world, into out/
+  pairforge captions=jsonl captions.path=pairs.jsonl   your own caption pairs
+            model=sd15 model.path=FOLDER out=FOLDER    with Stable Diffusion 1.5, into FOLDER or s3://…
+  pairforge experiment=instructpix2pix …               the published recipe
+  pairforge --cfg job [settings]                       print every setting, run nothing
+
+A caption pair is {"input": …, "edit": …, "output": …}: caption, instruction, edited caption.
+The same command again goes on where the last one ended.
+
+Settings are key=value.
+
+  out=out          where the dataset goes: a folder, or s3://… gs://…
+  seed=0           of the run; each sample's own seed follows from it and from the pair
+  limit=N          only the first N caption pairs
+  unit_pairs=4     caption pairs that are made, retried and committed together
+  sheet.pairs=12   rows of contact-sheet.png
+  log=error        error, warning, info or debug (debug: everything on the terminal)
+
+A group is chosen by group=option and changed by group.key=value:
+"""
+
+BOTTOM = """
+Examples of keys: captions.path, model.path, sweep.taus=[0.3,0.6], sweep.seeds, sampler.steps, sampler.guidance,
+edit.self_gain, filter.clip_sim_dir, filter.max_per_pair, shards.samples, cluster.workers, cluster.batch_rows.
+"""
+
+
+def text() -> str:
+    groups = []
+    for group in GROUPS:
+        choices = options(group)
+        width = max(len(name) for name in choices)
+        groups.append(f"  {group}")
+        groups += [f"    {name:<{width}}  {about}" for name, about in choices.items()]
+    return TOP + "\n" + "\n".join(groups) + "\n" + BOTTOM

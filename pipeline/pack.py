@@ -1,0 +1,129 @@
+"""Pack: the committed units, in plan order, as shards of an exact size. A pure function of the commits."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import itertools
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import IO, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from stages import scores, tarball
+from stages.store import Store
+from stages.write import read_part
+
+MANIFEST = "run/pack.json"
+SCORES_ROWS, SCORES_GROUP = 1_000_000, 65_536
+
+
+@dataclass(frozen=True)
+class Packed:
+    """One file of the dataset: ``rows`` samples in a shard, or candidates in a file of scores."""
+
+    name: str
+    rows: int
+    bytes: int
+    sha256: str
+
+
+def pack(store: Store, commits: Sequence[dict[str, Any]], samples_per_shard: int) -> list[Packed]:
+    """Write data/*.tar and scores/*.parquet from the commits of all units, in order; does nothing if they stand.
+
+    Raises PartError if a part is not what was committed.
+    """
+    digest = hashlib.sha256(json.dumps([commit["part"] for commit in commits]).encode()).hexdigest()
+    done = _standing(store, digest)
+    if done is not None:
+        return done
+    for folder in ("data", "scores"):
+        store.sweep_scratch(folder)
+    packed = [*_pack_shards(store, commits, samples_per_shard), *_pack_scores(store, commits)]
+    record = {"commits": digest, "files": [asdict(file) for file in packed]}
+    store.write(MANIFEST, json.dumps(record, indent=1).encode())
+    return packed
+
+
+def _standing(store: Store, digest: str) -> list[Packed] | None:
+    if not store.exists(MANIFEST):
+        return None
+    record = json.loads(store.read(MANIFEST))
+    files = [Packed(**file) for file in record["files"]]
+    there = set(store.list("data")) | set(store.list("scores"))
+    whole = all(file.name in there and store.size(file.name) == file.bytes for file in files)
+    return files if record["commits"] == digest and whole else None
+
+
+def _pack_shards(store: Store, commits: Iterable[dict[str, Any]], size: int) -> Iterator[Packed]:
+    samples = _samples(store, commits)
+    for number, first in enumerate(samples):
+        name, rows = f"data/train-{number:06d}.tar", 0
+        with store.open_write(name) as stream:
+            measured = _Measured(stream)
+            with tarball.open_tar(measured) as tar:
+                for files in itertools.chain([first], itertools.islice(samples, size - 1)):
+                    rows += 1
+                    for member, data in files:
+                        tarball.add_member(tar, member, data)
+        yield measured.packed(name, rows)
+
+
+def _samples(store: Store, commits: Iterable[dict[str, Any]]) -> Iterator[list[tuple[str, bytes]]]:
+    for commit in commits:
+        data = read_part(store, commit, "samples")
+        if data is not None:
+            yield from (files for _, files in tarball.read_samples(data))
+
+
+def _pack_scores(store: Store, commits: Iterable[dict[str, Any]]) -> Iterator[Packed]:
+    groups = _row_groups(store, commits)
+    for number, first in enumerate(groups):
+        name, rows = f"scores/candidates-{number:06d}.parquet", 0
+        with store.open_write(name) as stream:
+            measured = _Measured(stream)
+            with pq.ParquetWriter(pa.PythonFile(measured, "w"), scores.SCHEMA, compression="zstd") as writer:
+                for group in itertools.chain([first], groups):
+                    writer.write_table(group)
+                    rows += group.num_rows
+                    if rows >= SCORES_ROWS:
+                        break
+        yield measured.packed(name, rows)
+
+
+def _row_groups(store: Store, commits: Iterable[dict[str, Any]]) -> Iterator[pa.Table]:
+    held: list[pa.Table] = []
+    for commit in commits:
+        data = read_part(store, commit, "scores")
+        if data is None:
+            continue
+        held.append(scores.from_bytes(data))
+        if sum(table.num_rows for table in held) >= SCORES_GROUP:
+            yield pa.concat_tables(held)
+            held = []
+    if held:
+        yield pa.concat_tables(held)
+
+
+class _Measured(io.RawIOBase):
+    """A writable stream that passes on what it is given, counting and hashing it."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._hash = hashlib.sha256()
+        self._bytes = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self._stream.write(data)
+        self._hash.update(data)
+        self._bytes += len(data)
+        return len(data)
+
+    def packed(self, name: str, rows: int) -> Packed:
+        return Packed(name, rows, self._bytes, self._hash.hexdigest())

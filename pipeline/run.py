@@ -1,0 +1,151 @@
+"""One run, from the plan to the packed dataset. The same command again goes on where the last one ended."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+from typing import Any, TextIO
+
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+
+from conf.schema import Config, LogLevel
+from pipeline import sheet
+from pipeline.card import card
+from pipeline.funnel import Funnel, funnel_of
+from pipeline.pack import pack
+from pipeline.plan import Plan, make_or_resume
+from pipeline.progress import Display, funnel_table
+from pipeline.quiet import to_log
+from stages import previews
+from stages.records import Preview
+from stages.store import Store
+from stages.units import read_unit
+from stages.write import committed, read_commit, read_part
+
+LIBRARIES = [
+    "pairforge",
+    "torch",
+    "diffusers",
+    "transformers",
+    "open_clip_torch",
+    "ray",
+    "datasets",
+    "webdataset",
+    "pyarrow",
+    "pillow",
+    "numpy",
+]
+
+
+class RunError(ValueError):
+    """The run could not be finished: one line that says what is missing and how to go on."""
+
+
+def run(composed: DictConfig, config: Config) -> None:
+    """Make the dataset that ``config`` describes; ``composed`` is what is written down of it.
+
+    Raises the ValueErrors of the parts, each with one line for the user.
+    """
+    store = Store(config.out)
+    plan = make_or_resume(store, config)
+    store.write("run/config.yaml", OmegaConf.to_yaml(composed).encode())
+    missing = sorted(set(range(plan.units)) - committed(store))
+    if missing:
+        _generate(config, plan, store, missing)
+    commits = [read_commit(store, unit) for unit in range(plan.units)]
+    funnel = _finish(config, plan, store, commits)
+    _tell(config, funnel)
+
+
+def _generate(config: Config, plan: Plan, store: Store, missing: Sequence[int]) -> None:
+    # Ray takes a second to import: a finished run or a wrong setting need not wait for it.
+    from pipeline import graph
+
+    store.write("run/versions.json", json.dumps(_versions(), indent=1).encode())
+    waiting = set(missing)
+    before = funnel_of(plan, (read_commit(store, unit) for unit in range(plan.units) if unit not in waiting))
+    with _terminal(config) as err:
+        display = Display(Console(file=err), plan.pairs, before)
+        with display.live(), graph.cluster(config):
+            for summary in graph.run(config, plan.model_fingerprint, missing):
+                display.committed(summary)
+    lost = sorted(waiting - committed(store))
+    if lost:
+        pairs = ", ".join(pair.id for pair in read_unit(store, lost[0]).pairs)
+        raise RunError(
+            f"{len(lost)} of {plan.units} units killed their process again and again, first unit {lost[0]} (pairs "
+            f"{pairs}); see {_log(config)}, then run the same command again: all other units are done"
+        )
+
+
+def _finish(config: Config, plan: Plan, store: Store, commits: Sequence[dict[str, Any]]) -> Funnel:
+    pack(store, commits, config.shards.samples)
+    funnel = funnel_of(plan, commits)
+    failures = b"".join(_failures(store, commits))
+    if failures:
+        store.write("quarantine/pairs.jsonl", failures)
+    shown = list(_previews(store, commits))
+    if shown:
+        store.write("contact-sheet.png", sheet.draw(shown))
+    store.write("README.md", card(config, funnel).encode())
+    return funnel
+
+
+def _failures(store: Store, commits: Sequence[dict[str, Any]]) -> Iterator[bytes]:
+    for commit in commits:
+        pairs = (
+            {pair.id: pair for pair in read_unit(store, commit["unit"]).pairs} if commit["failures"] else {}
+        )
+        for failure in commit["failures"]:
+            pair = pairs[failure["pair_id"]]
+            record = {**failure, "input": pair.input, "edit": pair.edit, "output": pair.output}
+            yield json.dumps(record, ensure_ascii=False).encode() + b"\n"
+
+
+def _previews(store: Store, commits: Sequence[dict[str, Any]]) -> Iterator[Preview]:
+    for commit in commits:
+        data = read_part(store, commit, "previews")
+        if data is not None:
+            yield from previews.from_bytes(data)
+
+
+def _tell(config: Config, funnel: Funnel) -> None:
+    console = Console()
+    console.print(funnel_table(funnel))
+    where = config.out if "://" in config.out else os.path.relpath(config.out)
+    console.print(
+        f"\nThe dataset is in [bold]{where}[/bold]: data/*.tar, scores/*.parquet, contact-sheet.png"
+    )
+    if not funnel.samples:
+        console.print(
+            "No candidate reached every threshold: scores/*.parquet shows by how much (filter.clip_sim_…)"
+        )
+
+
+def _versions() -> dict[str, str]:
+    own = {name: metadata.version(name) for name in LIBRARIES}
+    return {"python": platform.python_version(), "platform": platform.platform(), **own}
+
+
+@contextmanager
+def _terminal(config: Config) -> Iterator[TextIO]:
+    """The user's stderr, with everybody else's chatter kept from it."""
+    if config.log is LogLevel.debug:
+        yield sys.stderr
+        return
+    with to_log(_log(config)) as terminal:
+        yield terminal
+
+
+def _log(config: Config) -> Path:
+    if "://" in config.out:
+        return Path(tempfile.gettempdir()) / "pairforge-ray.log"
+    return Path(config.out) / "run" / "ray.log"

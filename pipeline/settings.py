@@ -1,0 +1,84 @@
+"""A run's configuration made whole: checked, and with paths that hold in any process's folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+import miniworld
+from conf.compose import ConfigError, compose_config, to_object
+from conf.schema import ClusterKind, Config, GridSweep, RandomSweep
+
+
+def compose(settings: Sequence[str]) -> DictConfig:
+    """The configuration of the command line's settings. Raises ConfigError."""
+    return compose_config(settings, lambda name: str(getattr(miniworld, name.upper())))
+
+
+def checked(composed: DictConfig) -> Config:
+    """The schema's objects, with local paths made absolute. Raises ConfigError for a value that cannot be."""
+    config = to_object(composed)
+    problem = next(_problems(config), None)
+    if problem:
+        raise ConfigError(problem)
+    name, pretrained = config.filter.name, config.filter.pretrained
+    if name.startswith("local-dir:"):
+        name = "local-dir:" + _absolute(name.removeprefix("local-dir:"))
+    return replace(
+        config,
+        out=config.out if "://" in config.out else str(Path(config.out).absolute()),
+        model=replace(config.model, path=_absolute(config.model.path)),
+        filter=replace(config.filter, name=name, pretrained=pretrained and _absolute(pretrained)),
+    )
+
+
+def stays_local(config: Config) -> bool:
+    """Whether everything the run reads is on this machine, so that no hub need be asked."""
+    clip = config.filter.name.startswith("local-dir:") or Path(config.filter.pretrained or "").is_file()
+    return clip and Path(config.model.path).is_dir() and Path(config.captions.path).exists()
+
+
+def _absolute(path: str) -> str:
+    """A hub name stays what it is: only what exists here is a path."""
+    return str(Path(path).absolute()) if Path(path).exists() else path
+
+
+def _problems(config: Config) -> Iterator[str]:
+    for key, value, least in (
+        ("limit", config.limit, 1),
+        ("unit_pairs", config.unit_pairs, 1),
+        ("sampler.steps", config.sampler.steps, 1),
+        ("filter.max_per_pair", config.filter.max_per_pair, 1),
+        ("shards.samples", config.shards.samples, 1),
+        ("cluster.workers", config.cluster.workers, 1),
+        ("cluster.threads", config.cluster.threads, 1),
+        ("cluster.batch_rows", config.cluster.batch_rows, 1),
+        ("sheet.pairs", config.sheet.pairs, 0),
+    ):
+        if value is not None and value < least:
+            yield f"{key}={value} must be {least} or more"
+    if not 1 <= config.shards.quality <= 100:
+        yield f"shards.quality={config.shards.quality} must be from 1 to 100"
+    if config.cluster.kind is ClusterKind.ray and not config.cluster.address:
+        yield "cluster=ray needs cluster.address=HOST:PORT, or cluster.address=auto for the one this machine is in"
+    yield from _sweep_problems(config.sweep)
+
+
+def _sweep_problems(sweep: object) -> Iterator[str]:
+    if isinstance(sweep, GridSweep):
+        if sweep.seeds < 1:
+            yield f"sweep.seeds={sweep.seeds} must be 1 or more"
+        if not sweep.taus or len(set(sweep.taus)) < len(sweep.taus):
+            yield f"sweep.taus={sweep.taus} must be one or more values, each once"
+        if not all(0 <= tau <= 1 for tau in sweep.taus):
+            yield f"sweep.taus={sweep.taus} must lie from 0 to 1"
+    if isinstance(sweep, RandomSweep):
+        if sweep.samples < 1:
+            yield f"sweep.samples={sweep.samples} must be 1 or more"
+        if not 0 <= sweep.tau_min <= sweep.tau_max <= 1:
+            yield f"sweep.tau_min={sweep.tau_min} and sweep.tau_max={sweep.tau_max} must rise, from 0 to 1"
+        if sweep.guidance_min > sweep.guidance_max:
+            yield "sweep.guidance_min must not be over sweep.guidance_max"

@@ -1,0 +1,115 @@
+"""Generate: a unit's caption pairs through Prompt-to-Prompt and CLIP, in one process that holds both."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+
+import torch
+
+import filters
+import p2p
+from conf.schema import Config
+from stages.records import CaptionPair, Failure, Unit, UnitResult
+from stages.rendered import Rendered, choose, preview, samples
+from stages.sweep import requests
+
+
+class Generate:
+    """The stage: models are loaded once, then each call takes a unit and returns what became of it."""
+
+    def __init__(self, config: Config, model_fingerprint: str) -> None:
+        """Load the models.
+
+        Raises p2p.ModelError and filters.FilterError: errors that no other unit would escape.
+        """
+        torch.set_num_threads(config.cluster.threads)
+        self.config = config
+        self.model_fingerprint = model_fingerprint
+        model, chosen = config.model, config.filter
+        self.editor = p2p.load(model.path, model.device, model.dtype, model.revision)
+        self.clip = filters.load_clip(chosen.name, chosen.pretrained, model.device)
+        self.thresholds = filters.Thresholds(
+            clip_sim_0=chosen.clip_sim_0,
+            clip_sim_1=chosen.clip_sim_1,
+            clip_sim_dir=chosen.clip_sim_dir,
+            clip_sim_image=chosen.clip_sim_image,
+            max_per_pair=chosen.max_per_pair,
+        )
+
+    def __call__(self, unit: Unit) -> UnitResult:
+        """Render, score and choose. A pair that raises is a failure of its own: the others are kept."""
+        seconds: dict[str, float] = defaultdict(float)
+        failures: list[Failure] = []
+        rendered = self._render_or_split(unit.pairs, failures, seconds)
+        started = time.perf_counter()
+        kept = [sample for one in rendered for sample in samples(one, self.config, self.model_fingerprint)]
+        shown = max(0, self.config.sheet.pairs - unit.index * self.config.unit_pairs)
+        on_sheet = {pair.id for pair in unit.pairs[:shown]}
+        previews = [preview(one) for one in rendered if one.pair.id in on_sheet]
+        seconds["encode"] += time.perf_counter() - started
+        return UnitResult(
+            unit=unit,
+            samples=tuple(kept),
+            candidates=tuple(candidate for one in rendered for candidate in one.candidates),
+            failures=tuple(failures),
+            previews=tuple(previews),
+            rows=sum(sweep.rows for one in rendered for sweep in one.sweeps),
+            seconds=dict(seconds),
+        )
+
+    def _render_or_split(
+        self, pairs: Sequence[CaptionPair], failures: list[Failure], seconds: dict[str, float]
+    ) -> list[Rendered]:
+        try:
+            return self._render(pairs, seconds)
+        except Exception as error:
+            if len(pairs) == 1:
+                reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+                failures.append(Failure(pairs[0].id, reason))
+                return []
+        return [one for pair in pairs for one in self._render_or_split([pair], failures, seconds)]
+
+    def _render(self, pairs: Sequence[CaptionPair], seconds: dict[str, float]) -> list[Rendered]:
+        asked = [tuple(requests(pair, self.config)) for pair in pairs]
+        started = time.perf_counter()
+        flat = [request for own in asked for request in own]
+        sweeps = self.editor.sweep_many(flat, self.config.cluster.batch_rows)
+        swept = time.perf_counter()
+        seconds["sweep"] += swept - started
+        scores = self._score(pairs, asked, sweeps)
+        seconds["score"] += time.perf_counter() - swept
+        rendered, sample, candidate = [], 0, 0
+        for pair, own in zip(pairs, asked, strict=True):
+            count = sum(len(request.taus) for request in own)
+            part = _part(scores, slice(candidate, candidate + count))
+            verdicts = choose(pair, own, part, self.thresholds)
+            rendered.append(Rendered(pair, own, tuple(sweeps[sample : sample + len(own)]), verdicts))
+            sample, candidate = sample + len(own), candidate + count
+        return rendered
+
+    def _score(
+        self,
+        pairs: Sequence[CaptionPair],
+        asked: Sequence[Sequence[p2p.SweepRequest]],
+        sweeps: Sequence[p2p.Sweep],
+    ) -> filters.ClipScores:
+        captions = [
+            pair for pair, own in zip(pairs, asked, strict=True) for request in own for _ in request.taus
+        ]
+        return self.clip.score(
+            [sweep.source for sweep in sweeps for _ in sweep.edits],
+            [edit for sweep in sweeps for edit in sweep.edits],
+            [pair.input for pair in captions],
+            [pair.output for pair in captions],
+        )
+
+
+def _part(scores: filters.ClipScores, rows: slice) -> filters.ClipScores:
+    return filters.ClipScores(
+        clip_sim_0=scores.clip_sim_0[rows],
+        clip_sim_1=scores.clip_sim_1[rows],
+        clip_sim_dir=scores.clip_sim_dir[rows],
+        clip_sim_image=scores.clip_sim_image[rows],
+    )

@@ -1,0 +1,119 @@
+"""A caption pair after Prompt-to-Prompt and CLIP: its candidates, the samples kept, its row of the contact sheet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import filters
+import p2p
+from conf.schema import Config, ImageFormat
+from stages.images import encode
+from stages.records import Candidate, CaptionPair, Preview, Sample
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """One pair's requests and sweeps, by sample index, and its candidates: sample after sample, τ after τ."""
+
+    pair: CaptionPair
+    asked: tuple[p2p.SweepRequest, ...]
+    sweeps: tuple[p2p.Sweep, ...]
+    candidates: tuple[Candidate, ...]
+
+
+def choose(
+    pair: CaptionPair,
+    asked: Sequence[p2p.SweepRequest],
+    scores: filters.ClipScores,
+    thresholds: filters.Thresholds,
+) -> tuple[Candidate, ...]:
+    """The verdict on every candidate of one pair, in the order of ``scores``: sample after sample, τ after τ."""
+    tried = [(index, request, tau) for index, request in enumerate(asked) for tau in request.taus]
+    reasons = filters.choose([index for index, _, _ in tried], scores, thresholds)
+    return tuple(
+        Candidate(
+            pair_id=pair.id,
+            sample_index=index,
+            seed=request.seed,
+            tau=float(tau),
+            cfg_scale=float(request.guidance_scale),
+            clip_sim_0=float(scores.clip_sim_0[row]),
+            clip_sim_1=float(scores.clip_sim_1[row]),
+            clip_sim_dir=float(scores.clip_sim_dir[row]),
+            clip_sim_image=float(scores.clip_sim_image[row]),
+            kept=reason == "",
+            reason=reason,
+        )
+        for row, ((index, request, tau), reason) in enumerate(zip(tried, reasons, strict=True))
+    )
+
+
+def samples(rendered: Rendered, config: Config, model_fingerprint: str) -> list[Sample]:
+    """The kept candidates with their images, encoded, by sample index."""
+    kept = []
+    for candidate in rendered.candidates:
+        if not candidate.kept:
+            continue
+        sweep = rendered.sweeps[candidate.sample_index]
+        edit = sweep.edits[rendered.asked[candidate.sample_index].taus.index(candidate.tau)]
+        kept.append(
+            Sample(
+                key=key_of(candidate),
+                input_image=encode(sweep.source, config.shards.format, config.shards.quality),
+                edited_image=encode(edit, config.shards.format, config.shards.quality),
+                edit_prompt=rendered.pair.edit,
+                metadata=metadata(rendered.pair, candidate, config, model_fingerprint),
+            )
+        )
+    return kept
+
+
+def key_of(candidate: Candidate) -> str:
+    """A sample's name, without a dot. At most one τ of a sample is kept, so pair and sample index name it."""
+    return f"{candidate.pair_id}-{candidate.sample_index:03d}"
+
+
+def metadata(
+    pair: CaptionPair, candidate: Candidate, config: Config, model_fingerprint: str
+) -> dict[str, str | int | float | bool]:
+    """Everything that makes the sample again. Each field has one type in every sample, and none is null."""
+    return {
+        "pair_id": pair.id,
+        "sample_index": candidate.sample_index,
+        "input_prompt": pair.input,
+        "edit_prompt": pair.edit,
+        "output_prompt": pair.output,
+        "seed": candidate.seed,
+        "p2p_threshold": candidate.tau,
+        "cfg_scale": candidate.cfg_scale,
+        "clip_sim_0": candidate.clip_sim_0,
+        "clip_sim_1": candidate.clip_sim_1,
+        "clip_sim_dir": candidate.clip_sim_dir,
+        "clip_sim_image": candidate.clip_sim_image,
+        "steps": config.sampler.steps,
+        "sampler": config.sampler.name.value,
+        "edit_kind": config.edit.kind.value,
+        "cross_gain": float(config.edit.cross_gain),
+        "self_gain": float(config.edit.self_gain),
+        "inject_unconditional": config.edit.inject_unconditional,
+        "model": Path(config.model.path).name if config.model.name == "path" else config.model.name,
+        "model_revision": config.model.revision or "",
+        "model_fingerprint": model_fingerprint,
+        "dtype": config.model.dtype,
+        "meta": pair.meta,
+    }
+
+
+def preview(rendered: Rendered) -> Preview:
+    """The sample that shows most: with a kept candidate if there is one, then the best in clip_sim_dir."""
+    best = max(rendered.candidates, key=lambda candidate: (candidate.kept, candidate.clip_sim_dir))
+    sweep = rendered.sweeps[best.sample_index]
+    own = tuple(c for c in rendered.candidates if c.sample_index == best.sample_index)
+    return Preview(
+        pair=rendered.pair,
+        source=encode(sweep.source, ImageFormat.png, 100),
+        edits=tuple(encode(edit, ImageFormat.png, 100) for edit in sweep.edits),
+        candidates=own,
+    )

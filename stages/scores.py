@@ -1,0 +1,68 @@
+"""Every candidate's scores as Parquet, in one fixed schema."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from stages.records import Candidate, CaptionPair
+
+SCHEMA = pa.schema(
+    [
+        pa.field(name, kind, nullable=False)
+        for name, kind in (
+            ("pair_id", pa.string()),
+            ("sample_index", pa.int32()),
+            ("input_prompt", pa.string()),
+            ("edit_prompt", pa.string()),
+            ("output_prompt", pa.string()),
+            ("seed", pa.int64()),
+            ("p2p_threshold", pa.float64()),
+            ("cfg_scale", pa.float64()),
+            ("clip_sim_0", pa.float32()),
+            ("clip_sim_1", pa.float32()),
+            ("clip_sim_dir", pa.float32()),
+            ("clip_sim_image", pa.float32()),
+            ("kept", pa.bool_()),
+            ("reason", pa.string()),
+        )
+    ]
+)
+
+
+def table(pairs: Sequence[CaptionPair], candidates: Sequence[Candidate]) -> pa.Table:
+    """One row a candidate, with the captions of its pair."""
+    by_id = {pair.id: pair for pair in pairs}
+    rows = [
+        {
+            "pair_id": candidate.pair_id,
+            "sample_index": candidate.sample_index,
+            "input_prompt": by_id[candidate.pair_id].input,
+            "edit_prompt": by_id[candidate.pair_id].edit,
+            "output_prompt": by_id[candidate.pair_id].output,
+            "seed": candidate.seed,
+            "p2p_threshold": candidate.tau,
+            "cfg_scale": candidate.cfg_scale,
+            "clip_sim_0": candidate.clip_sim_0,
+            "clip_sim_1": candidate.clip_sim_1,
+            "clip_sim_dir": candidate.clip_sim_dir,
+            "clip_sim_image": candidate.clip_sim_image,
+            "kept": candidate.kept,
+            "reason": candidate.reason,
+        }
+        for candidate in candidates
+    ]
+    return pa.Table.from_pylist(rows, schema=SCHEMA)
+
+
+def to_bytes(rows: pa.Table) -> bytes:
+    buffer = io.BytesIO()
+    pq.write_table(rows, buffer, compression="zstd")
+    return buffer.getvalue()
+
+
+def from_bytes(data: bytes) -> pa.Table:
+    return pq.read_table(io.BytesIO(data))

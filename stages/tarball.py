@@ -1,0 +1,62 @@
+"""Samples as members of a tar, with everything fixed that a tar could vary in: equal samples, equal bytes."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from collections.abc import Iterable, Iterator
+from typing import IO
+
+from stages.records import Sample
+
+
+def members(sample: Sample, extension: str) -> Iterator[tuple[str, bytes]]:
+    """The files of one sample in the order of their names: WebDataset's ``KEY.part.extension``."""
+    yield f"{sample.key}.edit_prompt.txt", sample.edit_prompt.encode()
+    yield f"{sample.key}.edited_image.{extension}", sample.edited_image
+    yield f"{sample.key}.input_image.{extension}", sample.input_image
+    yield f"{sample.key}.json", json.dumps(sample.metadata, ensure_ascii=False, sort_keys=True).encode()
+
+
+def pack_members(files: Iterable[tuple[str, bytes]]) -> bytes:
+    """An uncompressed tar of ``files``."""
+    buffer = io.BytesIO()
+    with open_tar(buffer) as tar:
+        for name, data in files:
+            add_member(tar, name, data)
+    return buffer.getvalue()
+
+
+def open_tar(stream: IO[bytes]) -> tarfile.TarFile:
+    """An uncompressed tar that is written as a stream, in one format whatever Python's default."""
+    return tarfile.open(fileobj=stream, mode="w|", format=tarfile.USTAR_FORMAT)
+
+
+def add_member(tar: tarfile.TarFile, name: str, data: bytes) -> None:
+    info = tarfile.TarInfo(name)
+    info.size, info.mtime, info.mode = len(data), 0, 0o644
+    tar.addfile(info, io.BytesIO(data))
+
+
+def read_members(data: bytes) -> Iterator[tuple[str, bytes]]:
+    """The files of a tar, in its order."""
+    with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as tar:
+        for info in tar:
+            stream = tar.extractfile(info)
+            if stream is not None:
+                yield info.name, stream.read()
+
+
+def read_samples(data: bytes) -> Iterator[tuple[str, list[tuple[str, bytes]]]]:
+    """The samples of a part: each key with its files, in the part's order."""
+    key, files = "", []
+    for name, content in read_members(data):
+        member_key = name.split(".", 1)[0]
+        if files and member_key != key:
+            yield key, files
+            files = []
+        key = member_key
+        files.append((name, content))
+    if files:
+        yield key, files

@@ -1,0 +1,100 @@
+"""Part, then commit: an attempt's files under its own name, then one record a unit that the first writer makes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from collections import Counter
+from dataclasses import asdict
+from typing import Any
+
+from conf.schema import ImageFormat
+from stages import previews, scores, tarball
+from stages.images import EXTENSIONS
+from stages.records import UnitResult
+from stages.store import Store
+
+COMMITS = "run/commits"
+PARTS = "run/parts"
+
+
+class PartError(ValueError):
+    """A part is damaged: one line that names it and the mend."""
+
+
+def encode_part(result: UnitResult, format: ImageFormat) -> dict[str, bytes]:
+    """A unit's files by kind: samples (tar), scores (Parquet), previews (tar). What is empty is left out."""
+    files = {}
+    if result.samples:
+        extension = EXTENSIONS[format]
+        files["samples"] = tarball.pack_members(
+            member for sample in result.samples for member in tarball.members(sample, extension)
+        )
+    if result.candidates:
+        files["scores"] = scores.to_bytes(scores.table(result.unit.pairs, result.candidates))
+    if result.previews:
+        files["previews"] = previews.to_bytes(result.previews)
+    return files
+
+
+def summary(result: UnitResult) -> dict[str, Any]:
+    """The counts of a unit, as they stand in its commit and travel back to the driver."""
+    return {
+        "unit": result.unit.index,
+        "pairs": len(result.unit.pairs),
+        "pairs_kept": len({candidate.pair_id for candidate in result.candidates if candidate.kept}),
+        "candidates": len(result.candidates),
+        "samples": len(result.samples),
+        "rejected": dict(sorted(Counter(c.reason for c in result.candidates if not c.kept).items())),
+        "failures": [asdict(failure) for failure in result.failures],
+        "rows": result.rows,
+        "seconds": {name: round(value, 3) for name, value in result.seconds.items()},
+    }
+
+
+def write_unit(store: Store, files: dict[str, bytes], record: dict[str, Any]) -> bool:
+    """Write the part, then commit it. False if another attempt was first: this one's part is an orphan then.
+
+    A part is there before its commit names it, so whoever reads a commit finds the part.
+    """
+    attempt = uuid.uuid4().hex[:12]
+    part = {}
+    for kind, data in files.items():
+        name = f"{PARTS}/{record['unit']:08d}-{attempt}.{kind}{'.parquet' if kind == 'scores' else '.tar'}"
+        store.write(name, data)
+        part[kind] = {"name": name, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    commit = json.dumps({**record, "part": part}, ensure_ascii=False, sort_keys=True)
+    return store.create_exclusive(commit_name(record["unit"]), commit.encode())
+
+
+def commit_name(unit: int) -> str:
+    return f"{COMMITS}/{unit:08d}.json"
+
+
+def committed(store: Store) -> set[int]:
+    """The indices of the units that are committed."""
+    names = (name.rsplit("/", 1)[-1] for name in store.list(COMMITS))
+    return {int(name.removesuffix(".json")) for name in names if name.endswith(".json")}
+
+
+def read_commit(store: Store, unit: int) -> dict[str, Any]:
+    """Raises FileNotFoundError for a unit that is not committed."""
+    return dict(json.loads(store.read(commit_name(unit))))
+
+
+def read_part(store: Store, commit: dict[str, Any], kind: str) -> bytes | None:
+    """The part's file of that kind, or None if the unit has none.
+
+    Raises PartError if its bytes are not those that were committed.
+    """
+    file = commit["part"].get(kind)
+    if file is None:
+        return None
+    data = store.read(file["name"])
+    if hashlib.sha256(data).hexdigest() != file["sha256"]:
+        raise PartError(
+            f"{store.path(file['name'])} is not what unit {commit['unit']} committed: "
+            f"delete it and {commit_name(commit['unit'])}, then run the same command again"
+        )
+    return data
