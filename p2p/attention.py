@@ -77,5 +77,5 @@ def _cross_attention(q: Tensor, k: Tensor, v: Tensor, heads: int, routing: Cross
 
 def _attention(q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
     """softmax(QKᵀ/√d)V for q (B, P, C), k and v (B, S, C)."""
-    q, k, v = (x.unflatten(-1, (heads, -1)).transpose(1, 2) for x in (q, k, v))
+    q, k, v = (x.view(*x.shape[:2], heads, -1).transpose(1, 2) for x in (q, k, v))
     return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)

@@ -92,7 +92,7 @@ class Editor:
         if not outcomes:
             return []
         latents = torch.stack([final for outcome in outcomes for final in outcome.finals.values()])
-        images = iter(np.concatenate([self.family.decode(part) for part in latents.split(batch_rows)]))
+        images = iter(np.concatenate([self.family.decode(part) for part in torch.split(latents, batch_rows)]))
         sweeps = []
         for outcome, count in zip(outcomes, counts, strict=True):
             image = {members: next(images) for members in outcome.finals}

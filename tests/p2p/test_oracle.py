@@ -1,0 +1,174 @@
+"""Fused edits equal those on materialised maps, from the prompts to the pixels."""
+
+from __future__ import annotations
+
+from decimal import ROUND_FLOOR, Decimal
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from diffusers import StableDiffusionPipeline
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import p2p
+from tests.models import TOKENS
+from tests.oracle import naive
+from tests.oracle.prompts import PromptPair, Segment, mapper, prompt_pairs
+
+SHARED = settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+
+
+def same(words: str) -> Segment:
+    return Segment(tuple(words.split()), tuple(words.split()))
+
+
+def change(source: str, target: str) -> Segment:
+    return Segment(tuple(source.split()), tuple(target.split()))
+
+
+PAIRS = {
+    "equal token counts": PromptPair((same("a"), change("red", "blue"), same("ball on grass"))),
+    "one token to several": PromptPair((same("a red"), change("ball", "hexagon"), same("on grass"))),
+    "several tokens to one": PromptPair((same("a red"), change("umbrella", "box"), same("on grass"))),
+    "one word to two": PromptPair((same("a"), change("cat", "white dog"), same("on grass"))),
+    "added": PromptPair((same("a ball"), change("", "and a star"), same("on sand"))),
+    "removed": PromptPair((same("a ball"), change("and a star", ""), same("on sand"))),
+    "style": PromptPair((same("a"), change("photo", "mosaic"), same("of a dog"))),
+}
+
+
+def steps_of(gain: float, tau: float, steps: int) -> int:
+    """The definition, in decimal arithmetic."""
+    exact = Decimal(str(gain)) * Decimal(str(tau)) * steps + Decimal("0.5") + Decimal("1e-9")
+    return min(steps, int(exact.to_integral_value(ROUND_FLOOR)))
+
+
+def compare(
+    editor: p2p.Editor,
+    pipeline: StableDiffusionPipeline,
+    pair: PromptPair,
+    edit: str = "auto",
+    tau: float = 0.6,
+    steps: int = 5,
+    cross_gain: float = 1.0,
+    self_gain: float = 0.5,
+    guidance_scale: float = 3.0,
+    sampler: str = "ddim",
+    seed: int = 3,
+    inject_unconditional: bool = False,
+    word_tau: tuple[str, float] | None = None,
+    reweight: tuple[str, float] | None = None,
+) -> None:
+    """One sweep against one naive run; τ travels with two others, which must make no difference."""
+    common: dict[str, Any] = dict(  # noqa: C408
+        seed=seed, steps=steps, guidance_scale=guidance_scale, sampler=sampler
+    )
+    sweep = editor.sweep(
+        pair.source,
+        pair.target,
+        taus=(0.2, tau, 1.0),
+        edit=edit,
+        cross_gain=cross_gain,
+        self_gain=self_gain,
+        inject_unconditional=inject_unconditional,
+        word_taus=dict([word_tau]) if word_tau else None,
+        reweight=dict([reweight]) if reweight else None,
+        **common,
+    )
+    cross_steps: dict[int, int] = dict.fromkeys(range(TOKENS), steps_of(cross_gain, tau, steps))
+    if word_tau:
+        word, own_tau = word_tau
+        cross_steps |= dict.fromkeys(positions(pipeline, pair, word), steps_of(cross_gain, own_tau, steps))
+    expected = naive.generate(
+        pipeline,
+        pair.source,
+        pair.target,
+        naive.NaiveEdit(
+            mapper=mapper(pipeline.tokenizer, pair, edit, TOKENS),
+            cross_steps=cross_steps,
+            self_steps=steps_of(self_gain, tau, steps),
+            weights=dict.fromkeys(positions(pipeline, pair, reweight[0]), reweight[1]) if reweight else {},
+            unconditional=inject_unconditional,
+        ),
+        **common,
+    )
+    assert torch.allclose(sweep.source_latents, expected.source_latents, atol=1e-4, rtol=1e-5)
+    assert torch.allclose(sweep.edit_latents[1], expected.edit_latents, atol=1e-4, rtol=1e-5)
+    assert np.abs(sweep.source - expected.source_image.numpy()).max() <= 1
+    assert np.abs(sweep.edits[1] - expected.edit_image.numpy()).max() <= 1
+
+
+def positions(pipeline: StableDiffusionPipeline, pair: PromptPair, word: str) -> list[int]:
+    """Token positions of a word that the target has once."""
+    before, _, _ = pair.target.partition(word)
+    start = 1 + len(pipeline.tokenizer.tokenize(before))
+    return list(range(start, start + len(pipeline.tokenizer.tokenize(word))))
+
+
+@pytest.mark.parametrize("kind", PAIRS)
+@pytest.mark.parametrize("edit", ["auto", "refine"])
+def test_edits(editor: p2p.Editor, pipeline: StableDiffusionPipeline, kind: str, edit: str) -> None:
+    compare(editor, pipeline, PAIRS[kind], edit)
+
+
+@pytest.mark.parametrize("sampler", ["ddim", "euler_ancestral"])
+@pytest.mark.parametrize("guidance_scale", [1.0, 5.0])
+@pytest.mark.parametrize("inject_unconditional", [False, True])
+def test_samplers_and_guidance(
+    editor: p2p.Editor,
+    pipeline: StableDiffusionPipeline,
+    sampler: str,
+    guidance_scale: float,
+    inject_unconditional: bool,
+) -> None:
+    compare(
+        editor,
+        pipeline,
+        PAIRS["one token to several"],
+        sampler=sampler,
+        guidance_scale=guidance_scale,
+        inject_unconditional=inject_unconditional,
+    )
+
+
+def test_self_injection_alone_is_the_recipe_of_instructpix2pix(
+    editor: p2p.Editor, pipeline: StableDiffusionPipeline
+) -> None:
+    compare(editor, pipeline, PAIRS["style"], cross_gain=0.0, self_gain=1.0, inject_unconditional=True)
+
+
+@pytest.mark.parametrize("word_tau", [("grass", 0.2), ("grass", 1.0), ("hexagon", 0.0), ("hexagon", 0.8)])
+def test_word_with_a_tau_of_its_own(
+    editor: p2p.Editor, pipeline: StableDiffusionPipeline, word_tau: tuple[str, float]
+) -> None:
+    compare(editor, pipeline, PAIRS["one token to several"], word_tau=word_tau)
+
+
+@pytest.mark.parametrize("reweight", [("hexagon", 2.5), ("red", -1.0), ("grass", 0.0)])
+@pytest.mark.parametrize("tau", [0.0, 0.6])
+def test_reweighted_word(
+    editor: p2p.Editor, pipeline: StableDiffusionPipeline, reweight: tuple[str, float], tau: float
+) -> None:
+    compare(editor, pipeline, PAIRS["one token to several"], reweight=reweight, tau=tau)
+
+
+@SHARED
+@given(
+    pair=prompt_pairs(),
+    edit=st.sampled_from(["auto", "refine"]),
+    tau=st.integers(0, 100).map(lambda percent: percent / 100),
+    steps=st.integers(1, 6),
+    cross_gain=st.sampled_from([0.0, 0.4, 1.0, 1.5]),
+    self_gain=st.sampled_from([0.0, 0.5, 1.0]),
+    seed=st.integers(0, 2**63 - 1),
+)
+def test_any_prompts_and_settings(
+    editor: p2p.Editor, pipeline: StableDiffusionPipeline, pair: PromptPair, edit: str, **settings: Any
+) -> None:
+    compare(editor, pipeline, pair, edit, **settings)
