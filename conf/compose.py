@@ -97,10 +97,12 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _near(key: str, known: Sequence[str]) -> str:
-    by_last = {name.rsplit(".", 1)[-1]: name for name in known}
-    near = difflib.get_close_matches(key, known, n=3)
-    near = near or [by_last[name] for name in difflib.get_close_matches(key.rsplit(".", 1)[-1], by_last, n=3)]
-    return f"; did you mean {' or '.join(near)}?" if near else ""
+    last = key.rsplit(".", 1)[-1]
+    near = [name for name in known if name.rsplit(".", 1)[-1] == last]
+    if not near:
+        close = set(difflib.get_close_matches(last, [name.rsplit(".", 1)[-1] for name in known]))
+        near = difflib.get_close_matches(key, known) or [n for n in known if n.rsplit(".", 1)[-1] in close]
+    return f"; did you mean {' or '.join(near[:3])}?" if near else ""
 
 
 def _known_keys() -> list[str]:

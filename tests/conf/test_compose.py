@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import pytest
+from omegaconf import OmegaConf
+
+from conf.compose import GROUPS, ConfigError, compose_config, options, to_object
+from conf.schema import CaptionsKind, GridSweep, ImageFormat, RandomSweep, SamplerName
+
+
+def composed(*settings: str):
+    return to_object(compose_config(settings, "/world/{}".format))
+
+
+def test_nothing_said_is_the_demo():
+    config = composed()
+    assert (config.limit, config.captions.path) == (48, "/world/captions")
+    assert config.sweep == GridSweep(seeds=4, taus=[0.2, 0.4, 0.6, 0.8, 1.0])
+    assert (config.model.path, config.filter.name) == ("/world/model", "local-dir:/world/clip")
+    assert composed("experiment=demo") == config
+
+
+def test_one_s_own_captions_have_no_limit():
+    config = composed("captions=jsonl", "captions.path=a.jsonl")
+    assert (config.captions.kind, config.captions.path, config.limit) == (CaptionsKind.jsonl, "a.jsonl", None)
+
+
+def test_limit_is_the_captions_or_one_s_own():
+    assert composed("limit=7").limit == 7
+    assert composed("captions.limit=9").limit == 9
+    assert composed("limit=null").limit is None
+
+
+def test_steps_and_guidance_are_the_model_s_unless_said():
+    config = composed("model=path", "model.path=/m", "model.steps=11")
+    assert (config.sampler.steps, config.sampler.guidance) == (11, 7.5)
+    assert composed("sampler.steps=3").sampler.steps == 3
+
+
+@pytest.mark.parametrize("model", ["sd15", "sd21", "path"])
+def test_a_stable_diffusion_brings_the_published_clip_and_jpeg(model: str):
+    settings = (f"model={model}", "model.path=/m")
+    assert (composed(*settings).filter.name, composed(*settings).shards.format) == (
+        "ViT-L-14",
+        ImageFormat.jpeg,
+    )
+    chosen = composed(*settings, "filter=miniworld", "shards=png")
+    assert (chosen.filter.name, chosen.shards.format) == ("local-dir:/world/clip", ImageFormat.png)
+
+
+def test_instructpix2pix_is_the_published_recipe():
+    config = composed("experiment=instructpix2pix", "captions=jsonl", "captions.path=a")
+    assert config.sweep == RandomSweep(
+        samples=100, tau_min=0.1, tau_max=0.9, guidance_min=7.5, guidance_max=15.0
+    )
+    assert (config.sampler.name, config.sampler.steps) == (SamplerName.euler_ancestral, 100)
+    assert (config.edit.cross_gain, config.edit.self_gain, config.edit.inject_unconditional) == (0, 1, True)
+    limits = config.filter
+    assert (limits.name, limits.pretrained, limits.max_per_pair) == ("ViT-L-14", "openai", 4)
+    assert (limits.clip_sim_0, limits.clip_sim_1, limits.clip_sim_dir, limits.clip_sim_image) == (
+        0.2,
+        0.2,
+        0.2,
+        0.75,
+    )
+    assert config.model.name == "sd15"
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("sweep.tau=[0.5]", ["sweep.tau", "sweep.taus"]),
+        ("modle=sd15", ["modle", "model"]),
+        ("steps=3", ["steps", "sampler.steps"]),
+        ("model=sd16", ["sd16", "sd15", "sd21", "miniworld"]),
+        ("seed=abc", ["seed", "abc", "Integer"]),
+        ("shards.format=gif", ["shards.format", "gif", "png", "webp"]),
+        ("captions=jsonl", ["captions.path", "no value"]),
+        ("sweep.samples=3", ["sweep.samples", "another option"]),
+        ("status", ["status", "key=value"]),
+        ("+x=1", ["+x=1", "key=value"]),
+        ("seed=1=2", ["mismatched"]),
+    ],
+)
+def test_what_cannot_be_is_one_line_that_names_it(setting: str, said: list[str]):
+    with pytest.raises(ConfigError) as error:
+        composed(setting)
+    assert "\n" not in str(error.value)
+    for word in said:
+        assert word in str(error.value)
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_every_option_composes_and_says_what_it_is(group: str):
+    for name, about in options(group).items():
+        assert about, f"{group}/{name}.yaml has no first line of comment"
+        needs = ["captions.path=a", "model.path=b"]
+        assert not OmegaConf.missing_keys(compose_config([f"{group}={name}", *needs], "/world/{}".format))

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import os
+import threading
+import uuid
+from pathlib import Path
+
+import pytest
+
+from stages.store import Store, StoreError
+
+
+@pytest.fixture(params=["local", "memory"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    return Store(str(tmp_path / "a folder") if request.param == "local" else f"memory://{uuid.uuid4().hex}/a")
+
+
+def test_what_is_written_is_read(store: Store):
+    store.write("run/parts/x.tar", b"one")
+    store.write("run/parts/x.tar", b"three")
+    assert (store.read("run/parts/x.tar"), store.size("run/parts/x.tar")) == (b"three", 5)
+    assert store.exists("run/parts/x.tar")
+    assert not store.exists("run/parts/y.tar")
+
+
+def test_list_is_sorted_full_names_and_empty_for_what_is_not_there(store: Store):
+    for name in ("b", "a", "c"):
+        store.write(f"folder/{name}", b"")
+    assert store.list("folder") == ["folder/a", "folder/b", "folder/c"]
+    assert store.list("nowhere") == []
+
+
+def test_the_first_to_create_wins(store: Store):
+    assert store.create_exclusive("commits/1.json", b"first")
+    assert not store.create_exclusive("commits/1.json", b"second")
+    assert store.read("commits/1.json") == b"first"
+
+
+def test_of_many_at_once_exactly_one_wins(tmp_path: Path):
+    store, won, gate = Store(str(tmp_path)), [], threading.Barrier(16)
+
+    def attempt(number: int) -> None:
+        gate.wait()
+        if store.create_exclusive("commit", b"%d" % number * 10_000):
+            won.append(number)
+
+    threads = [threading.Thread(target=attempt, args=(number,)) for number in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(won) == 1
+    assert store.read("commit") == b"%d" % won[0] * 10_000
+    assert os.listdir(tmp_path) == ["commit"]
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path):
+    store = Store(str(tmp_path))
+    store.write("data/a.tar", b"old")
+    with pytest.raises(KeyboardInterrupt), store.open_write("data/a.tar") as stream:
+        stream.write(b"half of the n")
+        raise KeyboardInterrupt
+    assert store.read("data/a.tar") == b"old"
+    assert os.listdir(tmp_path / "data") == ["a.tar"]
+
+
+def test_what_a_killed_writer_leaves_is_neither_listed_nor_kept(tmp_path: Path):
+    store = Store(str(tmp_path))
+    store.write("data/a.tar", b"")
+    (tmp_path / "data" / ".b.tar.0123.tmp").write_bytes(b"half")
+    assert store.list("data") == ["data/a.tar"]
+    store.sweep_scratch("data")
+    assert os.listdir(tmp_path / "data") == ["a.tar"]
+
+
+def test_remove_is_content_with_nothing(store: Store):
+    store.write("a", b"")
+    store.remove("a")
+    store.remove("a")
+    assert not store.exists("a")
+
+
+def test_a_url_that_nothing_serves_is_named(tmp_path: Path):
+    (tmp_path / "file").write_text("")
+    for url in ("nosuch://bucket/x", str(tmp_path / "file")):
+        with pytest.raises(StoreError, match="out="):
+            Store(url)

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import io
+import tarfile
+
+import webdataset
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stages import tarball
+from stages.records import Sample
+
+SAMPLE = Sample("0123456789abcdef-003", b"input", b"edited", "make it blue", {"tau": 0.5, "b": "é"})
+
+
+def test_members_are_in_the_order_of_their_names_and_share_a_key():
+    names = [name for name, _ in tarball.members(SAMPLE, "jpg")]
+    assert names == sorted(names)
+    assert {name.split(".", 1)[0] for name in names} == {SAMPLE.key}
+    assert {name.split(".", 1)[1] for name in names} == {
+        "edit_prompt.txt",
+        "edited_image.jpg",
+        "input_image.jpg",
+        "json",
+    }
+
+
+def test_nothing_in_a_tar_tells_when_or_by_whom_it_was_made():
+    data = tarball.pack_members(tarball.members(SAMPLE, "png"))
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        about = {(i.mtime, i.uid, i.gid, i.uname, i.gname, i.mode, i.isreg()) for i in tar}
+    assert about == {(0, 0, 0, "", "", 0o644, True)}
+
+
+@given(st.lists(st.lists(st.binary(max_size=2000), min_size=1, max_size=4), max_size=6))
+def test_samples_come_back_as_they_were_packed(contents: list[list[bytes]]):
+    samples = [
+        (f"key{k}", [(f"key{k}.part{m}.bin", data) for m, data in enumerate(files)])
+        for k, files in enumerate(contents)
+    ]
+    data = tarball.pack_members(member for _, files in samples for member in files)
+    assert list(tarball.read_samples(data)) == samples
+
+
+def test_webdataset_reads_it(tmp_path):
+    path = tmp_path / "a.tar"
+    path.write_bytes(tarball.pack_members(tarball.members(SAMPLE, "png")))
+    (read,) = webdataset.WebDataset(str(path), shardshuffle=False)
+    assert read["__key__"] == SAMPLE.key
+    assert (read["input_image.png"], read["edit_prompt.txt"]) == (b"input", b"make it blue")
