@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from p2p.errors import P2PError
 
 # Words keep their apostrophes; hyphens and other punctuation stand alone, so that "grass," still holds "grass".
-_WORD = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]+")
+# (Python takes four control characters for spaces that tokenizers do not.)
+_WORD = re.compile(r"\w+(?:['’]\w+)*|(?:[^\w\s]|[\x1c-\x1f])+")
 
 
 @dataclass(frozen=True)

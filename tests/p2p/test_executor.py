@@ -1,0 +1,138 @@
+"""The tree in shared batches: as many rows as it needs, and the results of separate runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import p2p
+
+SOURCE, TARGET = "a red ball on grass", "a blue hexagon on grass"
+TAUS = tuple(k / 10 for k in range(1, 10))
+GUIDED_PAIRS = 50 + 270
+
+
+class Calls:
+    """Counts the denoiser's calls and rows."""
+
+    def __init__(self, editor: p2p.Editor, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.rows: list[int] = []
+        denoise = editor.family.denoise
+
+        def counted(latents: torch.Tensor, *rest: Any) -> torch.Tensor:
+            self.rows.append(len(latents))
+            return denoise(latents, *rest)
+
+        monkeypatch.setattr(editor.family, "denoise", counted)
+
+
+@pytest.mark.parametrize(("guidance_scale", "doubled"), [(4.0, 2), (1.0, 1)])
+def test_rows_are_the_minimum(
+    sd1_editor: p2p.Editor, guidance_scale: float, doubled: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = Calls(sd1_editor, monkeypatch)
+    sweep = sd1_editor.sweep(
+        SOURCE, TARGET, taus=TAUS, steps=50, self_gain=1.0, guidance_scale=guidance_scale
+    )
+    assert sweep.rows == doubled * GUIDED_PAIRS
+    assert sum(calls.rows) == sweep.rows
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    taus=st.lists(st.integers(0, 20).map(lambda k: k / 20), min_size=1, max_size=5),
+    steps=st.integers(1, 6),
+    sampler=st.sampled_from(["ddim", "euler_ancestral"]),
+    word_tau=st.none() | st.sampled_from([0.0, 0.5, 1.0]),
+    batch_rows=st.sampled_from([4, 7, 32]),
+    self_gain=st.sampled_from([0.0, 0.5, 1.0]),
+)
+def test_the_tree_is_as_many_separate_runs(
+    sd1_editor: p2p.Editor,
+    taus: list[float],
+    steps: int,
+    sampler: str,
+    word_tau: float | None,
+    batch_rows: int,
+    self_gain: float,
+) -> None:
+    def request(taus: list[float]) -> p2p.SweepRequest:
+        words = None if word_tau is None else {"hexagon": word_tau}
+        return p2p.SweepRequest(
+            SOURCE,
+            TARGET,
+            taus,
+            steps=steps,
+            sampler=sampler,
+            guidance_scale=3.0,
+            self_gain=self_gain,
+            word_taus=words,
+        )
+
+    tree = sd1_editor.sweep_many([request(taus)], batch_rows)[0]
+    for tau, latents in zip(taus, tree.edit_latents, strict=True):
+        alone = sd1_editor.sweep_many([request([tau])])[0]
+        assert torch.allclose(latents, alone.edit_latents[0], atol=1e-4)
+        assert torch.allclose(tree.source_latents, alone.source_latents, atol=1e-4)
+
+
+def mixed_requests() -> list[p2p.SweepRequest]:
+    """Sweeps that differ in everything that may differ within a batch."""
+    return [
+        p2p.SweepRequest(SOURCE, TARGET, TAUS, seed=1, steps=9, guidance_scale=3.0),
+        p2p.SweepRequest(SOURCE, "a red ball on grass at night", (0.4,), seed=2, steps=5, guidance_scale=1.0),
+        p2p.SweepRequest(TARGET, SOURCE, (0.0, 1.0), steps=4, sampler="euler_ancestral", guidance_scale=2.0),
+        p2p.SweepRequest(
+            SOURCE,
+            TARGET,
+            (0.5,),
+            steps=6,
+            guidance_scale=5.0,
+            inject_unconditional=True,
+            reweight={"blue": 1.5},
+        ),
+        p2p.SweepRequest("a cat", "a dog", (0.3, 0.6), steps=4, word_taus={"dog": 0.0}, guidance_scale=3.0),
+    ]
+
+
+@pytest.mark.parametrize("batch_rows", [4, 9, 32])
+def test_results_do_not_depend_on_the_company(sd1_editor: p2p.Editor, batch_rows: int) -> None:
+    together = sd1_editor.sweep_many(mixed_requests(), batch_rows)
+    for request, among in zip(mixed_requests(), together, strict=True):
+        alone = sd1_editor.sweep_many([request])[0]
+        scale = alone.edit_latents.abs().max()
+        assert (alone.source_latents - among.source_latents).abs().max() / scale < 1e-5
+        assert (alone.edit_latents - among.edit_latents).abs().max() / scale < 1e-5
+        assert abs(alone.edits.astype(int) - among.edits).max() <= 1
+
+
+def test_batches_keep_to_their_limit_and_are_full(
+    sd1_editor: p2p.Editor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = Calls(sd1_editor, monkeypatch)
+    requests = [
+        p2p.SweepRequest(SOURCE, TARGET, TAUS, seed=seed, steps=10, self_gain=1.0) for seed in range(8)
+    ]
+    sweeps = sd1_editor.sweep_many(requests, batch_rows=16)
+    assert max(calls.rows) == 16
+    assert sum(calls.rows) == sum(sweep.rows for sweep in sweeps)
+    assert sum(calls.rows) > 0.95 * 16 * len(calls.rows), "rows that are ready fill the batches"
+
+
+def test_a_convoy_over_the_limit_is_cut_and_its_source_counted_again(sd1_editor: p2p.Editor) -> None:
+    """Three injections at once (self and cross, cross alone, a word alone) beside one source: eight rows."""
+    request = p2p.SweepRequest(
+        SOURCE, TARGET, (0.0, 0.5, 1.0), steps=8, self_gain=0.5, guidance_scale=3.0, word_taus={"grass": 1.0}
+    )
+    whole, cut = (sd1_editor.sweep_many([request], batch_rows)[0] for batch_rows in (8, 4))
+    assert cut.rows > whole.rows
+    assert torch.allclose(whole.edit_latents, cut.edit_latents, atol=1e-4)
+
+
+def test_too_few_rows_for_a_source_and_its_edit(sd1_editor: p2p.Editor) -> None:
+    with pytest.raises(p2p.P2PError, match="batch_rows = 3; a source and its edit take 4 rows"):
+        sd1_editor.sweep_many([p2p.SweepRequest(SOURCE, TARGET)], batch_rows=3)

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import pytest
+
+import p2p
+
+PROMPTS = {"source": "a red ball", "target": "a blue ball"}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"taus": ()}, "taus is empty"),
+        ({"taus": (0.5, 1.1)}, r"τ = 1.1 is not in \[0, 1\]"),
+        ({"taus": (float("nan"),)}, r"τ = nan is not in \[0, 1\]"),
+        ({"word_taus": {"ball": -0.1}}, "τ = -0.1 is not"),
+        ({"cross_gain": -1.0}, "cross_gain = -1.0"),
+        ({"self_gain": float("inf")}, "self_gain = inf"),
+        ({"guidance_scale": float("nan")}, "guidance_scale = nan"),
+        ({"reweight": {"ball": float("inf")}}, "reweight = "),
+        ({"steps": 0}, "steps = 0"),
+        ({"seed": -1}, "seed = -1"),
+        ({"sampler": "euler"}, "sampler 'euler' is unknown; there are ddim, euler_ancestral"),
+        ({"edit": "swap"}, "edit 'swap' is unknown; there are auto, refine, replace"),
+        ({"target": None}, "target has to be text, not None"),
+    ],
+)
+def test_values_out_of_range(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(p2p.P2PError, match=message):
+        p2p.SweepRequest(**{**PROMPTS, **wrong})
+
+
+def test_editor_sweep_has_the_requests_fields_and_defaults() -> None:
+    def parameters(callable_: Any) -> list[tuple[str, Any]]:
+        return [
+            (p.name, p.default) for p in inspect.signature(callable_).parameters.values() if p.name != "self"
+        ]
+
+    assert parameters(p2p.Editor.sweep) == parameters(p2p.SweepRequest)
+
+
+def test_every_argument_of_sweep_reaches_the_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {
+        **PROMPTS,
+        "taus": (0.1,),
+        "seed": 3,
+        "steps": 4,
+        "guidance_scale": 2.0,
+        "sampler": "euler_ancestral",
+        "cross_gain": 0.7,
+        "self_gain": 0.6,
+        "edit": "refine",
+        "word_taus": {"ball": 0.1},
+        "reweight": {"ball": 2.0},
+        "blend": ("ball", "ball"),
+        "inject_unconditional": True,
+        "latents": object(),
+    }
+    taken: list[p2p.SweepRequest] = []
+    monkeypatch.setattr(p2p.Editor, "sweep_many", lambda self, requests: taken.extend(requests) or [None])
+    p2p.Editor.sweep(p2p.Editor(None), **given)  # type: ignore[arg-type]
+    assert {name: getattr(taken[0], name) for name in given} == given
