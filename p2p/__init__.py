@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from p2p.editor import Editor
 from p2p.errors import ModelError, P2PError
-from p2p.fingerprint import fingerprint
-from p2p.load import load, load_prompts
+from p2p.identity import fingerprint
+from p2p.loading import load, load_prompts
 from p2p.request import Sweep, SweepRequest
 
 __all__ = [

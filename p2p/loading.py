@@ -14,6 +14,7 @@ import torch
 import transformers
 from diffusers import DiffusionPipeline
 from huggingface_hub import snapshot_download
+from safetensors import SafetensorError
 from transformers import AutoTokenizer
 
 from p2p.editor import Editor
@@ -59,7 +60,7 @@ def load(
     try:
         with _no_progress_bars():
             family = FAMILIES[name](folder, place, precision)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise ModelError(f"{folder}: the model does not load: {_one_line(error)}") from error
     return Editor(family)
 

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import p2p
+
+
+def copy(folder: Path, to: Path) -> Path:
+    return Path(shutil.copytree(folder, to / "model"))
+
+
+def refuse_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise AssertionError("a folder's model went to the network")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+
+
+def error_of(model: str | Path, **settings: Any) -> str:
+    with pytest.raises(p2p.ModelError) as caught:
+        p2p.load(model, **settings)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def test_a_folder_loads_without_the_network_and_without_a_word(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    refuse_network(monkeypatch)
+    editor = p2p.load(str(folder), device="cpu")
+    assert editor.resolution == 16
+    assert next(editor.family.unet.parameters()).dtype == torch.float32
+    assert p2p.load_prompts(folder).limit == 20
+    assert capfd.readouterr() == ("", "")
+
+
+def test_dtype_is_what_was_asked_for(sd1_folder: Path) -> None:
+    editor = p2p.load(sd1_folder, device="cpu", dtype="bfloat16")
+    assert next(editor.family.unet.parameters()).dtype == torch.bfloat16
+    sweep = editor.sweep("a red ball", "a blue ball in a box", steps=3, guidance_scale=2.0)
+    assert sweep.edit_latents.isfinite().all()
+
+
+def test_prompts_are_counted_with_start_and_end(sd1_folder: Path) -> None:
+    prompts = p2p.load_prompts(sd1_folder)
+    assert prompts.count("a red ball") == 5
+    assert prompts.count("a " * 30) == 32
+
+
+@pytest.mark.parametrize("name", ["no/such/folder", "nowhere", "./nowhere", "/no/such", "a b/c"])
+def test_no_such_folder(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    refuse_network(monkeypatch)
+    assert error_of(name) == f"{name}: no such folder; name a diffusers folder, or owner/name of the hub"
+
+
+def test_a_hub_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise OSError("no\nroute")
+
+    monkeypatch.setattr("p2p.loading.DiffusionPipeline.download", fail)
+    assert error_of("owner/name").endswith("not to be had from the hub: no route")
+
+
+def test_a_folder_that_is_no_model(tmp_path: Path) -> None:
+    assert "not a diffusers folder, it has no model_index.json" in error_of(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"unet": 1}'])
+def test_a_damaged_index(tmp_path: Path, text: str) -> None:
+    (tmp_path / "model_index.json").write_text(text)
+    assert "model_index.json: damaged, it names no pipeline class" in error_of(tmp_path)
+
+
+def test_a_family_that_is_not_supported(sd1_folder: Path, tmp_path: Path) -> None:
+    folder = copy(sd1_folder, tmp_path)
+    index = json.loads((folder / "model_index.json").read_text())
+    (folder / "model_index.json").write_text(json.dumps({**index, "_class_name": "KandinskyPipeline"}))
+    assert error_of(folder).endswith("KandinskyPipeline is not supported; StableDiffusionPipeline is")
+    with pytest.raises(p2p.ModelError, match="KandinskyPipeline"):
+        p2p.load_prompts(folder)
+
+
+@pytest.mark.parametrize("part", ["unet", "vae", "text_encoder"])
+@pytest.mark.parametrize("suffix", [".bin", ".ckpt", ".pt"])
+def test_pickled_weights_are_not_loaded(sd1_folder: Path, tmp_path: Path, part: str, suffix: str) -> None:
+    folder = copy(sd1_folder, tmp_path)
+    weights = next((folder / part).glob("*.safetensors"))
+    weights.rename(weights.with_suffix(suffix))
+    assert (
+        error_of(folder)
+        == f"{folder / part}: pickled weights are never loaded; save the model as safetensors"
+    )
+
+
+def test_a_checkpoint_is_not_a_folder(tmp_path: Path) -> None:
+    checkpoint = tmp_path / "v1-5.ckpt"
+    checkpoint.write_bytes(b"\x80\x04")
+    assert "a file, not a diffusers folder" in error_of(checkpoint)
+    assert error_of(tmp_path).startswith(f"{checkpoint}: pickled weights are never loaded")
+
+
+def test_missing_weights(sd1_folder: Path, tmp_path: Path) -> None:
+    folder = copy(sd1_folder, tmp_path)
+    next((folder / "unet").glob("*.safetensors")).unlink()
+    assert error_of(folder) == f"{folder / 'unet'}: no weights; it should hold a *.safetensors file"
+
+
+@pytest.mark.parametrize("part", ["unet", "vae", "text_encoder"])
+def test_damaged_weights(sd1_folder: Path, tmp_path: Path, part: str) -> None:
+    folder = copy(sd1_folder, tmp_path)
+    next((folder / part).glob("*.safetensors")).write_bytes(b"no weights")
+    assert error_of(folder).startswith(f"{folder}: the model does not load: ")
+
+
+def test_device_and_dtype_that_are_unknown(sd1_folder: Path) -> None:
+    assert error_of(sd1_folder, device="gpu").startswith("device 'gpu' is unknown")
+    assert error_of(sd1_folder, dtype="int7").startswith("dtype 'int7' is unknown; there are auto, float32")
