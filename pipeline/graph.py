@@ -16,13 +16,8 @@ import ray.data
 import torch
 from ray.data import ActorPoolStrategy, DataContext
 
-import filters
-import p2p
 from conf.schema import Cluster, ClusterKind, Config
-from stages.generate import Generate
-from stages.store import Store
-from stages.units import read_unit
-from stages.write import encode_part, summary, write_unit
+from pipeline.rows import GenerateRow, write_row
 
 # A unit whose process dies is tried so often; then its row is dropped and the rest goes on.
 TRIES = 3
@@ -91,36 +86,6 @@ def run(config: Config, model_fingerprint: str, units: Sequence[int]) -> Iterato
         if row["error"]:
             raise WorkerError(row["error"])
         yield json.loads(row["record"])
-
-
-class GenerateRow:
-    """The generate stage behind a row's face: a unit's index in; its files and its summary out, all bytes."""
-
-    def __init__(self, config: Config, model_fingerprint: str) -> None:
-        self.store = Store(config.out)
-        self.format = config.shards.format
-        self.error = ""
-        # An exception here would kill the actor, and its text would be lost among Ray's.
-        try:
-            self.generate = Generate(config, model_fingerprint)
-        except (p2p.ModelError, filters.FilterError) as error:
-            self.error = str(error)
-
-    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        if self.error:
-            return {"error": self.error, "record": "", "samples": b"", "scores": b"", "previews": b""}
-        result = self.generate(read_unit(self.store, int(row["unit"])))
-        files = encode_part(result, self.format)
-        kinds = ("samples", "scores", "previews")
-        return {"error": "", "record": json.dumps(summary(result)), **{k: files.get(k, b"") for k in kinds}}
-
-
-def write_row(row: dict[str, Any], out: str) -> dict[str, Any]:
-    """The write stage behind a row's face: writes the part and commits it; the summary alone goes on."""
-    if not row["error"]:
-        files = {kind: row[kind] for kind in ("samples", "scores", "previews") if row[kind]}
-        write_unit(Store(out), files, json.loads(row["record"]))
-    return {"error": row["error"], "record": row["record"]}
 
 
 def _fitting(cluster: Cluster, gpus: int, cpus: int) -> int:
