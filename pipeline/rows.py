@@ -1,0 +1,47 @@
+"""The stages behind the face of Ray Data's rows: mappings of plain values in, mappings of plain values out."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from conf.schema import Config
+from stages.store import Store
+from stages.units import read_unit
+from stages.write import encode_part, summary, write_unit
+
+KINDS = ("samples", "scores", "previews")
+
+
+class GenerateRow:
+    """The generate stage behind a row's face: a unit's index in; its files and its summary out, all bytes."""
+
+    def __init__(self, config: Config, model_fingerprint: str) -> None:
+        # Imported here, because the writers' processes share this module and need no model.
+        import filters
+        import p2p
+        from stages.generate import Generate
+
+        self.store = Store(config.out)
+        self.format = config.shards.format
+        self.error = ""
+        # An exception here would kill the actor, and its text would be lost among Ray's.
+        try:
+            self.generate = Generate(config, model_fingerprint)
+        except (p2p.ModelError, filters.FilterError) as error:
+            self.error = str(error)
+
+    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        if self.error:
+            return {"error": self.error, "record": "", **dict.fromkeys(KINDS, b"")}
+        result = self.generate(read_unit(self.store, int(row["unit"])))
+        files = encode_part(result, self.format)
+        return {"error": "", "record": json.dumps(summary(result)), **{k: files.get(k, b"") for k in KINDS}}
+
+
+def write_row(row: dict[str, Any], out: str) -> dict[str, Any]:
+    """The write stage behind a row's face: writes the part and commits it; the summary alone goes on."""
+    if not row["error"]:
+        files = {kind: row[kind] for kind in KINDS if row[kind]}
+        write_unit(Store(out), files, json.loads(row["record"]))
+    return {"error": row["error"], "record": row["record"]}
