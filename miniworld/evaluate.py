@@ -16,6 +16,7 @@ import numpy as np
 import open_clip
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline
+from PIL import Image
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
@@ -55,8 +56,6 @@ class SmallClip:
     @torch.no_grad()
     def images(self, images: Sequence[np.ndarray]) -> Tensor:
         """Float32 (N, D) for N uint8 (H, W, 3) images."""
-        from PIL import Image
-
         pixels = torch.stack([self.preprocess(Image.fromarray(image)) for image in images])
         parts = [self.model.encode_image(part, normalize=True) for part in pixels.split(128)]
         return torch.cat(parts)
@@ -110,38 +109,6 @@ def layout_preference(clip: SmallClip, groups: int = 256) -> float:
 
     cases = (prefers(here, edited_here, edited_there), prefers(there, edited_there, edited_here))
     return float(torch.cat(cases).float().mean())
-
-
-def true_edits(clip: SmallClip, groups: int = 800) -> dict[str, tuple[float, ...]]:
-    """sim_0, sim_1, sim_dir and sim_image of drawn edits: what a perfect generator would score, by kind of edit.
-
-    Returns:
-        For each kind of edit the 10 % quantile and the median of each score: (q0, m0, q1, m1, qd, md, qi, mi).
-    """
-    from miniworld.edits import EDITS, random_edit
-
-    rng = np.random.default_rng(UNSEEN + 1)
-    edits = [random_edit(rng, kind) for kind in EDITS for _ in range(groups // len(EDITS))]
-    layouts = [random_layout(rng) for _ in edits]
-    image_0 = clip.images([draw(e.before, layout) for e, layout in zip(edits, layouts, strict=True)])
-    image_1 = clip.images([draw(e.after, layout) for e, layout in zip(edits, layouts, strict=True)])
-    text_0, text_1 = (
-        clip.texts([caption(e.before) for e in edits]),
-        clip.texts([caption(e.after) for e in edits]),
-    )
-    scores = torch.stack(
-        [
-            (image_0 * text_0).sum(-1),
-            (image_1 * text_1).sum(-1),
-            torch.cosine_similarity(image_1 - image_0, text_1 - text_0),
-            (image_0 * image_1).sum(-1),
-        ]
-    ).numpy()
-    kinds = np.array([e.kind for e in edits])
-    return {
-        kind: tuple(float(v) for score in scores[:, kinds == kind] for v in np.quantile(score, (0.1, 0.5)))
-        for kind in EDITS
-    }
 
 
 def unseen_scenes(count: int, held_out: bool) -> list[Scene]:
@@ -209,13 +176,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 f"{found.of_16:.1%}",
                 *shares,
             )
-    console.print(table)
-
-    table = Table(title="Scores of drawn edits: 10 % quantile / median")
-    for column in ("edit", "sim_0", "sim_1", "sim_dir", "sim_image"):
-        table.add_column(column, justify="right")
-    for kind, values in true_edits(clip).items():
-        table.add_row(kind, *(f"{values[i]:.2f} / {values[i + 1]:.2f}" for i in range(0, 8, 2)))
     console.print(table)
 
 

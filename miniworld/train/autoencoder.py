@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
 import torch
 from diffusers import AutoencoderKL
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -65,6 +67,17 @@ def train_autoencoder(images: np.ndarray, folder: Path, recipe: Recipe = RECIPE)
     vae.eval()
     vae.register_to_config(scaling_factor=_scaling(vae, images))
     return vae
+
+
+def latents_of(vae: AutoencoderKL, images: np.ndarray, folder: Path) -> tuple[Tensor, Tensor]:
+    """What `encode_all` gives, computed once for these weights and kept in `folder`."""
+    digest = hashlib.sha256(b"".join(value.cpu().numpy().tobytes() for value in vae.state_dict().values()))
+    path = folder / f"latents-{digest.hexdigest()[:12]}-{len(images)}.safetensors"
+    if not path.exists():
+        means, deviations = encode_all(vae, images)
+        save_file({"means": means, "deviations": deviations}, path)
+    kept = load_file(path)
+    return kept["means"], kept["deviations"]
 
 
 @torch.no_grad()

@@ -12,7 +12,7 @@ from transformers import CLIPTextConfig, CLIPTextModel
 
 from miniworld.language import random_caption
 from miniworld.tokenizer import TOKENS, build_tokenizer
-from miniworld.train.autoencoder import encode_all
+from miniworld.train.autoencoder import latents_of
 from miniworld.train.data import PER_GROUP, group
 from miniworld.train.loop import Recipe, device, fast_products, train
 
@@ -84,7 +84,7 @@ def train_denoiser(
     text_encoder, unet = build_text_encoder().to(device()), build_unet().to(device())
     tokenizer = build_tokenizer()
     alphas_cumprod = build_scheduler().alphas_cumprod.to(device())
-    means, deviations = encode_all(vae, images)
+    means, deviations = latents_of(vae, images, folder)
     scale = vae.config.scaling_factor
 
     def loss(step: int) -> Tensor:
