@@ -12,7 +12,7 @@ from typing import Any, get_type_hints
 from hydra import compose, initialize_config_module
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
-from hydra.errors import HydraException
+from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -65,6 +65,12 @@ def options(group: str) -> dict[str, str]:
     }
 
 
+def default_of(group: str) -> str | None:
+    """The option that is taken unless another is chosen; None for a group without one."""
+    defaults = OmegaConf.load(str(resources.files("conf").joinpath("config.yaml"))).defaults
+    return next(entry[group] for entry in defaults if isinstance(entry, DictConfig) and group in entry)
+
+
 def _summary(text: str) -> str:
     comments = (line.lstrip("# ").strip() for line in text.splitlines() if line.startswith("#"))
     return next((comment for comment in comments if not comment.startswith("@package")), "")
@@ -72,6 +78,8 @@ def _summary(text: str) -> str:
 
 def _explain(error: Exception) -> str:
     """Hydra's several lines as one, with near matches for a key that does not exist."""
+    if isinstance(error, OverrideParseException):
+        return f"{error.override}: put a value with special characters in quotes: key='\"a value, with = and ,\"'"
     chain = [str(e) for e in _causes(error)]
     unknown = re.search(r"Could not override '([^']+)'", chain[0])
     absent = re.search(r"Could not find '([^'/]+)/([^']*)'", chain[0])

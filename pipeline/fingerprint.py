@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from enum import Enum
-from pathlib import Path
 from typing import Any
 
+import filters
 import p2p
 from conf.schema import Config
 
@@ -15,7 +14,7 @@ from conf.schema import Config
 FORMAT = 1
 
 
-def settings_of(config: Config, captions_sha256: str, model_fingerprint: str) -> dict[str, Any]:
+def settings_of(config: Config, captions_sha256: str, models: Models) -> dict[str, Any]:
     """Every setting that changes results, by its dotted name. The cluster, batches, paths and logs do not.
 
     The models enter by what they hold and the captions by their digest, so either may move.
@@ -28,8 +27,8 @@ def settings_of(config: Config, captions_sha256: str, model_fingerprint: str) ->
         "model.name": config.model.name,
         "model.revision": config.model.revision,
         "model.dtype": config.model.dtype,
-        "model.fingerprint": model_fingerprint,
-        "filter.clip": clip_fingerprint(config),
+        "model.fingerprint": models.generator,
+        "filter.clip": models.clip,
         "sweep.kind": type(config.sweep).__name__,
     }
     for section in ("sweep", "sampler", "edit", "filter", "shards"):
@@ -39,18 +38,20 @@ def settings_of(config: Config, captions_sha256: str, model_fingerprint: str) ->
     return settings
 
 
-def model_fingerprint(config: Config) -> str:
-    """Raises p2p.ModelError."""
-    return str(p2p.fingerprint(config.model.path, config.model.revision))
+@dataclass(frozen=True)
+class Models:
+    """The fingerprints of the generator and of the CLIP that judges it."""
+
+    generator: str
+    clip: str
 
 
-def clip_fingerprint(config: Config) -> str:
-    """Of a folder or a file, its bytes; of a published tag, its name, which stands for bytes that never change."""
-    name, pretrained = config.filter.name, config.filter.pretrained or ""
-    if name.startswith("local-dir:"):
-        folder = Path(name.removeprefix("local-dir:"))
-        return _digest(sorted(path for path in folder.rglob("*") if path.is_file()))
-    return f"{name} {_digest([Path(pretrained)]) if Path(pretrained).is_file() else pretrained}"
+def identify(config: Config) -> Models:
+    """Raises p2p.ModelError and filters.FilterError for what is not there."""
+    return Models(
+        generator=p2p.fingerprint(config.model.path, config.model.revision),
+        clip=filters.fingerprint(config.filter.name, config.filter.pretrained),
+    )
 
 
 def difference(planned: dict[str, Any], now: dict[str, Any]) -> list[str]:
@@ -61,12 +62,3 @@ def difference(planned: dict[str, Any], now: dict[str, Any]) -> list[str]:
         for name in names
         if planned.get(name) != now.get(name)
     ]
-
-
-def _digest(files: list[Path]) -> str:
-    digest = hashlib.sha256()
-    for path in files:
-        digest.update(f"{path.name}\n{path.stat().st_size}\n".encode())
-        with path.open("rb") as stream:
-            digest.update(hashlib.file_digest(stream, "sha256").digest())
-    return digest.hexdigest()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from conf.compose import GROUPS, options
+from conf.compose import GROUPS, default_of, options
 
 TOP = """\
 pairforge makes paired data for instruction-following image editors: it renders caption pairs with
@@ -26,7 +26,7 @@ Settings are key=value.
   sheet.pairs=12   rows of contact-sheet.png
   log=error        error, warning, info or debug (debug: everything on the terminal)
 
-A group is chosen by group=option and changed by group.key=value:
+A group is chosen by group=option and changed by group.key=value (* is the default):
 """
 
 BOTTOM = """
@@ -38,8 +38,9 @@ edit.self_gain, filter.clip_sim_dir, filter.max_per_pair, shards.samples, cluste
 def text() -> str:
     groups = []
     for group in GROUPS:
-        choices = options(group)
-        width = max(len(name) for name in choices)
+        choices, default = options(group), default_of(group)
         groups.append(f"  {group}")
-        groups += [f"    {name:<{width}}  {about}" for name, about in choices.items()]
+        groups += [
+            f"  {'*' if name == default else ' '} {name:<15}  {about}" for name, about in choices.items()
+        ]
     return TOP + "\n" + "\n".join(groups) + "\n" + BOTTOM

@@ -10,7 +10,7 @@ from typing import Any
 
 import p2p
 from conf.schema import Config
-from pipeline.fingerprint import difference, model_fingerprint, settings_of
+from pipeline.fingerprint import Models, difference, identify, settings_of
 from stages import captions, units
 from stages.records import CaptionPair, Quarantined
 from stages.store import Store
@@ -42,21 +42,21 @@ def make_or_resume(store: Store, config: Config) -> Plan:
     """The output's plan, made if there is none.
 
     Raises PlanError if the output was planned under settings that make other results, or if no caption pair is
-    good; captions.CaptionsError and p2p.ModelError for what is not there.
+    good; CaptionsError, ModelError and FilterError for what is not there.
     """
-    fingerprint = model_fingerprint(config)
+    models = identify(config)
     if store.exists(MANIFEST):
-        return _resume(store, config, fingerprint)
-    return _make(store, config, fingerprint)
+        return _resume(store, config, models)
+    return _make(store, config, models)
 
 
-def _resume(store: Store, config: Config, fingerprint: str) -> Plan:
+def _resume(store: Store, config: Config, models: Models) -> Plan:
     record = json.loads(store.read(MANIFEST))
     plan = Plan(**{**record, "files": tuple(record["files"])})
     digest = _Digest()
     for item in _read(config):
         digest.add(item)
-    differing = difference(plan.settings, settings_of(config, digest.hex(), fingerprint))
+    differing = difference(plan.settings, settings_of(config, digest.hex(), models))
     if differing:
         raise PlanError(
             f"{store.url} holds a run with other settings ({'; '.join(differing)}): give the old ones, "
@@ -65,7 +65,7 @@ def _resume(store: Store, config: Config, fingerprint: str) -> Plan:
     return plan
 
 
-def _make(store: Store, config: Config, fingerprint: str) -> Plan:
+def _make(store: Store, config: Config, models: Models) -> Plan:
     digest, tally = _Digest(), _Tally()
     with store.open_write(LINES) as quarantine:
 
@@ -87,9 +87,7 @@ def _make(store: Store, config: Config, fingerprint: str) -> Plan:
         count, files = units.write_units(store, units.cut(good(), config.unit_pairs))
     if not tally.good:
         raise PlanError(f"captions.path={config.captions.path} has no good line{tally.example()}")
-    plan = Plan(
-        count, tally.good, tally.quarantined, settings_of(config, digest.hex(), fingerprint), tuple(files)
-    )
+    plan = Plan(count, tally.good, tally.quarantined, settings_of(config, digest.hex(), models), tuple(files))
     # The manifest comes last: a plan that has one is whole.
     store.write(MANIFEST, json.dumps(asdict(plan), indent=1, ensure_ascii=False).encode())
     return plan

@@ -62,9 +62,6 @@ def _problems(config: Config) -> Iterator[str]:
             yield f"{key}={value} must be {least} or more"
     if not 1 <= config.shards.quality <= 100:
         yield f"shards.quality={config.shards.quality} must be from 1 to 100"
-    clip = config.filter.name
-    if clip.startswith("local-dir:") and not Path(clip.removeprefix("local-dir:")).is_dir():
-        yield f"filter.name={clip}: there is no such folder; give an open_clip local-dir, or filter=clip"
     if config.cluster.kind is ClusterKind.ray and not config.cluster.address:
         yield "cluster=ray needs cluster.address=HOST:PORT, or cluster.address=auto for the one this machine is in"
     yield from _sweep_problems(config.sweep)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from omegaconf import OmegaConf
 
-from conf.compose import GROUPS, ConfigError, compose_config, options, to_object
+from conf.compose import GROUPS, ConfigError, compose_config, default_of, options, to_object
 from conf.schema import CaptionsKind, GridSweep, ImageFormat, RandomSweep, SamplerName
 
 
@@ -78,7 +78,7 @@ def test_instructpix2pix_is_the_published_recipe():
         ("sweep.samples=3", ["sweep.samples", "another option"]),
         ("status", ["status", "key=value"]),
         ("+x=1", ["+x=1", "key=value"]),
-        ("seed=1=2", ["mismatched"]),
+        ("seed=1=2", ["seed=1=2", "quotes"]),
     ],
 )
 def test_what_cannot_be_is_one_line_that_names_it(setting: str, said: list[str]):
@@ -95,3 +95,13 @@ def test_every_option_composes_and_says_what_it_is(group: str):
         assert about, f"{group}/{name}.yaml has no first line of comment"
         needs = ["captions.path=a", "model.path=b"]
         assert not OmegaConf.missing_keys(compose_config([f"{group}={name}", *needs], "/world/{}".format))
+
+
+def test_defaults_are_read_from_the_configuration_itself():
+    assert (default_of("captions"), default_of("shards"), default_of("experiment")) == (
+        "miniworld",
+        "png",
+        None,
+    )
+    for group in GROUPS[:-1]:
+        assert default_of(group) in options(group)

@@ -57,9 +57,14 @@ def test_of_many_at_once_exactly_one_wins(tmp_path: Path):
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path):
     store = Store(str(tmp_path))
     store.write("data/a.tar", b"old")
-    with pytest.raises(KeyboardInterrupt), store.open_write("data/a.tar") as stream:
-        stream.write(b"half of the n")
-        raise KeyboardInterrupt
+
+    def interrupted() -> None:
+        with store.open_write("data/a.tar") as stream:
+            stream.write(b"half of the n")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert store.read("data/a.tar") == b"old"
     assert os.listdir(tmp_path / "data") == ["a.tar"]
 

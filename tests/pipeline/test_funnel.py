@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import io
+
+from rich.console import Console
+
+from pipeline.funnel import REASONS, funnel_of
+from pipeline.plan import Plan
+from pipeline.progress import Display, funnel_table
+from stages.write import summary
+from tests.stages.results import unit_result
+
+PLAN = Plan(units=3, pairs=4, quarantined=2, settings={}, files=())
+COMMITS = [
+    summary(unit_result(0, 2, 3)),
+    summary(unit_result(1, 0, 5)),
+    summary(unit_result(2, 1, 0, failed=1)),
+]
+
+
+def said(width: int = 100) -> tuple[Console, io.StringIO]:
+    stream = io.StringIO()
+    return Console(file=stream, width=width), stream
+
+
+def test_every_candidate_is_counted_once():
+    funnel = funnel_of(PLAN, COMMITS)
+    assert (funnel.read, funnel.quarantined, funnel.pairs, funnel.failed) == (6, 2, 4, 1)
+    assert funnel.candidates == funnel.samples + sum(funnel.rejected.values()) == 11
+    assert (funnel.samples, funnel.pairs_kept, funnel.keep_rate) == (3, 2, 0.5)
+    assert funnel.seconds == {"sweep": 4.5}
+
+
+def test_nothing_done_is_a_funnel_too():
+    assert funnel_of(PLAN, []).keep_rate == 0
+
+
+def test_the_table_tells_every_reason_in_the_order_it_is_met():
+    console, stream = said()
+    console.print(funnel_table(funnel_of(PLAN, COMMITS)))
+    lines = stream.getvalue().splitlines()
+    assert [line for line in lines if "direction of the edit" in line and "8" in line and "73%" in line]
+    assert [line for line in lines if "failed" in line and "1" in line]
+    order = [next(k for k, line in enumerate(lines) if text in line) for text in REASONS.values()]
+    assert order == sorted(order)
+
+
+def test_without_a_terminal_a_line_comes_now_and_then(monkeypatch):
+    console, stream = said()
+    clock = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    display = Display(console, 4, funnel_of(PLAN, COMMITS[:1]))
+    with display.live():
+        clock[0] = 10.0
+        display.committed(COMMITS[1])
+        assert stream.getvalue() == ""
+        clock[0] = 20.0
+        display.committed(COMMITS[2])
+    # One pair was there before: 3 of 4 were made in the 20 seconds.
+    assert stream.getvalue() == "4/4 pairs, 2 kept (50%), 0.15 pairs/s, 0:00 left\n"

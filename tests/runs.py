@@ -1,0 +1,46 @@
+"""Settings of small runs: the real pipeline on the small models of ``tests.models`` and ``tests.clips``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from conf.compose import compose_config, to_object
+from conf.schema import Config
+from stages.records import CaptionPair
+
+# Random weights score at random: every candidate passes.
+PERMISSIVE = tuple(
+    f"filter.{name}=-1" for name in ("clip_sim_0", "clip_sim_1", "clip_sim_dir", "clip_sim_image")
+)
+SWEEP = ("sweep.seeds=2", "sweep.taus=[0.2,0.5,1.0]", "sampler.guidance=3.0")
+
+PAIRS = (
+    CaptionPair("a red ball on grass", "make the ball blue", "a blue ball on grass"),
+    CaptionPair("a cat", "make it a dog", "a dog"),
+    CaptionPair("a house at night", "add a boat", "a house and a boat at night"),
+    CaptionPair("a photo of a tree", "make it a drawing", "a drawing of a tree"),
+    CaptionPair("a green box on sand", "put it on snow", "a green box on snow", '{"url": "http://a"}'),
+)
+
+
+def settings(model: Path, clip: Path, *more: str) -> list[str]:
+    """Command-line settings for these models; ``more`` come last."""
+    sweep = () if "sweep=random" in more else SWEEP
+    models = ["model=path", f"model.path={model}", f"filter.name=local-dir:{clip}", "filter.pretrained=null"]
+    return [*models, "shards=png", *PERMISSIVE, *sweep, "sampler.steps=4", "unit_pairs=2", *more]
+
+
+def config(model: Path, clip: Path, *more: str) -> Config:
+    return to_object(compose_config(settings(model, clip, *more), "/nowhere/{}".format))
+
+
+def write_pairs(path: Path, pairs: Iterable[CaptionPair] = PAIRS) -> Path:
+    """A JSONL of caption pairs."""
+    lines = [
+        json.dumps({"input": p.input, "edit": p.edit, "output": p.output, **json.loads(p.meta)})
+        for p in pairs
+    ]
+    path.write_text("".join(line + "\n" for line in lines))
+    return path

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import p2p
+from stages.generate import Generate
+from stages.images import decode
+from stages.records import CaptionPair, Unit
+from stages.sweep import requests
+from tests import runs
+
+UNIT = Unit(0, runs.PAIRS[:2])
+
+
+@pytest.fixture(scope="module")
+def generate(sd1_folder: Path, clip_folder: Path) -> Generate:
+    return Generate(runs.config(sd1_folder, clip_folder, "sheet.pairs=1"), "f" * 64)
+
+
+def test_what_is_kept_is_what_prompt_to_prompt_makes(generate: Generate, sd1_folder: Path):
+    editor = p2p.load(sd1_folder, device="cpu")
+    result = generate(UNIT)
+    asked = {pair.id: requests(pair, generate.config) for pair in UNIT.pairs}
+    assert len(result.samples) == 4
+    for sample in result.samples:
+        about = sample.metadata
+        request = asked[about["pair_id"]][about["sample_index"]]
+        assert (about["seed"], about["cfg_scale"]) == (request.seed, request.guidance_scale)
+        (alone,) = editor.sweep_many([request])
+        edit = alone.edits[request.taus.index(about["p2p_threshold"])]
+        # One grey level: on its own a sweep runs in batches of another size.
+        for image, wanted in ((sample.input_image, alone.source), (sample.edited_image, edit)):
+            assert np.abs(decode(image).astype(int) - wanted.astype(int)).max() <= 1
+
+
+def test_every_candidate_is_told_and_at_most_one_tau_of_a_sample_is_kept(generate: Generate):
+    result = generate(UNIT)
+    assert len(result.candidates) == 2 * 2 * 3
+    for pair in UNIT.pairs:
+        for index in range(2):
+            own = [c for c in result.candidates if (c.pair_id, c.sample_index) == (pair.id, index)]
+            assert [c.tau for c in own] == [0.2, 0.5, 1.0]
+            (best,) = [c for c in own if c.kept]
+            assert best.clip_sim_dir == max(c.clip_sim_dir for c in own)
+            assert {c.reason for c in own if not c.kept} == {"other_tau_of_seed"}
+    kept = {(s.metadata["pair_id"], s.metadata["sample_index"]) for s in result.samples}
+    assert kept == {(c.pair_id, c.sample_index) for c in result.candidates if c.kept}
+
+
+def test_the_same_unit_makes_the_same_bytes(generate: Generate):
+    first, second = generate(UNIT), generate(UNIT)
+    assert first.samples == second.samples
+    assert first.candidates == second.candidates
+
+
+def test_a_sample_tells_all_that_makes_it_again_in_one_type_each(generate: Generate):
+    unit = Unit(1, (runs.PAIRS[4], runs.PAIRS[0]))
+    texts = [json.loads(json.dumps(sample.metadata)) for sample in generate(unit).samples]
+    assert len({tuple((name, type(value)) for name, value in text.items()) for text in texts}) == 1
+    assert None not in texts[0].values()
+    wanted = {"input_prompt", "output_prompt", "edit_prompt", "seed", "p2p_threshold", "cfg_scale", "steps"}
+    wanted |= {"clip_sim_0", "clip_sim_1", "clip_sim_dir", "clip_sim_image", "sampler", "model_fingerprint"}
+    assert wanted <= texts[0].keys()
+    assert all(
+        type(texts[0][n]) is float for n in ("p2p_threshold", "cfg_scale", "cross_gain", "clip_sim_dir")
+    )
+    assert {text["meta"] for text in texts} == {"{}", '{"url": "http://a"}'}
+
+
+def test_a_pair_that_raises_fails_alone(generate: Generate):
+    poison = CaptionPair("a red ball", "say much", " ".join(["house"] * 200))
+    result = generate(Unit(0, (runs.PAIRS[0], poison, runs.PAIRS[1])))
+    (failure,) = result.failures
+    assert failure.pair_id == poison.id
+    assert "P2PError" in failure.reason
+    assert {sample.metadata["pair_id"] for sample in result.samples} == {pair.id for pair in UNIT.pairs}
+
+
+def test_previews_are_of_the_first_pairs_alone(generate: Generate):
+    (preview,) = generate(UNIT).previews
+    assert preview.pair == UNIT.pairs[0]
+    assert len(preview.edits) == len(preview.candidates) == 3
+    assert any(candidate.kept for candidate in preview.candidates)
+    assert generate(Unit(1, UNIT.pairs)).previews == ()
+
+
+def test_nothing_kept_is_a_result(sd1_folder: Path, clip_folder: Path):
+    strict = Generate(runs.config(sd1_folder, clip_folder, "filter.clip_sim_0=1.01"), "f" * 64)
+    result = strict(UNIT)
+    assert (result.samples, result.failures) == ((), ())
+    assert {candidate.reason for candidate in result.candidates} == {"clip_sim_0"}
+
+
+def test_a_random_sweep_goes_the_same_way(sd1_folder: Path, clip_folder: Path):
+    more = ("sweep=random", "sweep.samples=3", "sampler=euler_ancestral")
+    result = Generate(runs.config(sd1_folder, clip_folder, *more), "f" * 64)(UNIT)
+    assert len(result.candidates) == len(result.samples) == 6
+    assert len({(c.tau, c.cfg_scale) for c in result.candidates}) == 6
