@@ -68,7 +68,7 @@ class SweepRequest:
         for name in ("source", "target"):
             if not isinstance(getattr(self, name), str):
                 raise P2PError(f"{name} has to be text, not {getattr(self, name)!r}")
-        if not self.taus:
+        if len(self.taus) == 0:
             raise P2PError("taus is empty; name at least one τ in [0, 1]")
         for tau in (*self.taus, *(self.word_taus or {}).values()):
             if not 0 <= tau <= 1:

@@ -18,7 +18,7 @@ from p2p.families.family import Conditioning
 from p2p.families.tokenizing import PromptWindow
 from p2p.words import TokenizedPrompt
 
-PROMPTS_CACHED = 1024
+PROMPTS_CACHED = 512
 
 
 class StableDiffusion:
@@ -26,9 +26,9 @@ class StableDiffusion:
 
     def __init__(self, pipeline: Any, device: torch.device, dtype: torch.dtype) -> None:
         self.device, self.dtype = device, dtype
-        self.unet = pipeline.unet.eval()
-        self.vae = pipeline.vae.eval()
-        self.text_encoder = pipeline.text_encoder.eval()
+        self.unet = pipeline.unet.eval().requires_grad_(False)
+        self.vae = pipeline.vae.eval().requires_grad_(False)
+        self.text_encoder = pipeline.text_encoder.eval().requires_grad_(False)
         self.scheduler_config: Mapping[str, Any] = dict(pipeline.scheduler.config)
         self.prompts = PromptWindow(
             pipeline.tokenizer,
