@@ -22,6 +22,8 @@ from pipeline.rows import GenerateRow, write_row
 # A unit whose process dies is tried so often; then its row is dropped and the rest goes on.
 TRIES = 3
 WRITERS = 1
+# Processes that Ray starts here inherit these; those of a cluster that runs already have to be given them.
+CARRIED = ("HF_HUB_DISABLE_TELEMETRY", "HF_HUB_OFFLINE", "TRANSFORMERS_VERBOSITY", "DIFFUSERS_VERBOSITY")
 
 
 class WorkerError(ValueError):
@@ -34,7 +36,12 @@ def cluster(config: Config) -> Iterator[None]:
     level = config.log.value.upper()
     if config.cluster.kind is ClusterKind.ray:
         try:
-            ray.init(address=config.cluster.address, log_to_driver=False, logging_level=level)
+            ray.init(
+                address=config.cluster.address,
+                log_to_driver=False,
+                logging_level=level,
+                runtime_env={"env_vars": {name: os.environ[name] for name in CARRIED if name in os.environ}},
+            )
         except ConnectionError as error:
             reason = str(error).splitlines()[0]
             raise WorkerError(

@@ -150,6 +150,6 @@ def _checker(config: Config) -> Callable[[CaptionPair], Quarantined | None]:
             reason = "the same caption pair came before"
         seen.add(name)
         text = json.dumps([pair.input, pair.edit, pair.output], ensure_ascii=False)
-        return Quarantined(config.captions.path, 0, reason, text) if reason else None
+        return Quarantined(config.captions.path, pair.line, reason, text) if reason else None
 
     return reason_against

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -13,13 +13,15 @@ class CaptionPair:
     """One line of input.
 
     ``meta`` is the JSON text of the line's other fields (``"{}"`` if there are none): text, so that every
-    sample of a dataset has the same column type whatever its neighbours carry.
+    sample of a dataset has the same column type whatever its neighbours carry. ``line`` is where the pair stood in
+    its file, counted from 1 (0: unknown); two pairs are equal wherever they stood.
     """
 
     input: str
     edit: str
     output: str
     meta: str = "{}"
+    line: int = field(default=0, compare=False)
 
     @property
     def id(self) -> str:
