@@ -11,11 +11,13 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import ray
 import webdataset
 from datasets import load_dataset
 from PIL import Image
@@ -234,16 +236,30 @@ def test_a_killed_run_goes_on_to_byte_identical_shards(out: Path, run: Run):
     assert digests(killed.out / "scores") == digests(out / "scores")
 
 
-def test_v_prediction_and_every_random_choice_go_the_whole_way(
-    tmp_path: Path, sd2_folder: Path, clip_folder: Path
+@pytest.fixture
+def running_cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The address of a Ray cluster that runs already, as somebody else has started it."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    yield ray.get_runtime_context().gcs_address
+    ray.shutdown()
+
+
+def test_v_prediction_and_every_random_choice_go_the_whole_way_on_a_cluster_that_runs(
+    tmp_path: Path, sd2_folder: Path, clip_folder: Path, running_cluster: str
 ):
     pairs = (*runs.PAIRS[:1], CaptionPair("a cone", "make it a star", "a star", '{"note": 1}'))
     runs.write_pairs(tmp_path / "pairs.jsonl", pairs)
     random = ("sweep=random", "sweep.samples=3", "sampler=euler_ancestral", "edit=instructpix2pix")
-    settings = runs.settings(sd2_folder, clip_folder, *random, "shards=webp", "cluster.workers=1")
-    source = ("captions=jsonl", "captions.path=pairs.jsonl")
+    settings = runs.settings(sd2_folder, clip_folder, *random, "shards=webp")
+    more = (
+        "captions=jsonl",
+        "captions.path=pairs.jsonl",
+        "cluster=ray",
+        f"cluster.address={running_cluster}",
+    )
     done = subprocess.run(
-        command(*settings, *source),
+        command(*settings, *more),
         cwd=tmp_path,
         env=environment(),
         capture_output=True,
@@ -258,6 +274,7 @@ def test_v_prediction_and_every_random_choice_go_the_whole_way(
     assert len(dataset(tmp_path / "out", tmp_path / "cache")) == 6
 
 
+@pytest.mark.long
 def test_a_model_that_a_worker_cannot_load_is_one_line(run: Run, tmp_path: Path):
     broken = Run(_fresh(tmp_path / "broken"), _truncated(run.model, tmp_path / "model"), run.clip)
     process = broken.start()

@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from pipeline.rows import GenerateRow, write_row
+from stages.store import Store
+from stages.units import cut, write_units
+from stages.write import committed, read_commit
+from tests import runs
+
+
+def test_a_row_goes_from_a_unit_s_index_to_its_commit(sd1_folder: Path, clip_folder: Path, tmp_path: Path):
+    store = Store(str(tmp_path))
+    write_units(store, cut(runs.PAIRS, 2))
+    generate = GenerateRow(runs.config(sd1_folder, clip_folder, f"out={tmp_path}"), "f" * 64)
+    row = generate({"unit": 1})
+    assert {type(row[kind]) for kind in ("samples", "scores", "previews")} == {bytes}
+    back = write_row(row, str(tmp_path))
+    assert committed(store) == {1}
+    assert json.loads(back["record"]).items() <= read_commit(store, 1).items()
+    assert back["error"] == ""
+
+
+def test_models_that_do_not_load_are_told_not_raised(clip_folder: Path, tmp_path: Path):
+    generate = GenerateRow(runs.config(tmp_path, clip_folder, f"out={tmp_path}/out"), "")
+    row = generate({"unit": 0})
+    assert str(tmp_path) in row["error"]
+    assert write_row(row, f"{tmp_path}/out") == {"error": row["error"], "record": ""}
+    assert committed(Store(f"{tmp_path}/out")) == set()
