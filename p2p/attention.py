@@ -29,7 +29,7 @@ class Routing:
     """Which rows of a batch take their attention from which; None where no row takes any."""
 
     cross: CrossRouting | None = None
-    own: Tensor | None = None  # (B,) int64: the row whose self-attention a row uses
+    self_source: Tensor | None = None  # (B,) int64: the row whose self-attention a row uses
 
 
 PLAIN = Routing()
@@ -54,7 +54,7 @@ class InjectedAttention:
         context = hidden_states if encoder_hidden_states is None else encoder_hidden_states
         q, k, v = attn.to_q(hidden_states), attn.to_k(context), attn.to_v(context)
         if encoder_hidden_states is None:
-            out = _self_attention(q, k, v, attn.heads, self.routing.own)
+            out = _self_attention(q, k, v, attn.heads, self.routing.self_source)
         else:
             out = _cross_attention(q, k, v, attn.heads, self.routing.cross)
         return attn.to_out[0](out)

@@ -83,26 +83,28 @@ def route(jobs: Sequence[Job], family: Family) -> Routing:
     unguided_row = {id(walker): len(walkers) + k for k, walker in enumerate(guided)}
     total = len(walkers) + len(guided)
 
-    own, cross = list(range(total)), list(range(total))
+    self_source, cross = list(range(total)), list(range(total))
     mixings: dict[int, Mixing] = {}
     for walker, leader in walkers:
         if walker.branch is None:
             continue
         injection = walker.branch.injection(walker.step)
-        if injection.own:
-            own[row[id(walker)]] = row[id(leader)]
+        if injection.self_attention:
+            self_source[row[id(walker)]] = row[id(leader)]
             if walker.plan.request.inject_unconditional and walker.plan.request.guided:
-                own[unguided_row[id(walker)]] = unguided_row[id(leader)]
+                self_source[unguided_row[id(walker)]] = unguided_row[id(leader)]
         mixing = walker.plan.mixings[injection.cross]
         if mixing is not None:
             mixings[row[id(walker)]] = mixing
             if mixing.from_source:
                 cross[row[id(walker)]] = row[id(leader)]
-    if own == list(range(total)) and not mixings:
+    if self_source == list(range(total)) and not mixings:
         return PLAIN
     return Routing(
         cross=_cross_routing(cross, mixings, family) if mixings else None,
-        own=torch.tensor(own, device=family.device) if own != list(range(total)) else None,
+        self_source=torch.tensor(self_source, device=family.device)
+        if self_source != list(range(total))
+        else None,
     )
 
 

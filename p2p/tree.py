@@ -15,10 +15,10 @@ class Injection:
     """
 
     cross: tuple[bool, ...]
-    own: bool  # self-attention
+    self_attention: bool
 
     def __bool__(self) -> bool:
-        return self.own or any(self.cross)
+        return self.self_attention or any(self.cross)
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,8 @@ def schedules(
 
     def schedule(tau: float) -> tuple[Injection, ...]:
         cross = [injected_steps(cross_gain, tau, steps), *words]
-        own = injected_steps(self_gain, tau, steps)
-        return tuple(Injection(tuple(i < stop for stop in cross), i < own) for i in range(steps))
+        self_attention = injected_steps(self_gain, tau, steps)
+        return tuple(Injection(tuple(i < stop for stop in cross), i < self_attention) for i in range(steps))
 
     return tuple(schedule(tau) for tau in taus)
 

@@ -69,7 +69,9 @@ def test_self_attention_takes_its_sources_maps(hidden: Tensor) -> None:
     attention, source = layer(cross=False), [0, 0, 2, 2, 5, 5]
     maps, values = maps_and_values(attention, hidden, hidden)
     expected = joined(attention, maps[source] @ values)
-    assert torch.allclose(injected(attention, Routing(own=torch.tensor(source)), hidden), expected, atol=1e-5)
+    assert torch.allclose(
+        injected(attention, Routing(self_source=torch.tensor(source)), hidden), expected, atol=1e-5
+    )
 
 
 @torch.no_grad()

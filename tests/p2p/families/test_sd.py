@@ -42,7 +42,7 @@ def test_all_attention_of_the_transformers_shares_one_processor(editor: p2p.Edit
 
 
 def test_routing_ends_with_the_call_that_fails(family: StableDiffusion) -> None:
-    wrong = Routing(own=torch.tensor([99, 99, 99]))
+    wrong = Routing(self_source=torch.tensor([99, 99, 99]))
     with pytest.raises(IndexError):
         family.denoise(latents(0), torch.ones(3), (torch.zeros(3, 20, 32),), wrong)
     assert family.attention.routing is PLAIN
