@@ -1,0 +1,87 @@
+"""Which candidates of a caption pair are kept, and why the others are not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from filters.errors import FilterError
+from filters.scores import ClipScores
+
+OTHER_TAU_OF_SEED = "other_tau_of_seed"
+MAX_PER_PAIR = "max_per_pair"
+
+_SCORES = tuple(field.name for field in fields(ClipScores))
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """What a kept candidate reaches in each score, and how many are kept of a caption pair.
+
+    The defaults are InstructPix2Pix's, made for CLIP ViT-L/14. Other models have other ranges.
+
+    Raises:
+        FilterError: a threshold that is not a number, or a `max_per_pair` below 1.
+    """
+
+    clip_sim_0: float = 0.2
+    clip_sim_1: float = 0.2
+    clip_sim_dir: float = 0.2
+    clip_sim_image: float = 0.75
+    max_per_pair: int = 4
+
+    def __post_init__(self) -> None:
+        for name in _SCORES:
+            if np.isnan(getattr(self, name)):
+                raise FilterError(
+                    f"{name} is not a number: give a threshold in [-1, 1], -1 to pass everything"
+                )
+        if self.max_per_pair < 1:
+            raise FilterError(f"max_per_pair is {self.max_per_pair}: give 1 or more")
+
+
+def verdicts(scores: ClipScores, thresholds: Thresholds) -> list[str]:
+    """For each candidate the name of the first score that misses its threshold, or "" if all reach theirs."""
+    reasons = [""] * len(scores.clip_sim_0)
+    for name in _SCORES:
+        # Compared in float32: a score read back from a file of either width gets the same verdict. NaN misses.
+        reached = getattr(scores, name).astype(np.float32) >= np.float32(getattr(thresholds, name))
+        reasons = [reason or ("" if ok else name) for reason, ok in zip(reasons, reached, strict=True)]
+    return reasons
+
+
+def choose(sample_indices: Sequence[int], scores: ClipScores, thresholds: Thresholds) -> list[str]:
+    """The candidates of one caption pair: "" for those kept, for each other the reason.
+
+    Of the candidates that reach all thresholds, the best in `clip_sim_dir` come first (equal ones in the order
+    given), at most one τ of each sample, at most `max_per_pair` in all.
+
+    Args:
+        sample_indices: (N,) the sample (seed and guidance) of each candidate, which differ by τ alone within one.
+        scores: of the N candidates.
+
+    Returns:
+        (N,) "", or the first score below its threshold, or "other_tau_of_seed" where a better τ of the sample
+        is kept, or "max_per_pair".
+
+    Raises:
+        FilterError: as many sample indices as scores are needed.
+    """
+    if len(sample_indices) != len(scores.clip_sim_dir):
+        raise FilterError(
+            f"{len(sample_indices)} sample indices for {len(scores.clip_sim_dir)} scores: give one for each"
+        )
+    reasons = verdicts(scores, thresholds)
+    passing = [index for index, reason in enumerate(reasons) if not reason]
+    kept: set[int] = set()
+    for index in sorted(passing, key=lambda index: -scores.clip_sim_dir[index]):
+        sample = sample_indices[index]
+        if sample in kept:
+            reasons[index] = OTHER_TAU_OF_SEED
+        elif len(kept) == thresholds.max_per_pair:
+            reasons[index] = MAX_PER_PAIR
+        else:
+            kept.add(sample)
+    return reasons

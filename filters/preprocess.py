@@ -1,0 +1,72 @@
+"""From images as they come to what the model sees: the model's own transform, on batches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from open_clip.transform import MaybeConvertMode, MaybeToTensor, ResizeKeepRatio
+from PIL import Image
+from torch import Tensor
+from torchvision.transforms import Resize
+from torchvision.transforms.v2.functional import resize
+
+from filters.errors import FilterError
+
+Pixels = NDArray[np.uint8]
+Images = Sequence[Pixels | Image.Image] | Pixels
+
+
+def to_pixels(image: Pixels | Image.Image, name: str) -> Pixels:
+    """An image as uint8 (H, W, 3); `name` is what the error calls it.
+
+    Raises:
+        FilterError: another type or shape.
+    """
+    if isinstance(image, Image.Image):
+        return np.asarray(image.convert("RGB"))
+    pixels = np.asarray(image)
+    if pixels.dtype != np.uint8:
+        raise FilterError(f"{name} is {pixels.dtype}: give uint8 in 0 to 255, or a PIL image")
+    if pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
+        raise FilterError(f"{name} has the shape {pixels.shape}: give (height, width, 3)")
+    return pixels
+
+
+def preprocess(transform: Any, images: Sequence[Pixels], device: torch.device) -> Tensor:
+    """open_clip's transform over uint8 images (H, W, 3) of any sizes: (N, 3, h, w) float32 on `device`.
+
+    Images of the model's own size come out the same, to the last bit. Others are resized by torch in place of
+    PIL, in 8 bits and on the CPU, so that every device sees the same pixels. Measured against PIL on noise, the
+    worst there is, before normalisation: square images are within 1/255 where they shrink, 2/255 where they
+    grow. Other shapes, where PIL may take columns before rows, are within 2/255 bilinearly, and bicubically
+    within 0.5/255 in the mean.
+
+    Args:
+        transform: the `Compose` that open_clip makes for inference.
+    """
+    batches = [
+        _apply(transform, torch.from_numpy(np.stack(list(group))).permute(0, 3, 1, 2), device)
+        for _, group in groupby(images, key=lambda image: image.shape)
+    ]
+    return torch.cat(batches)
+
+
+def _apply(transform: Any, images: Tensor, device: torch.device) -> Tensor:
+    for step in transform.transforms:
+        if isinstance(step, Resize):
+            images = resize(images, step.size, step.interpolation)
+        elif isinstance(step, ResizeKeepRatio):
+            # It asks for PIL's (width, height), which a tensor does not have.
+            picture = SimpleNamespace(size=(images.shape[-1], images.shape[-2]))
+            images = resize(images, step.get_params(picture, step.size, step.longest), step.interpolation)
+        elif isinstance(step, MaybeToTensor):
+            images = images.to(device).float().div(255)
+        elif not isinstance(step, MaybeConvertMode):
+            images = step(images)
+    return images

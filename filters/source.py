@@ -1,0 +1,103 @@
+"""Where a CLIP comes from: its name and its weights, checked before anything large is read."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import open_clip
+from open_clip.pretrained import get_pretrained_cfg, list_pretrained_tags_by_model
+
+from filters.errors import FilterError
+
+LOCAL_DIR = "local-dir:"
+_CONFIG = "open_clip_config.json"
+_WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors")
+
+
+@dataclass(frozen=True)
+class ClipSource:
+    """A CLIP that exists: `folder` of a local-dir, or a built-in `name` with a local `weights` file or a tag.
+
+    `tag` is open_clip's record of published weights, empty if there is none.
+    """
+
+    name: str
+    folder: Path | None
+    weights: Path | None
+    tag: dict[str, Any]
+
+
+def find_clip(name: str, pretrained: str | None) -> ClipSource:
+    """Look the model up; nothing is fetched.
+
+    Raises:
+        FilterError: no such model, folder, tag or file, or weights that are no safetensors.
+    """
+    if name.startswith(LOCAL_DIR):
+        folder = Path(name.removeprefix(LOCAL_DIR))
+        return ClipSource(name, folder, _weights_in(folder), {})
+    if name not in open_clip.list_models():
+        raise FilterError(
+            f"no CLIP is called {name!r}{_near(name, open_clip.list_models())}: "
+            f"give a model name of open_clip, or {LOCAL_DIR}PATH"
+        )
+    tags = list_pretrained_tags_by_model(name)
+    if not pretrained:
+        raise FilterError(
+            f"{name} needs pretrained: a safetensors file, or one of {', '.join(tags) or 'no tags'}"
+        )
+    tag = get_pretrained_cfg(name, pretrained)
+    if tag:
+        if not tag.get("hf_hub"):
+            raise FilterError(f"{name}'s {pretrained!r} is published as a pickle only: choose another tag")
+        return ClipSource(name, None, None, tag)
+    if not Path(pretrained).is_file():
+        raise FilterError(
+            f"{name} has no weights {pretrained!r}{_near(pretrained, tags)}: "
+            f"it is no file, nor one of {', '.join(tags) or 'no tags'}"
+        )
+    return ClipSource(name, None, _safetensors(Path(pretrained)), {})
+
+
+def _weights_in(folder: Path) -> Path:
+    if not folder.is_dir():
+        raise FilterError(f"{folder}: no such folder; {LOCAL_DIR}PATH names a folder that holds {_CONFIG}")
+    config = folder / _CONFIG
+    if not config.is_file():
+        raise FilterError(f"{folder} has no {_CONFIG}: it is not an open_clip model")
+    try:
+        found = json.loads(config.read_bytes())
+    except ValueError as error:
+        raise FilterError(f"{config} is not JSON: {error}") from error
+    if not isinstance(found, dict) or not isinstance(found.get("model_cfg"), dict):
+        raise FilterError(f"{config} has no model_cfg: it is not open_clip's configuration")
+    tower = found["model_cfg"].get("text_cfg", {}).get("hf_model_name")
+    if tower and not Path(tower).is_dir():
+        raise FilterError(
+            f"{folder} has a text encoder that the hub would define ({tower}): name a folder instead"
+        )
+    for name in _WEIGHTS:
+        if (folder / name).is_file():
+            return folder / name
+    others = sorted(path.name for path in folder.iterdir() if path.suffix in {".bin", ".pt", ".pth", ".ckpt"})
+    if others:
+        raise FilterError(
+            f"{folder} has {others[0]}, which may be a pickle, but no {_WEIGHTS[0]}: convert it"
+        )
+    raise FilterError(f"{folder} has no {_WEIGHTS[0]}: the weights are missing")
+
+
+def _safetensors(weights: Path) -> Path:
+    if weights.suffix != ".safetensors":
+        raise FilterError(f"{weights} may be a pickle, which is never loaded: convert it to .safetensors")
+    return weights
+
+
+def _near(name: str, names: list[str]) -> str:
+    by_lower = {known.lower(): known for known in names}
+    near = [by_lower[key] for key in difflib.get_close_matches(name.lower(), by_lower, n=3)]
+    return f" (did you mean {' or '.join(near)}?)" if near else ""
