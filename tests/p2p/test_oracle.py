@@ -12,8 +12,8 @@ from diffusers import StableDiffusionPipeline
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import miniworld
 import p2p
-from tests.models import TOKENS
 from tests.oracle import naive
 from tests.oracle.prompts import PromptPair, Segment, mapper, prompt_pairs
 
@@ -81,7 +81,8 @@ def compare(
         reweight=dict([reweight]) if reweight else None,
         **common,
     )
-    cross_steps: dict[int, int] = dict.fromkeys(range(TOKENS), steps_of(cross_gain, tau, steps))
+    window = editor.family.window
+    cross_steps: dict[int, int] = dict.fromkeys(range(window), steps_of(cross_gain, tau, steps))
     if word_tau:
         word, own_tau = word_tau
         cross_steps |= dict.fromkeys(positions(pipeline, pair, word), steps_of(cross_gain, own_tau, steps))
@@ -90,7 +91,7 @@ def compare(
         pair.source,
         pair.target,
         naive.NaiveEdit(
-            mapper=mapper(pipeline.tokenizer, pair, edit, TOKENS),
+            mapper=mapper(pipeline.tokenizer, pair, edit, window),
             cross_steps=cross_steps,
             self_steps=steps_of(self_gain, tau, steps),
             weights=dict.fromkeys(positions(pipeline, pair, reweight[0]), reweight[1]) if reweight else {},
@@ -172,3 +173,39 @@ def test_any_prompts_and_settings(
     editor: p2p.Editor, pipeline: StableDiffusionPipeline, pair: PromptPair, edit: str, **settings: Any
 ) -> None:
     compare(editor, pipeline, pair, edit, **settings)
+
+
+@pytest.mark.skipif(
+    not (miniworld.MODEL / "model_index.json").exists(), reason="the mini world is not trained yet"
+)
+@pytest.mark.parametrize(
+    ("pair", "sampler"),
+    [
+        (PromptPair((same("a photo of a"), change("red", "blue"), same("ball on grass by day"))), "ddim"),
+        (
+            PromptPair((same("a photo of a red"), change("ball", "house"), same("on sand at sunset"))),
+            "euler_ancestral",
+        ),
+        (PromptPair((same("a"), change("photo", "pencil drawing"), same("of a red ball on snow"))), "ddim"),
+        (
+            PromptPair((same("a mosaic of a red tree"), change("", "and a white boat"), same("on water"))),
+            "ddim",
+        ),
+        (
+            PromptPair((same("a photo of a"), change("purple", "red"), same("star on lava by day"))),
+            "euler_ancestral",
+        ),
+    ],
+)
+def test_mini_world(
+    mini_world: tuple[p2p.Editor, StableDiffusionPipeline], pair: PromptPair, sampler: str
+) -> None:
+    compare(*mini_world, pair, sampler=sampler, steps=10, guidance_scale=5.0)
+
+
+@pytest.fixture(scope="module")
+def mini_world() -> tuple[p2p.Editor, StableDiffusionPipeline]:
+    """The trained models: maps with something in them."""
+    return p2p.load(miniworld.MODEL, device="cpu", dtype="fp32"), StableDiffusionPipeline.from_pretrained(
+        miniworld.MODEL
+    )
