@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
+
+import torch
 
 from conf.compose import compose_config, to_object
 from conf.schema import Config
@@ -44,3 +47,12 @@ def write_pairs(path: Path, pairs: Iterable[CaptionPair] = PAIRS) -> Path:
     ]
     path.write_text("".join(line + "\n" for line in lines))
     return path
+
+
+def pickled(model: Path, copy: Path) -> Path:
+    """A copy of a model's folder whose U-Net is a pickle."""
+    shutil.copytree(model, copy)
+    for weights in (copy / "unet").glob("*.safetensors"):
+        weights.unlink()
+    torch.save({}, copy / "unet" / "diffusion_pytorch_model.bin")
+    return copy

@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
 
 from conf.compose import GROUPS, options
 from pipeline.cli import main
@@ -103,19 +102,6 @@ def test_a_family_that_is_not_supported(capsys, usual: list[str], tmp_path: Path
     line = refused(capsys, *usual, f"model.path={folder}")
     assert "KandinskyPipeline" in line
     assert "StableDiffusionPipeline" in line
-
-
-def test_pickled_weights(capsys, usual: list[str], sd1_folder: Path, tmp_path: Path):
-    folder = tmp_path / "model"
-    for path in sd1_folder.rglob("*"):
-        if path.is_file() and path.suffix != ".safetensors":
-            copy = folder / path.relative_to(sd1_folder)
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            copy.write_bytes(path.read_bytes())
-    torch.save({}, folder / "unet" / "diffusion_pytorch_model.bin")
-    line = refused(capsys, *usual, f"model.path={folder}")
-    assert "pickle" in line
-    assert "safetensors" in line
 
 
 def test_the_command_as_a_user_calls_it(tmp_path: Path):

@@ -28,3 +28,10 @@ def test_models_that_do_not_load_are_told_not_raised(clip_folder: Path, tmp_path
     assert str(tmp_path) in row["error"]
     assert write_row(row, f"{tmp_path}/out") == {"error": row["error"], "record": ""}
     assert committed(Store(f"{tmp_path}/out")) == set()
+
+
+def test_pickled_weights_are_told_of(sd1_folder: Path, clip_folder: Path, tmp_path: Path):
+    model = runs.pickled(sd1_folder, tmp_path / "model")
+    row = GenerateRow(runs.config(model, clip_folder, f"out={tmp_path}/out"), "")({"unit": 0})
+    assert "pickled" in row["error"]
+    assert "safetensors" in row["error"]
