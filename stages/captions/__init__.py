@@ -1,0 +1,13 @@
+"""Caption pairs from files: JSON Lines, CSV, Parquet, and whatever `datasets` opens.
+
+for item in open_captions(CaptionSource("auto", "pairs.jsonl")):
+    ...  # a CaptionPair, or a Quarantined with the reason why it is none
+"""
+
+from __future__ import annotations
+
+from stages.captions.length import check
+from stages.captions.opening import open_captions, read_rows
+from stages.captions.source import CaptionsError, CaptionSource
+
+__all__ = ["CaptionSource", "CaptionsError", "check", "open_captions", "read_rows"]

@@ -1,0 +1,81 @@
+"""Which field of a record is the input caption, which the instruction, which the output caption."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+
+from stages.captions.source import CaptionsError, near
+
+Layout = tuple[str, str, str]
+"""The names of the input, edit and output field."""
+
+# One row a role, one column a family of names: our own and InstructPix2Pix's released prompts, the editors'
+# data sets, InstructPix2Pix's images. Its generator reads `caption` with `edit` and `output`: families mix.
+KNOWN = {
+    "input": ("input", "caption", "original_prompt"),
+    "edit": ("edit", "instruction", "edit_prompt"),
+    "output": ("output", "edited_caption", "edited_prompt"),
+}
+_MEANING = {"input": "input caption", "edit": "edit instruction", "output": "output caption"}
+_SHOWN = 12
+
+
+def find_layout(names: Sequence[str], given: Mapping[str, str]) -> Layout | str:
+    """The fields among `names`, or a sentence that says which is missing or could be two.
+
+    A family of names that is complete wins over single names of others; a name in `given` over all.
+    """
+    families = {
+        tuple(given.get(role, known) for role, known in zip(KNOWN, family, strict=True))
+        for family in zip(*KNOWN.values(), strict=True)
+    }
+    complete = [family for family in families if all(name in names for name in family)]
+    if len(complete) == 1:
+        return complete[0]
+    found = []
+    for role, known in KNOWN.items():
+        wanted = (given[role],) if role in given else known
+        present = [name for name in wanted if name in names]
+        if not present:
+            missing = f"there is no {_MEANING[role]}: no field {_one_of(wanted)} among {_list(names)}"
+            return missing + _near(wanted, names)
+        if len(present) > 1:
+            return f"the {_MEANING[role]} could be {_one_of(present)}: drop one, or name it by captions.fields.{role}=…"
+        found.append(present[0])
+    return found[0], found[1], found[2]
+
+
+def check_given(given: Mapping[str, str]) -> None:
+    """Raises CaptionsError for a role that there is none of."""
+    for role in given:
+        if role not in KNOWN:
+            raise CaptionsError(f"fields has {role!r}{near(role, KNOWN)}: it maps input, edit and output")
+
+
+def check_columns(file: str, names: Sequence[str], given: Mapping[str, str]) -> None:
+    """Raises CaptionsError if the file's columns hold no caption pair, or two are called the same."""
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise CaptionsError(f"{file} has more than one column called {_list(twice)}: rename one")
+    layout = find_layout(names, given)
+    if isinstance(layout, str):
+        raise CaptionsError(f"{file}: {layout}; rename the column, or name it by captions.fields")
+
+
+def _one_of(names: Sequence[str]) -> str:
+    quoted = [repr(name) for name in names]
+    return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} or {quoted[-1]}"
+
+
+def _list(names: Sequence[str]) -> str:
+    shown = ", ".join(repr(name[:40]) for name in names[:_SHOWN])
+    return f"{shown} and {len(names) - _SHOWN} more" if len(names) > _SHOWN else shown or "none at all"
+
+
+def _near(wanted: Sequence[str], names: Sequence[str]) -> str:
+    lower = {name.lower(): name for name in names}
+    for name in wanted:
+        for match in difflib.get_close_matches(name, lower, n=1, cutoff=0.75):
+            return f" (is it {lower[match]!r}?)"
+    return ""

@@ -1,0 +1,51 @@
+"""JSON Lines: one object a line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from stages.captions.lines import ERRORS, MAX_LINE, open_lines
+from stages.captions.row import Row, until_broken
+from stages.captions.source import CaptionSource, one_line
+
+
+def open_jsonl(source: CaptionSource) -> Iterator[Row]:
+    """The file's lines as rows; empty ones are passed over.
+
+    Raises:
+        CaptionsError: as `open_lines` does, and on reading where the file breaks off before its first line.
+    """
+    return until_broken(_rows(source.path, open_lines(source.path)), source.path, ERRORS)
+
+
+def _rows(file: str, lines: Iterator[bytes]) -> Iterator[Row]:
+    for number, raw in enumerate(lines, 1):
+        if raw.isspace():
+            continue
+        record = flaw = None
+        try:
+            record = json.loads(raw.decode())
+        except UnicodeDecodeError as error:
+            flaw = f"not UTF-8: byte {error.start + 1} of the line is 0x{raw[error.start]:02X}"
+        except RecursionError:
+            flaw = "not JSON that can be read: it is nested too deeply"
+        except json.JSONDecodeError as error:
+            flaw = f"not JSON: {error.msg} at character {error.pos + 1}"
+        except ValueError as error:
+            flaw = f"not JSON that can be read: {one_line(error)}"
+        if len(raw) >= MAX_LINE:
+            flaw = f"the line is longer than {MAX_LINE} bytes"
+        if flaw is None and not isinstance(record, dict):
+            flaw = f"not an object with fields but {_KINDS[type(record)]}"
+        yield Row(file, number, None if flaw else record, flaw or "", raw)
+
+
+_KINDS = {
+    list: "a list",
+    str: "a text",
+    int: "a number",
+    float: "a number",
+    bool: "true or false",
+    type(None): "null",
+}
