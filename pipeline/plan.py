@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import p2p
 from conf.schema import Config
 from pipeline.fingerprint import Models, difference, identify, settings_of
-from stages import captions, units
+from stages import units
+from stages.captions import CaptionSource
+from stages.read import read_pairs
 from stages.records import CaptionPair, Quarantined
 from stages.store import Store
 
@@ -66,23 +68,19 @@ def _resume(store: Store, config: Config, models: Models) -> Plan:
 
 
 def _make(store: Store, config: Config, models: Models) -> Plan:
+    items = _read(config)
     digest, tally = _Digest(), _Tally()
     with store.open_write(LINES) as quarantine:
 
         def good() -> Iterator[CaptionPair]:
-            reason_against = _checker(config)
-            for item in _read(config):
-                digest.add(item)
-                rejected = item if isinstance(item, Quarantined) else reason_against(item)
-                if rejected is None:
-                    assert isinstance(item, CaptionPair)
+            for item in items:
+                if isinstance(item, CaptionPair):
+                    digest.add(item)
                     tally.good += 1
                     yield item
                 else:
-                    tally.bad(rejected)
-                    line = json.dumps(asdict(rejected), ensure_ascii=False) + "\n"
-                    # What is not UTF-8 comes as lone surrogates; the record must be UTF-8 all the same.
-                    quarantine.write(line.encode("utf-8", "backslashreplace"))
+                    tally.bad(item)
+                    quarantine.write(json.dumps(asdict(item), ensure_ascii=False).encode() + b"\n")
 
         count, files = units.write_units(store, units.cut(good(), config.unit_pairs))
     if not tally.good:
@@ -91,6 +89,23 @@ def _make(store: Store, config: Config, models: Models) -> Plan:
     # The manifest comes last: a plan that has one is whole.
     store.write(MANIFEST, json.dumps(asdict(plan), indent=1, ensure_ascii=False).encode())
     return plan
+
+
+def _read(config: Config) -> Iterator[CaptionPair | Quarantined]:
+    source = config.captions
+    prompts = p2p.load_prompts(config.model.path, config.model.revision)
+    named = {name: column for name, column in asdict(source.fields).items() if column}
+    return read_pairs(
+        CaptionSource(
+            kind=source.kind.value,
+            path=source.path,
+            split=source.split,
+            limit=config.limit,
+            fields=named or None,
+        ),
+        prompts.count,
+        prompts.limit,
+    )
 
 
 @dataclass
@@ -110,46 +125,14 @@ class _Tally:
 
 
 class _Digest:
-    """SHA-256 over what the reader yields: the same captions, wherever the file lies."""
+    """SHA-256 over the pairs that are rendered, in their order: the same captions, wherever the file lies."""
 
     def __init__(self) -> None:
         self._hash = hashlib.sha256()
 
     def add(self, item: CaptionPair | Quarantined) -> None:
-        record = asdict(item)
-        record.pop("file", None)
-        self._hash.update(json.dumps(record).encode() + b"\n")
+        if isinstance(item, CaptionPair):
+            self._hash.update(json.dumps([item.id, item.meta]).encode())
 
     def hex(self) -> str:
         return self._hash.hexdigest()
-
-
-def _read(config: Config) -> Iterator[CaptionPair | Quarantined]:
-    source = config.captions
-    named = {name: column for name, column in asdict(source.fields).items() if column}
-    return captions.open_captions(
-        captions.CaptionSource(
-            kind=source.kind.value,
-            path=source.path,
-            split=source.split,
-            limit=config.limit,
-            fields=named or None,
-        )
-    )
-
-
-def _checker(config: Config) -> Callable[[CaptionPair], Quarantined | None]:
-    """What speaks against a well-formed pair: its length under this model, and having come before."""
-    prompts = p2p.load_prompts(config.model.path, config.model.revision)
-    seen: set[int] = set()
-
-    def reason_against(pair: CaptionPair) -> Quarantined | None:
-        reason = captions.check(pair, prompts.count, prompts.limit)
-        name = int(pair.id, 16)
-        if not reason and name in seen:
-            reason = "the same caption pair came before"
-        seen.add(name)
-        text = json.dumps([pair.input, pair.edit, pair.output], ensure_ascii=False)
-        return Quarantined(config.captions.path, pair.line, reason, text) if reason else None
-
-    return reason_against

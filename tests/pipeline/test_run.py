@@ -178,7 +178,7 @@ def test_bad_lines_are_in_quarantine_with_file_line_and_reason(out: Path):
     assert [line["line"] for line in lines] == [6, 7, 8]
     assert {Path(line["file"]).name for line in lines} == {"pairs.jsonl"}
     repeated, not_json, too_long = (line["reason"] for line in lines)
-    assert "same caption pair" in repeated
+    assert "line 2" in repeated
     assert "JSON" in not_json
     assert "tokens" in too_long
 
