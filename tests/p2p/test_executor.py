@@ -123,13 +123,16 @@ def test_batches_keep_to_their_limit_and_are_full(
     assert sum(calls.rows) > 0.95 * 16 * len(calls.rows), "rows that are ready fill the batches"
 
 
-def test_a_convoy_over_the_limit_is_cut_and_its_source_counted_again(sd1_editor: p2p.Editor) -> None:
-    """Three injections at once (self and cross, cross alone, a word alone) beside one source: eight rows."""
+def test_a_source_is_copied_for_branches_that_do_not_fit_beside_it(sd1_editor: p2p.Editor) -> None:
+    """Two branches, from the third step three; one is injected to the end, the others for four of eight steps."""
     request = p2p.SweepRequest(
-        SOURCE, TARGET, (0.0, 0.5, 1.0), steps=8, self_gain=0.5, guidance_scale=3.0, word_taus={"grass": 1.0}
+        SOURCE, TARGET, (0.0, 0.5, 1.0), steps=8, self_gain=0.5, guidance_scale=3.0, word_taus={"grass": 0.5}
     )
     whole, cut = (sd1_editor.sweep_many([request], batch_rows)[0] for batch_rows in (8, 4))
-    assert cut.rows > whole.rows
+    edits = 2 * 2 + 6 * 3
+    assert whole.rows == 2 * (edits + 8)
+    # Copies go with every branch but the first, and end with its injection.
+    assert cut.rows == 2 * (edits + 8 + 2 * 1 + 2 * 2 + 4 * 1)
     assert torch.allclose(whole.edit_latents, cut.edit_latents, atol=1e-4)
 
 

@@ -159,6 +159,14 @@ def test_reweighted_word(
     compare(editor, pipeline, PAIRS["one token to several"], reweight=reweight, tau=tau)
 
 
+@pytest.mark.parametrize("word_tau", [None, ("star", 0.4), ("ball", 0.2)])
+@pytest.mark.parametrize("word", ["star", "ball"])
+def test_reweighted_word_that_keeps_its_own_attention(
+    editor: p2p.Editor, pipeline: StableDiffusionPipeline, word: str, word_tau: tuple[str, float] | None
+) -> None:
+    compare(editor, pipeline, PAIRS["added"], reweight=(word, 2.0), word_tau=word_tau)
+
+
 @SHARED
 @given(
     pair=prompt_pairs(),
