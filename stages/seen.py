@@ -47,5 +47,5 @@ class FirstPlaces:
 
     def _allocate(self, slots: int) -> None:
         self._mask = slots - 1
-        self._names = array("Q", bytes(8 * slots))
-        self._places = array("Q", bytes(8 * slots))
+        self._names = array("Q", [0]) * slots
+        self._places = array("Q", [0]) * slots

@@ -25,7 +25,7 @@ def _rows(file: str, lines: Iterator[bytes]) -> Iterator[Row]:
             continue
         record = flaw = None
         try:
-            record = json.loads(raw.decode())
+            record = json.loads(raw.rstrip().decode())
         except UnicodeDecodeError as error:
             flaw = f"not UTF-8: byte {error.start + 1} of the line is 0x{raw[error.start]:02X}"
         except RecursionError:

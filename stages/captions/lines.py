@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import gzip
-import io
 import zlib
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import IO
 
 from stages.captions.source import CaptionsError, near
 
@@ -41,7 +40,8 @@ def open_lines(path: str) -> Iterator[bytes]:
         with file.open("rb") as stream:
             start = stream.read(2)
         if start == _GZIP:
-            return _lines(io.BufferedReader(cast(io.RawIOBase, gzip.GzipFile(file)), _BUFFER))
+            # Read without a larger buffer on top: that would lose, where a file breaks off, what it held.
+            return _lines(gzip.GzipFile(file))
         if file.suffix == ".gz" and start:
             raise CaptionsError(f"{path} is not gzip: if it is plain text, rename it without .gz")
         if start in (b"\xff\xfe", b"\xfe\xff"):
@@ -51,7 +51,7 @@ def open_lines(path: str) -> Iterator[bytes]:
         raise CaptionsError(f"{path} cannot be opened: {error.strerror or error}") from error
 
 
-def _lines(stream: BinaryIO) -> Iterator[bytes]:
+def _lines(stream: IO[bytes] | gzip.GzipFile) -> Iterator[bytes]:
     with stream:
         read = partial(stream.readline, MAX_LINE)
         line = read().removeprefix(_BOM)

@@ -37,15 +37,16 @@ def pair_reader(fields: Mapping[str, str]) -> Callable[[dict[str, Any], int], Ca
                 if flaw:
                     return f"field {name!r} {flaw}"
             texts.append(text)
-        if texts[0] == texts[2]:
+        source, edit, target = texts
+        if source == target:
             return f"fields {layout[0]!r} and {layout[2]!r} are the same text: there is no edit to show"
         if len(record) == 3:
-            return CaptionPair(*texts, line=line)
+            return CaptionPair(source, edit, target, line=line)
         try:
             meta = as_json({name: value for name, value in record.items() if name not in layout})
         except RecursionError:
-            return "is nested too deeply"
-        return CaptionPair(*texts, meta, line)
+            return "its other fields are nested too deeply"
+        return CaptionPair(source, edit, target, meta, line)
 
     return read
 

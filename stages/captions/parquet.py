@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -52,7 +52,7 @@ def parquet_files(path: str) -> list[Path]:
     return [root] if root.exists() else sorted(Path(match) for match in glob.glob(path, recursive=True))
 
 
-def columns_of_text(schema: pa.Schema, fields: dict[str, str]) -> list[str]:
+def columns_of_text(schema: pa.Schema, fields: Mapping[str, str]) -> list[str]:
     """The columns to read: all but those that hold bytes and are no caption's."""
     captions = {*fields.values(), *chain.from_iterable(KNOWN.values())}
     return [field.name for field in schema if field.name in captions or not _holds_bytes(field.type)]

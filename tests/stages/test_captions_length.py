@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stages.captions import check
+from stages.records import CaptionPair
+from tests.models import clip_tokenizer
+
+TOKENIZER = clip_tokenizer()
+
+
+def count(text: str) -> int:
+    return len(TOKENIZER(text).input_ids)
+
+
+WORDS = st.lists(st.sampled_from(["red", "ball", "hexagon", "café", "!!", "ß", "红", "👩‍🚀"]), max_size=12)
+
+
+@given(WORDS, WORDS, st.integers(2, 40))
+def test_a_pair_passes_if_and_only_if_both_captions_fit(
+    before: list[str], after: list[str], limit: int
+) -> None:
+    pair = CaptionPair(" ".join(before), "x" * 500, " ".join(after))
+    reason = check(pair, count, limit)
+    assert (reason == "") == (count(pair.input) <= limit and count(pair.output) <= limit)
+
+
+@given(st.text(st.characters(codec="ascii"), max_size=60))
+def test_no_ascii_text_has_more_tokens_than_characters_start_and_end(text: str) -> None:
+    assert count(text) <= len(text) + 2
+
+
+@pytest.mark.parametrize("field", ["input", "output"])
+def test_the_reason_names_the_caption_and_both_numbers(field: str) -> None:
+    pair = CaptionPair(**{"input": "a", "edit": "b", "output": "c", field: "a red ball on grass"})
+    assert check(pair, count, 6) == (
+        f"the {field} caption has 7 tokens, the model's text encoder takes 6: shorten it"
+    )
+    assert check(pair, count, 7) == ""
