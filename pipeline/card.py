@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from conf.schema import Config
 from pipeline.funnel import Funnel
 from stages.images import EXTENSIONS
+from stages.rendered import model_name
 
 # Without `configs`, load_dataset would read the scores beside the shards instead of them.
 CARD = """---
@@ -21,8 +24,8 @@ tags:
 # Paired image-editing data
 
 {samples:,} samples (input image, instruction, edited image) from {pairs_kept:,} of {pairs:,} caption pairs,
-made by PairForge: Prompt-to-Prompt over a sweep of tau with {model} ({steps} {sampler} steps), {candidates:,}
-candidates scored by CLIP ({clip}), at most {max_per_pair} kept a caption pair.
+made by PairForge: Prompt-to-Prompt over a sweep of tau with the model {model} ({steps} {sampler} steps),
+{candidates:,} candidates scored by CLIP ({clip}), at most {max_per_pair} kept a caption pair.
 
 ```python
 from datasets import load_dataset
@@ -62,16 +65,15 @@ clip_sim_image {f.clip_sim_image}.
 
 def card(config: Config, funnel: Funnel) -> str:
     """The text of the output's README.md."""
-    clip = config.filter.name
     return CARD.format(
         samples=funnel.samples,
         pairs_kept=funnel.pairs_kept,
         pairs=funnel.pairs,
         candidates=funnel.candidates,
-        model=config.model.name,
+        model=model_name(config),
         steps=config.sampler.steps,
         sampler=config.sampler.name.value,
-        clip="the mini world's own" if clip.startswith("local-dir:") else clip,
+        clip=Path(config.filter.name.removeprefix("local-dir:")).name,
         max_per_pair=config.filter.max_per_pair,
         ext=EXTENSIONS[config.shards.format],
         f=config.filter,

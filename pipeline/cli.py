@@ -13,12 +13,15 @@ from conf.compose import ConfigError
 from conf.schema import Config
 from pipeline import settings
 
-USER_ERROR, INTERRUPTED = 2, 130
+UNFINISHED, USER_ERROR, INTERRUPTED = 1, 2, 130
 OWN_PACKAGES = frozenset({"pipeline", "stages", "p2p", "filters", "miniworld", "conf"})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; the exit code. What the user can mend is one line on stderr and exit code 2."""
+    """Run the command; the exit code: 0, 1 for a run that is not finished, 2 for what the user can mend.
+
+    Either of those is one line on stderr.
+    """
     try:
         return _dispatch(list(sys.argv[1:] if arguments is None else arguments))
     except ValueError as error:
@@ -54,9 +57,13 @@ def _dispatch(arguments: list[str]) -> int:
 def _run(composed: DictConfig, config: Config) -> int:
     _set_environment(config)
     # Imported here, because the libraries read the environment when they are imported.
-    from pipeline.run import run
+    from pipeline.run import RunError, run
 
-    run(composed, config)
+    try:
+        run(composed, config)
+    except RunError as error:
+        print(f"pairforge: {error}", file=sys.stderr)
+        return UNFINISHED
     return 0
 
 

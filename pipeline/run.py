@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
 from typing import Any, TextIO
@@ -45,14 +46,14 @@ LIBRARIES = [
 ]
 
 
-class RunError(ValueError):
-    """The run could not be finished: one line that says what is missing and how to go on."""
+class RunError(RuntimeError):
+    """The run was not finished: one line that says what is missing and how to go on."""
 
 
 def run(composed: DictConfig, config: Config) -> None:
     """Make the dataset that ``config`` describes; ``composed`` is what is written down of it.
 
-    Raises the ValueErrors of the parts, each with one line for the user.
+    Raises the ValueErrors of the parts, each with one line for the user, and RunError.
     """
     store = Store(config.out)
     plan = make_or_resume(store, config)
@@ -79,10 +80,9 @@ def _generate(config: Config, plan: Plan, store: Store, missing: Sequence[int]) 
                 display.committed(summary)
     lost = sorted(waiting - committed(store))
     if lost:
-        pairs = ", ".join(pair.id for pair in read_unit(store, lost[0]).pairs)
         raise RunError(
-            f"{len(lost)} of {plan.units} units killed their process again and again, first unit {lost[0]} (pairs "
-            f"{pairs}); see {_log(config)}, then run the same command again: all other units are done"
+            f"{len(lost)} of {plan.units} units were not finished in {graph.TRIES} tries, the first of them unit "
+            f"{lost[0]}: {_log(config)} says why; the same command tries them again, all others are done"
         )
 
 
@@ -101,12 +101,11 @@ def _finish(config: Config, plan: Plan, store: Store, commits: Sequence[dict[str
 
 def _failures(store: Store, commits: Sequence[dict[str, Any]]) -> Iterator[bytes]:
     for commit in commits:
-        pairs = (
-            {pair.id: pair for pair in read_unit(store, commit["unit"]).pairs} if commit["failures"] else {}
-        )
+        if not commit["failures"]:
+            continue
+        pairs = {pair.id: pair for pair in read_unit(store, commit["unit"]).pairs}
         for failure in commit["failures"]:
-            pair = pairs[failure["pair_id"]]
-            record = {**failure, "input": pair.input, "edit": pair.edit, "output": pair.output}
+            record = {**failure, **asdict(pairs[failure["pair_id"]])}
             yield json.dumps(record, ensure_ascii=False).encode() + b"\n"
 
 
@@ -118,15 +117,19 @@ def _previews(store: Store, commits: Sequence[dict[str, Any]]) -> Iterator[Previ
 
 
 def _tell(config: Config, funnel: Funnel) -> None:
-    console = Console()
+    console = Console(highlight=False)
     console.print(funnel_table(funnel))
     where = config.out if "://" in config.out else os.path.relpath(config.out)
     console.print(
-        f"\nThe dataset is in [bold]{where}[/bold]: data/*.tar, scores/*.parquet, contact-sheet.png"
+        f"\nThe dataset is in {where}: data/*.tar, scores/*.parquet, contact-sheet.png", soft_wrap=True
     )
+    if funnel.failed:
+        console.print(
+            f"{funnel.failed} caption pairs failed: quarantine/pairs.jsonl says why", soft_wrap=True
+        )
     if not funnel.samples:
         console.print(
-            "No candidate reached every threshold: scores/*.parquet shows by how much (filter.clip_sim_…)"
+            "Nothing was kept: scores/*.parquet shows what each candidate missed (filter.clip_sim_…)"
         )
 
 

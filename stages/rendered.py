@@ -98,12 +98,17 @@ def metadata(
         "cross_gain": float(config.edit.cross_gain),
         "self_gain": float(config.edit.self_gain),
         "inject_unconditional": config.edit.inject_unconditional,
-        "model": Path(config.model.path).name if config.model.name == "path" else config.model.name,
+        "model": model_name(config),
         "model_revision": config.model.revision or "",
         "model_fingerprint": model_fingerprint,
         "dtype": config.model.dtype,
         "meta": pair.meta,
     }
+
+
+def model_name(config: Config) -> str:
+    """What the model is called where it is told of: never the folder it lies in."""
+    return Path(config.model.path).name if config.model.name == "path" else config.model.name
 
 
 def preview(rendered: Rendered) -> Preview:
