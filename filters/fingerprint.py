@@ -7,6 +7,9 @@ import json
 
 from filters.source import find_clip
 
+_PARTS = {".safetensors", ".json", ".txt", ".model"}
+"""Weights, configuration and the forms that tokenizers have: a README beside them scores nothing."""
+
 
 def fingerprint(name: str, pretrained: str | None = None) -> str:
     """Hex SHA-256 that changes with the model: of local files their names and bytes, of published weights their
@@ -17,7 +20,7 @@ def fingerprint(name: str, pretrained: str | None = None) -> str:
     """
     source = find_clip(name, pretrained)
     if source.folder:
-        files = sorted(path for path in source.folder.iterdir() if path.is_file())
+        files = sorted(path for path in source.folder.iterdir() if path.suffix in _PARTS)
         digest = hashlib.sha256(b"local-dir")
     else:
         files = [source.weights] if source.weights else []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import open_clip
@@ -32,17 +34,17 @@ def load_clip(
     Raises:
         FilterError: no such model or weights, weights that are pickled or of another model, no such device.
     """
+    if batch_size < 1:
+        raise FilterError(f"batch_size is {batch_size}: give 1 or more")
     source = find_clip(name, pretrained)
-    try:
-        target = torch.device(
-            ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-        )
-        model = _create(source).to(target).eval().requires_grad_(False)
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    with _told_as(f"there is no device {device!r} here, give auto or cpu"):
+        torch.empty(0, device=device)
+    with _told_as(f"{name} cannot be loaded"):
+        model = _create(source).to(device).eval().requires_grad_(False)
+    with _told_as(f"{name} lacks its tokenizer, whose files belong beside the weights"):
         tokenizer = open_clip.get_tokenizer(name)
-    except FilterError:
-        raise
-    except Exception as error:
-        raise FilterError(f"{name} cannot be loaded: {_one_line(error)}") from error
     config = PreprocessCfg(**open_clip.get_model_preprocess_cfg(model))
     return Clip(model, tokenizer, image_transform_v2(config, is_train=False), batch_size)
 
@@ -65,6 +67,13 @@ def _create(source: ClipSource) -> Any:
     )
 
 
-def _one_line(error: BaseException) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= 300 else text[:299] + "…"
+@contextmanager
+def _told_as(what: str) -> Iterator[None]:
+    """Whatever the libraries raise becomes a FilterError of one line that begins with `what`."""
+    try:
+        yield
+    except FilterError:
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise FilterError(f"{what}: {reason if len(reason) <= 300 else reason[:299] + '…'}") from error

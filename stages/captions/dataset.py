@@ -19,8 +19,6 @@ def open_dataset(source: CaptionSource) -> Iterator[Row]:
             columns that are needed.
     """
     dataset = _load(source)
-    if dataset.features is None:
-        dataset = dataset._resolve_features()
     if dataset.features:
         schema = dataset.features.arrow_schema
         check_columns(source.path, schema.names, source.fields or {})
@@ -35,12 +33,11 @@ def _load(source: CaptionSource) -> Any:
 
     try:
         dataset = datasets.load_dataset(source.path, split=source.split, streaming=True)
+        if isinstance(dataset, dict) and len(dataset) == 1:
+            dataset = next(iter(dataset.values()))
+        if not isinstance(dataset, dict):
+            # Formats without a schema (JSON Lines, CSV) have one after a look at their first examples.
+            return dataset if dataset.features else dataset._resolve_features()
     except Exception as error:
         raise CaptionsError(f"{source.path} cannot be opened as a dataset: {one_line(error)}") from error
-    if not isinstance(dataset, dict):
-        return dataset
-    if len(dataset) > 1:
-        raise CaptionsError(
-            f"{source.path} has the splits {', '.join(dataset)}: choose one by captions.split=…"
-        )
-    return next(iter(dataset.values()))
+    raise CaptionsError(f"{source.path} has the splits {', '.join(dataset)}: choose one by captions.split=…")

@@ -75,7 +75,5 @@ def _list(names: Sequence[str]) -> str:
 
 def _near(wanted: Sequence[str], names: Sequence[str]) -> str:
     lower = {name.lower(): name for name in names}
-    for name in wanted:
-        for match in difflib.get_close_matches(name, lower, n=1, cutoff=0.75):
-            return f" (is it {lower[match]!r}?)"
-    return ""
+    matches = [match for name in wanted for match in difflib.get_close_matches(name, lower, n=1, cutoff=0.75)]
+    return f" (is it {lower[matches[0]]!r}?)" if matches else ""

@@ -47,9 +47,14 @@ def parquet_files(path: str) -> list[Path]:
     """The Parquet files that a path means: itself, those under a folder, or those that match a glob."""
     root = Path(path)
     if root.is_dir():
-        hidden = (".", "_")
-        return sorted(file for file in root.rglob("*.parquet") if not file.name.startswith(hidden))
-    return [root] if root.exists() else sorted(Path(match) for match in glob.glob(path, recursive=True))
+        return sorted(file for file in root.rglob("*.parquet") if file.is_file() and not _hidden(file, root))
+    found = [root] if root.exists() else [Path(match) for match in glob.glob(path, recursive=True)]
+    return sorted(file for file in found if file.is_file())
+
+
+def _hidden(file: Path, root: Path) -> bool:
+    """Whether writers of Parquet folders would mean something else by it: logs, metadata, what is being written."""
+    return any(part.startswith((".", "_")) for part in file.relative_to(root).parts)
 
 
 def columns_of_text(schema: pa.Schema, fields: Mapping[str, str]) -> list[str]:

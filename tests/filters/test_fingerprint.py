@@ -15,6 +15,7 @@ def local(folder: Path) -> str:
 
 def test_it_is_of_what_the_folder_holds_not_of_where_it_lies(clip_folder: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(clip_folder, tmp_path / "elsewhere"))
+    (copy / "README.md").write_text("where it is from")
     assert local(copy) == local(clip_folder)
     assert local(build_clip(tmp_path / "other", seed=1)) != local(clip_folder)
 

@@ -138,14 +138,22 @@ def test_a_folder_without_its_tokenizer_is_named(copied: Path) -> None:
     for path in copied.iterdir():
         if not path.name.startswith("open_clip"):
             path.unlink()
-    with pytest.raises(FilterError, match="cannot be loaded"):
+    with pytest.raises(FilterError, match="lacks its tokenizer, whose files belong beside the weights: "):
         filters.load_clip(f"local-dir:{copied}", device="cpu")
 
 
 @pytest.mark.parametrize("device", ["gpu", "cuda:77"])
 def test_a_device_that_is_not_there_is_an_error_of_one_line(clip_folder: Path, device: str) -> None:
-    with pytest.raises(FilterError, match="cannot be loaded"):
+    with pytest.raises(
+        FilterError, match=f"there is no device '{device}' here, give auto or cpu: "
+    ) as raised:
         filters.load_clip(f"local-dir:{clip_folder}", device=device)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_batch_has_a_row(clip_folder: Path) -> None:
+    with pytest.raises(FilterError, match="batch_size is 0: give 1 or more"):
+        filters.load_clip(f"local-dir:{clip_folder}", device="cpu", batch_size=0)
 
 
 def test_the_same_clip_in_float16_scores_nearly_the_same(copied: Path) -> None:

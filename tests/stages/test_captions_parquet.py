@@ -35,9 +35,10 @@ def test_a_file_is_read_in_batches_in_its_order(tmp_path: Path, monkeypatch) -> 
 def test_a_folder_and_a_glob_are_their_files_by_name(tmp_path: Path) -> None:
     write(tmp_path / "b.parquet", ROWS[3:5])
     write(tmp_path / "a.parquet", ROWS[:3])
-    write(tmp_path / "sub" / "c.parquet", ROWS[5:])
+    write(tmp_path / "c.parquet" / "part-0.parquet", ROWS[5:])
     write(tmp_path / "_metadata.parquet", [{"no": "pair"}])
     write(tmp_path / ".hidden.parquet", [{"no": "pair"}])
+    write(tmp_path / "_log" / "d.parquet", [{"no": "pair"}])
     (tmp_path / "README.md").write_text("")
     assert read(tmp_path) == PAIRS
     assert read(tmp_path / "[ab].parquet") == PAIRS[:5]
