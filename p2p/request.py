@@ -39,7 +39,7 @@ class SweepRequest:
         edit: "replace", "refine" or "auto": see ``p2p.algebra.cross_edit``.
         word_taus: words of the target with a τ of their own for their cross-attention, in place of the sweep's.
         reweight: words of the target with the factor c on their attention, at all steps.
-        blend: the words of a LocalBlend.
+        blend: None; LocalBlend is not offered.
         inject_unconditional: whether the unguided rows receive the source's self-attention as well. With
             ``cross_gain=0, self_gain=1`` this is InstructPix2Pix's recipe.
         latents: starting noise of unit variance, (C, h, w), in place of the seed's.

@@ -5,8 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests import models
+
+# A machine that trains beside the tests is slow, and that is no failure.
+settings.register_profile("pairforge", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("pairforge")
 
 
 @pytest.fixture(scope="session")

@@ -42,7 +42,7 @@ def test_rows_are_the_minimum(
     assert sum(calls.rows) == sweep.rows
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     taus=st.lists(st.integers(0, 20).map(lambda k: k / 20), min_size=1, max_size=5),
     steps=st.integers(1, 6),

@@ -18,8 +18,7 @@ from tests.oracle import naive
 from tests.oracle.prompts import PromptPair, Segment, mapper, prompt_pairs
 
 SHARED = settings(
-    max_examples=25,
-    deadline=None,
+    max_examples=15,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
