@@ -36,8 +36,8 @@ def command(*arguments: str) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    # The test's own folder is the working folder, so that what a run litters is seen.
-    return {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    # The tests' machine may be busy, and Ray's workers give way to everybody else unless they are told not to.
+    return {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "RAY_worker_niceness": "0"}
 
 
 class Run:
@@ -238,7 +238,8 @@ def test_a_killed_run_goes_on_to_byte_identical_shards(out: Path, run: Run):
 @pytest.fixture
 def running_cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The address of a Ray cluster that runs already, as somebody else has started it."""
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    for name, value in environment().items():
+        monkeypatch.setenv(name, value)
     ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     yield ray.get_runtime_context().gcs_address
     ray.shutdown()
