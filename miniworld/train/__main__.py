@@ -8,56 +8,83 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
+import open_clip
 import torch
-from diffusers import AutoencoderKL
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from transformers import CLIPTextModel
 
 import miniworld
-from miniworld.train import autoencoder, contrast, denoiser
+from miniworld.train.autoencoder import RECIPE as AUTOENCODER
+from miniworld.train.autoencoder import train_autoencoder
+from miniworld.train.contrast import RECIPE as CONTRAST
+from miniworld.train.contrast import train_clip
 from miniworld.train.data import drawn
+from miniworld.train.denoiser import RECIPE as DENOISER
+from miniworld.train.denoiser import train_denoiser
 from miniworld.train.export import export_clip, export_model
 from miniworld.train.loop import Recipe
 
 SEED = 0
+PARTS = ("autoencoder", "clip", "denoiser")
+_Model = TypeVar("_Model")
 
 
 def main() -> None:
+    """Trains the parts named, and writes the folders that everybody loads."""
     parser = argparse.ArgumentParser(prog="python -m miniworld.train", description=__doc__)
     parser.add_argument(
-        "parts", nargs="*", default=["autoencoder", "clip", "denoiser"], help="which models to train"
+        "parts", nargs="*", default=PARTS, help=f"which of {', '.join(PARTS)}; all by default"
     )
     parser.add_argument(
         "--work", type=Path, default=Path("runs/miniworld"), help="checkpoints and drawn scenes"
     )
     parser.add_argument("--groups", type=int, default=10_000, help="groups of four scenes to draw")
-    parser.add_argument("--steps", type=int, help="steps in place of the recipe's own, for every part named")
-    parser.add_argument("--threads", type=int, help="CPU threads (default: torch's own choice)")
-    parser.add_argument("--model", type=Path, default=miniworld.MODEL, help="where the diffusers folder goes")
+    parser.add_argument("--steps", type=int, help="steps of each part in place of its recipe's own")
+    parser.add_argument("--rate", type=float, help="highest learning rate in place of the recipe's own")
+    parser.add_argument("--threads", type=int, help="CPU threads; torch's own choice by default")
     parser.add_argument(
-        "--clip", type=Path, default=miniworld.CLIP, help="where the open_clip local-dir goes"
+        "--further", action="store_true", help="start from the weights in the folders, not from none"
     )
+    parser.add_argument("--model", type=Path, default=miniworld.MODEL, help="the diffusers folder")
+    parser.add_argument("--clip", type=Path, default=miniworld.CLIP, help="the open_clip local-dir")
     options = parser.parse_args()
-    unknown = set(options.parts) - {"autoencoder", "clip", "denoiser"}
-    if unknown:
-        parser.error(
-            f"no part is called {', '.join(sorted(unknown))}: there are autoencoder, clip and denoiser"
-        )
+    if unknown := set(options.parts) - set(PARTS):
+        parser.error(f"no part is called {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     if options.threads:
         torch.set_num_threads(options.threads)
 
-    def recipe(standard: Recipe) -> Recipe:
-        return replace(standard, steps=options.steps) if options.steps else standard
+    def recipe(own: Recipe) -> Recipe:
+        return replace(own, steps=options.steps or own.steps, learning_rate=options.rate or own.learning_rate)
 
     images = drawn(options.work, SEED, options.groups)
     if "autoencoder" in options.parts:
-        vae = autoencoder.train_autoencoder(images, options.work, recipe(autoencoder.RECIPE))
+        start = _part(AutoencoderKL, options.model, "vae") if options.further else None
+        vae = train_autoencoder(images, options.work, recipe(AUTOENCODER), start)
         vae.save_pretrained(options.work / "vae")
     if "clip" in options.parts:
-        export_clip(contrast.train_clip(images, SEED, options.work, recipe(contrast.RECIPE)), options.clip)
+        start = open_clip.create_model(f"local-dir:{options.clip}") if options.further else None
+        export_clip(train_clip(images, SEED, options.work, recipe(CONTRAST), start), options.clip)
     if "denoiser" in options.parts:
-        vae = AutoencoderKL.from_pretrained(options.work / "vae")
-        text_encoder, unet = denoiser.train_denoiser(vae, images, SEED, options.work, recipe(denoiser.RECIPE))
+        fresh = options.work / "vae"
+        vae = (
+            AutoencoderKL.from_pretrained(fresh)
+            if fresh.exists()
+            else _part(AutoencoderKL, options.model, "vae")
+        )
+        start = None
+        if options.further:
+            start = (
+                _part(CLIPTextModel, options.model, "text_encoder"),
+                _part(UNet2DConditionModel, options.model, "unet"),
+            )
+        text_encoder, unet = train_denoiser(vae, images, SEED, options.work, recipe(DENOISER), start)
         export_model(vae, text_encoder, unet, options.model)
+
+
+def _part(kind: type[_Model], folder: Path, name: str) -> _Model:
+    return kind.from_pretrained(folder, subfolder=name, torch_dtype=torch.float32)  # type: ignore[attr-defined]
 
 
 if __name__ == "__main__":

@@ -42,10 +42,12 @@ def _gradients(x: Tensor) -> tuple[Tensor, Tensor]:
     return x.diff(dim=-1), x.diff(dim=-2)
 
 
-def train_autoencoder(images: np.ndarray, folder: Path, recipe: Recipe = RECIPE) -> AutoencoderKL:
-    """Trains on uint8 (N, 64, 64, 3): L1 + L2 + the gradients' L1 + a little KL."""
+def train_autoencoder(
+    images: np.ndarray, folder: Path, recipe: Recipe = RECIPE, start: AutoencoderKL | None = None
+) -> AutoencoderKL:
+    """Trains on uint8 (N, 64, 64, 3), from nothing or from `start`: L1 + L2 + the gradients' L1 + a little KL."""
     torch.manual_seed(0)
-    vae = build().to(device())
+    vae = (start or build()).train().to(device())
 
     def loss(step: int) -> Tensor:
         rng = np.random.default_rng((1, step))

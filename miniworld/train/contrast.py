@@ -21,7 +21,7 @@ from miniworld.tokenizer import TOKENS, build_tokenizer
 from miniworld.train.data import PER_GROUP, group
 from miniworld.train.loop import Recipe, device, fast_products, train
 
-RECIPE = Recipe(steps=2600, learning_rate=1e-3, warmup=200, weight_decay=0.05)
+RECIPE = Recipe(steps=4200, learning_rate=1e-3, warmup=200, weight_decay=0.05)
 GROUPS = 32
 NEGATIVES = 4
 MARGIN = 0.05
@@ -37,7 +37,7 @@ def model_config() -> dict[str, object]:
     """open_clip's ``model_cfg``."""
     return {
         "embed_dim": 128,
-        "vision_cfg": {"image_size": 64, "patch_size": 8, "width": 128, "layers": 4, "head_width": 32},
+        "vision_cfg": {"image_size": 64, "layers": [1, 2, 2, 1], "width": 16, "head_width": 32},
         "text_cfg": {
             "context_length": TOKENS,
             "vocab_size": len(build_tokenizer()),
@@ -118,10 +118,12 @@ def layout_loss(image: Tensor) -> Tensor:
     )
 
 
-def train_clip(images: np.ndarray, seed: int, folder: Path, recipe: Recipe = RECIPE) -> open_clip.CLIP:
-    """Trains on the groups of `seed`, drawn as uint8 (4·groups, 64, 64, 3)."""
+def train_clip(
+    images: np.ndarray, seed: int, folder: Path, recipe: Recipe = RECIPE, start: open_clip.CLIP | None = None
+) -> open_clip.CLIP:
+    """Trains on the groups of `seed`, drawn as uint8 (4·groups, 64, 64, 3); from nothing or from `start`."""
     torch.manual_seed(0)
-    clip = build().to(device())
+    clip = (start or build()).float().train().to(device())
     tokenizer = build_tokenizer()
 
     def loss(step: int) -> Tensor:

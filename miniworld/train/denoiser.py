@@ -77,11 +77,17 @@ def min_snr_weight(alphas_cumprod: Tensor) -> Tensor:
 
 
 def train_denoiser(
-    vae: AutoencoderKL, images: np.ndarray, seed: int, folder: Path, recipe: Recipe = RECIPE
+    vae: AutoencoderKL,
+    images: np.ndarray,
+    seed: int,
+    folder: Path,
+    recipe: Recipe = RECIPE,
+    start: tuple[CLIPTextModel, UNet2DConditionModel] | None = None,
 ) -> tuple[CLIPTextModel, UNet2DConditionModel]:
-    """Trains on the groups of `seed`, drawn as uint8 (4·groups, 64, 64, 3)."""
+    """Trains on the groups of `seed`, drawn as uint8 (4·groups, 64, 64, 3); from nothing or from `start`."""
     torch.manual_seed(0)
-    text_encoder, unet = build_text_encoder().to(device()), build_unet().to(device())
+    text_encoder, unet = start or (build_text_encoder(), build_unet())
+    text_encoder, unet = text_encoder.train().to(device()), unet.train().to(device())
     tokenizer = build_tokenizer()
     alphas_cumprod = build_scheduler().alphas_cumprod.to(device())
     means, deviations = latents_of(vae, images, folder)

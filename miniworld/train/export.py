@@ -39,6 +39,7 @@ def export_clip(clip: open_clip.CLIP, folder: Path) -> None:
     preprocess = {"size": 64, "mean": MEAN, "std": STD, "interpolation": "bicubic", "resize_mode": "shortest"}
     config = {"model_cfg": model_config(), "preprocess_cfg": preprocess}
     (folder / "open_clip_config.json").write_text(json.dumps(config, indent=2) + "\n")
-    tensors = {key: value.detach().cpu().half().contiguous() for key, value in clip.state_dict().items()}
+    state = {key: value.detach().cpu().contiguous() for key, value in clip.state_dict().items()}
+    tensors = {key: value.half() if value.is_floating_point() else value for key, value in state.items()}
     save_file(tensors, folder / "open_clip_model.safetensors")
     build_tokenizer().save_pretrained(folder)
