@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
-# Read by Ray when it is imported: no usage statistics leave the machine.
+# Read by Ray when it is imported: no usage statistics leave the machine, and what Ray Data still has to clear away
+# after ray.shutdown() starts no new cluster for it.
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")
 
 import ray
 import ray.data
@@ -89,10 +91,12 @@ def run(config: Config, model_fingerprint: str, units: Sequence[int]) -> Iterato
         max_task_retries=TRIES - 1,
     )
     written = generated.map(write_row, fn_args=(config.out,), num_cpus=WRITERS)
-    for row in written.iter_rows():
-        if row["error"]:
-            raise WorkerError(row["error"])
-        yield json.loads(row["record"])
+    # Closed whatever happens: an executor that outlives its cluster keeps the process from ending.
+    with closing(iter(written.iter_rows())) as rows_written:
+        for row in rows_written:
+            if row["error"]:
+                raise WorkerError(row["error"])
+            yield json.loads(row["record"])
 
 
 def _fitting(cluster: Cluster, gpus: int, cpus: int) -> int:

@@ -8,7 +8,7 @@ import platform
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
@@ -75,8 +75,12 @@ def _generate(config: Config, plan: Plan, store: Store, missing: Sequence[int]) 
     before = funnel_of(plan, (read_commit(store, unit) for unit in range(plan.units) if unit not in waiting))
     with _terminal(config) as err:
         display = Display(Console(file=err), plan.pairs, before)
-        with display.live(), graph.cluster(config):
-            for summary in graph.run(config, plan.model_fingerprint, missing):
+        with (
+            display.live(),
+            graph.cluster(config),
+            closing(graph.run(config, plan.model_fingerprint, missing)) as summaries,
+        ):
+            for summary in summaries:
                 display.committed(summary)
     lost = sorted(waiting - committed(store))
     if lost:
