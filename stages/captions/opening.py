@@ -28,7 +28,7 @@ _SUFFIXES = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".parquet": "
 def open_captions(source: CaptionSource) -> Iterator[CaptionPair | Quarantined]:
     """The source's caption pairs in its order, and in their places the rows that are none, with the reason.
 
-    Nothing but the row at hand (of Parquet a few thousand) is in memory.
+    Nothing but the row at hand (of Parquet a thousand) is in memory.
 
     Raises:
         CaptionsError: at once where there is no such source, or its kind or columns are not to be had; on reading

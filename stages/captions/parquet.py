@@ -15,7 +15,7 @@ from stages.captions.fields import KNOWN, check_columns
 from stages.captions.row import Row, until_broken
 from stages.captions.source import CaptionsError, CaptionSource, near, one_line
 
-_BATCH = 4096
+_BATCH = 1024
 _ERRORS = (pa.ArrowException, OSError, ValueError)
 
 

@@ -109,7 +109,7 @@ def test_damage_in_the_middle_of_a_file_costs_its_rest(tmp_path: Path) -> None:
     assert isinstance(bad, Quarantined)
     assert bad.reason.startswith("cannot be read from here on: ")
     assert (bad.file, bad.line) == (str(file), len(items) - 10)
-    assert 4096 <= len(items) - 11 <= 10_000
+    assert 5000 <= len(items) - 11 <= 10_000
 
 
 @pytest.mark.parametrize(
