@@ -13,8 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from miniworld.draw import SIDE, draw
+from miniworld.draw import draw
 from miniworld.edits import random_edit
+from miniworld.paint import SIDE
 from miniworld.scene import Layout, Scene, random_layout
 
 PER_GROUP = 4

@@ -39,7 +39,7 @@ def test_variations_are_all_the_scenes_one_attribute_away(seed: int) -> None:
 @given(SEEDS)
 def test_layouts_keep_both_places_inside_and_apart(seed: int) -> None:
     layout = random_layout(np.random.default_rng(seed))
-    (x0, y0, s0), (x1, y1, s1) = layout.places
+    (x0, *_), (x1, *_) = layout.places
     assert abs(x0 - x1) > 0.2
     for x, y, size in layout.places:
         assert 0 < x < 1
