@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conf.schema import ImageFormat
@@ -31,6 +31,7 @@ def keys(path: Path) -> list[str]:
         return list(dict.fromkeys(name.split(".", 1)[0] for name in tar.getnames()))
 
 
+@settings(max_examples=20, deadline=None)
 @given(st.lists(st.integers(0, 5), max_size=8), st.integers(1, 6))
 def test_shards_hold_every_sample_once_in_plan_order_at_the_exact_size(
     tmp_path_factory: pytest.TempPathFactory, kept: list[int], size: int

@@ -4,7 +4,7 @@ import io
 import tarfile
 
 import webdataset
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages import tarball
@@ -32,6 +32,7 @@ def test_nothing_in_a_tar_tells_when_or_by_whom_it_was_made():
     assert about == {(0, 0, 0, "", "", 0o644, True)}
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(st.binary(max_size=2000), min_size=1, max_size=4), max_size=6))
 def test_samples_come_back_as_they_were_packed(contents: list[list[bytes]]):
     samples = [

@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages import units
@@ -32,6 +32,7 @@ def test_a_unit_is_found_by_its_index_alone(tmp_path: Path, count: int):
     assert [units.read_unit(store, index) for index in range(count)] == planned
 
 
+@settings(max_examples=30, deadline=None)
 @given(st.text(min_size=1), st.text())
 def test_any_caption_survives(tmp_path_factory: pytest.TempPathFactory, caption: str, meta: str):
     caption = caption.encode("utf-8", "ignore").decode()
