@@ -94,7 +94,7 @@ def best_thresholds(truth: Truth) -> tuple[float, ...]:
 
 def main() -> None:
     """Prints the thresholds and what they let pass."""
-    console = Console()
+    console = Console(width=max(110, Console().width))
     truth = draw_truth(SmallClip(miniworld.CLIP))
     thresholds = best_thresholds(truth)
     console.print("  ".join(f"{name} {value:.2f}" for name, value in zip(SCORES, thresholds, strict=True)))

@@ -148,7 +148,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--clip", type=Path, default=miniworld.CLIP)
     options = parser.parse_args(arguments)
 
-    console = Console()
+    console = Console(width=max(110, Console().width))
     clip = SmallClip(options.clip)
     console.print(f"VAE, unseen scenes: PSNR {vae_psnr(options.model):.2f} dB")
     console.print(f"sim_image prefers the same layout in {layout_preference(clip):.1%} of drawn edits")
