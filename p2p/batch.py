@@ -12,20 +12,20 @@ from p2p.attention import PLAIN, CrossRouting, Routing
 from p2p.families.family import Family
 from p2p.noise import step_noise
 from p2p.plan import Mixing, SweepPlan
-from p2p.samplers import Sampler
+from p2p.samplers import State, stack, unstack
 from p2p.tree import Branch
 
 
 @dataclass(frozen=True, eq=False)
 class Walker:
-    """A trajectory on its way: latents (C, h, w) fp32 that have come to ``step``.
+    """A trajectory on its way: the sampler's state of one row, come to ``step``.
 
     ``branch`` is None for the source. A source that ``feeds_only`` is a second copy, for injected branches that do not
     fit in one batch with the first.
     """
 
     plan: SweepPlan
-    latents: Tensor
+    state: State
     step: int
     branch: Branch | None = None
     feeds_only: bool = False
@@ -53,11 +53,12 @@ def advance(family: Family, jobs: Sequence[Job]) -> list[Job]:
     owner = torch.tensor([*range(n), *guided], device=device)
     groups = _by_sampler(walkers, device)
 
-    x = torch.stack([walker.latents for walker in walkers])
+    x = torch.stack([walker.state.x for walker in walkers])
     seen, timesteps = torch.empty_like(x), torch.empty(n, device=device)
-    for sampler, index, i in groups:
-        seen[index] = sampler.model_input(x[index], i)
-        timesteps[index] = sampler.timesteps[i]
+    for members, i in groups:
+        sampler = walkers[members[0]].plan.sampler
+        seen[members] = sampler.model_input(x[members], i)
+        timesteps[members] = sampler.timesteps[i]
     prompts = [walker.plan.source if walker.branch is None else walker.plan.target for walker in walkers]
     prompts += [walkers[k].plan.unguided for k in guided]
     conditioning = tuple(torch.stack(parts) for parts in zip(*prompts, strict=True))
@@ -67,11 +68,15 @@ def advance(family: Family, jobs: Sequence[Job]) -> list[Job]:
     if guided:  # Ho & Salimans 2022, equation 6
         scale = torch.tensor([walkers[k].plan.request.guidance_scale for k in guided], device=device)
         output[guided] = unguided + scale[:, None, None, None] * (output[guided] - unguided)
-    for sampler, index, i in groups:
-        noise = _noise([walkers[k] for k in index.tolist()], device) if sampler.stochastic else None
-        x[index] = sampler.step(x[index], output[index], i, noise)
+    states: dict[int, State] = {}
+    for members, i in groups:
+        group = [walkers[k] for k in members]
+        sampler = group[0].plan.sampler
+        noise = _noise(group, device) if sampler.stochastic else None
+        after = sampler.step(stack([walker.state for walker in group]), output[members], i, noise)
+        states.update(zip(members, unstack(after), strict=True))
 
-    moved = iter([replace(w, latents=x[k], step=w.step + 1) for k, w in enumerate(walkers)])
+    moved = iter([replace(w, state=states[k], step=w.step + 1) for k, w in enumerate(walkers)])
     return [tuple(next(moved) for _ in job) for job in jobs]
 
 
@@ -121,24 +126,20 @@ def _cross_routing(source: list[int], mixings: dict[int, Mixing], family: Family
     return CrossRouting(torch.tensor(source, device=family.device), Rc.to(family.dtype), Dc)
 
 
-def _by_sampler(walkers: Sequence[Walker], device: torch.device) -> list[tuple[Sampler, Tensor, Tensor]]:
-    """For each sampler: it, the indices of its walkers, and their steps."""
+def _by_sampler(walkers: Sequence[Walker], device: torch.device) -> list[tuple[list[int], Tensor]]:
+    """For each sampler: the indices of its walkers, and their steps."""
     groups: dict[int, list[int]] = {}
     for k, walker in enumerate(walkers):
         groups.setdefault(id(walker.plan.sampler), []).append(k)
     return [
-        (
-            walkers[group[0]].plan.sampler,
-            torch.tensor(group, device=device),
-            torch.tensor([walkers[k].step for k in group], device=device),
-        )
-        for group in groups.values()
+        (members, torch.tensor([walkers[k].step for k in members], device=device))
+        for members in groups.values()
     ]
 
 
 def _noise(walkers: Sequence[Walker], device: torch.device) -> Tensor:
     """(n, C, h, w): drawn once for all walkers of one seed at one step."""
     keys = [(walker.plan.request.seed, walker.step) for walker in walkers]
-    shape = tuple(walkers[0].latents.shape)
+    shape = tuple(walkers[0].state.x.shape)
     drawn = {key: step_noise(*key, (shape[0], shape[1], shape[2])) for key in dict.fromkeys(keys)}
     return torch.stack([drawn[key] for key in keys]).to(device)

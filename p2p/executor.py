@@ -106,7 +106,7 @@ def _forks(walker: Walker) -> list[Walker]:
 def _record(job: Job, outcome: Outcome) -> None:
     for walker in job:
         if walker.step == walker.plan.request.steps and not walker.feeds_only:
-            outcome.finals[walker.branch.members if walker.branch else ()] = walker.latents.cpu()
+            outcome.finals[walker.branch.members if walker.branch else ()] = walker.state.x.cpu()
 
 
 def _urgency(job: Job) -> tuple[int, int]:

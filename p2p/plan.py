@@ -13,7 +13,7 @@ from p2p.errors import P2PError
 from p2p.families.family import Conditioning, Family
 from p2p.noise import starting_noise
 from p2p.request import SweepRequest
-from p2p.samplers import Sampler
+from p2p.samplers import Sampler, State
 from p2p.tree import Branch, grow, schedules
 
 
@@ -31,7 +31,7 @@ class SweepPlan:
     """A request with all that its rows need.
 
     ``mixings`` has the cross-attention for each state of injection that occurs, None where a row is left alone;
-    ``starting`` is the latents x_T (C, h, w), already scaled for the sampler.
+    ``starting`` is the sampler's state at step 0.
     """
 
     index: int
@@ -42,7 +42,7 @@ class SweepPlan:
     target: Conditioning
     unguided: Conditioning
     mixings: Mapping[tuple[bool, ...], Mixing | None]
-    starting: Tensor
+    starting: State
 
 
 def make_plan(
@@ -71,7 +71,7 @@ def make_plan(
     )
     states = {injection.cross for schedule in sweep for injection in schedule}
     chosen = sampler(request.sampler, request.steps)
-    noise = _starting(request, family.latent_shape) * chosen.starting_scale
+    noise = _starting(request, family.latent_shape).to(family.device)
     return SweepPlan(
         index=index,
         request=request,
@@ -81,7 +81,7 @@ def make_plan(
         target=family.encode(request.target),
         unguided=family.encode(""),
         mixings={cross: _mixing(edit, cross, list(words), family.device) for cross in states},
-        starting=noise.to(family.device),
+        starting=chosen.start(noise),
     )
 
 

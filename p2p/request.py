@@ -33,7 +33,7 @@ class SweepRequest:
             negative.
         steps: of the denoising.
         guidance_scale: of classifier-free guidance; 1 or less means none, and half the rows.
-        sampler: "ddim" or "euler_ancestral".
+        sampler: "ddim", "euler", "euler_ancestral", "dpmpp_2m" or "lcm"; "flow_match_euler" for flow models.
         cross_gain: factor on τ for the injection of cross-attention.
         self_gain: factor on τ for the injection of self-attention, which is injected in all layers.
         edit: "replace", "refine" or "auto": see ``p2p.algebra.cross_edit``.

@@ -12,13 +12,28 @@ from typing import Any
 from unittest import mock
 
 import torch
-from diffusers import DDIMScheduler, EulerAncestralDiscreteScheduler, StableDiffusionPipeline
+from diffusers import (
+    DDIMScheduler,
+    DPMSolverMultistepScheduler,
+    EulerAncestralDiscreteScheduler,
+    EulerDiscreteScheduler,
+    LCMScheduler,
+    StableDiffusionPipeline,
+)
 from torch import Tensor
 
 from p2p.noise import step_noise
 
 # For an edit token, the source tokens whose maps it is given, with their factors. A token that is absent keeps its own.
 Mapper = Mapping[int, Sequence[tuple[int, float]]]
+
+SCHEDULERS = {
+    "ddim": DDIMScheduler,
+    "euler": EulerDiscreteScheduler,
+    "euler_ancestral": EulerAncestralDiscreteScheduler,
+    "dpmpp_2m": DPMSolverMultistepScheduler,
+    "lcm": LCMScheduler,
+}
 
 
 @dataclass(frozen=True)
@@ -100,8 +115,7 @@ def generate(
     sampler: str,
 ) -> NaiveResult:
     """Denoise source and edit side by side, and decode both."""
-    kinds = {"ddim": DDIMScheduler, "euler_ancestral": EulerAncestralDiscreteScheduler}
-    scheduler = kinds[sampler].from_config(pipeline.scheduler.config)
+    scheduler = SCHEDULERS[sampler].from_config(pipeline.scheduler.config)
     scheduler.set_timesteps(steps)
     attention = NaiveAttention(edit)
     pipeline.unet.set_attn_processor(attention)
@@ -118,7 +132,7 @@ def generate(
         if guided:
             unguided, conditional = output.chunk(2)
             output = unguided + guidance_scale * (conditional - unguided)
-        with _shared_noise(seed, i):
+        with _shared_noise(scheduler, seed, i):
             latents = scheduler.step(output, t, latents).prev_sample
     decoded = pipeline.vae.decode(latents / pipeline.vae.config.scaling_factor).sample
     images = ((decoded / 2 + 0.5).clamp(0, 1) * 255).permute(0, 2, 3, 1)
@@ -131,10 +145,10 @@ def _encode(pipeline: StableDiffusionPipeline, prompts: list[str]) -> Tensor:
     return pipeline.text_encoder(ids.input_ids)[0]
 
 
-def _shared_noise(seed: int, step: int) -> Any:
+def _shared_noise(scheduler: Any, seed: int, step: int) -> Any:
     """Both rows are given the noise of the seed and the step; diffusers' scheduler would draw its own."""
 
     def noise(shape: torch.Size, **_: Any) -> Tensor:
         return step_noise(seed, step, tuple(shape[1:])).expand(shape)
 
-    return mock.patch("diffusers.schedulers.scheduling_euler_ancestral_discrete.randn_tensor", noise)
+    return mock.patch(f"{type(scheduler).__module__}.randn_tensor", noise, create=True)

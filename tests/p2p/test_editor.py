@@ -44,7 +44,7 @@ def test_source_and_tau_0_are_plain_generations(
         assert np.abs(image - exact).max() < 0.51, "pixels are rounded, not truncated"
 
 
-@pytest.mark.parametrize("sampler", ["ddim", "euler_ancestral"])
+@pytest.mark.parametrize("sampler", ["ddim", "euler", "euler_ancestral", "dpmpp_2m", "lcm"])
 def test_tau_1_with_the_same_prompt_is_the_source(editor: p2p.Editor, sampler: str) -> None:
     sweep = editor.sweep(SOURCE, SOURCE, taus=[1.0, 0.0], self_gain=1.0, sampler=sampler, **SHORT)
     for edit in sweep.edit_latents:
@@ -84,7 +84,7 @@ def test_shapes_types_and_the_order_of_taus(sd1_editor: p2p.Editor) -> None:
 
 def test_starting_noise_may_be_given(sd1_editor: p2p.Editor) -> None:
     noise = torch.randn((1, 4, 8, 8), generator=torch.Generator().manual_seed(9))[0]
-    for sampler in ("ddim", "euler_ancestral"):
+    for sampler in ("ddim", "euler", "euler_ancestral", "dpmpp_2m", "lcm"):
         given = sd1_editor.sweep(SOURCE, TARGET, seed=9, latents=noise, sampler=sampler, **SHORT)
         drawn = sd1_editor.sweep(SOURCE, TARGET, seed=9, sampler=sampler, **SHORT)
         assert torch.equal(given.edit_latents, drawn.edit_latents)
@@ -107,6 +107,10 @@ def test_nothing_to_do(sd1_editor: p2p.Editor) -> None:
         ({"edit": "replace", "target": "a red ball on grass in a storm"}, "stands for no word"),
         ({"blend": ("ball", "hexagon")}, "blend: LocalBlend is not offered; leave it out"),
         ({"steps": 2000}, "steps = 2000 is more than"),
+        (
+            {"sampler": "flow_match_euler"},
+            "'flow_match_euler' does not fit a model that predicts epsilon; ddim,",
+        ),
         ({"source": "a " * 30}, "has 32 tokens, the model takes 20"),
     ],
 )

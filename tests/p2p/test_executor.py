@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import p2p
+from p2p.samplers import SAMPLERS
 
 SOURCE, TARGET = "a red ball on grass", "a blue hexagon on grass"
 TAUS = tuple(k / 10 for k in range(1, 10))
@@ -46,7 +48,7 @@ def test_rows_are_the_minimum(
 @given(
     taus=st.lists(st.integers(0, 20).map(lambda k: k / 20), min_size=1, max_size=5),
     steps=st.integers(1, 6),
-    sampler=st.sampled_from(["ddim", "euler_ancestral"]),
+    sampler=st.sampled_from(sorted(set(SAMPLERS) - {"flow_match_euler"})),
     word_tau=st.none() | st.sampled_from([0.0, 0.5, 1.0]),
     batch_rows=st.sampled_from([4, 7, 32]),
     self_gain=st.sampled_from([0.0, 0.5, 1.0]),
@@ -80,6 +82,34 @@ def test_the_tree_is_as_many_separate_runs(
         assert torch.allclose(tree.source_latents, alone.source_latents, atol=1e-4)
 
 
+@pytest.fixture(scope="module")
+def flow_editor(sd1_folder: Path) -> p2p.Editor:
+    """The small model with a scheduler that takes what it predicts for a flow."""
+    editor = p2p.load(sd1_folder, device="cpu")
+    editor.family.scheduler_config = {"_class_name": "FlowMatchEulerDiscreteScheduler", "shift": 3.0}
+    return editor
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_the_tree_forks_all_that_a_sampler_remembers(
+    sd1_editor: p2p.Editor, flow_editor: p2p.Editor, sampler: str
+) -> None:
+    """Branches leave the trunk at every other step; the batch is too small for all rows to be at one step."""
+    editor = flow_editor if sampler == "flow_match_euler" else sd1_editor
+
+    def request(*taus: float) -> p2p.SweepRequest:
+        return p2p.SweepRequest(SOURCE, TARGET, taus, steps=6, sampler=sampler, guidance_scale=3.0)
+
+    taus = (0.0, 0.35, 0.65, 1.0)
+    tree = editor.sweep_many([request(*taus)], batch_rows=6)[0]
+    scale = tree.edit_latents.abs().max()
+    assert (tree.edit_latents[0] - tree.edit_latents[-1]).abs().max() > 1e-3 * scale, "nothing is injected"
+    for tau, latents in zip(taus, tree.edit_latents, strict=True):
+        alone = editor.sweep_many([request(tau)])[0]
+        assert (latents - alone.edit_latents[0]).abs().max() < 1e-5 * scale
+        assert (tree.source_latents - alone.source_latents).abs().max() < 1e-5 * scale
+
+
 def mixed_requests() -> list[p2p.SweepRequest]:
     """Sweeps that differ in everything that may differ within a batch."""
     return [
@@ -96,6 +126,9 @@ def mixed_requests() -> list[p2p.SweepRequest]:
             reweight={"blue": 1.5},
         ),
         p2p.SweepRequest("a cat", "a dog", (0.3, 0.6), steps=4, word_taus={"dog": 0.0}, guidance_scale=3.0),
+        p2p.SweepRequest(SOURCE, TARGET, (0.2, 0.7), steps=7, sampler="dpmpp_2m", guidance_scale=3.0),
+        p2p.SweepRequest(TARGET, SOURCE, (0.2, 0.7), steps=4, sampler="dpmpp_2m", guidance_scale=3.0),
+        p2p.SweepRequest(SOURCE, TARGET, (0.5, 0.9), steps=3, sampler="lcm", guidance_scale=1.0),
     ]
 
 

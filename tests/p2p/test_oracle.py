@@ -117,7 +117,7 @@ def test_edits(editor: p2p.Editor, pipeline: StableDiffusionPipeline, kind: str,
     compare(editor, pipeline, PAIRS[kind], edit)
 
 
-@pytest.mark.parametrize("sampler", ["ddim", "euler_ancestral"])
+@pytest.mark.parametrize("sampler", naive.SCHEDULERS)
 @pytest.mark.parametrize("guidance_scale", [1.0, 5.0])
 @pytest.mark.parametrize("inject_unconditional", [False, True])
 def test_samplers_and_guidance(

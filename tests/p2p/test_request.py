@@ -23,7 +23,7 @@ PROMPTS = {"source": "a red ball", "target": "a blue ball"}
         ({"reweight": {"ball": float("inf")}}, "reweight = "),
         ({"steps": 0}, "steps = 0"),
         ({"seed": -1}, "seed = -1"),
-        ({"sampler": "euler"}, "sampler 'euler' is unknown; there are ddim, euler_ancestral"),
+        ({"sampler": "heun"}, "sampler 'heun' is unknown; there are ddim, euler, euler_ancestral, dpmpp_2m"),
         ({"edit": "swap"}, "edit 'swap' is unknown; there are auto, refine, replace"),
         ({"target": None}, "target has to be text, not None"),
     ],

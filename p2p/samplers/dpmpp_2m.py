@@ -1,0 +1,76 @@
+"""DPM-Solver++ (2M)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from diffusers import DPMSolverMultistepScheduler
+from torch import Tensor
+
+from p2p.samplers.prediction import denoised_vp, predicts_v
+from p2p.samplers.sampler import State, per_row
+
+
+@dataclass(frozen=True, eq=False)
+class DPMPP2M:
+    """DPM-Solver++ (Lu et al. 2022, algorithm 2): the ODE of x₀ in λ = log(α/σ), by two-step extrapolation.
+
+    ``alpha`` and ``sigma`` (T + 1,) are the signal and noise of the schedule, ``h`` (T,) the steps in λ. ``w`` (T,) is
+    the weight 1/(2r) of the last prediction, r = h_{i−1}/h_i; it is 0 where a step is of first order, as the first
+    one is, so there the last prediction does not count, and which rows are at their first step needs no memory.
+    """
+
+    timesteps: Tensor
+    alpha: Tensor
+    sigma: Tensor
+    h: Tensor
+    w: Tensor
+    v_prediction: bool
+    stochastic: bool = False
+
+    def start(self, noise: Tensor) -> State:
+        return State(noise, torch.zeros_like(noise))
+
+    def model_input(self, x: Tensor, i: Tensor) -> Tensor:
+        return x
+
+    def step(self, state: State, output: Tensor, i: Tensor, noise: Tensor | None) -> State:
+        assert state.denoised is not None
+        alpha_next, sigma_next = per_row(self.alpha, i + 1), per_row(self.sigma, i + 1)
+        alpha, sigma, h, w = (per_row(table, i) for table in (self.alpha, self.sigma, self.h, self.w))
+        denoised = denoised_vp(state.x, output, alpha, sigma, self.v_prediction)
+        D = (1 + w) * denoised - w * state.denoised
+        return State(sigma_next / sigma * state.x - alpha_next * torch.expm1(-h) * D, denoised)
+
+
+def dpmpp_2m(config: Mapping[str, Any], steps: int, device: torch.device) -> DPMPP2M:
+    """DPM-Solver++ 2M with the schedule of a model's scheduler config, Karras's noise levels if it says so.
+
+    The solver is algorithm 2 whatever solver the config has. Its last steps are of first order as diffusers has them:
+    the last one if the schedule ends without noise, if there are fewer than 15, or if the config asks for it.
+    """
+    scheduler = DPMSolverMultistepScheduler.from_config(
+        config, algorithm_type="dpmsolver++", solver_order=2, solver_type="midpoint"
+    )
+    scheduler.set_timesteps(steps)
+    said = scheduler.config
+    alpha = 1 / (scheduler.sigmas**2 + 1).sqrt()
+    sigma = scheduler.sigmas * alpha
+    h = (alpha.log() - sigma.log()).diff()
+    w = torch.zeros_like(h)
+    w[1:] = h[1:] / (2 * h[:-1])
+    # With close to all timesteps one may come twice, and from a step of no length nothing is to be extrapolated.
+    w[1:][h[:-1] <= 0] = 0
+    if said.euler_at_final or said.final_sigmas_type == "zero" or (said.lower_order_final and len(h) < 15):
+        w[-1] = 0
+    return DPMPP2M(
+        timesteps=scheduler.timesteps.float().to(device),
+        alpha=alpha.to(device),
+        sigma=sigma.to(device),
+        h=h.to(device),
+        w=w.to(device),
+        v_prediction=predicts_v(said),
+    )

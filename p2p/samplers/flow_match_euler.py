@@ -1,0 +1,56 @@
+"""Euler for flow matching."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from diffusers import FlowMatchEulerDiscreteScheduler
+from torch import Tensor
+
+from p2p.errors import ModelError, P2PError
+from p2p.samplers.sampler import State, per_row
+
+
+@dataclass(frozen=True, eq=False)
+class FlowMatchEuler:
+    """Euler's method on a rectified flow (Liu et al. 2022, section 2.1): dx = v dσ from noise at σ = 1 to data at 0.
+
+    The denoiser's output is v = ε − x₀, of x = (1 − σ) x₀ + σ ε (Esser et al. 2024, equation 13). ``sigma`` (T + 1,)
+    are the times, shifted as the model's schedule says (their equation 23).
+    """
+
+    timesteps: Tensor
+    sigma: Tensor
+    stochastic: bool = False
+
+    def start(self, noise: Tensor) -> State:
+        return State(noise)
+
+    def model_input(self, x: Tensor, i: Tensor) -> Tensor:
+        return x
+
+    def step(self, state: State, output: Tensor, i: Tensor, noise: Tensor | None) -> State:
+        return State(state.x + (per_row(self.sigma, i + 1) - per_row(self.sigma, i)) * output)
+
+
+def flow_match_euler(config: Mapping[str, Any], steps: int, device: torch.device) -> FlowMatchEuler:
+    """Flow-match Euler with the schedule of a model's scheduler config.
+
+    Raises:
+        ModelError: a shift that depends on the image's size, or a scheduler that adds noise.
+        P2PError: one step, of a schedule that is stretched from its first to its last.
+    """
+    scheduler = FlowMatchEulerDiscreteScheduler.from_config(config)
+    for setting, mend in (
+        ("use_dynamic_shifting", "set it to false and shift to the value for the image's size"),
+        ("stochastic_sampling", "set it to false"),
+    ):
+        if scheduler.config[setting]:
+            raise ModelError(f"the scheduler's {setting} is not supported; {mend}")
+    if scheduler.config.shift_terminal and steps == 1:
+        raise P2PError("steps = 1 is too few for the model's schedule (shift_terminal); take 2 or more")
+    scheduler.set_timesteps(steps)
+    return FlowMatchEuler(scheduler.timesteps.float().to(device), scheduler.sigmas.to(device))

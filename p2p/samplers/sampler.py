@@ -1,0 +1,61 @@
+"""What a sampler is: a table of its schedule and two functions over rows that may each be at a step of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """All that a sampler remembers of a trajectory between two steps; to use it twice is to fork the trajectory.
+
+    Of one row, or of rows stacked: latents ``x`` (C, h, w) or (B, C, h, w), fp32, and for a multistep sampler in
+    the same shape ``denoised``, its last prediction of the clean latents.
+    """
+
+    x: Tensor
+    denoised: Tensor | None = None
+
+
+class Sampler(Protocol):
+    """One sampler with the schedule of a model and a number of steps T."""
+
+    @property
+    def timesteps(self) -> Tensor:
+        """(T,) fp32, as the denoiser takes them."""
+
+    @property
+    def stochastic(self) -> bool:
+        """Whether ``step`` wants noise."""
+
+    def start(self, noise: Tensor) -> State:
+        """The state at step 0, from unit normal noise (C, h, w) or (B, C, h, w)."""
+
+    def model_input(self, x: Tensor, i: Tensor) -> Tensor:
+        """What the denoiser sees of latents x (B, C, h, w) at steps i (B,)."""
+
+    def step(self, state: State, output: Tensor, i: Tensor, noise: Tensor | None) -> State:
+        """The state at steps i + 1, from the denoiser's output at steps i and unit normal noise (B, C, h, w)."""
+
+
+def stack(states: Sequence[State]) -> State:
+    """The states of single rows as one."""
+    denoised = [state.denoised for state in states if state.denoised is not None]
+    return State(torch.stack([state.x for state in states]), torch.stack(denoised) if denoised else None)
+
+
+def unstack(state: State) -> list[State]:
+    """The states of the single rows."""
+    if state.denoised is None:
+        return [State(x) for x in state.x]
+    return [State(x, denoised) for x, denoised in zip(state.x, state.denoised, strict=True)]
+
+
+def per_row(table: Tensor, i: Tensor) -> Tensor:
+    """A table's entries (B, 1, 1, 1) at steps i (B,)."""
+    return table[i][:, None, None, None]
