@@ -28,7 +28,10 @@ class EditKind(Enum):
 
 class SamplerName(Enum):
     ddim = "ddim"
+    euler = "euler"
     euler_ancestral = "euler_ancestral"
+    dpmpp_2m = "dpmpp_2m"
+    lcm = "lcm"
 
 
 class ImageFormat(Enum):

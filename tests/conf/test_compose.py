@@ -97,6 +97,12 @@ def test_every_option_composes_and_says_what_it_is(group: str):
         assert not OmegaConf.missing_keys(compose_config([f"{group}={name}", *needs], "/world/{}".format))
 
 
+def test_every_sampler_of_the_schema_is_an_option_under_its_name():
+    assert set(options("sampler")) == {name.value for name in SamplerName}
+    for name in SamplerName:
+        assert composed(f"sampler={name.value}").sampler.name == name
+
+
 def test_defaults_are_read_from_the_configuration_itself():
     assert (default_of("captions"), default_of("shards"), default_of("experiment")) == (
         "miniworld",
