@@ -31,7 +31,7 @@ class Setting:
     """One row of the table."""
 
     guidance: float = 5.0
-    steps: int = 20
+    steps: int = 16
     cross_gain: float = 1.0
     self_gain: float = 0.5
 

@@ -12,9 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import diffusers
 import numpy as np
 import open_clip
 import torch
+import transformers
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline
 from PIL import Image
 from rich.console import Console
@@ -71,7 +73,7 @@ class SmallClip:
 
 def vae_psnr(folder: Path, groups: int = 64) -> float:
     """Mean peak signal-to-noise ratio in dB of unseen scenes through the VAE and back."""
-    vae = AutoencoderKL.from_pretrained(folder, subfolder="vae", torch_dtype=torch.float32).eval()
+    vae = AutoencoderKL.from_pretrained(folder, subfolder="vae", dtype=torch.float32).eval()
     images = np.concatenate([draw_group((UNSEEN, index)) for index in range(groups)])
     x = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1
     with torch.no_grad():
@@ -119,7 +121,7 @@ def unseen_scenes(count: int, held_out: bool) -> list[Scene]:
 
 def generate(folder: Path, scenes: Sequence[Scene], batch: int = 16) -> list[np.ndarray]:
     """An image for each scene's caption: 30 DDIM steps, guidance 5, the image's number as the seed."""
-    pipeline = StableDiffusionPipeline.from_pretrained(folder, torch_dtype=torch.float32, safety_checker=None)
+    pipeline = StableDiffusionPipeline.from_pretrained(folder, dtype=torch.float32, safety_checker=None)
     pipeline.scheduler = DDIMScheduler.from_config(pipeline.scheduler.config)
     pipeline.set_progress_bar_config(disable=True)
     images: list[np.ndarray] = []
@@ -148,6 +150,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--clip", type=Path, default=miniworld.CLIP)
     options = parser.parse_args(arguments)
 
+    diffusers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.disable_progress_bar()
     console = Console(width=max(110, Console().width))
     clip = SmallClip(options.clip)
     console.print(f"VAE, unseen scenes: PSNR {vae_psnr(options.model):.2f} dB")

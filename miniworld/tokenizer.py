@@ -29,14 +29,19 @@ def build_tokenizer() -> CLIPTokenizer:
     The vocabulary is laid out like CLIP's: bytes, bytes that end a word, merges, start, end. The end token has
     the highest id, which is where CLIP text encoders pool.
     """
-    bpe = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
-    bpe.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    trainer = trainers.BpeTrainer(
-        vocab_size=10_000, end_of_word_suffix="</w>", show_progress=False, special_tokens=[], min_frequency=2
-    )
-    bpe.train_from_iterator([_WHOLE, _WHOLE, _PIECES], trainer)
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     base = alphabet + [letter + "</w>" for letter in alphabet]
+    bpe = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
+    bpe.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    # Numbered beforehand: the trainer breaks ties by number, and would number letters by chance.
+    trainer = trainers.BpeTrainer(
+        vocab_size=10_000,
+        end_of_word_suffix="</w>",
+        show_progress=False,
+        special_tokens=base,
+        min_frequency=2,
+    )
+    bpe.train_from_iterator([_WHOLE, _WHOLE, _PIECES], trainer)
     learned = json.loads(bpe.to_str())["model"]
     merged = [token for token in sorted(learned["vocab"], key=learned["vocab"].get) if token not in set(base)]
     vocabulary = {token: index for index, token in enumerate([*base, *merged, START, END])}

@@ -84,7 +84,7 @@ def main() -> None:
 
 
 def _part(kind: type[_Model], folder: Path, name: str) -> _Model:
-    return kind.from_pretrained(folder, subfolder=name, torch_dtype=torch.float32)  # type: ignore[attr-defined]
+    return kind.from_pretrained(folder, subfolder=name, dtype=torch.float32)  # type: ignore[attr-defined]
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from transformers import AutoTokenizer, CLIPTokenizer
 
+import miniworld
 from miniworld.tokenizer import TOKENS, build_tokenizer
 
 
@@ -29,3 +30,14 @@ def test_it_comes_back_from_a_folder_as_clips_own_class(tmp_path: Path) -> None:
     for loaded in (AutoTokenizer.from_pretrained(tmp_path), CLIPTokenizer.from_pretrained(tmp_path)):
         assert isinstance(loaded, CLIPTokenizer)
         assert loaded("a purple house at sunset").input_ids == built("a purple house at sunset").input_ids
+
+
+def test_it_is_built_the_same_every_time_and_shipped_so() -> None:
+    built = [build_tokenizer().get_vocab() for _ in range(5)]
+    shipped = [
+        CLIPTokenizer.from_pretrained(miniworld.MODEL / "tokenizer"),
+        CLIPTokenizer.from_pretrained(miniworld.CLIP),
+    ]
+    assert all(
+        vocabulary == built[0] for vocabulary in [*built, *(tokenizer.get_vocab() for tokenizer in shipped)]
+    )

@@ -25,7 +25,7 @@ def test_they_are_safetensors_and_small() -> None:
 
 
 def test_the_model_loads_with_the_plain_pipeline() -> None:
-    pipeline = StableDiffusionPipeline.from_pretrained(miniworld.MODEL, torch_dtype=torch.float32)
+    pipeline = StableDiffusionPipeline.from_pretrained(miniworld.MODEL, dtype=torch.float32)
     assert isinstance(pipeline.tokenizer, CLIPTokenizer)
     index = json.loads((miniworld.MODEL / "model_index.json").read_text())
     assert index["tokenizer"] == ["transformers", "CLIPTokenizer"]

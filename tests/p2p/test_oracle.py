@@ -214,5 +214,5 @@ def test_mini_world(
 def mini_world() -> tuple[p2p.Editor, StableDiffusionPipeline]:
     """The trained models: maps with something in them."""
     return p2p.load(miniworld.MODEL, device="cpu", dtype="fp32"), StableDiffusionPipeline.from_pretrained(
-        miniworld.MODEL
+        miniworld.MODEL, dtype=torch.float32
     )

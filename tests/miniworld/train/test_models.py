@@ -67,7 +67,7 @@ def test_the_recipe_from_drawings_to_pictures(
     text_encoder, unet = train_denoiser(vae, images, 0, tmp_path, few)
     export_model(vae, text_encoder, unet, tmp_path / "model")
     assert "denoiser: step 3/3" in capsys.readouterr().out
-    pipeline = StableDiffusionPipeline.from_pretrained(tmp_path / "model", torch_dtype=torch.float32)
+    pipeline = StableDiffusionPipeline.from_pretrained(tmp_path / "model", dtype=torch.float32)
     assert pipeline.scheduler.config.prediction_type == build_scheduler().config.prediction_type
     assert torch.allclose(pipeline.unet.conv_in.weight, unet.conv_in.weight.float(), atol=1e-3)
     picture = pipeline("a red ball on grass", num_inference_steps=2, output_type="np").images
