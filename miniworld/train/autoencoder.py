@@ -77,7 +77,7 @@ def latents_of(vae: AutoencoderKL, images: np.ndarray, folder: Path) -> tuple[Te
     path = folder / f"latents-{digest.hexdigest()[:12]}-{len(images)}.safetensors"
     if not path.exists():
         means, deviations = encode_all(vae, images)
-        save_file({"means": means, "deviations": deviations}, path)
+        save_file({"means": means.contiguous(), "deviations": deviations.contiguous()}, path)
     kept = load_file(path)
     return kept["means"], kept["deviations"]
 
