@@ -7,6 +7,7 @@ so that edits between words of different token counts occur. Any other text has 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import CLIPTokenizer
@@ -24,10 +25,17 @@ _PIECES = "purx pury xple yple sunx suny xset yset waterx watery xcolor ycolor"
 
 
 def build_tokenizer() -> CLIPTokenizer:
-    """The tokenizer, of 24 tokens at most with start and end.
+    """The tokenizer, of 24 tokens at most with start and end."""
+    return byte_pair_tokenizer([_WHOLE, _WHOLE, _PIECES], min_frequency=2, tokens=TOKENS)
+
+
+def byte_pair_tokenizer(
+    texts: Sequence[str], min_frequency: int, tokens: int, pad_token: str = END
+) -> CLIPTokenizer:
+    """CLIP's tokenizer over the byte pairs that occur `min_frequency` times in `texts`; `tokens` is its window.
 
     The vocabulary is laid out like CLIP's: bytes, bytes that end a word, merges, start, end. The end token has
-    the highest id, which is where CLIP text encoders pool.
+    the highest id, which is where CLIP text encoders pool. The same texts give the same vocabulary.
     """
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     base = alphabet + [letter + "</w>" for letter in alphabet]
@@ -39,16 +47,15 @@ def build_tokenizer() -> CLIPTokenizer:
         end_of_word_suffix="</w>",
         show_progress=False,
         special_tokens=base,
-        min_frequency=2,
+        min_frequency=min_frequency,
     )
-    bpe.train_from_iterator([_WHOLE, _WHOLE, _PIECES], trainer)
+    bpe.train_from_iterator(texts, trainer)
     learned = json.loads(bpe.to_str())["model"]
     merged = [token for token in sorted(learned["vocab"], key=learned["vocab"].get) if token not in set(base)]
-    vocabulary = {token: index for index, token in enumerate([*base, *merged, START, END])}
     return CLIPTokenizer(
-        vocab=vocabulary,
+        vocab={token: index for index, token in enumerate([*base, *merged, START, END])},
         merges=[(left, right) for left, right in learned["merges"]],
-        pad_token=END,
-        model_max_length=TOKENS,
+        pad_token=pad_token,
+        model_max_length=tokens,
         clean_up_tokenization_spaces=False,
     )

@@ -5,16 +5,15 @@ They are shaped like Stable Diffusion 1 (epsilon) and 2 (v-prediction): whatever
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
-from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
+from miniworld.tokenizer import END, byte_pair_tokenizer
+
 TOKENS = 20
-START, END = "<|startoftext|>", "<|endoftext|>"
 
 # Words that the vocabulary knows whole. Any other word falls into several tokens ("hexagon", "umbrella").
 WORDS = """
@@ -24,33 +23,8 @@ WORDS = """
 
 
 def clip_tokenizer(pad_token: str = END) -> CLIPTokenizer:
-    """A CLIP tokenizer with a byte-pair vocabulary of some 700 entries, laid out like the real one's.
-
-    The order is CLIP's: the bytes, the bytes that end a word, the merges, the start and the end token. So
-    every text has tokens of its own and the end token has the highest id.
-    """
-    bpe = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
-    bpe.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    trainer = trainers.BpeTrainer(
-        vocab_size=10_000, end_of_word_suffix="</w>", show_progress=False, special_tokens=[], min_frequency=1
-    )
-    bpe.train_from_iterator([WORDS] * 2, trainer)
-    learned = sorted(bpe.get_vocab().items(), key=lambda item: item[1])
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    base = alphabet + [letter + "</w>" for letter in alphabet]
-    merged = [token for token, _ in learned if token not in set(base)]
-    vocabulary = {token: index for index, token in enumerate([*base, *merged, START, END])}
-    return CLIPTokenizer(
-        vocab=vocabulary,
-        merges=_merges(bpe),
-        pad_token=pad_token,
-        model_max_length=TOKENS,
-        clean_up_tokenization_spaces=False,
-    )
-
-
-def _merges(bpe: Tokenizer) -> list[tuple[str, str]]:
-    return [(left, right) for left, right in json.loads(bpe.to_str())["model"]["merges"]]
+    """A CLIP tokenizer with a byte-pair vocabulary of some 700 entries, laid out like the real one's."""
+    return byte_pair_tokenizer([WORDS] * 2, min_frequency=1, tokens=TOKENS, pad_token=pad_token)
 
 
 def save_stable_diffusion(folder: Path, version: int, seed: int = 0) -> Path:
