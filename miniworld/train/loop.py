@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
 
 Loss = Callable[[int], Tensor]
 """The loss of step i. It draws its batch and noise from the step's number alone, so that a resumed run repeats."""
@@ -35,13 +37,27 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+class _SingleAttention(TorchFunctionMode):
+    """Fused attention in float32 under autocast: its backward in bfloat16 takes twice as long on CPUs."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if func is not F.scaled_dot_product_attention:
+            return func(*args, **(kwargs or {}))
+        query, key, value, *rest = args
+        with torch.autocast("cpu", enabled=False):
+            out = func(query.float(), key.float(), value.float(), *rest, **(kwargs or {}))
+        return out.to(value.dtype)
+
+
 @contextmanager
 def fast_products() -> Iterator[None]:
     """bfloat16 for the products."""
     with ExitStack() as stack:
         stack.enter_context(torch.autocast(device().type, torch.bfloat16))
-        if device().type == "cpu":  # the fused kernel's backward in bfloat16 takes twice as long there
-            stack.enter_context(sdpa_kernel(SDPBackend.MATH))
+        if device().type == "cpu":
+            stack.enter_context(_SingleAttention())
         yield
 
 
