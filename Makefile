@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: demo test test-all lint format clean
+.PHONY: demo test test-all lint format bench clean
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -23,6 +23,10 @@ lint: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+bench: .venv/ready
+	$(BIN)/python -m benchmarks.sweep
+	$(BIN)/python -m benchmarks.sweep --sd15 runs/sd15-256 --edits 5 --steps 4 --repeats 1
 
 format: .venv/ready
 	$(BIN)/ruff check --fix .

@@ -1,0 +1,139 @@
+"""The ways in which others run a sweep, written plainly on diffusers' own classes: what ours is measured against.
+
+All of them run DDIM with classifier-free guidance in the model's precision, and decode what they make.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from diffusers import DDIMScheduler, StableDiffusionPipeline
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Task:
+    """One sweep: a swap of words of equally many tokens, so that the mapper is the identity."""
+
+    source: str
+    target: str
+    taus: tuple[float, ...]
+    steps: int
+    guidance_scale: float
+    seed: int
+
+
+@dataclass(frozen=True)
+class Made:
+    """Final latents of the edits, (K, C, h, w) or None where the way makes no edits; and the rows that they took."""
+
+    edits: Tensor | None
+    rows: int
+
+
+class MaterialisedAttention:
+    """Softmax maps in memory; the maps of the rows ``edits`` are overwritten by those of the rows ``sources``."""
+
+    def __init__(self) -> None:
+        self.cross: tuple[Sequence[int], Sequence[int]] = ((), ())
+        self.own: tuple[Sequence[int], Sequence[int]] = ((), ())
+
+    def __call__(
+        self, attn: Any, hidden_states: Tensor, encoder_hidden_states: Tensor | None = None, **_: Any
+    ) -> Tensor:
+        context = hidden_states if encoder_hidden_states is None else encoder_hidden_states
+        query, key, value = (
+            attn.head_to_batch_dim(x, out_dim=4)
+            for x in (attn.to_q(hidden_states), attn.to_k(context), attn.to_v(context))
+        )
+        maps = torch.softmax(query @ key.transpose(-1, -2) * attn.scale, dim=-1)
+        sources, edits = self.own if encoder_hidden_states is None else self.cross
+        if edits:
+            maps[list(edits)] = maps[list(sources)]
+        return attn.to_out[1](attn.to_out[0]((maps @ value).transpose(1, 2).flatten(2)))
+
+
+def instructpix2pix(pipeline: StableDiffusionPipeline, task: Task) -> Made:
+    """InstructPix2Pix's generator: for every τ a run of its own, of four rows a step; self-attention alone is injected,
+    in guided and unguided rows, while τ > i / (steps - 1)."""
+    attention = MaterialisedAttention()
+    pipeline.unet.set_attn_processor(attention)
+    edits, rows = [], 0
+    for tau in task.taus:
+
+        def inject(i: int, tau: float = tau) -> None:
+            on = tau > i / max(1, task.steps - 1)
+            attention.own = ((0, 2), (1, 3)) if on else ((), ())
+
+        latents = _denoise(pipeline, task, [task.source, task.target], inject)
+        rows += 4 * task.steps
+        edits.append(latents[1])
+        _decode(pipeline, latents)
+    return Made(torch.stack(edits), rows)
+
+
+def one_batch(pipeline: StableDiffusionPipeline, task: Task) -> Made:
+    """The form of google/prompt-to-prompt and of diffusers' community pipeline: one source and K edits in a batch.
+
+    Cross-attention is injected for τ of the steps, self-attention for half of that, as in our own default.
+    """
+    attention = MaterialisedAttention()
+    pipeline.unet.set_attn_processor(attention)
+    count = len(task.taus)
+    first = 1 + count  # guided rows follow upon the unguided
+
+    def inject(i: int) -> None:
+        cross = [k for k, tau in enumerate(task.taus) if i < int(tau * task.steps + 0.5 + 1e-9)]
+        own = [k for k, tau in enumerate(task.taus) if i < int(0.5 * tau * task.steps + 0.5 + 1e-9)]
+        attention.cross = ([first] * len(cross), [first + 1 + k for k in cross])
+        attention.own = ([first] * len(own), [first + 1 + k for k in own])
+
+    latents = _denoise(pipeline, task, [task.source, *[task.target] * count], inject)
+    _decode(pipeline, latents)
+    return Made(latents[1:], 2 * first * task.steps)
+
+
+def plain(pipeline: StableDiffusionPipeline, task: Task) -> Made:
+    """No Prompt-to-Prompt at all: as many images as a source and its edits are, by the pipeline itself."""
+    count = 1 + len(task.taus)
+    pipeline.scheduler = DDIMScheduler.from_config(pipeline.scheduler.config)
+    pipeline(
+        [task.source, *[task.target] * len(task.taus)],
+        num_inference_steps=task.steps,
+        guidance_scale=task.guidance_scale,
+        generator=torch.Generator().manual_seed(task.seed),
+        output_type="np",
+    )
+    return Made(None, 2 * count * task.steps)
+
+
+def _denoise(pipeline: StableDiffusionPipeline, task: Task, prompts: Sequence[str], inject: Any) -> Tensor:
+    """Final latents of the prompts, unguided rows first, all from one noise; ``inject(i)`` prepares step i."""
+    unet, count = pipeline.unet, len(prompts)
+    scheduler = DDIMScheduler.from_config(pipeline.scheduler.config)
+    scheduler.set_timesteps(task.steps)
+    size = unet.config.sample_size
+    shape = (1, unet.config.in_channels, size, size)
+    noise = torch.randn(shape, generator=torch.Generator().manual_seed(task.seed))
+    latents = noise.repeat(count, 1, 1, 1).to(unet.device)
+    states = _encode(pipeline, [*[""] * count, *prompts])
+    for i, t in enumerate(scheduler.timesteps):
+        inject(i)
+        output = unet(torch.cat([latents, latents]).to(unet.dtype), t, states).sample.float()
+        unguided, guided = output.chunk(2)
+        latents = scheduler.step(unguided + task.guidance_scale * (guided - unguided), t, latents).prev_sample
+    return latents
+
+
+def _encode(pipeline: StableDiffusionPipeline, prompts: list[str]) -> Tensor:
+    tokenizer = pipeline.tokenizer
+    ids = tokenizer(prompts, padding="max_length", max_length=tokenizer.model_max_length, return_tensors="pt")
+    return pipeline.text_encoder(ids.input_ids.to(pipeline.unet.device))[0].to(pipeline.unet.dtype)
+
+
+def _decode(pipeline: StableDiffusionPipeline, latents: Tensor) -> None:
+    vae = pipeline.vae
+    vae.decode((latents / vae.config.scaling_factor).to(vae.dtype))
