@@ -8,18 +8,20 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Block:
-    """A run of words in which the prompts agree or differ: half-open ranges of words in source and target.
+    """Words in which the prompts agree or differ, by their places in source and target.
 
-    ``common`` blocks hold the same words on both sides. Of the others, both sides filled is a swap, an empty source an
-    addition, an empty target a removal.
+    ``matched`` blocks hold the same words on both sides, or words that were paired by hand. Of the others, both sides
+    filled is a swap, an empty source an addition, an empty target a removal.
     """
 
-    source: range
-    target: range
-    common: bool
+    source: tuple[int, ...]
+    target: tuple[int, ...]
+    matched: bool
 
 
-def align(source: Sequence[str], target: Sequence[str]) -> tuple[Block, ...]:
+def align(
+    source: Sequence[str], target: Sequence[str], by_hand: Sequence[tuple[Sequence[int], Sequence[int]]] = ()
+) -> tuple[Block, ...]:
     """Align two prompts word by word: the alignment function A of the paper, section 3.2.
 
     As many words as possible are matched, in order; among such alignments the one with most neighbours kept together,
@@ -28,25 +30,31 @@ def align(source: Sequence[str], target: Sequence[str]) -> tuple[Block, ...]:
     Args:
         source: the source's words, case folded.
         target: the target's words, case folded.
+        by_hand: places of words that stand for each other; the rest is aligned as if these words were not there.
 
     Returns:
-        Blocks in order that cover all words of both sides.
+        Blocks that cover all words of both sides once: those by hand, then the rest in order.
     """
-    matches = _matches(source, target)
-    blocks: list[Block] = []
+    given_source = {i for places, _ in by_hand for i in places}
+    given_target = {j for _, places in by_hand for j in places}
+    rest_source = [i for i in range(len(source)) if i not in given_source]
+    rest_target = [j for j in range(len(target)) if j not in given_target]
+    blocks = [block for pair in by_hand for block in _blocks(*pair, matched=True)]
     at_source = at_target = 0
-    for i, j in [*matches, (len(source), len(target))]:
-        blocks += _difference(range(at_source, i), range(at_target, j))
-        if i < len(source):
-            blocks.append(Block(range(i, i + 1), range(j, j + 1), common=True))
+    for i, j in [
+        *_matches([source[i] for i in rest_source], [target[j] for j in rest_target]),
+        (len(rest_source), len(rest_target)),
+    ]:
+        blocks += _blocks(rest_source[at_source:i], rest_target[at_target:j], matched=False)
+        blocks += _blocks(rest_source[i : i + 1], rest_target[j : j + 1], matched=True)
         at_source, at_target = i + 1, j + 1
     return tuple(blocks)
 
 
-def _difference(source: range, target: range) -> list[Block]:
+def _blocks(source: Sequence[int], target: Sequence[int], matched: bool) -> list[Block]:
     if len(source) == len(target):
-        return [Block(source[k : k + 1], target[k : k + 1], common=False) for k in range(len(source))]
-    return [Block(source, target, common=False)]
+        return [Block((i,), (j,), matched) for i, j in zip(source, target, strict=True)]
+    return [Block(tuple(source), tuple(target), matched)]
 
 
 def _matches(source: Sequence[str], target: Sequence[str]) -> list[tuple[int, int]]:

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from p2p import baselines
 from p2p.executor import Outcome, run
 from p2p.families.family import Family
-from p2p.plan import make_plan
 from p2p.request import Sweep, SweepRequest
 from p2p.samplers import Sampler, make_sampler
 
@@ -43,6 +43,11 @@ class Editor:
         blend: tuple[str, str] | None = None,
         inject_unconditional: bool = SweepRequest.inject_unconditional,
         latents: Tensor | None = None,
+        only: Sequence[str] | None = None,
+        alignment: Sequence[tuple[str, str]] = (),
+        too_long: str = SweepRequest.too_long,
+        pooled: str = SweepRequest.pooled,
+        method: str = SweepRequest.method,
     ) -> Sweep:
         """One sweep; ``p2p.SweepRequest`` says what the arguments mean.
 
@@ -65,6 +70,11 @@ class Editor:
             blend,
             inject_unconditional,
             latents,
+            only,
+            alignment,
+            too_long,
+            pooled,
+            method,
         )
         return self.sweep_many([request])[0]
 
@@ -83,7 +93,7 @@ class Editor:
                 samplers[name, steps] = make_sampler(name, config, steps, device)
             return samplers[name, steps]
 
-        plans = [make_plan(k, request, self.family, sampler) for k, request in enumerate(requests)]
+        plans = [baselines.plan(k, request, self.family, sampler) for k, request in enumerate(requests)]
         outcomes = run(self.family, plans, batch_rows)
         return self._decode(outcomes, [len(request.taus) for request in requests], batch_rows)
 

@@ -31,7 +31,7 @@ class SweepPlan:
     """A request with all that its rows need.
 
     ``mixings`` has the cross-attention for each state of injection that occurs, None where a row is left alone;
-    ``starting`` is the sampler's state at step 0.
+    ``starting`` is the sampler's state at step 0. ``restarts`` are branches that set out from the finished source.
     """
 
     index: int
@@ -43,6 +43,7 @@ class SweepPlan:
     unguided: Conditioning
     mixings: Mapping[tuple[bool, ...], Mixing | None]
     starting: State
+    restarts: tuple[Branch, ...] = ()
 
 
 def make_plan(
@@ -61,8 +62,11 @@ def make_plan(
     """
     if request.blend is not None:
         raise P2PError("blend: LocalBlend is not offered; leave it out")
-    source, target = family.tokenize(request.source), family.tokenize(request.target)
-    edit = cross_edit(source, target, request.edit, request.reweight or {})
+    prompts = (request.source, request.target)
+    if request.too_long == "truncate":
+        prompts = (family.fit(request.source), family.fit(request.target))
+    source, target = map(family.tokenize, prompts)
+    edit = cross_edit(source, target, request.edit, request.reweight or {}, request.only, request.alignment)
     words = {target.tokens_of(word, "word_taus"): tau for word, tau in (request.word_taus or {}).items()}
     # A word that takes nothing from the source has no injection that could end.
     words = {tokens: tau for tokens, tau in words.items() if edit.R[:, list(tokens)].any()}
@@ -72,14 +76,17 @@ def make_plan(
     states = {injection.cross for schedule in sweep for injection in schedule}
     chosen = sampler(request.sampler, request.steps)
     noise = _starting(request, family.latent_shape).to(family.device)
+    source_said, target_said = map(family.encode, prompts)
+    if request.pooled == "source":
+        target_said = (target_said[0], *source_said[1:])
     return SweepPlan(
         index=index,
         request=request,
         sampler=chosen,
         branches=grow(sweep),
-        source=family.encode(request.source),
-        target=family.encode(request.target),
-        unguided=family.encode(""),
+        source=source_said,
+        target=target_said,
+        unguided=family.unconditional(),
         mixings={cross: _mixing(edit, cross, list(words), family.device) for cross in states},
         starting=chosen.start(noise),
     )

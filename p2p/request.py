@@ -14,6 +14,9 @@ from p2p.errors import P2PError
 from p2p.samplers import SAMPLERS
 
 EDITS = ("auto", "refine", "replace")
+METHODS = ("p2p", "sdedit", "same_seed")
+TOO_LONG = ("error", "truncate")
+POOLED = ("own", "source")
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,9 +46,21 @@ class SweepRequest:
         inject_unconditional: whether the unguided rows receive the source's self-attention as well. With
             ``cross_gain=0, self_gain=1`` this is InstructPix2Pix's recipe.
         latents: starting noise of unit variance, (C, h, w), in place of the seed's.
+        only: words of the target that may take the source's cross-attention, None for all: see ``cross_edit``. What
+            surrounds them moves freely only with ``self_gain=0``.
+        alignment: pairs of phrases, of the source and of the target, that stand for each other; the other words are
+            aligned automatically.
+        too_long: "error" refuses prompts that do not fit into the model's window, "truncate" leaves out their last
+            words.
+        pooled: whose pooled embedding an edit is given besides its tokens, by models that have one (SDXL, SD3, FLUX):
+            its "own" prompt's or the "source"'s. It is an edit's second way in, which no attention map sees; without
+            it, words that are not injected say less.
+        method: "p2p", or what it is measured against, for which the gains and ``edit`` mean nothing: "sdedit" noises
+            the finished source and denoises it under the target with strength 1 − τ; "same_seed" generates the target
+            from the source's noise, at every τ alike. See ``p2p.baselines``.
 
     Raises:
-        P2PError: a value that is out of its range, or an unknown sampler or edit.
+        P2PError: a value that is out of its range, or an unknown sampler, edit, method or policy.
     """
 
     source: str
@@ -63,6 +78,11 @@ class SweepRequest:
     blend: tuple[str, str] | None = None
     inject_unconditional: bool = False
     latents: Tensor | None = None
+    only: Sequence[str] | None = None
+    alignment: Sequence[tuple[str, str]] = ()
+    too_long: str = "error"
+    pooled: str = "own"
+    method: str = "p2p"
 
     def __post_init__(self) -> None:
         for name in ("source", "target"):
@@ -86,10 +106,22 @@ class SweepRequest:
             raise P2PError(f"steps = {self.steps}; it has to be 1 or more")
         if not 0 <= self.seed < 2**63:
             raise P2PError(f"seed = {self.seed} is not in [0, 2**63)")
-        if self.sampler not in SAMPLERS:
-            raise P2PError(f"sampler {self.sampler!r} is unknown; there are {', '.join(SAMPLERS)}")
-        if self.edit not in EDITS:
-            raise P2PError(f"edit {self.edit!r} is unknown; there are {', '.join(EDITS)}")
+        for name, known in (
+            ("sampler", SAMPLERS),
+            ("edit", EDITS),
+            ("method", METHODS),
+            ("too_long", TOO_LONG),
+            ("pooled", POOLED),
+        ):
+            if getattr(self, name) not in known:
+                raise P2PError(f"{name} {getattr(self, name)!r} is unknown; there are {', '.join(known)}")
+        if isinstance(self.only, str):
+            raise P2PError(f"only = {self.only!r} has to be a list of words: only=({self.only!r},)")
+        for pair in self.alignment:
+            if isinstance(pair, str) or len(pair) != 2 or not all(isinstance(text, str) for text in pair):
+                raise P2PError(
+                    f"alignment has {pair!r}, which is no pair of phrases: alignment=(('red ball', 'blue box'),)"
+                )
 
     @property
     def guided(self) -> bool:

@@ -13,7 +13,8 @@ from torch import Tensor
 from p2p.attention import Routing
 from p2p.words import TokenizedPrompt
 
-# One row's text conditioning, without the batch dimension; what it consists of is the family's own.
+# One row's text conditioning, without the batch dimension: the text's hidden states, and after them what else the
+# denoiser is given of the prompt (pooled embeddings), which is the family's own.
 Conditioning = tuple[Tensor, ...]
 
 
@@ -44,11 +45,17 @@ class Family(Protocol):
     def scheduler_config(self) -> Mapping[str, Any]:
         """The config of the scheduler that came with the model."""
 
+    def fit(self, prompt: str) -> str:
+        """The prompt, without the last words if it does not fit into the window."""
+
     def tokenize(self, prompt: str) -> TokenizedPrompt:
         """The prompt's words and tokens. Raises P2PError if it does not fit into the window."""
 
     def encode(self, prompt: str) -> Conditioning:
         """The prompt's conditioning, on the device. Raises P2PError if it does not fit into the window."""
+
+    def unconditional(self) -> Conditioning:
+        """The conditioning of the unguided rows."""
 
     def denoise(
         self, latents: Tensor, timesteps: Tensor, conditioning: Conditioning, routing: Routing

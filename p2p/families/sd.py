@@ -52,11 +52,17 @@ class StableDiffusion:
     def window(self) -> int:
         return self.prompts.limit
 
+    def fit(self, prompt: str) -> str:
+        return self.prompts.fit(prompt)
+
     def tokenize(self, prompt: str) -> TokenizedPrompt:
         return self.prompts.tokenize(prompt)
 
     def encode(self, prompt: str) -> Conditioning:
         return self._cached(prompt)
+
+    def unconditional(self) -> Conditioning:
+        return self._cached("")
 
     def _encode(self, prompt: str) -> Conditioning:
         # One prompt a call: what a prompt becomes must not depend on its company.

@@ -1,12 +1,14 @@
-"""A tokenizer seen as the window of a text encoder."""
+"""Tokenizers seen as the windows of text encoders."""
 
 from __future__ import annotations
 
+import bisect
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from p2p.errors import P2PError
-from p2p.words import TokenizedPrompt, words_from_offsets
+from p2p.words import Segment, TokenizedPrompt, spans, words_from_offsets
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,11 +28,25 @@ class PromptWindow:
         Raises:
             P2PError: the prompt does not fit.
         """
-        encoded = self.tokenizer(prompt, return_offsets_mapping=True, verbose=False)
-        count = len(encoded.input_ids)
-        self._check(prompt, count)
-        offsets = [(0, 0), *encoded.offset_mapping[1 : count - 1]]
-        return TokenizedPrompt(prompt, words_from_offsets(prompt, offsets), count - 1, self.limit)
+        return tokenize(prompt, (self,))
+
+    def fit(self, prompt: str) -> str:
+        """The prompt, without the last words if it does not fit.
+
+        Raises:
+            P2PError: not even its first word fits.
+        """
+        if self.count(prompt) <= self.limit:
+            return prompt
+        cuts = [prompt[:stop] for _, stop in spans(prompt)]
+        kept = bisect.bisect_right(cuts, self.limit, key=self.count)
+        while kept and self.count(cuts[kept - 1]) > self.limit:
+            kept -= 1
+        if not kept:
+            raise P2PError(
+                f"the prompt {prompt!r} cannot be cut to {self.limit} tokens: its first word has more"
+            )
+        return cuts[kept - 1]
 
     def ids(self, prompt: str) -> Any:
         """Padded token ids and attention mask, each (1, limit) int64.
@@ -38,11 +54,41 @@ class PromptWindow:
         Raises:
             P2PError: the prompt does not fit.
         """
-        self._check(prompt, self.count(prompt))
+        self.check(prompt, self.count(prompt))
         return self.tokenizer(prompt, padding="max_length", max_length=self.limit, return_tensors="pt")
 
-    def _check(self, prompt: str, count: int) -> None:
+    def check(self, prompt: str, count: int) -> None:
+        """Raises P2PError if so many tokens are too many."""
         if count > self.limit:
             raise P2PError(
-                f"the prompt {prompt!r} has {count} tokens, the model takes {self.limit}; shorten it"
+                f"the prompt {prompt!r} has {count} tokens, the model takes {self.limit}; "
+                "shorten it, or cut it with too_long='truncate'"
             )
+
+
+def tokenize(prompt: str, windows: Sequence[PromptWindow]) -> TokenizedPrompt:
+    """Words and tokens of a prompt whose windows stand one after the other.
+
+    Raises:
+        P2PError: the prompt does not fit into all of them.
+    """
+    offsets: list[tuple[int, int] | None] = []
+    segments = []
+    for window in windows:
+        encoded = window.tokenizer(
+            prompt, return_offsets_mapping=True, return_special_tokens_mask=True, verbose=False
+        )
+        count, start = len(encoded.input_ids), len(offsets)
+        window.check(prompt, count)
+        special = [bool(flag) for flag in encoded.special_tokens_mask]
+        segments.append(
+            Segment(
+                range(start, start + window.limit),
+                tuple(start + k for k, flag in enumerate(special) if flag),
+            )
+        )
+        offsets += [
+            None if flag else offset for flag, offset in zip(special, encoded.offset_mapping, strict=True)
+        ]
+        offsets += [None] * (window.limit - count)
+    return TokenizedPrompt(prompt, words_from_offsets(prompt, offsets), tuple(segments))

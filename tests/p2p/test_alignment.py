@@ -32,7 +32,7 @@ def test_blocks_cover_both_sides_in_order_and_match_as_many_words_as_possible(
     blocks = align(source, target)
     assert [i for block in blocks for i in block.source] == list(range(len(source)))
     assert [j for block in blocks for j in block.target] == list(range(len(target)))
-    matched = [block for block in blocks if block.common]
+    matched = [block for block in blocks if block.matched]
     assert all(
         [source[i] for i in block.source] == [target[j] for j in block.target] and len(block.source) == 1
         for block in matched
@@ -65,5 +65,5 @@ def test_differences(source: str, target: str, differences: list[tuple[str, str]
     assert [
         (" ".join(before[i] for i in block.source), " ".join(after[j] for j in block.target))
         for block in align(before, after)
-        if not block.common
+        if not block.matched
     ] == differences

@@ -111,7 +111,10 @@ def test_nothing_to_do(sd1_editor: p2p.Editor) -> None:
             {"sampler": "flow_match_euler"},
             "'flow_match_euler' does not fit a model that predicts epsilon; ddim,",
         ),
-        ({"source": "a " * 30}, "has 32 tokens, the model takes 20"),
+        (
+            {"source": "a " * 30},
+            "'a a .* has 32 tokens, the model takes 20; shorten it, or cut it with too_long='truncate'",
+        ),
     ],
 )
 def test_requests_that_cannot_be_carried_out(

@@ -25,6 +25,11 @@ PROMPTS = {"source": "a red ball", "target": "a blue ball"}
         ({"seed": -1}, "seed = -1"),
         ({"sampler": "heun"}, "sampler 'heun' is unknown; there are ddim, euler, euler_ancestral, dpmpp_2m"),
         ({"edit": "swap"}, "edit 'swap' is unknown; there are auto, refine, replace"),
+        ({"too_long": "cut"}, "too_long 'cut' is unknown; there are error, truncate"),
+        ({"pooled": "mine"}, "pooled 'mine' is unknown; there are own, source"),
+        ({"only": "ball"}, r"only = 'ball' has to be a list of words: only=\('ball',\)"),
+        ({"alignment": ("ab",)}, "alignment has 'ab', which is no pair of phrases"),
+        ({"alignment": (("a", None),)}, "no pair of phrases"),
         ({"target": None}, "target has to be text, not None"),
     ],
 )
@@ -58,6 +63,10 @@ def test_every_argument_of_sweep_reaches_the_request(monkeypatch: pytest.MonkeyP
         "blend": ("ball", "ball"),
         "inject_unconditional": True,
         "latents": object(),
+        "only": ("ball",),
+        "alignment": (("red", "blue"),),
+        "too_long": "truncate",
+        "pooled": "source",
     }
     taken: list[p2p.SweepRequest] = []
     monkeypatch.setattr(p2p.Editor, "sweep_many", lambda self, requests: taken.extend(requests) or [None])
