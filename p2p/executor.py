@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from torch import Tensor
 
+from p2p.baselines import restart
 from p2p.batch import Job, Walker, advance
 from p2p.errors import P2PError
 from p2p.families.family import Family
@@ -48,9 +49,10 @@ def run(family: Family, plans: Sequence[SweepPlan], batch_rows: int) -> list[Out
         batch, ready = fill(ready, batch_rows)
         for job in batch:
             outcomes[job[0].plan.index].rows += sum(walker.rows for walker in job)
-        for job in advance(family, batch):
-            _record(job, outcomes[job[0].plan.index])
-            ready += regroup(job, batch_rows)
+        for moved in advance(family, batch):
+            for job in (moved, *_restarted(moved)):
+                _record(job, outcomes[job[0].plan.index])
+                ready += regroup(job, batch_rows)
     return outcomes
 
 
@@ -66,6 +68,14 @@ def regroup(job: Job, batch_rows: int) -> list[Job]:
     source = next((walker for walker in going if walker.branch is None), None)
     branches = [fork for walker in going if walker.branch is not None for fork in _forks(walker)]
     return _jobs(source, branches, batch_rows)
+
+
+def _restarted(job: Job) -> list[Job]:
+    """The jobs that had to wait until a job's source was finished."""
+    source = job[0]
+    if source.branch is None and source.step == source.plan.request.steps:
+        return [(walker,) for walker in restart(source)]
+    return []
 
 
 def fill(ready: Sequence[Job], batch_rows: int) -> tuple[list[Job], list[Job]]:

@@ -17,5 +17,17 @@ def step_noise(seed: int, step: int, shape: tuple[int, int, int]) -> Tensor:
 
     Source and edits share it: the paper's "we must fix the internal randomness" (section 3.2).
     """
-    key = int(np.random.SeedSequence((int(seed), step)).generate_state(1, np.uint64)[0])
+    return _drawn(np.random.SeedSequence((int(seed), step)), shape)
+
+
+def restart_noise(seed: int, step: int, shape: tuple[int, int, int]) -> Tensor:
+    """Unit normal noise (C, h, w), fp32 on the CPU, with which a finished image is brought back to a step.
+
+    It has nothing in common with the noise of that step.
+    """
+    return _drawn(np.random.SeedSequence((int(seed), step), spawn_key=(1,)), shape)
+
+
+def _drawn(seeds: np.random.SeedSequence, shape: tuple[int, int, int]) -> Tensor:
+    key = int(seeds.generate_state(1, np.uint64)[0])
     return torch.randn(shape, generator=torch.Generator().manual_seed(key))

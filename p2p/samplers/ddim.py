@@ -31,6 +31,9 @@ class DDIM:
     def start(self, noise: Tensor) -> State:
         return State(noise)
 
+    def noised(self, denoised: Tensor, noise: Tensor, i: int) -> State:
+        return State(self.alpha[i].sqrt() * denoised + (1 - self.alpha[i]).sqrt() * noise)
+
     def model_input(self, x: Tensor, i: Tensor) -> Tensor:
         return x
 

@@ -34,6 +34,10 @@ class DPMPP2M:
     def start(self, noise: Tensor) -> State:
         return State(noise, torch.zeros_like(noise))
 
+    def noised(self, denoised: Tensor, noise: Tensor, i: int) -> State:
+        # No prediction came before this step, which has to be of first order, then: see ``step``.
+        return State(self.alpha[i] * denoised + self.sigma[i] * noise, torch.full_like(denoised, torch.nan))
+
     def model_input(self, x: Tensor, i: Tensor) -> Tensor:
         return x
 
@@ -42,7 +46,8 @@ class DPMPP2M:
         alpha_next, sigma_next = per_row(self.alpha, i + 1), per_row(self.sigma, i + 1)
         alpha, sigma, h, w = (per_row(table, i) for table in (self.alpha, self.sigma, self.h, self.w))
         denoised = denoised_vp(state.x, output, alpha, sigma, self.v_prediction)
-        D = (1 + w) * denoised - w * state.denoised
+        last = torch.where(state.denoised.isnan(), denoised, state.denoised)
+        D = (1 + w) * denoised - w * last
         return State(sigma_next / sigma * state.x - alpha_next * torch.expm1(-h) * D, denoised)
 
 

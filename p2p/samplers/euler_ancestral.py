@@ -30,6 +30,9 @@ class EulerAncestral:
     def start(self, noise: Tensor) -> State:
         return State(noise * self.starting_scale)
 
+    def noised(self, denoised: Tensor, noise: Tensor, i: int) -> State:
+        return State(denoised + self.sigma[i] * noise)
+
     def model_input(self, x: Tensor, i: Tensor) -> Tensor:
         return x / (per_row(self.sigma, i) ** 2 + 1).sqrt()
 

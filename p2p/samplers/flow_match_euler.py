@@ -29,6 +29,9 @@ class FlowMatchEuler:
     def start(self, noise: Tensor) -> State:
         return State(noise)
 
+    def noised(self, denoised: Tensor, noise: Tensor, i: int) -> State:
+        return State((1 - self.sigma[i]) * denoised + self.sigma[i] * noise)
+
     def model_input(self, x: Tensor, i: Tensor) -> Tensor:
         return x
 

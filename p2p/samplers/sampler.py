@@ -36,6 +36,9 @@ class Sampler(Protocol):
     def start(self, noise: Tensor) -> State:
         """The state at step 0, from unit normal noise (C, h, w) or (B, C, h, w)."""
 
+    def noised(self, denoised: Tensor, noise: Tensor, i: int) -> State:
+        """The state at step i < T of clean latents (C, h, w) with unit normal noise of that step's level."""
+
     def model_input(self, x: Tensor, i: Tensor) -> Tensor:
         """What the denoiser sees of latents x (B, C, h, w) at steps i (B,)."""
 

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from p2p.noise import starting_noise, step_noise
+from p2p.noise import restart_noise, starting_noise, step_noise
 
 SHAPE = (4, 8, 8)
 
@@ -17,6 +17,22 @@ def test_noise_is_a_function_of_seed_and_step(seed: int, step: int) -> None:
     assert not torch.equal(step_noise(seed, step + 1, SHAPE), first)
     assert not torch.equal(step_noise((seed + 1) % 2**63, step, SHAPE), first)
     assert not torch.equal(starting_noise(seed, SHAPE), first)
+
+
+@given(st.integers(0, 2**63 - 1), st.integers(0, 1000))
+def test_a_restart_has_noise_of_its_own(seed: int, step: int) -> None:
+    noise = restart_noise(seed, step, SHAPE)
+    torch.randn(3)
+    assert torch.equal(restart_noise(seed, step, SHAPE), noise)
+    others = (
+        restart_noise(seed, step + 1, SHAPE),
+        restart_noise((seed + 1) % 2**63, step, SHAPE),
+        step_noise(seed, step, SHAPE),
+        starting_noise(seed, SHAPE),
+    )
+    for other in others:
+        correlation = torch.corrcoef(torch.stack([noise.flatten(), other.flatten()]))[0, 1]
+        assert abs(correlation) < 0.35
 
 
 def test_starting_noise_is_what_a_pipeline_draws() -> None:

@@ -166,6 +166,23 @@ def test_whole_trajectory_is_diffusers(sampler: str, config: dict[str, Any]) -> 
     assert torch.allclose(state.x, x, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize(("sampler", "config"), CASES)
+def test_clean_latents_are_noised_as_diffusers_does(sampler: str, config: dict[str, Any]) -> None:
+    steps = 20
+    ours, scheduler = make_sampler(sampler, config, steps, CPU), ready(sampler, config, steps)
+    x, noise = torch.randn((2, 4, 3, 3), generator=torch.Generator().manual_seed(2))
+    add_noise = getattr(scheduler, "scale_noise" if sampler == "flow_match_euler" else "add_noise")
+    for k in (0, 7, steps - 1):
+        if hasattr(scheduler, "set_begin_index"):
+            scheduler.set_begin_index(k)
+        t = scheduler.timesteps[k : k + 1]
+        arguments = (x[None], t, noise[None]) if sampler == "flow_match_euler" else (x[None], noise[None], t)
+        state = ours.noised(x, noise, k)
+        assert torch.allclose(state.x, add_noise(*arguments)[0], rtol=1e-4, atol=1e-4)
+        after = ours.step(stack([state]), noise[None], torch.tensor([k]), noise[None])
+        assert after.x.isfinite().all()
+
+
 @pytest.mark.parametrize(
     "solver", [{"algorithm_type": "sde-dpmsolver++"}, {"solver_type": "heun"}, {"solver_order": 3}]
 )
