@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from miniworld.train.autoencoder import train_autoencoder
 from miniworld.train.contrast import contrastive_loss, layout_loss, train_clip
 from miniworld.train.data import PER_GROUP, draw_group
-from miniworld.train.denoiser import build_scheduler, min_snr_weight, train_denoiser
+from miniworld.train.denoiser import build_scheduler, loss_weight, train_denoiser
 from miniworld.train.export import export_clip, export_model
 from miniworld.train.loop import Recipe
 
@@ -50,11 +50,11 @@ def test_layout_loss_is_small_where_the_same_layout_is_nearer() -> None:
     assert layout_loss(good) < 1e-3 < layout_loss(bad)
 
 
-def test_min_snr_weight_is_one_below_the_cap() -> None:
+def test_loss_weight_lies_between_that_of_epsilon_and_that_of_the_velocity() -> None:
     snr = torch.tensor([0.01, 1.0, 5.0, 10.0, 500.0])
-    assert torch.allclose(
-        min_snr_weight(snr / (1 + snr)), torch.tensor([1.0, 1.0, 1.0, 0.5, 0.01]), rtol=1e-3
-    )
+    epsilon = torch.tensor([1.0, 1.0, 1.0, 0.5, 0.01])
+    velocity = epsilon * (snr + 1) / snr
+    assert torch.allclose(loss_weight(snr / (1 + snr)), (epsilon * velocity).sqrt(), rtol=1e-3)
 
 
 @pytest.mark.timeout(280)
