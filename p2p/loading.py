@@ -15,7 +15,6 @@ import transformers
 from diffusers import DiffusionPipeline
 from huggingface_hub import snapshot_download
 from safetensors import SafetensorError
-from transformers import AutoTokenizer
 
 from p2p.editor import Editor
 from p2p.errors import ModelError
@@ -59,7 +58,7 @@ def load(
     _check_weights(folder)
     try:
         with _no_progress_bars():
-            family = FAMILIES[name](folder, place, precision)
+            family = FAMILIES[name].load(folder, place, precision)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise ModelError(f"{folder}: the model does not load: {_one_line(error)}") from error
     return Editor(family)
@@ -72,13 +71,11 @@ def load_prompts(model: str | Path, revision: str | None = None) -> PromptWindow
         ModelError: as ``load``.
     """
     folder = _local(model, revision, whole=False)
-    _family_name(folder)
+    name = _family_name(folder)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
-        encoder = json.loads((folder / "text_encoder" / "config.json").read_text(encoding="utf-8"))
+        return FAMILIES[name].load_prompts(folder)
     except (OSError, ValueError) as error:
         raise ModelError(f"{folder}: the tokenizer does not load: {_one_line(error)}") from error
-    return PromptWindow(tokenizer, min(tokenizer.model_max_length, encoder["max_position_embeddings"]))
 
 
 def _local(model: str | Path, revision: str | None, whole: bool) -> Path:
@@ -119,7 +116,7 @@ def _family_name(folder: Path) -> str:
     except (ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{index}: damaged, it names no pipeline class ({_one_line(error)})") from error
     if name not in FAMILIES:
-        raise ModelError(f"{folder}: {name} is not supported; {', '.join(FAMILIES)} is")
+        raise ModelError(f"{folder}: {name} is not supported; {', '.join(FAMILIES)} are")
     return str(name)
 
 

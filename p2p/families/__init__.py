@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 
-import torch
+from p2p.families import sd, sdxl
+from p2p.families.family import FamilyModule
 
-from p2p.families import sd
-from p2p.families.family import Family
-
-FAMILIES: Mapping[str, Callable[[Path, torch.device, torch.dtype], Family]] = {
-    "StableDiffusionPipeline": sd.load,
+FAMILIES: Mapping[str, FamilyModule] = {
+    "StableDiffusionPipeline": sd,
+    "StableDiffusionXLPipeline": sdxl,
 }

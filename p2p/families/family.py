@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,7 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from p2p.attention import Routing
+from p2p.families.tokenizing import PromptWindow
 from p2p.words import TokenizedPrompt
+
+# Encoded prompts that a family remembers.
+PROMPTS_CACHED = 512
 
 # One row's text conditioning, without the batch dimension: the text's hidden states, and after them what else the
 # denoiser is given of the prompt (pooled embeddings), which is the family's own.
@@ -67,3 +72,13 @@ class Family(Protocol):
 
     def decode(self, latents: Tensor) -> NDArray[np.uint8]:
         """Images (N, H, W, 3) for latents (N, C, h, w) fp32."""
+
+
+class FamilyModule(Protocol):
+    """A module of this package."""
+
+    def load(self, folder: Path, device: torch.device, dtype: torch.dtype) -> Family:
+        """Load a diffusers folder of the family."""
+
+    def load_prompts(self, folder: Path) -> PromptWindow:
+        """The tokenizer whose window a prompt has to fit into, of a folder that need not hold weights."""

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import bisect
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+from transformers import AutoTokenizer
 
 from p2p.errors import P2PError
 from p2p.words import Segment, TokenizedPrompt, spans, words_from_offsets
@@ -64,6 +68,24 @@ class PromptWindow:
                 f"the prompt {prompt!r} has {count} tokens, the model takes {self.limit}; "
                 "shorten it, or cut it with too_long='truncate'"
             )
+
+
+def load_window(folder: Path, tokenizer: str, text_encoder: str) -> PromptWindow:
+    """The window of a CLIP encoder, from the folders of its tokenizer and of its config."""
+    loaded = AutoTokenizer.from_pretrained(folder / tokenizer, local_files_only=True)
+    config = json.loads((folder / text_encoder / "config.json").read_text(encoding="utf-8"))
+    return PromptWindow(loaded, min(loaded.model_max_length, config["max_position_embeddings"]))
+
+
+def fit(prompt: str, windows: Sequence[PromptWindow]) -> str:
+    """The prompt, without the last words if it does not fit into every window.
+
+    Raises:
+        P2PError: not even its first word fits.
+    """
+    for window in windows:
+        prompt = window.fit(prompt)
+    return prompt
 
 
 def tokenize(prompt: str, windows: Sequence[PromptWindow]) -> TokenizedPrompt:

@@ -1,0 +1,113 @@
+"""Stable Diffusion XL: a U-Net with cross-attention to two CLIP text encoders side by side, and a pooled embedding.
+
+A position of the text is one token, with the second-to-last hidden states of both encoders, one after the other. The
+second one's pooled embedding is added to the timestep's, and so are the image's sizes, which here are one and the same
+for all rows: made at, cropped to and wanted at the size the model was made for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers import StableDiffusionXLPipeline
+from numpy.typing import NDArray
+from torch import Tensor
+
+from p2p.attention import Routing
+from p2p.errors import P2PError
+from p2p.families.decoding import Decoder
+from p2p.families.family import PROMPTS_CACHED, Conditioning
+from p2p.families.tokenizing import PromptWindow, fit, load_window
+from p2p.families.unet import InjectedUNet
+from p2p.words import TokenizedPrompt
+
+
+class StableDiffusionXL:
+    """A ``p2p.families.family.Family`` over the parts of a ``StableDiffusionXLPipeline``."""
+
+    def __init__(
+        self,
+        pipeline: Any,
+        prompts: tuple[PromptWindow, PromptWindow],
+        device: torch.device,
+        dtype: torch.dtype,
+    ) -> None:
+        self.device, self.dtype, self.prompts = device, dtype, prompts
+        self.denoiser = InjectedUNet(pipeline.unet)
+        self.decoder = Decoder(pipeline.vae)
+        self.text_encoders = tuple(
+            encoder.eval().requires_grad_(False)
+            for encoder in (pipeline.text_encoder, pipeline.text_encoder_2)
+        )
+        self.scheduler_config: Mapping[str, Any] = dict(pipeline.scheduler.config)
+        self.unguided_by_zeros = bool(pipeline.config.force_zeros_for_empty_prompt)
+        self.latent_shape = self.denoiser.latent_shape
+        self.resolution = self.latent_shape[1] * self.decoder.pixels_per_latent
+        height, width = (side * self.decoder.pixels_per_latent for side in self.latent_shape[1:])
+        self.time_ids = torch.tensor([[height, width, 0, 0, height, width]], dtype=dtype, device=device)
+        self._cached = lru_cache(PROMPTS_CACHED)(self._encode)
+
+    @property
+    def window(self) -> int:
+        return self.prompts[0].limit
+
+    def fit(self, prompt: str) -> str:
+        return fit(prompt, self.prompts)
+
+    def tokenize(self, prompt: str) -> TokenizedPrompt:
+        """Raises P2PError, too, where the two tokenizers part a prompt differently; they differ in padding alone."""
+        first, second = (window.tokenize(prompt) for window in self.prompts)
+        if first != second:
+            raise P2PError(f"the model's two tokenizers do not agree on {prompt!r}; put it in other words")
+        return first
+
+    def encode(self, prompt: str) -> Conditioning:
+        return self._cached(prompt)
+
+    def unconditional(self) -> Conditioning:
+        empty = self._cached("")
+        return tuple(map(torch.zeros_like, empty)) if self.unguided_by_zeros else empty
+
+    def _encode(self, prompt: str) -> Conditioning:
+        hidden, pooled = [], None
+        for window, encoder in zip(self.prompts, self.text_encoders, strict=True):
+            encoded = encoder(window.ids(prompt).input_ids.to(self.device), output_hidden_states=True)
+            hidden.append(encoded.hidden_states[-2][0])
+            pooled = encoded[0][0]
+        assert pooled is not None
+        return torch.cat(hidden, dim=-1).to(self.dtype), pooled.to(self.dtype)
+
+    def denoise(
+        self, latents: Tensor, timesteps: Tensor, conditioning: Conditioning, routing: Routing
+    ) -> Tensor:
+        text, pooled = conditioning
+        added = {"text_embeds": pooled, "time_ids": self.time_ids.expand(len(latents), -1)}
+        return self.denoiser(latents, timesteps, text, routing, added)
+
+    def decode(self, latents: Tensor) -> NDArray[np.uint8]:
+        return self.decoder(latents)
+
+
+def load(folder: Path, device: torch.device, dtype: torch.dtype) -> StableDiffusionXL:
+    """Load a diffusers folder of this family."""
+    pipeline = StableDiffusionXLPipeline.from_pretrained(
+        folder,
+        dtype=dtype,
+        use_safetensors=True,
+        local_files_only=True,
+        feature_extractor=None,
+        image_encoder=None,
+        add_watermarker=False,
+    )
+    windows = (load_prompts(folder), load_window(folder, "tokenizer_2", "text_encoder_2"))
+    return StableDiffusionXL(pipeline.to(device), windows, device, dtype)
+
+
+def load_prompts(folder: Path) -> PromptWindow:
+    """The first tokenizer alone; the second counts as it does."""
+    return load_window(folder, "tokenizer", "text_encoder")
