@@ -26,6 +26,14 @@ class EditKind(Enum):
     refine = "refine"
 
 
+class EditMethod(Enum):
+    """How the edited image is made; all but ``p2p`` are there to be measured against."""
+
+    p2p = "p2p"
+    sdedit = "sdedit"
+    same_seed = "same_seed"
+
+
 class SamplerName(Enum):
     ddim = "ddim"
     euler = "euler"
@@ -118,8 +126,12 @@ class Sampler:
 
 @dataclass
 class Edit:
-    """Prompt-to-Prompt's injection: each kind stops at its gain times τ of the steps."""
+    """Prompt-to-Prompt's injection: each kind stops at its gain times τ of the steps.
 
+    With the method ``sdedit`` the strength is 1 − τ, with ``same_seed`` τ is 0; the other keys mean nothing to them.
+    """
+
+    method: EditMethod = EditMethod.p2p
     kind: EditKind = MISSING
     cross_gain: float = MISSING
     self_gain: float = MISSING

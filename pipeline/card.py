@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from conf.schema import Config
+from conf.schema import Config, EditMethod
 from pipeline.funnel import Funnel
 from stages.images import EXTENSIONS
 from stages.rendered import model_name
@@ -24,7 +24,7 @@ tags:
 # Paired image-editing data
 
 {samples:,} samples (input image, instruction, edited image) from {pairs_kept:,} of {pairs:,} caption pairs,
-made by PairForge: Prompt-to-Prompt over a sweep of tau with the model {model} ({steps} {sampler} steps),
+made by PairForge: {method} with the model {model} ({steps} {sampler} steps),
 {candidates:,} candidates scored by CLIP ({clip}), at most {max_per_pair} kept a caption pair.
 
 ```python
@@ -50,6 +50,7 @@ Columns: `input_image.{ext}`, `edit_prompt.txt`, `edited_image.{ext}`, `json`, `
 | `input_prompt`, `edit_prompt`, `output_prompt` | the captions and the instruction |
 | `p2p_threshold` | tau: the fraction of the steps, from the first, with the source's attention in the edit |
 | `cfg_scale`, `seed`, `steps`, `sampler` | guidance, and what else the sampler was given |
+| `edit_method` | p2p; sdedit (SDEdit, `p2p_threshold` is 1 - strength); same_seed (nothing injected) |
 | `edit_kind`, `cross_gain`, `self_gain`, `inject_unconditional` | the injection: each kind ends at its gain times tau |
 | `clip_sim_0`, `clip_sim_1` | cosine of each image with its caption |
 | `clip_sim_dir` | cosine of the change of image with the change of caption |
@@ -62,6 +63,12 @@ Thresholds: clip_sim_0 {f.clip_sim_0}, clip_sim_1 {f.clip_sim_1}, clip_sim_dir {
 clip_sim_image {f.clip_sim_image}.
 """
 
+METHODS = {
+    EditMethod.p2p: "Prompt-to-Prompt over a sweep of tau",
+    EditMethod.sdedit: "SDEdit over a sweep of strengths",
+    EditMethod.same_seed: "the same seed under both captions, without Prompt-to-Prompt,",
+}
+
 
 def card(config: Config, funnel: Funnel) -> str:
     """The text of the output's README.md."""
@@ -70,6 +77,7 @@ def card(config: Config, funnel: Funnel) -> str:
         pairs_kept=funnel.pairs_kept,
         pairs=funnel.pairs,
         candidates=funnel.candidates,
+        method=METHODS[config.edit.method],
         model=model_name(config),
         steps=config.sampler.steps,
         sampler=config.sampler.name.value,

@@ -94,6 +94,7 @@ def metadata(
         "clip_sim_image": candidate.clip_sim_image,
         "steps": config.sampler.steps,
         "sampler": config.sampler.name.value,
+        "edit_method": config.edit.method.value,
         "edit_kind": config.edit.kind.value,
         "cross_gain": float(config.edit.cross_gain),
         "self_gain": float(config.edit.self_gain),

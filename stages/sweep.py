@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 import p2p
-from conf.schema import Config, GridSweep, RandomSweep
+from conf.schema import Config, EditMethod, GridSweep, RandomSweep
 from stages.records import CaptionPair
 
 
@@ -34,10 +34,12 @@ def requests(pair: CaptionPair, config: Config) -> list[p2p.SweepRequest]:
 def _request(
     pair: CaptionPair, config: Config, index: int, taus: tuple[float, ...], guidance: float
 ) -> p2p.SweepRequest:
+    method = config.edit.method
     return p2p.SweepRequest(
         source=pair.input,
         target=pair.output,
-        taus=taus,
+        # Nothing is injected with the same seed alone: one image, and a p2p_threshold of 0 says what it is.
+        taus=(0.0,) if method is EditMethod.same_seed else taus,
         seed=seed_of(config.seed, pair.id, index),
         steps=config.sampler.steps,
         guidance_scale=guidance,
@@ -46,6 +48,7 @@ def _request(
         self_gain=config.edit.self_gain,
         edit=config.edit.kind.value,
         inject_unconditional=config.edit.inject_unconditional,
+        method=method.value,
     )
 
 

@@ -23,5 +23,13 @@ def test_the_card_points_load_dataset_at_the_shards_and_names_no_folder_of_ours(
         "edited_image.jpg",
     ):
         assert told in body
+    assert "Prompt-to-Prompt over a sweep of tau" in body
     assert "/home/me" not in text
     assert "{" not in body
+
+
+def test_the_card_says_by_which_method():
+    config = runs.config(Path("/m"), Path("/c"), "edit.method=sdedit")
+    text = card(config, Funnel(samples=1, pairs=1, pairs_kept=1, candidates=1))
+    assert "SDEdit over a sweep of strengths" in text
+    assert "Prompt-to-Prompt" not in text

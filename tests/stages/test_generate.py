@@ -100,3 +100,11 @@ def test_a_random_sweep_goes_the_same_way(sd1_folder: Path, clip_folder: Path):
     result = Generate(runs.config(sd1_folder, clip_folder, *more), "f" * 64)(UNIT)
     assert len(result.candidates) == len(result.samples) == 6
     assert len({(c.tau, c.cfg_scale) for c in result.candidates}) == 6
+
+
+@pytest.mark.parametrize(("method", "taus"), [("sdedit", {0.2, 0.5, 1.0}), ("same_seed", {0.0})])
+def test_the_baselines_go_the_same_way(sd1_folder: Path, clip_folder: Path, method: str, taus: set[float]):
+    result = Generate(runs.config(sd1_folder, clip_folder, f"edit.method={method}"), "f" * 64)(UNIT)
+    assert {candidate.tau for candidate in result.candidates} == taus
+    assert {sample.metadata["edit_method"] for sample in result.samples} == {method}
+    assert {sample.metadata["p2p_threshold"] for sample in result.samples} <= taus

@@ -62,3 +62,13 @@ def test_the_edit_s_options_reach_prompt_to_prompt():
     (asked,) = requests(PAIR, config("edit=instructpix2pix", "sweep.seeds=1", "sampler=euler_ancestral"))
     assert (asked.cross_gain, asked.self_gain, asked.inject_unconditional) == (0.0, 1.0, True)
     assert (asked.edit, asked.sampler) == ("auto", "euler_ancestral")
+
+
+def test_the_method_is_the_edit_s():
+    (asked,) = requests(PAIR, config("edit.method=sdedit", "sweep.seeds=1", "sweep.taus=[0.1,0.7]"))
+    assert (asked.method, tuple(asked.taus)) == ("sdedit", (0.1, 0.7))
+
+
+def test_the_same_seed_alone_is_asked_for_once_a_seed_at_a_tau_of_zero():
+    asked = requests(PAIR, config("edit.method=same_seed", "sweep.seeds=2", "sweep.taus=[0.1,0.7]"))
+    assert [(request.method, tuple(request.taus)) for request in asked] == [("same_seed", (0.0,))] * 2

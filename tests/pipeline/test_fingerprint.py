@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.fingerprint import Models, difference, settings_of
+from tests import runs
+
+MODELS = Models(generator="a" * 64, clip="b" * 64)
+
+
+def settings(*more: str) -> dict[str, object]:
+    return settings_of(runs.config(Path("/m"), Path("/c"), *more), "c" * 64, MODELS)
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("edit.method=sdedit", "edit.method was 'p2p', is 'sdedit'"),
+        ("edit.self_gain=0.7", "edit.self_gain was 0.5, is 0.7"),
+        ("seed=3", "seed was 0, is 3"),
+    ],
+)
+def test_what_changes_results_changes_the_fingerprint(setting: str, said: str):
+    assert difference(settings(), settings(setting)) == [said]
+
+
+@pytest.mark.parametrize("setting", ["cluster.batch_rows=8", "out=elsewhere", "sheet.pairs=0"])
+def test_what_does_not_does_not(setting: str):
+    assert difference(settings(), settings(setting)) == []
