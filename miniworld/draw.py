@@ -31,8 +31,10 @@ _SHADE: dict[str, tuple[float, float, float]] = {
 }
 
 
-def _horizon(layout: Layout) -> np.ndarray:
-    """The ground's upper edge, in painted pixels, for each painted column."""
+def horizon(scene: Scene, layout: Layout) -> np.ndarray:
+    """The ground's upper edge, in painted pixels, for each painted column: (192,). Water is flat."""
+    if scene.ground == "water":
+        return np.full(FULL, layout.horizon * FULL)
     x = np.linspace(-1, 1, FULL)
     return (layout.horizon + layout.slope * x + layout.bulge * (x**2 - 0.5)) * FULL
 
@@ -78,9 +80,7 @@ def _paint_ground(image: Image.Image, scene: Scene, layout: Layout, rng: np.rand
     body, detail = (
         tuple(round(c * s) for c, s in zip(colour, shade, strict=True)) for colour in _GROUND[scene.ground]
     )
-    edge = _horizon(layout)
-    if scene.ground == "water":
-        edge = np.full(FULL, layout.horizon * FULL)
+    edge = horizon(scene, layout)
     outline = [(float(i), float(edge[i])) for i in range(FULL)]
     draw.polygon([*outline, (FULL, FULL), (0, FULL)], fill=body)
     for _ in range(18):
