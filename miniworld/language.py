@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 
-from miniworld.scene import Scene, Thing
+from miniworld.scene import COLOURS, GROUNDS, KINDS, STYLES, Scene, Thing
 
 _GROUND_WORDS = {
     "grass": "on grass",
@@ -42,6 +44,29 @@ def caption(scene: Scene, style: bool = True, sky: bool = True) -> str:
     if sky:
         words = f"{words} {_SKY_WORDS[scene.sky]}"
     return words
+
+
+_CAPTION = re.compile(
+    r"an? (?P<style>[a-z ]+?) of an? (?P<things>.+) on (?P<ground>\w+) (?P<sky>by day|at night|at sunset|in a storm)"
+)
+
+
+def scene_of(text: str) -> Scene:
+    """The scene of a whole caption: the inverse of ``caption``.
+
+    Raises:
+        ValueError: text that ``caption`` does not say of any scene.
+    """
+    found = _CAPTION.fullmatch(text)
+    if found:
+        things = [Thing(*thing.partition(" ")[::2]) for thing in re.split(r" and an? ", found["things"])]
+        scene = Scene(found["style"], tuple(things), found["ground"], found["sky"].split()[-1])
+        known = scene.style in STYLES and scene.ground in GROUNDS
+        if known and all(thing.colour in COLOURS and thing.kind in KINDS for thing in things):
+            return scene
+    raise ValueError(
+        f"{text!r} is no whole caption of this world, such as 'a photo of a red ball on grass by day'"
+    )
 
 
 def random_caption(scene: Scene, rng: np.random.Generator) -> str:

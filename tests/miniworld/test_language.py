@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from miniworld.language import caption, random_caption
+from miniworld.language import caption, random_caption, scene_of
 from miniworld.scene import Scene, Thing, random_scene, variations
 
 SCENE = Scene("photo", (Thing("red", "ball"), Thing("orange", "tree")), "sand", "day")
@@ -29,3 +29,24 @@ def test_captions_tell_neighbouring_scenes_apart(seed: int) -> None:
     assert len(set(texts)) == len(texts)
     quiet = {random_caption(scene, rng) for _ in range(8)}
     assert not quiet & {random_caption(other, rng) for _, other in variations(scene)}
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_a_whole_caption_is_read_back(seed: int) -> None:
+    scene = random_scene(np.random.default_rng(seed), held_out=None)
+    assert scene_of(caption(scene)) == scene
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a red ball on grass by day",
+        "a photo of a ball on grass by day",
+        "a photo of a red dog on grass by day",
+        "a photo of a red ball on the moon by day",
+        "a photo of a red ball on grass",
+    ],
+)
+def test_what_no_scene_is_called_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=f"'{text}' is no whole caption"):
+        scene_of(text)
