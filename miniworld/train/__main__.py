@@ -25,9 +25,10 @@ from miniworld.train.denoiser import RECIPE as DENOISER
 from miniworld.train.denoiser import train_denoiser
 from miniworld.train.export import export_clip, export_model
 from miniworld.train.loop import Recipe
+from miniworld.train.repaint import repainted
 
 SEED = 0
-PARTS = ("autoencoder", "clip", "denoiser")
+PARTS = ("autoencoder", "denoiser", "clip")
 _Model = TypeVar("_Model")
 
 
@@ -63,9 +64,6 @@ def main() -> None:
         start = _part(AutoencoderKL, options.model, "vae") if options.further else None
         vae = train_autoencoder(images, options.work, recipe(AUTOENCODER), start)
         vae.save_pretrained(options.work / "vae")
-    if "clip" in options.parts:
-        start = open_clip.create_model(f"local-dir:{options.clip}") if options.further else None
-        export_clip(train_clip(images, SEED, options.work, recipe(CONTRAST), start), options.clip)
     if "denoiser" in options.parts:
         fresh = options.work / "vae"
         vae = (
@@ -81,6 +79,18 @@ def main() -> None:
             )
         text_encoder, unet = train_denoiser(vae, images, SEED, options.work, recipe(DENOISER), start)
         export_model(vae, text_encoder, unet, options.model)
+    if "clip" in options.parts:
+        start = open_clip.create_model(f"local-dir:{options.clip}") if options.further else None
+        painted = repainted(
+            _part(AutoencoderKL, options.model, "vae"),
+            _part(CLIPTextModel, options.model, "text_encoder"),
+            _part(UNet2DConditionModel, options.model, "unet"),
+            images,
+            SEED,
+            options.work,
+            len(images) // 2,
+        )
+        export_clip(train_clip(images, SEED, options.work, recipe(CONTRAST), start, painted), options.clip)
 
 
 def _part(kind: type[_Model], folder: Path, name: str) -> _Model:

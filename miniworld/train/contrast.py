@@ -27,6 +27,7 @@ NEGATIVES = 4
 MARGIN = 0.05
 TEMPERATURE = 0.05
 LAYOUT_WEIGHT = 0.5
+REPAINTED = 2 / 3
 MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
 
 Batch = tuple[Tensor, Tensor, Tensor]
@@ -63,14 +64,20 @@ def _captions(scenes: list[Scene], rng: np.random.Generator) -> list[str]:
     return texts
 
 
-def _batch(images: np.ndarray, seed: int, step: int) -> tuple[Tensor, list[str], Tensor]:
+def _batch(
+    images: np.ndarray, repainted: np.ndarray | None, seed: int, step: int
+) -> tuple[Tensor, list[str], Tensor]:
     rng = np.random.default_rng((2, step))
     chosen = np.sort(rng.choice(len(images) // PER_GROUP, GROUPS, replace=False))
     rows = (chosen[:, None] * PER_GROUP + np.arange(PER_GROUP)).ravel()
     groups = [group(seed, int(index)) for index in chosen]
     texts = _captions([scene for one in groups for scene in (one.scenes[0], one.scenes[2])], rng)
     caption_of_image = torch.arange(2 * GROUPS).repeat_interleave(2)
-    pixels = torch.from_numpy(images[rows]).permute(0, 3, 1, 2).float() / 255
+    shown = images[rows]
+    if repainted is not None:
+        there = (rows < len(repainted)) & (rng.random(len(rows)) < REPAINTED)
+        shown[there] = repainted[rows[there]]
+    pixels = torch.from_numpy(shown).permute(0, 3, 1, 2).float() / 255
     return (
         (pixels - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None],
         texts,
@@ -119,15 +126,23 @@ def layout_loss(image: Tensor) -> Tensor:
 
 
 def train_clip(
-    images: np.ndarray, seed: int, folder: Path, recipe: Recipe = RECIPE, start: open_clip.CLIP | None = None
+    images: np.ndarray,
+    seed: int,
+    folder: Path,
+    recipe: Recipe = RECIPE,
+    start: open_clip.CLIP | None = None,
+    repainted: np.ndarray | None = None,
 ) -> open_clip.CLIP:
-    """Trains on the groups of `seed`, drawn as uint8 (4·groups, 64, 64, 3); from nothing or from `start`."""
+    """Trains on the groups of `seed`, drawn as uint8 (4·groups, 64, 64, 3); from nothing or from `start`.
+
+    ``repainted`` has the first of them as the generator paints them: those are shown in two cases of three.
+    """
     torch.manual_seed(0)
     clip = (start or build()).float().train().to(device())
     tokenizer = build_tokenizer()
 
     def loss(step: int) -> Tensor:
-        pixels, texts, caption_of_image = _batch(images, seed, step)
+        pixels, texts, caption_of_image = _batch(images, repainted, seed, step)
         ids = tokenizer(texts, padding="max_length", truncation=True, return_tensors="pt").input_ids
         same = torch.from_numpy(np.array(texts)[caption_of_image][:, None] == np.array(texts)[None])
         with fast_products():

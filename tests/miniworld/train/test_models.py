@@ -77,7 +77,9 @@ def test_the_recipe_from_drawings_to_pictures(
 
 @pytest.mark.timeout(280)
 def test_clip_learns_and_is_exported(images: np.ndarray, tmp_path: Path) -> None:
-    clip = train_clip(images, 0, tmp_path, Recipe(steps=2, warmup=1))
+    clip = train_clip(
+        images, 0, tmp_path, Recipe(steps=2, warmup=1), repainted=255 - images[: len(images) // 2]
+    )
     export_clip(clip, tmp_path / "clip")
     model, preprocess = open_clip.create_model_from_pretrained(f"local-dir:{tmp_path / 'clip'}")
     tokens = open_clip.get_tokenizer(f"local-dir:{tmp_path / 'clip'}")(["a purple house on sand"])
