@@ -1,38 +1,40 @@
-"""Prompt-to-Prompt inside an attention layer: fused attention with the source's queries and keys, and mixed values."""
+"""Prompt-to-Prompt inside an attention layer: fused attention with the source's queries and keys, and mixed values.
+
+``InjectedAttention`` serves layers with text and pixels apart. A processor of joint attention, where queries and keys
+are [pixels, text], is made of the same pieces; its text columns are edited and its pixels' columns stay the edit's own.
+With q and k after norm and rotary embedding, heads split off, and ``cross`` the batch's ``CrossRouting``:
+
+    kept = torch.zeros_like(v_text).index_add(0, cross.own, kept_values(v_text, cross))
+    out = join(attention(q, k, [v_pixels, kept]))
+    source = cross.rows[cross.edited_at]
+    taken = attention(q[source], k[source], [zeros, taken_values(v_text, cross)])
+    out = out.index_add(0, cross.edited, join(taken))
+
+``watched`` takes any queries and keys.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor
 
+from p2p.routing import PLAIN, CrossRouting, Routing, SelfRouting, Watch
 
-@dataclass(frozen=True)
-class CrossRouting:
-    """Cross-attention of a batch: softmax(Q[source] K[source]ᵀ/√d) · (RcV) + softmax(QKᵀ/√d) · (Dc·V).
-
-    Attributes:
-        source: (B,) int64; the row whose queries and keys a row uses: its source's, or its own.
-        Rc: (B, S, S); R diag(c), the identity for rows that are left alone.
-        Dc: (B, S, 1) or None; D·c as a column, None where no row of the batch has any.
-    """
-
-    source: Tensor
-    Rc: Tensor
-    Dc: Tensor | None
-
-
-@dataclass(frozen=True)
-class Routing:
-    """Which rows of a batch take their attention from which; None where no row takes any."""
-
-    cross: CrossRouting | None = None
-    self_source: Tensor | None = None  # (B,) int64: the row whose self-attention a row uses
-
-
-PLAIN = Routing()
+__all__ = [
+    "PLAIN",
+    "InjectedAttention",
+    "Routing",
+    "attention",
+    "injected_cross",
+    "injected_self",
+    "join",
+    "kept_values",
+    "split",
+    "taken_values",
+    "watched",
+]
 
 
 class InjectedAttention:
@@ -42,7 +44,7 @@ class InjectedAttention:
     """
 
     def __init__(self) -> None:
-        self.routing = PLAIN
+        self.routing: Routing = PLAIN
 
     def __call__(
         self,
@@ -51,31 +53,74 @@ class InjectedAttention:
         encoder_hidden_states: Tensor | None = None,
         attention_mask: Tensor | None = None,
     ) -> Tensor:
+        routing = self.routing
         context = hidden_states if encoder_hidden_states is None else encoder_hidden_states
-        q, k, v = attn.to_q(hidden_states), attn.to_k(context), attn.to_v(context)
+        v = split(attn.to_v(context), attn.heads)
+        if routing is None:
+            q, k = split(attn.to_q(hidden_states), attn.heads), split(attn.to_k(context), attn.heads)
+            return attn.to_out[0](join(attention(q, k, v)))
+        rows = (routing.self_attention if encoder_hidden_states is None else routing.cross).rows
+        q = split(attn.to_q(hidden_states.index_select(0, rows)), attn.heads)
+        k = split(attn.to_k(context.index_select(0, rows)), attn.heads)
         if encoder_hidden_states is None:
-            out = _self_attention(q, k, v, attn.heads, self.routing.self_source)
-        else:
-            out = _cross_attention(q, k, v, attn.heads, self.routing.cross)
-        return attn.to_out[0](out)
+            return attn.to_out[0](injected_self(q, k, v, routing.self_attention))
+        if routing.watch is not None:
+            watched(q, k, routing.watch)
+        return attn.to_out[0](injected_cross(q, k, v, routing.cross))
 
 
-def _self_attention(q: Tensor, k: Tensor, v: Tensor, heads: int, source: Tensor | None) -> Tensor:
-    if source is None:
-        return _attention(q, k, v, heads)
-    return _attention(q[source], k[source], v, heads)
+def split(x: Tensor, heads: int) -> Tensor:
+    """(B, P, C) as (B, H, P, C/H)."""
+    return x.view(*x.shape[:2], heads, -1).transpose(1, 2)
 
 
-def _cross_attention(q: Tensor, k: Tensor, v: Tensor, heads: int, routing: CrossRouting | None) -> Tensor:
-    if routing is None:
-        return _attention(q, k, v, heads)
-    out = _attention(q[routing.source], k[routing.source], routing.Rc @ v, heads)
-    if routing.Dc is not None:
-        out = out + _attention(q, k, routing.Dc * v, heads)
-    return out
+def join(x: Tensor) -> Tensor:
+    """(B, H, P, d) as (B, P, Hd)."""
+    return x.transpose(1, 2).flatten(2)
 
 
-def _attention(q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
-    """softmax(QKᵀ/√d)V for q (B, P, C), k and v (B, S, C)."""
-    q, k, v = (x.view(*x.shape[:2], heads, -1).transpose(1, 2) for x in (q, k, v))
-    return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+def attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """softmax(QKᵀ/√d)V (B, H, P, d) for q (B, H, P, d), k and v (B, H, S, d)."""
+    return F.scaled_dot_product_attention(q, k, v)
+
+
+def injected_self(q: Tensor, k: Tensor, v: Tensor, routing: SelfRouting) -> Tensor:
+    """Every row's values v (B, H, P, d) under the maps of its row of q and k (M, H, P, d): (B, P, Hd)."""
+    return join(attention(q.index_select(0, routing.at), k.index_select(0, routing.at), v))
+
+
+def injected_cross(q: Tensor, k: Tensor, v: Tensor, routing: CrossRouting) -> Tensor:
+    """The edit of the maps of q (M, H, P, d) and k (M, H, S, d), times the values v (B, H, S, d): (B, P, Hd)."""
+    own, edited = routing.own_at, routing.edited_at
+    kept = join(attention(q.index_select(0, own), k.index_select(0, own), kept_values(v, routing)))
+    taken = join(attention(q.index_select(0, edited), k.index_select(0, edited), taken_values(v, routing)))
+    out = v.new_zeros(len(v), *kept.shape[1:])
+    return out.index_add_(0, routing.own, kept).index_add_(0, routing.edited, taken)
+
+
+def kept_values(v: Tensor, routing: CrossRouting) -> Tensor:
+    """D diag(c) V (N, H, S, d) of the rows ``own``, for v (B, H, S, d)."""
+    return routing.Dc[:, None] * v.index_select(0, routing.own)
+
+
+def taken_values(v: Tensor, routing: CrossRouting) -> Tensor:
+    """R diag(c) V (E, H, S, d) of the rows ``edited``, for v (B, H, S, d)."""
+    return routing.Rc[:, None] @ v.index_select(0, routing.edited)
+
+
+def watched(q: Tensor, k: Tensor, watch: Watch) -> None:
+    """Add the words' columns of the maps of q (M, H, P, d) and k (M, H, S, d) to the sums of P pixels, if there are.
+
+    The columns take the place of values, so they come out of the softmax without the map that they are columns of.
+    They go as many at a time as a head is wide: fused kernels want values of the width of queries and keys.
+    """
+    width = q.shape[-1]
+    for sums in watch.sums:
+        if sums.shape[1] != q.shape[2]:
+            continue
+        q_watched, k_watched = q.index_select(0, watch.at), k.index_select(0, watch.at)
+        for first in range(0, sums.shape[2], width):
+            columns = watch.columns[:, None, :, first : first + width]
+            v = F.pad(columns, (0, width - columns.shape[-1])).expand(-1, q.shape[1], -1, -1)
+            share = attention(q_watched, k_watched, v.to(q.dtype)).float().mean(1)
+            sums[..., first : first + width] += share[..., : columns.shape[-1]]

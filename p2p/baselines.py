@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from p2p.batch import Walker
 from p2p.errors import P2PError
 from p2p.families.family import Family
 from p2p.noise import restart_noise
@@ -18,6 +17,7 @@ from p2p.plan import SweepPlan, make_plan
 from p2p.request import SweepRequest
 from p2p.samplers import Sampler, State
 from p2p.tree import Branch, Injection, injected_steps
+from p2p.walker import Walker
 
 _NOTHING = Injection(cross=(False,), self_attention=False)
 

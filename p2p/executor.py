@@ -8,10 +8,11 @@ from dataclasses import dataclass, field, replace
 from torch import Tensor
 
 from p2p.baselines import restart
-from p2p.batch import Job, Walker, advance
+from p2p.batch import advance
 from p2p.errors import P2PError
 from p2p.families.family import Family
 from p2p.plan import SweepPlan
+from p2p.walker import Job, Walker
 
 # A source and one branch that it feeds, both guided: what has to fit in a batch.
 MIN_BATCH_ROWS = 4

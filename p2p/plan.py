@@ -19,11 +19,10 @@ from p2p.tree import Branch, grow, schedules
 
 @dataclass(frozen=True, eq=False)
 class Mixing:
-    """One row's cross-attention: Rc = R diag(c) (S, S), Dc = D·c (S, 1) or None where it is zero, and whose maps."""
+    """One row's cross-attention: Rc = R diag(c) (S, S) and Dc = D·c (S, 1), each None where R or D is zero."""
 
-    Rc: Tensor
+    Rc: Tensor | None
     Dc: Tensor | None
-    from_source: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +30,7 @@ class SweepPlan:
     """A request with all that its rows need.
 
     ``mixings`` has the cross-attention for each state of injection that occurs, None where a row is left alone;
-    ``starting`` is the sampler's state at step 0. ``restarts`` are branches that set out from the finished source.
+    ``starting`` is the sampler's state at step 0, ``guided`` whether every row has an unguided one beside it. ``restarts`` are branches that set out from the finished source.
     """
 
     index: int
@@ -43,6 +42,7 @@ class SweepPlan:
     unguided: Conditioning
     mixings: Mapping[tuple[bool, ...], Mixing | None]
     starting: State
+    guided: bool
     restarts: tuple[Branch, ...] = ()
 
 
@@ -79,6 +79,10 @@ def make_plan(
     source_said, target_said = map(family.encode, prompts)
     if request.pooled == "source":
         target_said = (target_said[0], *source_said[1:])
+    unguided = family.unconditional()
+    if family.embeds_guidance:
+        guidance = torch.tensor(request.guidance_scale, device=family.device)
+        source_said, target_said = (*source_said, guidance), (*target_said, guidance)
     return SweepPlan(
         index=index,
         request=request,
@@ -86,24 +90,26 @@ def make_plan(
         branches=grow(sweep),
         source=source_said,
         target=target_said,
-        unguided=family.unconditional(),
-        mixings={cross: _mixing(edit, cross, list(words), family.device) for cross in states},
+        unguided=unguided,
+        guided=request.guided and not family.embeds_guidance,
+        mixings={cross: _mixing(edit, cross, list(words), family) for cross in states},
         starting=chosen.start(noise),
     )
 
 
 def _mixing(
-    edit: CrossEdit, cross: tuple[bool, ...], words: list[tuple[int, ...]], device: torch.device
+    edit: CrossEdit, cross: tuple[bool, ...], words: list[tuple[int, ...]], family: Family
 ) -> Mixing | None:
     """The matrices while injection is on for ``cross[0]``, all tokens, or ``cross[1:]``, those of ``words``."""
-    if not any(cross):
-        return None if bool((edit.c == 1).all()) else Mixing(torch.diag(edit.c).to(device), None, False)
     injected = torch.full((len(edit.c),), cross[0])
     for tokens, on in zip(words, cross[1:], strict=True):
         injected[list(tokens)] = on
     now = edit.released((~injected).nonzero().flatten().tolist())
-    Dc = (now.D * now.c)[:, None].to(device) if now.D.any() else None
-    return Mixing((now.R * now.c).to(device), Dc, True)
+    if not now.R.any() and bool((now.D * now.c == 1).all()):
+        return None
+    Rc = (now.R * now.c).to(family.device, family.dtype) if now.R.any() else None
+    Dc = (now.D * now.c)[:, None].to(family.device, family.dtype) if now.D.any() else None
+    return Mixing(Rc, Dc)
 
 
 def _starting(request: SweepRequest, shape: tuple[int, int, int]) -> Tensor:
