@@ -44,7 +44,8 @@ def load(
     Args:
         model: a diffusers folder, or ``owner/name`` on the hub. An existing folder never goes to the network.
         device: "auto" is CUDA if there is any, the CPU otherwise.
-        dtype: "float32", "float16", "bfloat16" (or "fp32", "fp16", "bf16"), or "auto": fp16 on CUDA, fp32 elsewhere.
+        dtype: "float32", "float16", "bfloat16" (or "fp32", "fp16", "bf16"), or "auto": half precision on
+            CUDA, fp16 or for SD3 and FLUX bf16, and fp32 elsewhere.
         revision: branch, tag or commit on the hub.
 
     Raises:
@@ -52,13 +53,13 @@ def load(
             never loaded.
     """
     place = _device(device)
-    precision = _dtype(dtype, place)
+    precision = _dtype(dtype)
     folder = _local(model, revision, whole=True)
     name = _family_name(folder)
     _check_weights(folder)
     try:
         with _no_progress_bars():
-            family = FAMILIES[name].load(folder, place, precision)
+            family = FAMILIES[name].load(folder, place, precision or _default_dtype(name, place))
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise ModelError(f"{folder}: the model does not load: {_one_line(error)}") from error
     return Editor(family)
@@ -152,11 +153,16 @@ def _device(device: str | torch.device) -> torch.device:
         raise ModelError(f"device {device!r} is unknown; name auto, cpu or cuda") from error
 
 
-def _dtype(dtype: str | torch.dtype, device: torch.device) -> torch.dtype:
+def _default_dtype(family: str, device: torch.device) -> torch.dtype:
+    return FAMILIES[family].HALF if device.type == "cuda" else torch.float32
+
+
+def _dtype(dtype: str | torch.dtype) -> torch.dtype | None:
+    """None for "auto"."""
     if isinstance(dtype, torch.dtype):
         return dtype
     if dtype == "auto":
-        return torch.float16 if device.type == "cuda" else torch.float32
+        return None
     if dtype not in _DTYPES:
         raise ModelError(f"dtype {dtype!r} is unknown; there are auto, {', '.join(_DTYPES)}")
     return _DTYPES[dtype]

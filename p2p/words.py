@@ -24,7 +24,8 @@ class Word:
 @dataclass(frozen=True)
 class Segment:
     """The stretch of a prompt's positions that one tokenizer fills: its ``specials`` and, after the last of them, the
-    end token, padding. CLIP's specials are a start and an end token, T5's an end token."""
+    end token, padding. CLIP's specials are a start and an end token, T5's an end token; a stretch that no tokenizer
+    fills has none, and is all padding."""
 
     positions: range
     specials: tuple[int, ...]
@@ -32,7 +33,8 @@ class Segment:
     @property
     def padding(self) -> range:
         """The positions after the end token."""
-        return range(self.specials[-1] + 1, self.positions.stop)
+        start = self.specials[-1] + 1 if self.specials else self.positions.start
+        return range(start, self.positions.stop)
 
 
 @dataclass(frozen=True)

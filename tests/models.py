@@ -1,11 +1,12 @@
 """Small diffusion models with random weights, made of the libraries' own classes, saved as diffusers folders.
 
-They are shaped like Stable Diffusion 1 (epsilon), 2 (v-prediction) and XL: whatever loads those loads these. All make
+They are shaped like Stable Diffusion 1 (epsilon), 2 (v-prediction), XL and 3, and FLUX: whatever loads those loads these. All make
 16×16 pixels from 8×8 latents.
 """
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import torch
@@ -13,15 +14,29 @@ from diffusers import (
     AutoencoderKL,
     DDIMScheduler,
     EulerDiscreteScheduler,
+    FlowMatchEulerDiscreteScheduler,
+    FluxPipeline,
+    FluxTransformer2DModel,
+    SD3Transformer2DModel,
+    StableDiffusion3Pipeline,
     StableDiffusionPipeline,
     StableDiffusionXLPipeline,
     UNet2DConditionModel,
 )
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
+from transformers import (
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    CLIPTokenizer,
+    T5Config,
+    T5EncoderModel,
+    T5Tokenizer,
+)
 
 from miniworld.tokenizer import END, byte_pair_tokenizer
 
 TOKENS = 20
+T5_TOKENS = 24
 
 # Words that the vocabulary knows whole. Any other word falls into several tokens ("hexagon", "umbrella").
 WORDS = """
@@ -128,8 +143,116 @@ def save_stable_diffusion_xl(folder: Path, force_zeros: bool = True) -> Path:
     return folder
 
 
-def autoencoder() -> AutoencoderKL:
-    """Four channels, two pixels a latent."""
+def save_stable_diffusion_3(folder: Path, version: str = "3.5", t5: bool = True) -> Path:
+    """Save a Stable Diffusion 3 of 4×4 image tokens and three blocks.
+
+    Args:
+        folder: where to save; made if it is not there.
+        version: "3", or "3.5": norms of queries and keys, and attention among pixels in the first block.
+        t5: whether it has its T5.
+    """
+    tokenizers = clip_tokenizer(), clip_tokenizer(pad_token="!")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        pipeline = StableDiffusion3Pipeline(
+            transformer=with_sharp_attention(
+                SD3Transformer2DModel(
+                    sample_size=8,
+                    patch_size=2,
+                    in_channels=4,
+                    out_channels=4,
+                    num_layers=3,
+                    attention_head_dim=8,
+                    num_attention_heads=4,
+                    joint_attention_dim=96,
+                    caption_projection_dim=32,
+                    pooled_projection_dim=32 + 48,
+                    pos_embed_max_size=8,
+                    dual_attention_layers=(0,) if version == "3.5" else (),
+                    qk_norm="rms_norm" if version == "3.5" else None,
+                )
+            ),
+            scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0),
+            vae=autoencoder(shift=0.1),
+            text_encoder=CLIPTextModelWithProjection(clip_config(tokenizers[0], "quick_gelu")),
+            text_encoder_2=CLIPTextModelWithProjection(clip_config(tokenizers[1], "gelu", width=48)),
+            text_encoder_3=t5_encoder(width=96) if t5 else None,
+            tokenizer=tokenizers[0],
+            tokenizer_2=tokenizers[1],
+            tokenizer_3=t5_tokenizer() if t5 else None,
+        )
+    pipeline.save_pretrained(folder)
+    return folder
+
+
+def save_flux(folder: Path, guidance: bool = True) -> Path:
+    """Save a FLUX of 4×4 image tokens, one block with two streams and two with one.
+
+    Args:
+        folder: where to save; made if it is not there.
+        guidance: whether guidance is embedded and the schedule shifted by the image's size, as in the "dev" model, or
+            neither, as in "schnell".
+    """
+    tokenizer = clip_tokenizer()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        pipeline = FluxPipeline(
+            transformer=with_sharp_attention(
+                FluxTransformer2DModel(
+                    in_channels=16,
+                    num_layers=1,
+                    num_single_layers=2,
+                    attention_head_dim=8,
+                    num_attention_heads=4,
+                    joint_attention_dim=96,
+                    pooled_projection_dim=32,
+                    guidance_embeds=guidance,
+                    axes_dims_rope=(2, 2, 4),
+                )
+            ),
+            scheduler=FlowMatchEulerDiscreteScheduler(
+                shift=3.0 if guidance else 1.0, use_dynamic_shifting=guidance
+            ),
+            vae=autoencoder(shift=0.1),
+            text_encoder=CLIPTextModel(clip_config(tokenizer, "quick_gelu")),
+            text_encoder_2=t5_encoder(width=96),
+            tokenizer=tokenizer,
+            tokenizer_2=t5_tokenizer(),
+        )
+    pipeline.save_pretrained(folder)
+    return folder
+
+
+def t5_tokenizer() -> T5Tokenizer:
+    """A T5 tokenizer that knows the same words whole as ``clip_tokenizer``, and spells out the others."""
+    pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", -2.0), ("▁", -3.0)]
+    pieces += [(f"▁{word}", -2.0) for word in dict.fromkeys(WORDS.split())]
+    pieces += [
+        ("hex", -4.0),
+        ("agon", -4.0),
+        *((char, -6.0) for char in "abcdefghijklmnopqrstuvwxyz0123456789,.!'-"),
+    ]
+    return T5Tokenizer(vocab=pieces, extra_ids=0, model_max_length=T5_TOKENS)
+
+
+def t5_encoder(width: int) -> T5EncoderModel:
+    """Two layers."""
+    return T5EncoderModel(
+        T5Config(
+            vocab_size=len(t5_tokenizer()),
+            d_model=width,
+            d_kv=8,
+            d_ff=64,
+            num_layers=2,
+            num_heads=4,
+            feed_forward_proj="gated-gelu",
+            use_cache=False,
+        )
+    )
+
+
+def autoencoder(shift: float | None = None) -> AutoencoderKL:
+    """Four channels, two pixels a latent; ``shift`` is the mean of its latents."""
     return AutoencoderKL(
         block_out_channels=(16, 32),
         down_block_types=("DownEncoderBlock2D",) * 2,
@@ -137,6 +260,7 @@ def autoencoder() -> AutoencoderKL:
         latent_channels=4,
         norm_num_groups=8,
         sample_size=16,
+        shift_factor=shift,
     )
 
 
@@ -161,6 +285,8 @@ def clip_config(tokenizer: CLIPTokenizer, activation: str, width: int = 32) -> C
 def with_sharp_attention(denoiser: torch.nn.Module) -> torch.nn.Module:
     """Double the queries and keys: fresh weights attend everywhere alike, and injecting that says little."""
     for name, weight in denoiser.named_parameters():
-        if name.endswith(("to_q.weight", "to_k.weight")):
+        if name.endswith(("to_q.weight", "to_k.weight", "_q_proj.weight", "_k_proj.weight")) or re.search(
+            r"norm(_added)?_[qk].weight$", name
+        ):
             weight.mul_(2)
     return denoiser

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from p2p.families import sd, sdxl
+from p2p.families import flux, sd, sd3, sdxl
 from p2p.families.family import FamilyModule
 
 FAMILIES: Mapping[str, FamilyModule] = {
     "StableDiffusionPipeline": sd,
     "StableDiffusionXLPipeline": sdxl,
+    "StableDiffusion3Pipeline": sd3,
+    "FluxPipeline": flux,
 }

@@ -48,7 +48,12 @@ class Family(Protocol):
 
     @property
     def scheduler_config(self) -> Mapping[str, Any]:
-        """The config of the scheduler that came with the model."""
+        """The config of the scheduler that came with the model, and what its pipeline adds to it; see the samplers."""
+
+    @property
+    def embeds_guidance(self) -> bool:
+        """Whether guidance is a number that the denoiser is given, the last part of its conditioning, (), and no row is
+        doubled for it."""
 
     def fit(self, prompt: str) -> str:
         """The prompt, without the last words if it does not fit into the window."""
@@ -76,6 +81,10 @@ class Family(Protocol):
 
 class FamilyModule(Protocol):
     """A module of this package."""
+
+    @property
+    def HALF(self) -> torch.dtype:
+        """What the family computes in by default where half precision is fast."""
 
     def load(self, folder: Path, device: torch.device, dtype: torch.dtype) -> Family:
         """Load a diffusers folder of the family."""

@@ -20,9 +20,13 @@ from p2p.families.tokenizing import PromptWindow, load_window
 from p2p.families.unet import InjectedUNet
 from p2p.words import TokenizedPrompt
 
+HALF = torch.float16
+
 
 class StableDiffusion:
     """A ``p2p.families.family.Family`` over the parts of a ``StableDiffusionPipeline``."""
+
+    embeds_guidance = False
 
     def __init__(
         self, pipeline: Any, prompts: PromptWindow, device: torch.device, dtype: torch.dtype

@@ -19,31 +19,25 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from p2p.attention import Routing
-from p2p.errors import P2PError
+from p2p.families.clip import ClipPair, load_clip
 from p2p.families.decoding import Decoder
 from p2p.families.family import PROMPTS_CACHED, Conditioning
-from p2p.families.tokenizing import PromptWindow, fit, load_window
+from p2p.families.tokenizing import PromptWindow
 from p2p.families.unet import InjectedUNet
 from p2p.words import TokenizedPrompt
+
+HALF = torch.float16
 
 
 class StableDiffusionXL:
     """A ``p2p.families.family.Family`` over the parts of a ``StableDiffusionXLPipeline``."""
 
-    def __init__(
-        self,
-        pipeline: Any,
-        prompts: tuple[PromptWindow, PromptWindow],
-        device: torch.device,
-        dtype: torch.dtype,
-    ) -> None:
-        self.device, self.dtype, self.prompts = device, dtype, prompts
+    embeds_guidance = False
+
+    def __init__(self, pipeline: Any, clip: ClipPair, device: torch.device, dtype: torch.dtype) -> None:
+        self.device, self.dtype, self.clip = device, dtype, clip
         self.denoiser = InjectedUNet(pipeline.unet)
         self.decoder = Decoder(pipeline.vae)
-        self.text_encoders = tuple(
-            encoder.eval().requires_grad_(False)
-            for encoder in (pipeline.text_encoder, pipeline.text_encoder_2)
-        )
         self.scheduler_config: Mapping[str, Any] = dict(pipeline.scheduler.config)
         self.unguided_by_zeros = bool(pipeline.config.force_zeros_for_empty_prompt)
         self.latent_shape = self.denoiser.latent_shape
@@ -54,17 +48,13 @@ class StableDiffusionXL:
 
     @property
     def window(self) -> int:
-        return self.prompts[0].limit
+        return self.clip.windows[0].limit
 
     def fit(self, prompt: str) -> str:
-        return fit(prompt, self.prompts)
+        return self.clip.fit(prompt)
 
     def tokenize(self, prompt: str) -> TokenizedPrompt:
-        """Raises P2PError, too, where the two tokenizers part a prompt differently; they differ in padding alone."""
-        first, second = (window.tokenize(prompt) for window in self.prompts)
-        if first != second:
-            raise P2PError(f"the model's two tokenizers do not agree on {prompt!r}; put it in other words")
-        return first
+        return self.clip.tokenize(prompt)
 
     def encode(self, prompt: str) -> Conditioning:
         return self._cached(prompt)
@@ -74,13 +64,8 @@ class StableDiffusionXL:
         return tuple(map(torch.zeros_like, empty)) if self.unguided_by_zeros else empty
 
     def _encode(self, prompt: str) -> Conditioning:
-        hidden, pooled = [], None
-        for window, encoder in zip(self.prompts, self.text_encoders, strict=True):
-            encoded = encoder(window.ids(prompt).input_ids.to(self.device), output_hidden_states=True)
-            hidden.append(encoded.hidden_states[-2][0])
-            pooled = encoded[0][0]
-        assert pooled is not None
-        return torch.cat(hidden, dim=-1).to(self.dtype), pooled.to(self.dtype)
+        hidden, (_, second) = self.clip.encode(prompt)
+        return hidden.to(self.dtype), second.text_embeds[0].to(self.dtype)
 
     def denoise(
         self, latents: Tensor, timesteps: Tensor, conditioning: Conditioning, routing: Routing
@@ -104,10 +89,10 @@ def load(folder: Path, device: torch.device, dtype: torch.dtype) -> StableDiffus
         image_encoder=None,
         add_watermarker=False,
     )
-    windows = (load_prompts(folder), load_window(folder, "tokenizer_2", "text_encoder_2"))
-    return StableDiffusionXL(pipeline.to(device), windows, device, dtype)
+    pipeline.to(device)
+    return StableDiffusionXL(pipeline, ClipPair(folder, pipeline), device, dtype)
 
 
 def load_prompts(folder: Path) -> PromptWindow:
     """The first tokenizer alone; the second counts as it does."""
-    return load_window(folder, "tokenizer", "text_encoder")
+    return load_clip(folder)

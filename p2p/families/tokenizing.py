@@ -52,14 +52,17 @@ class PromptWindow:
             )
         return cuts[kept - 1]
 
-    def ids(self, prompt: str) -> Any:
-        """Padded token ids and attention mask, each (1, limit) int64.
+    def ids(self, prompt: str, cut: bool = False) -> Any:
+        """Padded token ids and attention mask, each (1, limit) int64, of a prompt that is ``cut`` at the last token.
 
         Raises:
-            P2PError: the prompt does not fit.
+            P2PError: the prompt does not fit and is not to be cut.
         """
-        self.check(prompt, self.count(prompt))
-        return self.tokenizer(prompt, padding="max_length", max_length=self.limit, return_tensors="pt")
+        if not cut:
+            self.check(prompt, self.count(prompt))
+        return self.tokenizer(
+            prompt, padding="max_length", max_length=self.limit, truncation=cut, return_tensors="pt"
+        )
 
     def check(self, prompt: str, count: int) -> None:
         """Raises P2PError if so many tokens are too many."""
@@ -77,6 +80,12 @@ def load_window(folder: Path, tokenizer: str, text_encoder: str) -> PromptWindow
     return PromptWindow(loaded, min(loaded.model_max_length, config["max_position_embeddings"]))
 
 
+def load_t5(folder: Path, tokenizer: str, limit: int) -> PromptWindow:
+    """The window of a T5 encoder, which has no limit of its own: the pipelines' ``limit``, or the tokenizer's."""
+    loaded = AutoTokenizer.from_pretrained(folder / tokenizer, local_files_only=True)
+    return PromptWindow(loaded, min(loaded.model_max_length, limit))
+
+
 def fit(prompt: str, windows: Sequence[PromptWindow]) -> str:
     """The prompt, without the last words if it does not fit into every window.
 
@@ -88,8 +97,8 @@ def fit(prompt: str, windows: Sequence[PromptWindow]) -> str:
     return prompt
 
 
-def tokenize(prompt: str, windows: Sequence[PromptWindow]) -> TokenizedPrompt:
-    """Words and tokens of a prompt whose windows stand one after the other.
+def tokenize(prompt: str, windows: Sequence[PromptWindow], unfilled: int = 0) -> TokenizedPrompt:
+    """Words and tokens of a prompt whose windows stand one after the other, and then ``unfilled`` positions.
 
     Raises:
         P2PError: the prompt does not fit into all of them.
@@ -113,4 +122,7 @@ def tokenize(prompt: str, windows: Sequence[PromptWindow]) -> TokenizedPrompt:
             None if flag else offset for flag, offset in zip(special, encoded.offset_mapping, strict=True)
         ]
         offsets += [None] * (window.limit - count)
-    return TokenizedPrompt(prompt, words_from_offsets(prompt, offsets), tuple(segments))
+    words = words_from_offsets(prompt, offsets)
+    if unfilled:
+        segments.append(Segment(range(len(offsets), len(offsets) + unfilled), ()))
+    return TokenizedPrompt(prompt, words, tuple(segments))

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
 from torch import Tensor
@@ -42,18 +43,34 @@ class FlowMatchEuler:
 def flow_match_euler(config: Mapping[str, Any], steps: int, device: torch.device) -> FlowMatchEuler:
     """Flow-match Euler with the schedule of a model's scheduler config.
 
+    A family may say more than the config does: ``_image_tokens``, on which a dynamic shift depends, and
+    ``_even_times`` for times that are 1, 1 - 1/T, … 1/T before they are shifted, whatever the scheduler would choose.
+
     Raises:
-        ModelError: a shift that depends on the image's size, or a scheduler that adds noise.
+        ModelError: a shift that depends on the number of image tokens where that is not known, or a scheduler that
+            adds noise.
         P2PError: one step, of a schedule that is stretched from its first to its last.
     """
     scheduler = FlowMatchEulerDiscreteScheduler.from_config(config)
-    for setting, mend in (
-        ("use_dynamic_shifting", "set it to false and shift to the value for the image's size"),
-        ("stochastic_sampling", "set it to false"),
+    said, tokens = scheduler.config, config.get("_image_tokens")
+    for unsupported, setting, mend in (
+        (
+            tokens is None,
+            "use_dynamic_shifting",
+            "set it to false and shift to the value for the image's size",
+        ),
+        (True, "stochastic_sampling", "set it to false"),
     ):
-        if scheduler.config[setting]:
+        if unsupported and said[setting]:
             raise ModelError(f"the scheduler's {setting} is not supported; {mend}")
-    if scheduler.config.shift_terminal and steps == 1:
+    if said.shift_terminal and steps == 1:
         raise P2PError("steps = 1 is too few for the model's schedule (shift_terminal); take 2 or more")
-    scheduler.set_timesteps(steps)
+    slope = (said.max_shift - said.base_shift) / (said.max_image_seq_len - said.base_image_seq_len)
+    scheduler.set_timesteps(
+        steps,
+        sigmas=np.linspace(1.0, 1 / steps, steps) if config.get("_even_times") else None,
+        mu=said.base_shift + slope * (tokens - said.base_image_seq_len)
+        if said.use_dynamic_shifting
+        else None,
+    )
     return FlowMatchEuler(scheduler.timesteps.float().to(device), scheduler.sigmas.to(device))

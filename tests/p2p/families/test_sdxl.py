@@ -136,7 +136,7 @@ def test_prompts(folder: Path, editor: p2p.Editor) -> None:
 def test_tokenizers_that_part_a_prompt_differently(tmp_path: Path) -> None:
     folder = models.save_stable_diffusion_xl(tmp_path)
     editor = p2p.load(folder, device="cpu")
-    other = editor.family.prompts[1].tokenizer
+    other = editor.family.clip.windows[1].tokenizer
     other.add_tokens(["hexagon"])
     with pytest.raises(p2p.P2PError, match="two tokenizers do not agree on 'a blue hexagon on grass'"):
         editor.sweep(SOURCE, TARGET)

@@ -1,0 +1,137 @@
+"""FLUX.1: a transformer with joint attention to a T5, whose guidance is embedded like the timestep.
+
+T5's tokens carry the prompt; of CLIP only the pooled embedding is used, and a prompt too long for CLIP is cut there, as
+the pipeline does. Latents (C, h, w) are packed to h/2 · w/2 tokens of 4C channels for the transformer alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers import FluxPipeline
+from numpy.typing import NDArray
+from torch import Tensor
+
+from p2p.families.clip import load_clip
+from p2p.families.decoding import Decoder
+from p2p.families.family import PROMPTS_CACHED, Conditioning
+from p2p.families.joint_attention import JointAttention
+from p2p.families.tokenizing import PromptWindow, load_t5
+from p2p.routing import Routing
+from p2p.words import TokenizedPrompt
+
+HALF = torch.bfloat16
+# The pipeline's max_sequence_length.
+T5_TOKENS = 512
+
+
+class Flux:
+    """A ``p2p.families.family.Family`` over the parts of a ``FluxPipeline``, distilled for guidance or for few steps."""
+
+    embeds_guidance = True
+
+    def __init__(self, folder: Path, pipeline: Any, device: torch.device, dtype: torch.dtype) -> None:
+        self.device, self.dtype = device, dtype
+        self.transformer = pipeline.transformer.eval().requires_grad_(False)
+        self.decoder = Decoder(pipeline.vae)
+        self.clip = pipeline.text_encoder.eval().requires_grad_(False)
+        self.t5 = pipeline.text_encoder_2.eval().requires_grad_(False)
+        self.clip_window, self.prompts = load_clip(folder), load_prompts(folder)
+        self.resolution = pipeline.vae.config.sample_size
+        side = self.resolution // self.decoder.pixels_per_latent
+        self.latent_shape = (self.transformer.config.in_channels // 4, side, side)
+        self.scheduler_config: Mapping[str, Any] = {
+            **pipeline.scheduler.config,
+            "_image_tokens": (side // 2) ** 2,
+            "_even_times": True,
+        }
+        self.attention = JointAttention(self.window)
+        self.transformer.set_attn_processor(self.attention)
+        self.text_ids = torch.zeros(self.window, 3, device=device, dtype=dtype)
+        self.image_ids = _image_ids(side // 2).to(device, dtype)
+        self._cached = lru_cache(PROMPTS_CACHED)(self._encode)
+
+    @property
+    def window(self) -> int:
+        return self.prompts.limit
+
+    def fit(self, prompt: str) -> str:
+        return self.prompts.fit(prompt)
+
+    def tokenize(self, prompt: str) -> TokenizedPrompt:
+        return self.prompts.tokenize(prompt)
+
+    def encode(self, prompt: str) -> Conditioning:
+        return self._cached(prompt)
+
+    def unconditional(self) -> Conditioning:
+        """Of no use: no row is unguided."""
+        return self._cached("")
+
+    def _encode(self, prompt: str) -> Conditioning:
+        t5 = self.t5(self.prompts.ids(prompt).input_ids.to(self.device))[0][0]
+        clip = self.clip(self.clip_window.ids(prompt, cut=True).input_ids.to(self.device))
+        return t5.to(self.dtype), clip.pooler_output[0].to(self.dtype)
+
+    def denoise(
+        self, latents: Tensor, timesteps: Tensor, conditioning: Conditioning, routing: Routing
+    ) -> Tensor:
+        text, pooled, guidance = conditioning
+        with self.attention.routed(routing):
+            output = self.transformer(
+                hidden_states=pack(latents.to(self.dtype)),
+                timestep=timesteps / 1000,
+                guidance=guidance if self.transformer.config.guidance_embeds else None,
+                encoder_hidden_states=text,
+                pooled_projections=pooled,
+                txt_ids=self.text_ids,
+                img_ids=self.image_ids,
+                return_dict=False,
+            )
+        return unpack(output[0].float(), self.latent_shape)
+
+    def decode(self, latents: Tensor) -> NDArray[np.uint8]:
+        return self.decoder(latents)
+
+
+def pack(latents: Tensor) -> Tensor:
+    """(B, C, h, w) as (B, h/2 · w/2, 4C): a token is a square of two by two."""
+    B, C, h, w = latents.shape
+    squares = latents.view(B, C, h // 2, 2, w // 2, 2)
+    return squares.permute(0, 2, 4, 1, 3, 5).reshape(B, h // 2 * (w // 2), 4 * C)
+
+
+def unpack(tokens: Tensor, shape: tuple[int, int, int]) -> Tensor:
+    """(B, h/2 · w/2, 4C) as (B, C, h, w) for a shape (C, h, w)."""
+    C, h, w = shape
+    squares = tokens.view(len(tokens), h // 2, w // 2, C, 2, 2)
+    return squares.permute(0, 3, 1, 4, 2, 5).reshape(len(tokens), C, h, w)
+
+
+def _image_ids(side: int) -> Tensor:
+    """(side², 3): zero, row and column of each token."""
+    rows, columns = torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")
+    return torch.stack([torch.zeros_like(rows), rows, columns], -1).flatten(0, 1)
+
+
+def load(folder: Path, device: torch.device, dtype: torch.dtype) -> Flux:
+    """Load a diffusers folder of this family."""
+    pipeline = FluxPipeline.from_pretrained(
+        folder,
+        dtype=dtype,
+        use_safetensors=True,
+        local_files_only=True,
+        feature_extractor=None,
+        image_encoder=None,
+    )
+    return Flux(folder, pipeline.to(device), device, dtype)
+
+
+def load_prompts(folder: Path) -> PromptWindow:
+    """T5's tokenizer alone."""
+    return load_t5(folder, "tokenizer_2", T5_TOKENS)

@@ -1,0 +1,125 @@
+"""Stable Diffusion 3 and 3.5: a transformer with joint attention to two CLIP text encoders and a T5.
+
+The text is CLIP's window, a position with the hidden states of both encoders, and then T5's. A word has tokens in both
+and is edited in both. The pooled embeddings of the two CLIP encoders are added to the timestep's.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from diffusers import StableDiffusion3Pipeline
+from numpy.typing import NDArray
+from torch import Tensor
+
+from p2p.families.clip import ClipPair, load_clip
+from p2p.families.decoding import Decoder
+from p2p.families.family import PROMPTS_CACHED, Conditioning
+from p2p.families.joint_attention import JointAttention
+from p2p.families.tokenizing import PromptWindow, fit, load_t5, tokenize
+from p2p.routing import Routing
+from p2p.words import TokenizedPrompt
+
+HALF = torch.bfloat16
+# The pipeline's max_sequence_length. Without a T5 as many positions are zeros.
+T5_TOKENS = 256
+
+
+class StableDiffusion3:
+    """A ``p2p.families.family.Family`` over the parts of a ``StableDiffusion3Pipeline``, with T5 or without."""
+
+    embeds_guidance = False
+
+    def __init__(self, folder: Path, pipeline: Any, device: torch.device, dtype: torch.dtype) -> None:
+        self.device, self.dtype = device, dtype
+        self.transformer = pipeline.transformer.eval().requires_grad_(False)
+        self.decoder = Decoder(pipeline.vae)
+        self.clip = ClipPair(folder, pipeline)
+        self.t5, self.t5_window = None, None
+        if pipeline.text_encoder_3 is not None:
+            self.t5 = pipeline.text_encoder_3.eval().requires_grad_(False)
+            self.t5_window = load_t5(folder, "tokenizer_3", T5_TOKENS)
+        self.scheduler_config: Mapping[str, Any] = dict(pipeline.scheduler.config)
+        config = self.transformer.config
+        self.latent_shape = (config.in_channels, config.sample_size, config.sample_size)
+        self.resolution = config.sample_size * self.decoder.pixels_per_latent
+        self.scheduler_config["_image_tokens"] = (config.sample_size // config.patch_size) ** 2
+        self.window = self.clip.windows[0].limit + (self.t5_window.limit if self.t5_window else T5_TOKENS)
+        self.attention = JointAttention(self.window)
+        self.transformer.set_attn_processor(self.attention)
+        self._cached = lru_cache(PROMPTS_CACHED)(self._encode)
+
+    def fit(self, prompt: str) -> str:
+        windows = self.clip.windows if self.t5_window is None else (*self.clip.windows, self.t5_window)
+        return fit(prompt, windows)
+
+    def tokenize(self, prompt: str) -> TokenizedPrompt:
+        self.clip.check(prompt)
+        first = self.clip.windows[0]
+        if self.t5_window is None:
+            return tokenize(prompt, (first,), unfilled=T5_TOKENS)
+        return tokenize(prompt, (first, self.t5_window))
+
+    def encode(self, prompt: str) -> Conditioning:
+        return self._cached(prompt)
+
+    def unconditional(self) -> Conditioning:
+        return self._cached("")
+
+    def _encode(self, prompt: str) -> Conditioning:
+        clip, given = self.clip.encode(prompt)
+        width = self.transformer.config.joint_attention_dim
+        if self.t5 is None or self.t5_window is None:
+            t5 = clip.new_zeros(T5_TOKENS, width)
+        else:
+            t5 = self.t5(self.t5_window.ids(prompt).input_ids.to(self.device))[0][0]
+        text = torch.cat([F.pad(clip, (0, width - clip.shape[-1])), t5.to(clip.dtype)])
+        pooled = torch.cat([each.text_embeds[0] for each in given])
+        return text.to(self.dtype), pooled.to(self.dtype)
+
+    def denoise(
+        self, latents: Tensor, timesteps: Tensor, conditioning: Conditioning, routing: Routing
+    ) -> Tensor:
+        text, pooled = conditioning
+        with self.attention.routed(routing):
+            output = self.transformer(
+                hidden_states=latents.to(self.dtype),
+                timestep=timesteps,
+                encoder_hidden_states=text,
+                pooled_projections=pooled,
+                return_dict=False,
+            )
+        return output[0].float()
+
+    def decode(self, latents: Tensor) -> NDArray[np.uint8]:
+        return self.decoder(latents)
+
+
+def load(folder: Path, device: torch.device, dtype: torch.dtype) -> StableDiffusion3:
+    """Load a diffusers folder of this family."""
+    index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
+    left_out = {
+        part: None for part in ("text_encoder_3", "tokenizer_3") if index.get(part, [None])[0] is None
+    }
+    pipeline = StableDiffusion3Pipeline.from_pretrained(
+        folder,
+        dtype=dtype,
+        use_safetensors=True,
+        local_files_only=True,
+        feature_extractor=None,
+        image_encoder=None,
+        **left_out,
+    )
+    return StableDiffusion3(folder, pipeline.to(device), device, dtype)
+
+
+def load_prompts(folder: Path) -> PromptWindow:
+    """CLIP's tokenizer alone, whose window is the smallest."""
+    return load_clip(folder)

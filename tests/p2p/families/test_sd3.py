@@ -1,0 +1,173 @@
+"""Stable Diffusion 3 against its own pipeline, plain and with materialised maps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from diffusers import StableDiffusion3Pipeline
+from diffusers.models.attention_processor import JointAttnProcessor2_0
+from torch import Tensor
+
+import p2p
+from tests import models
+from tests.oracle import pipelines
+from tests.oracle.joint import NaiveJointAttention
+from tests.oracle.naive import NaiveEdit
+
+SOURCE, TARGET = "a red ball on grass", "a blue hexagon on grass and sand"
+STEPS = 5
+
+
+@pytest.fixture(scope="module", params=["3", "3.5", "3.5 without T5"])
+def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    version, *less = request.param.split(" ")
+    return models.save_stable_diffusion_3(tmp_path_factory.mktemp("sd3"), version, t5=not less)
+
+
+@pytest.fixture(scope="module")
+def editor(folder: Path) -> p2p.Editor:
+    return p2p.load(folder, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def pipeline(folder: Path) -> StableDiffusion3Pipeline:
+    less = {} if (folder / "text_encoder_3").is_dir() else {"text_encoder_3": None, "tokenizer_3": None}
+    pipeline = StableDiffusion3Pipeline.from_pretrained(folder, **less)
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def noise(seed: int) -> Tensor:
+    return torch.randn((1, 4, 8, 8), generator=torch.Generator().manual_seed(seed))[0]
+
+
+def sequence(pipeline: StableDiffusion3Pipeline) -> dict[str, int]:
+    return {"max_sequence_length": 256 if pipeline.text_encoder_3 is None else models.T5_TOKENS}
+
+
+@pytest.mark.parametrize("guidance_scale", [1.0, 4.0])
+def test_source_and_tau_0_are_plain_generations(
+    editor: p2p.Editor, pipeline: StableDiffusion3Pipeline, guidance_scale: float
+) -> None:
+    sweep = editor.sweep(
+        SOURCE,
+        TARGET,
+        taus=(0.0,),
+        steps=STEPS,
+        guidance_scale=guidance_scale,
+        sampler="flow_match_euler",
+        seed=3,
+    )
+    pipeline.transformer.set_attn_processor(JointAttnProcessor2_0())
+    for prompt, latents, image in (
+        (SOURCE, sweep.source_latents, sweep.source),
+        (TARGET, sweep.edit_latents[0], sweep.edits[0]),
+    ):
+        settings: dict[str, Any] = {
+            "num_inference_steps": STEPS,
+            "guidance_scale": guidance_scale,
+            **sequence(pipeline),
+        }
+        expected = pipeline(prompt, latents=noise(3)[None], output_type="latent", **settings).images[0]
+        assert torch.allclose(latents, expected, atol=1e-4)
+        exact = pipeline(prompt, latents=noise(3)[None], output_type="np", **settings).images[0] * 255
+        assert np.abs(image - exact).max() < 0.51
+    assert (sweep.source_latents - sweep.edit_latents[0]).abs().max() > 1e-3, "the prompt has to matter"
+
+
+def columns(pipeline: StableDiffusion3Pipeline) -> tuple[dict[int, list[tuple[int, float]]], list[int]]:
+    """Where each text column of the edit comes from, in both tokenizers' stretches, and where "grass" is."""
+    found: dict[int, list[tuple[int, float]]] = {}
+    grass = []
+    start = 0
+    for tokenizer, first, window in (
+        (pipeline.tokenizer, 1, models.TOKENS),
+        (pipeline.tokenizer_3, 0, models.T5_TOKENS),
+    ):
+        if tokenizer is None:
+            return found | {j: [(j, 1.0)] for j in range(start, start + 256)}, grass
+        m, i, j = len(tokenizer.tokenize("hexagon")), start + first, start + first
+        found |= {start: [(start, 1.0)], j: [(i, 1.0)], j + 1: [(i + 1, 1.0)]}
+        found |= {j + 2 + k: [(i + 2, 1 / m)] for k in range(m)}
+        found |= {j + 2 + m: [(i + 3, 1.0)], j + 3 + m: [(i + 4, 1.0)]}
+        grass.append(j + 3 + m)
+        found[j + 6 + m] = [(i + 5, 1.0)]
+        found |= {k: [(k, 1.0)] for k in range(j + 7 + m, start + window)}
+        start += window
+    return found, grass
+
+
+@pytest.mark.parametrize(
+    ("cross_gain", "self_gain", "guidance_scale", "unconditional"),
+    [(1.0, 0.5, 4.0, False), (1.0, 0.0, 1.0, False), (0.0, 1.0, 4.0, True), (1.0, 1.0, 1.0, False)],
+)
+def test_edits_are_those_on_maps(
+    editor: p2p.Editor,
+    pipeline: StableDiffusion3Pipeline,
+    cross_gain: float,
+    self_gain: float,
+    guidance_scale: float,
+    unconditional: bool,
+) -> None:
+    sweep = editor.sweep(
+        SOURCE,
+        TARGET,
+        taus=(0.2, 0.6),
+        steps=STEPS,
+        guidance_scale=guidance_scale,
+        sampler="flow_match_euler",
+        seed=3,
+        cross_gain=cross_gain,
+        self_gain=self_gain,
+        reweight={"grass": 2.0},
+        inject_unconditional=unconditional,
+    )
+    found, grass = columns(pipeline)
+    edit = NaiveEdit(
+        found,
+        cross_steps=int(3 * cross_gain),
+        self_steps={0.0: 0, 0.5: 2, 1.0: 3}[self_gain],
+        weights=dict.fromkeys(grass, 2.0),
+        unconditional=unconditional,
+    )
+    attention = NaiveJointAttention(edit, editor.family.window)
+    pipeline.transformer.set_attn_processor(attention)
+    expected = pipelines.generate(
+        pipeline,
+        attention,
+        noise(3),
+        STEPS,
+        prompt=[SOURCE, TARGET],
+        guidance_scale=guidance_scale,
+        **sequence(pipeline),
+    )
+    assert torch.allclose(sweep.source_latents, expected[0], atol=1e-4)
+    assert torch.allclose(sweep.edit_latents[1], expected[1], atol=1e-4)
+    assert (sweep.edit_latents[0] - sweep.edit_latents[1]).abs().max() > 1e-4
+
+
+def test_tau_1_with_the_same_prompt_is_the_source(editor: p2p.Editor) -> None:
+    sweep = editor.sweep(
+        SOURCE, SOURCE, taus=(1.0, 0.5, 0.0), self_gain=1.0, steps=3, sampler="flow_match_euler"
+    )
+    for edit in sweep.edit_latents:
+        assert torch.allclose(edit, sweep.source_latents, atol=1e-4)
+
+
+def test_prompts(folder: Path, editor: p2p.Editor) -> None:
+    prompts = p2p.load_prompts(folder)
+    assert (prompts.count("a red ball"), prompts.limit) == (5, models.TOKENS)
+    ball = editor.family.tokenize("a red ball").words[2]
+    assert ball.tokens == ((3,) if editor.family.t5 is None else (3, models.TOKENS + 2))
+    assert prompts.count(editor.family.fit("a " * 40)) <= models.TOKENS
+    with pytest.raises(p2p.P2PError, match="has 42 tokens, the model takes 20"):
+        editor.sweep(SOURCE, "a " * 40, sampler="flow_match_euler")
+
+
+def test_samplers_of_other_models_do_not_fit(editor: p2p.Editor) -> None:
+    with pytest.raises(p2p.P2PError, match="'ddim' does not fit a model that predicts a flow"):
+        editor.sweep(SOURCE, TARGET)
