@@ -1,7 +1,7 @@
 """Small diffusion models with random weights, made of the libraries' own classes, saved as diffusers folders.
 
-They are shaped like Stable Diffusion 1 (epsilon), 2 (v-prediction), XL and 3, and FLUX: whatever loads those loads these. All make
-16×16 pixels from 8×8 latents.
+They are shaped like Stable Diffusion 1 (epsilon), 2 (v-prediction), XL and 3, and FLUX: whatever loads those loads
+these. All make 16×16 pixels from 8×8 latents.
 """
 
 from __future__ import annotations

@@ -43,6 +43,10 @@ class Family(Protocol):
         """(C, h, w)."""
 
     @property
+    def map_layers(self) -> Mapping[tuple[int, int], int]:
+        """For each size (h', w') of the maps between pixels and text, the number of layers that have it."""
+
+    @property
     def resolution(self) -> int:
         """Pixels of the side of the square image that the model was made for."""
 
@@ -80,11 +84,13 @@ class Family(Protocol):
 
 
 class FamilyModule(Protocol):
-    """A module of this package."""
+    """A module of this package.
 
-    @property
-    def HALF(self) -> torch.dtype:
-        """What the family computes in by default where half precision is fast."""
+    Attributes:
+        HALF: what the family computes in by default where half precision is fast.
+    """
+
+    HALF: torch.dtype
 
     def load(self, folder: Path, device: torch.device, dtype: torch.dtype) -> Family:
         """Load a diffusers folder of the family."""

@@ -31,7 +31,7 @@ T5_TOKENS = 512
 
 
 class Flux:
-    """A ``p2p.families.family.Family`` over the parts of a ``FluxPipeline``, distilled for guidance or for few steps."""
+    """A ``p2p.families.family.Family`` over a ``FluxPipeline``, distilled for guidance or for few steps."""
 
     embeds_guidance = True
 
@@ -45,6 +45,8 @@ class Flux:
         self.resolution = pipeline.vae.config.sample_size
         side = self.resolution // self.decoder.pixels_per_latent
         self.latent_shape = (self.transformer.config.in_channels // 4, side, side)
+        layers = self.transformer.config.num_layers + self.transformer.config.num_single_layers
+        self.map_layers = {(side // 2, side // 2): layers}
         self.scheduler_config: Mapping[str, Any] = {
             **pipeline.scheduler.config,
             "_image_tokens": (side // 2) ** 2,
