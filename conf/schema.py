@@ -40,6 +40,17 @@ class SamplerName(Enum):
     euler_ancestral = "euler_ancestral"
     dpmpp_2m = "dpmpp_2m"
     lcm = "lcm"
+    flow_match_euler = "flow_match_euler"
+
+
+class TooLong(Enum):
+    error = "error"
+    truncate = "truncate"
+
+
+class Pooled(Enum):
+    own = "own"
+    source = "source"
 
 
 class ImageFormat(Enum):
@@ -128,7 +139,9 @@ class Sampler:
 class Edit:
     """Prompt-to-Prompt's injection: each kind stops at its gain times τ of the steps.
 
-    With the method ``sdedit`` the strength is 1 − τ, with ``same_seed`` τ is 0; the other keys mean nothing to them.
+    With the method ``sdedit`` the strength is 1 − τ, with ``same_seed`` τ is 0; the injection means nothing to them.
+    ``too_long``: captions that do not fit the model's text encoder are set aside (error), or lose their last words.
+    ``pooled``: whose pooled embedding an edit gets, where the model takes one.
     """
 
     method: EditMethod = EditMethod.p2p
@@ -136,6 +149,8 @@ class Edit:
     cross_gain: float = MISSING
     self_gain: float = MISSING
     inject_unconditional: bool = MISSING
+    too_long: TooLong = TooLong.error
+    pooled: Pooled = Pooled.own
 
 
 @dataclass

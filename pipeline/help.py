@@ -43,6 +43,6 @@ def text() -> str:
         choices, default = options(group), default_of(group)
         groups.append(f"  {group}")
         groups += [
-            f"  {'*' if name == default else ' '} {name:<15}  {about}" for name, about in choices.items()
+            f"  {'*' if name == default else ' '} {name:<16}  {about}" for name, about in choices.items()
         ]
     return TOP + "\n" + "\n".join(groups) + "\n" + BOTTOM

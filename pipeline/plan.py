@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import p2p
-from conf.schema import Config
+from conf.schema import Config, TooLong
 from pipeline.fingerprint import Models, difference, identify, settings_of
 from stages import units
 from stages.captions import CaptionSource
@@ -104,7 +105,7 @@ def _read(config: Config) -> Iterator[CaptionPair | Quarantined]:
             fields=named or None,
         ),
         prompts.count,
-        prompts.limit,
+        prompts.limit if config.edit.too_long is TooLong.error else sys.maxsize,
     )
 
 

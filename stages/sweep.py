@@ -49,6 +49,8 @@ def _request(
         edit=config.edit.kind.value,
         inject_unconditional=config.edit.inject_unconditional,
         method=method.value,
+        too_long=config.edit.too_long.value,
+        pooled=config.edit.pooled.value,
     )
 
 

@@ -21,6 +21,7 @@ def check(pair: CaptionPair, count: Callable[[str], int], limit: int) -> str:
         tokens = count(text)
         if tokens > limit:
             return (
-                f"the {field} caption has {tokens} tokens, the model's text encoder takes {limit}: shorten it"
+                f"the {field} caption has {tokens} tokens, the model's text encoder takes {limit}: "
+                "shorten it, or cut it with edit.too_long=truncate"
             )
     return ""

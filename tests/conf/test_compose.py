@@ -36,7 +36,22 @@ def test_steps_and_guidance_are_the_model_s_unless_said():
     assert composed("sampler.steps=3").sampler.steps == 3
 
 
-@pytest.mark.parametrize("model", ["sd15", "sd21", "path"])
+@pytest.mark.parametrize(
+    ("model", "sampler"),
+    [
+        ("sd15", SamplerName.ddim),
+        ("sdxl", SamplerName.ddim),
+        ("sdxl_turbo", SamplerName.euler_ancestral),
+        ("sd3", SamplerName.flow_match_euler),
+        ("flux", SamplerName.flow_match_euler),
+    ],
+)
+def test_a_model_brings_the_sampler_that_fits(model: str, sampler: SamplerName):
+    assert composed(f"model={model}").sampler.name == sampler
+    assert composed(f"model={model}", "sampler=euler").sampler.name == SamplerName.euler
+
+
+@pytest.mark.parametrize("model", ["sd15", "sd21", "sdxl", "sdxl_turbo", "sd3", "flux", "path"])
 def test_a_stable_diffusion_brings_the_published_clip_and_jpeg(model: str):
     settings = (f"model={model}", "model.path=/m")
     assert (composed(*settings).filter.name, composed(*settings).shards.format) == (

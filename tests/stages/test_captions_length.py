@@ -36,6 +36,7 @@ def test_no_ascii_text_has_more_tokens_than_characters_start_and_end(text: str) 
 def test_the_reason_names_the_caption_and_both_numbers(field: str) -> None:
     pair = CaptionPair(**{"input": "a", "edit": "b", "output": "c", field: "a red ball on grass"})
     assert check(pair, count, 6) == (
-        f"the {field} caption has 7 tokens, the model's text encoder takes 6: shorten it"
+        f"the {field} caption has 7 tokens, the model's text encoder takes 6: "
+        "shorten it, or cut it with edit.too_long=truncate"
     )
     assert check(pair, count, 7) == ""

@@ -38,7 +38,8 @@ def test_every_line_is_a_pair_or_set_aside_in_its_order(tmp_path: Path) -> None:
     long = row(2, output="hexagon " * 20)
     path = write(tmp_path / "pairs.jsonl", [row(1), 7, long, row(3), row(1, url="x"), long])
     tokens = count("hexagon " * 20)
-    too_long = f"the output caption has {tokens} tokens, the model's text encoder takes 20: shorten it"
+    too_long = f"the output caption has {tokens} tokens, the model's text encoder takes 20: "
+    too_long += "shorten it, or cut it with edit.too_long=truncate"
     items = read(path)
     assert [(item.line, getattr(item, "reason", "")) for item in items] == [
         (1, ""),
