@@ -50,7 +50,7 @@ def clip_tokenizer(pad_token: str = END) -> CLIPTokenizer:
     return byte_pair_tokenizer([WORDS] * 2, min_frequency=1, tokens=TOKENS, pad_token=pad_token)
 
 
-def save_stable_diffusion(folder: Path, version: int, seed: int = 0) -> Path:
+def save_stable_diffusion(folder: Path, version: int, seed: int = 0, guidance: int | None = None) -> Path:
     """Save a Stable Diffusion of 16×16 pixels, 8×8 latents, 20 tokens, two resolutions and width 32.
 
     Args:
@@ -58,6 +58,7 @@ def save_stable_diffusion(folder: Path, version: int, seed: int = 0) -> Path:
         version: 1 (epsilon, end token as padding) or 2 (v-prediction, "!" as padding, linear projections,
             heads of one size).
         seed: of the weights.
+        guidance: width of the embedding of guidance, which consistency models have.
     """
     tokenizer = clip_tokenizer(pad_token=END if version == 1 else "!")
     with torch.random.fork_rng(devices=[]):
@@ -76,6 +77,7 @@ def save_stable_diffusion(folder: Path, version: int, seed: int = 0) -> Path:
                     cross_attention_dim=32,
                     attention_head_dim=4 if version == 1 else (2, 4),
                     use_linear_projection=version == 2,
+                    time_cond_proj_dim=guidance,
                     norm_num_groups=8,
                 )
             ),

@@ -9,6 +9,7 @@ from p2p.families.family import FamilyModule
 
 FAMILIES: Mapping[str, FamilyModule] = {
     "StableDiffusionPipeline": sd,
+    "LatentConsistencyModelPipeline": sd,
     "StableDiffusionXLPipeline": sdxl,
     "StableDiffusion3Pipeline": sd3,
     "FluxPipeline": flux,

@@ -35,6 +35,10 @@ class Family(Protocol):
         """What the denoiser computes in."""
 
     @property
+    def network(self) -> torch.nn.Module:
+        """The denoiser's module, which may be compiled in its place."""
+
+    @property
     def window(self) -> int:
         """S: positions of the text encoder, start and end token included."""
 

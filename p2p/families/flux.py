@@ -38,13 +38,16 @@ class Flux:
     def __init__(self, folder: Path, pipeline: Any, device: torch.device, dtype: torch.dtype) -> None:
         self.device, self.dtype = device, dtype
         self.transformer = pipeline.transformer.eval().requires_grad_(False)
+        self.network: torch.nn.Module = self.transformer
         self.decoder = Decoder(pipeline.vae)
         self.clip = pipeline.text_encoder.eval().requires_grad_(False)
         self.t5 = pipeline.text_encoder_2.eval().requires_grad_(False)
         self.clip_window, self.prompts = load_clip(folder), load_prompts(folder)
         self.resolution = pipeline.vae.config.sample_size
         side = self.resolution // self.decoder.pixels_per_latent
-        self.latent_shape = (self.transformer.config.in_channels // 4, side, side)
+        config = self.transformer.config
+        self.latent_shape = (config.in_channels // 4, side, side)
+        self.map_layers = {(side // 2, side // 2): config.num_layers + config.num_single_layers}
         layers = self.transformer.config.num_layers + self.transformer.config.num_single_layers
         self.map_layers = {(side // 2, side // 2): layers}
         self.scheduler_config: Mapping[str, Any] = {

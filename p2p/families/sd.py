@@ -1,4 +1,4 @@
-"""Stable Diffusion 1 and 2: a U-Net with cross-attention to one CLIP text encoder."""
+"""Stable Diffusion 1 and 2, and consistency models made of them: a U-Net with cross-attention to one CLIP encoder."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ HALF = torch.float16
 class StableDiffusion:
     """A ``p2p.families.family.Family`` over the parts of a ``StableDiffusionPipeline``."""
 
-    embeds_guidance = False
-
     def __init__(
         self, pipeline: Any, prompts: PromptWindow, device: torch.device, dtype: torch.dtype
     ) -> None:
         self.device, self.dtype, self.prompts = device, dtype, prompts
         self.denoiser = InjectedUNet(pipeline.unet)
+        self.embeds_guidance = self.denoiser.embeds_guidance
         self.decoder = Decoder(pipeline.vae)
         self.text_encoder = pipeline.text_encoder.eval().requires_grad_(False)
         self.scheduler_config: Mapping[str, Any] = dict(pipeline.scheduler.config)
-        self.latent_shape = self.denoiser.latent_shape
+        self.latent_shape, self.map_layers = self.denoiser.latent_shape, self.denoiser.map_layers
+        self.network: torch.nn.Module = self.denoiser.model
         self.resolution = self.latent_shape[1] * self.decoder.pixels_per_latent
         self._cached = lru_cache(PROMPTS_CACHED)(self._encode)
 
@@ -68,8 +68,8 @@ class StableDiffusion:
     def denoise(
         self, latents: Tensor, timesteps: Tensor, conditioning: Conditioning, routing: Routing
     ) -> Tensor:
-        (text,) = conditioning
-        return self.denoiser(latents, timesteps, text, routing)
+        text, *guidance = conditioning
+        return self.denoiser(latents, timesteps, text, routing, guidance=guidance[0] if guidance else None)
 
     def decode(self, latents: Tensor) -> NDArray[np.uint8]:
         return self.decoder(latents)

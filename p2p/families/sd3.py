@@ -40,6 +40,7 @@ class StableDiffusion3:
     def __init__(self, folder: Path, pipeline: Any, device: torch.device, dtype: torch.dtype) -> None:
         self.device, self.dtype = device, dtype
         self.transformer = pipeline.transformer.eval().requires_grad_(False)
+        self.network: torch.nn.Module = self.transformer
         self.decoder = Decoder(pipeline.vae)
         self.clip = ClipPair(folder, pipeline)
         self.t5, self.t5_window = None, None
@@ -49,6 +50,8 @@ class StableDiffusion3:
         self.scheduler_config: Mapping[str, Any] = dict(pipeline.scheduler.config)
         config = self.transformer.config
         self.latent_shape = (config.in_channels, config.sample_size, config.sample_size)
+        side = config.sample_size // config.patch_size
+        self.map_layers = {(side, side): config.num_layers}
         self.resolution = config.sample_size * self.decoder.pixels_per_latent
         self.scheduler_config["_image_tokens"] = (config.sample_size // config.patch_size) ** 2
         self.window = self.clip.windows[0].limit + (self.t5_window.limit if self.t5_window else T5_TOKENS)

@@ -32,15 +32,15 @@ HALF = torch.float16
 class StableDiffusionXL:
     """A ``p2p.families.family.Family`` over the parts of a ``StableDiffusionXLPipeline``."""
 
-    embeds_guidance = False
-
     def __init__(self, pipeline: Any, clip: ClipPair, device: torch.device, dtype: torch.dtype) -> None:
         self.device, self.dtype, self.clip = device, dtype, clip
         self.denoiser = InjectedUNet(pipeline.unet)
+        self.embeds_guidance = self.denoiser.embeds_guidance
         self.decoder = Decoder(pipeline.vae)
         self.scheduler_config: Mapping[str, Any] = dict(pipeline.scheduler.config)
         self.unguided_by_zeros = bool(pipeline.config.force_zeros_for_empty_prompt)
-        self.latent_shape = self.denoiser.latent_shape
+        self.latent_shape, self.map_layers = self.denoiser.latent_shape, self.denoiser.map_layers
+        self.network: torch.nn.Module = self.denoiser.model
         self.resolution = self.latent_shape[1] * self.decoder.pixels_per_latent
         height, width = (side * self.decoder.pixels_per_latent for side in self.latent_shape[1:])
         self.time_ids = torch.tensor([[height, width, 0, 0, height, width]], dtype=dtype, device=device)
@@ -70,9 +70,9 @@ class StableDiffusionXL:
     def denoise(
         self, latents: Tensor, timesteps: Tensor, conditioning: Conditioning, routing: Routing
     ) -> Tensor:
-        text, pooled = conditioning
+        text, pooled, *guidance = conditioning
         added = {"text_embeds": pooled, "time_ids": self.time_ids.expand(len(latents), -1)}
-        return self.denoiser(latents, timesteps, text, routing, added)
+        return self.denoiser(latents, timesteps, text, routing, added, guidance[0] if guidance else None)
 
     def decode(self, latents: Tensor) -> NDArray[np.uint8]:
         return self.decoder(latents)

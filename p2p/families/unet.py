@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from diffusers.models.embeddings import get_timestep_embedding
 from torch import Tensor
 
 from p2p.attention import PLAIN, InjectedAttention, Routing
@@ -18,6 +20,8 @@ class InjectedUNet:
         size = unet.config.sample_size
         height, width = (size, size) if isinstance(size, int) else size
         self.latent_shape = (unet.config.in_channels, height, width)
+        self.map_layers = _map_layers(unet, height, width)
+        self.embeds_guidance = unet.config.time_cond_proj_dim is not None
         self.attention = InjectedAttention()
         unet.set_attn_processor(
             {
@@ -34,6 +38,7 @@ class InjectedUNet:
         text: Tensor,
         routing: Routing,
         added: Mapping[str, Tensor] | None = None,
+        guidance: Tensor | None = None,
     ) -> Tensor:
         """The output (B, C, h, w) fp32.
 
@@ -43,12 +48,39 @@ class InjectedUNet:
             text: (B, S, C) in the U-Net's precision.
             routing: that of the rows.
             added: what SDXL is given besides: pooled embeddings and sizes.
+            guidance: (B,), for models that embed it: consistency models, Luo et al. 2023, section 4.2.
         """
+        width = self.model.config.time_cond_proj_dim
+        condition = None
+        if guidance is not None:
+            embedded = get_timestep_embedding(guidance - 1, width, downscale_freq_shift=1, scale=1000)
+            condition = embedded.to(self.model.dtype)
         self.attention.routing = routing
         try:
             output = self.model(
-                latents.to(self.model.dtype), timesteps, text, added_cond_kwargs=added, return_dict=False
+                latents.to(self.model.dtype),
+                timesteps,
+                text,
+                timestep_cond=condition,
+                added_cond_kwargs=added,
+                return_dict=False,
             )
         finally:
             self.attention.routing = PLAIN
         return output[0].float()
+
+
+def _map_layers(unet: Any, height: int, width: int) -> dict[tuple[int, int], int]:
+    """A level has half the pixels a side of the one before, rounded up."""
+    sizes = [(height, width)]
+    for _ in unet.config.block_out_channels[1:]:
+        sizes.append((-(-sizes[-1][0] // 2), -(-sizes[-1][1] // 2)))
+    layers: Counter[tuple[int, int]] = Counter()
+    for name in unet.attn_processors:
+        if name.endswith("attn2.processor"):
+            part, index = name.split(".")[:2]
+            level = len(sizes) - 1
+            if part != "mid_block":
+                level = int(index) if part == "down_blocks" else level - int(index)
+            layers[sizes[level]] += 1
+    return dict(layers)

@@ -9,6 +9,7 @@ from diffusers import StableDiffusionPipeline
 import p2p
 from p2p.attention import PLAIN
 from p2p.families.sd import StableDiffusion
+from tests import models
 
 
 @pytest.fixture
@@ -45,3 +46,32 @@ def test_rows_have_timesteps_of_their_own(family: StableDiffusion) -> None:
         alone = [family.denoise(x[k : k + 1], t[k : k + 1], (prompts[:1],), PLAIN)[0] for k in range(3)]
     assert torch.allclose(together, torch.stack(alone), atol=1e-5)
     assert not torch.allclose(together[0], together[1], atol=1e-2)
+
+
+@pytest.mark.parametrize("guidance_scale", [1.0, 6.0])
+def test_a_consistency_model_is_given_its_guidance(tmp_path: Path, guidance_scale: float) -> None:
+    folder = models.save_stable_diffusion(tmp_path, version=1, guidance=8)
+    index = (folder / "model_index.json").read_text()
+    editor = p2p.load(folder, device="cpu")
+    pipeline = StableDiffusionPipeline.from_pretrained(folder)
+    pipeline.set_progress_bar_config(disable=True)
+    sweep = editor.sweep(
+        "a red ball", "a blue ball", taus=(0.0,), seed=5, steps=3, guidance_scale=guidance_scale
+    )
+    assert sweep.rows == 2 * 3
+    for prompt, latents in (("a red ball", sweep.source_latents), ("a blue ball", sweep.edit_latents[0])):
+        expected = pipeline(
+            prompt,
+            num_inference_steps=3,
+            guidance_scale=guidance_scale,
+            generator=torch.Generator().manual_seed(5),
+            output_type="latent",
+        ).images[0]
+        assert torch.allclose(latents, expected, atol=1e-4)
+    (folder / "model_index.json").write_text(
+        index.replace("StableDiffusionPipeline", "LatentConsistencyModelPipeline")
+    )
+    other = p2p.load(folder, device="cpu").sweep(
+        "a red ball", "a blue ball", taus=(0.5,), steps=3, sampler="lcm"
+    )
+    assert other.edit_latents.isfinite().all()
