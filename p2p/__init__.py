@@ -7,13 +7,17 @@ sweep.edits[1]  # uint8 (H, W, 3)
 
 from __future__ import annotations
 
+from p2p.blend import Blend
 from p2p.editor import Editor
 from p2p.errors import ModelError, P2PError
 from p2p.identity import fingerprint
 from p2p.loading import load, load_prompts
+from p2p.pictures import AttentionMaps
 from p2p.request import Sweep, SweepRequest
 
 __all__ = [
+    "AttentionMaps",
+    "Blend",
     "Editor",
     "ModelError",
     "P2PError",

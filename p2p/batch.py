@@ -8,6 +8,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from p2p.blend import blended, mask
 from p2p.families.family import Family
 from p2p.noise import step_noise
 from p2p.router import route
@@ -15,12 +16,20 @@ from p2p.samplers import State, stack, unstack
 from p2p.walker import Job, Walker
 
 
-def advance(family: Family, jobs: Sequence[Job]) -> list[Job]:
-    """All walkers one step on, by one call of the denoiser: first every guided row, then the unguided ones."""
+def advance(family: Family, jobs: Sequence[Job], padded_to: int | None = None) -> list[Job]:
+    """All walkers one step on, by one call of the denoiser: first every guided row, then the unguided ones.
+
+    Args:
+        family: the denoiser.
+        jobs: whom to move.
+        padded_to: rows that the call is to have, filled up with the first walker's: one shape for a compiled denoiser.
+            None gives it as many as there are.
+    """
     walkers = [walker for job in jobs for walker in job]
     n, device = len(walkers), family.device
     guided = [k for k, walker in enumerate(walkers) if walker.plan.guided]
-    owner = torch.tensor([*range(n), *guided], device=device)
+    spare = [0] * (0 if padded_to is None else padded_to - n - len(guided))
+    owner = torch.tensor([*range(n), *guided, *spare], device=device)
     groups = _by_sampler(walkers, device)
 
     x = torch.stack([walker.state.x for walker in walkers])
@@ -30,11 +39,12 @@ def advance(family: Family, jobs: Sequence[Job]) -> list[Job]:
         seen[members] = sampler.model_input(x[members], i)
         timesteps[members] = sampler.timesteps[i]
     prompts = [walker.plan.source if walker.branch is None else walker.plan.target for walker in walkers]
-    prompts += [walkers[k].plan.unguided for k in guided]
+    prompts += [walkers[k].plan.unguided for k in guided] + [prompts[k] for k in spare]
     conditioning = tuple(torch.stack(parts) for parts in zip(*prompts, strict=True))
-    output = family.denoise(seen[owner], timesteps[owner], conditioning, route(jobs, family, len(owner)))
+    routing = route(jobs, family, len(owner), compiled=padded_to is not None)
+    output = family.denoise(seen[owner], timesteps[owner], conditioning, routing)
 
-    output, unguided = output[:n], output[n:]
+    output, unguided = output[:n], output[n : n + len(guided)]
     if guided:  # Ho & Salimans 2022, equation 6
         scale = torch.tensor([walkers[k].plan.request.guidance_scale for k in guided], device=device)
         output[guided] = unguided + scale[:, None, None, None] * (output[guided] - unguided)
@@ -46,8 +56,27 @@ def advance(family: Family, jobs: Sequence[Job]) -> list[Job]:
         after = sampler.step(stack([walker.state for walker in group]), output[members], i, noise)
         states.update(zip(members, unstack(after), strict=True))
 
-    moved = iter([replace(w, state=states[k], step=w.step + 1) for k, w in enumerate(walkers)])
-    return [tuple(next(moved) for _ in job) for job in jobs]
+    sums = iter(routing.watch.sums[0] if routing is not None and routing.watch is not None else ())
+    moved = iter(
+        replace(w, state=states[k], step=w.step + 1, seen=None if w.seen is None else next(sums))
+        for k, w in enumerate(walkers)
+    )
+    return [blend(tuple(next(moved) for _ in job)) for job in jobs]
+
+
+def blend(job: Job) -> Job:
+    """A job that has been advanced, with its branches held to the source outside of where their blend lets them."""
+    source, *branches = job
+    plan = source.plan.blend
+    if plan is None or source.seen is None or source.step <= plan.start:
+        return job
+    size = (source.state.x.shape[-2], source.state.x.shape[-1])
+    held: list[Walker] = [source]
+    for walker in branches:
+        assert walker.seen is not None
+        alpha = mask(source.seen, walker.seen, plan, size)
+        held.append(replace(walker, state=blended(walker.state, source.state, alpha)))
+    return tuple(held)
 
 
 def _by_sampler(walkers: Sequence[Walker], device: torch.device) -> list[tuple[list[int], Tensor]]:

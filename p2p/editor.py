@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from p2p import baselines
-from p2p.executor import Outcome, run
+from p2p.blend import Blend
+from p2p.executor import Outcome, Usage, run
 from p2p.families.family import Family
+from p2p.pictures import AttentionMaps, attention_maps
 from p2p.request import Sweep, SweepRequest
 from p2p.samplers import Sampler, make_sampler
 
 
 class Editor:
-    """Prompt-to-Prompt with one model, which ``p2p.load`` opens."""
+    """Prompt-to-Prompt with one model, which ``p2p.load`` opens.
 
-    def __init__(self, family: Family) -> None:
-        self.family = family
+    Attributes:
+        family: the model.
+        pad: whether every call of the denoiser in a sweep has one and the same number of rows.
+        usage: calls and rows of the denoiser in all sweeps so far.
+    """
+
+    def __init__(self, family: Family, pad: bool = False) -> None:
+        self.family, self.pad, self.usage = family, pad, Usage()
 
     @property
     def resolution(self) -> int:
@@ -40,7 +49,7 @@ class Editor:
         edit: str = SweepRequest.edit,
         word_taus: Mapping[str, float] | None = None,
         reweight: Mapping[str, float] | None = None,
-        blend: tuple[str, str] | None = None,
+        blend: Blend | tuple[str | Sequence[str], str | Sequence[str]] | None = None,
         inject_unconditional: bool = SweepRequest.inject_unconditional,
         latents: Tensor | None = None,
         only: Sequence[str] | None = None,
@@ -85,17 +94,35 @@ class Editor:
         Raises:
             P2PError: a request that cannot be carried out, or ``batch_rows`` below 4.
         """
-        samplers: dict[tuple[str, int], Sampler] = {}
-
-        def sampler(name: str, steps: int) -> Sampler:
-            if (name, steps) not in samplers:
-                config, device = self.family.scheduler_config, self.family.device
-                samplers[name, steps] = make_sampler(name, config, steps, device)
-            return samplers[name, steps]
-
+        sampler = self._samplers()
         plans = [baselines.plan(k, request, self.family, sampler) for k, request in enumerate(requests)]
-        outcomes = run(self.family, plans, batch_rows)
+        outcomes = run(self.family, plans, batch_rows, self.pad, self.usage)
         return self._decode(outcomes, [len(request.taus) for request in requests], batch_rows)
+
+    @torch.inference_mode()
+    def attention(
+        self,
+        prompt: str,
+        seed: int = SweepRequest.seed,
+        steps: int = SweepRequest.steps,
+        guidance_scale: float = SweepRequest.guidance_scale,
+        sampler: str = SweepRequest.sampler,
+        groups: int = 1,
+    ) -> AttentionMaps:
+        """Generate an image and show where each word was attended to, on average and in ``groups`` runs of steps.
+
+        Raises:
+            P2PError: a prompt or a number that cannot be.
+        """
+        request = SweepRequest(
+            prompt, prompt, seed=seed, steps=steps, guidance_scale=guidance_scale, sampler=sampler
+        )
+        return attention_maps(self.family, request, self._samplers(), groups)
+
+    def _samplers(self) -> Callable[[str, int], Sampler]:
+        """Makes a sampler once for each name and number of steps."""
+        config, device = self.family.scheduler_config, self.family.device
+        return cache(lambda name, steps: make_sampler(name, config, steps, device))
 
     def _decode(self, outcomes: Sequence[Outcome], counts: Sequence[int], batch_rows: int) -> list[Sweep]:
         """Every distinct latents decoded once."""

@@ -27,7 +27,28 @@ class Outcome:
     rows: int = 0
 
 
-def run(family: Family, plans: Sequence[SweepPlan], batch_rows: int) -> list[Outcome]:
+@dataclass
+class Usage:
+    """What the denoiser has been called for.
+
+    Attributes:
+        calls: of the denoiser.
+        rows: of trajectories, over all calls.
+        padding: rows that only filled up a call's shape.
+    """
+
+    calls: int = 0
+    rows: int = 0
+    padding: int = 0
+
+
+def run(
+    family: Family,
+    plans: Sequence[SweepPlan],
+    batch_rows: int,
+    pad: bool = False,
+    usage: Usage | None = None,
+) -> list[Outcome]:
     """Denoise all plans to the end.
 
     Jobs with most steps before them go first, then those of earlier plans: sources and trunks run ahead, and the free
@@ -37,20 +58,26 @@ def run(family: Family, plans: Sequence[SweepPlan], batch_rows: int) -> list[Out
         family: the denoiser.
         plans: numbered 0, 1, …
         batch_rows: rows that one call may have.
+        pad: whether every call is to have just as many.
+        usage: where to count the calls.
 
     Raises:
         P2PError: ``batch_rows`` below 4.
     """
     if batch_rows < MIN_BATCH_ROWS:
         raise P2PError(f"batch_rows = {batch_rows}; a source and its edit take {MIN_BATCH_ROWS} rows")
-    outcomes = [Outcome() for _ in plans]
+    outcomes, usage = [Outcome() for _ in plans], usage or Usage()
     ready = [job for plan in plans for job in start(plan, batch_rows)]
     while ready:
         ready.sort(key=_urgency)
         batch, ready = fill(ready, batch_rows)
+        usage.calls += 1
         for job in batch:
-            outcomes[job[0].plan.index].rows += sum(walker.rows for walker in job)
-        for moved in advance(family, batch):
+            outcomes[job[0].plan.index].rows += _rows(job)
+        rows = sum(map(_rows, batch))
+        usage.rows += rows
+        usage.padding += batch_rows - rows if pad else 0
+        for moved in advance(family, batch, batch_rows if pad else None):
             for job in (moved, *_restarted(moved)):
                 _record(job, outcomes[job[0].plan.index])
                 ready += regroup(job, batch_rows)
@@ -59,8 +86,8 @@ def run(family: Family, plans: Sequence[SweepPlan], batch_rows: int) -> list[Out
 
 def start(plan: SweepPlan, batch_rows: int) -> list[Job]:
     """The jobs of a plan's first step."""
-    source = Walker(plan, plan.starting, 0)
-    return _jobs(source, [Walker(plan, plan.starting, 0, branch) for branch in plan.branches], batch_rows)
+    source = Walker(plan, plan.starting, 0, seen=plan.watching.nothing() if plan.watching else None)
+    return _jobs(source, [replace(source, branch=branch) for branch in plan.branches], batch_rows)
 
 
 def regroup(job: Job, batch_rows: int) -> list[Job]:
@@ -83,26 +110,25 @@ def fill(ready: Sequence[Job], batch_rows: int) -> tuple[list[Job], list[Job]]:
     """Take jobs in order as long as they fit: those taken, and those left."""
     taken, left, room = [], [], batch_rows
     for job in ready:
-        rows = sum(walker.rows for walker in job)
-        if rows <= room:
+        if _rows(job) <= room:
             taken.append(job)
-            room -= rows
+            room -= _rows(job)
         else:
             left.append(job)
     return taken, left
 
 
 def _jobs(source: Walker | None, branches: Sequence[Walker], batch_rows: int) -> list[Job]:
-    jobs: list[Job] = [(walker,) for walker in branches if not walker.injected]
+    jobs: list[Job] = [(walker,) for walker in branches if not walker.needs_source]
     if source is None:
         return jobs
-    injected = [walker for walker in branches if walker.injected]
+    fed = [walker for walker in branches if walker.needs_source]
     room = batch_rows // source.rows - 1
     convoys: list[Job] = []
-    for first in range(0, len(injected), room):
+    for first in range(0, len(fed), room):
         feeder = source if first == 0 else replace(source, feeds_only=True)
-        convoys.append((feeder, *injected[first : first + room]))
-    if not injected and not source.feeds_only:
+        convoys.append((feeder, *fed[first : first + room]))
+    if not fed and not source.feeds_only:
         jobs.insert(0, (source,))
     return convoys + jobs
 
@@ -118,6 +144,10 @@ def _record(job: Job, outcome: Outcome) -> None:
     for walker in job:
         if walker.step == walker.plan.request.steps and not walker.feeds_only:
             outcome.finals[walker.branch.members if walker.branch else ()] = walker.state.x.cpu()
+
+
+def _rows(job: Job) -> int:
+    return sum(walker.rows for walker in job)
 
 
 def _urgency(job: Job) -> tuple[int, int]:

@@ -21,6 +21,7 @@ from p2p.errors import ModelError
 from p2p.families import FAMILIES
 from p2p.families.tokenizing import PromptWindow
 
+COMPILE = ("none", "default", "max-autotune")
 _HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 _PICKLES = {".bin", ".ckpt", ".pt", ".pth", ".pkl"}
 _DTYPES = {
@@ -38,6 +39,7 @@ def load(
     device: str | torch.device = "auto",
     dtype: str | torch.dtype = "auto",
     revision: str | None = None,
+    compile: str = "none",
 ) -> Editor:
     """Open a model for editing.
 
@@ -47,11 +49,16 @@ def load(
         dtype: "float32", "float16", "bfloat16" (or "fp32", "fp16", "bf16"), or "auto": half precision on
             CUDA, fp16 or for SD3 and FLUX bf16, and fp32 elsewhere.
         revision: branch, tag or commit on the hub.
+        compile: "none", or "default" or "max-autotune", modes of ``torch.compile``. A compiled denoiser is called with
+            batches of one shape, and has one graph for those in which nothing is injected and one for the others;
+            a third where words are watched.
 
     Raises:
-        ModelError: there is no such model, its family is not supported, or it has weights as pickles only, which are
-            never loaded.
+        ModelError: ``compile`` is unknown, there is no such model, its family is not supported, or it has weights as
+            pickles only, which are never loaded.
     """
+    if compile not in COMPILE:
+        raise ModelError(f"compile {compile!r} is unknown; there are {', '.join(COMPILE)}")
     place = _device(device)
     precision = _dtype(dtype)
     folder = _local(model, revision, whole=True)
@@ -62,7 +69,9 @@ def load(
             family = FAMILIES[name].load(folder, place, precision or _default_dtype(name, place))
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise ModelError(f"{folder}: the model does not load: {_one_line(error)}") from error
-    return Editor(family)
+    if compile != "none":
+        family.network.compile(fullgraph=True, mode=compile)
+    return Editor(family, pad=compile != "none")
 
 
 def load_prompts(model: str | Path, revision: str | None = None) -> PromptWindow:

@@ -9,12 +9,14 @@ import torch
 from torch import Tensor
 
 from p2p.algebra import CrossEdit, cross_edit
+from p2p.blend import BlendPlan, watched_columns
 from p2p.errors import P2PError
 from p2p.families.family import Conditioning, Family
 from p2p.noise import starting_noise
 from p2p.request import SweepRequest
 from p2p.samplers import Sampler, State
-from p2p.tree import Branch, grow, schedules
+from p2p.tree import Branch, grow, injected_steps, schedules
+from p2p.watching import Watching, map_size
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +32,9 @@ class SweepPlan:
     """A request with all that its rows need.
 
     ``mixings`` has the cross-attention for each state of injection that occurs, None where a row is left alone;
-    ``starting`` is the sampler's state at step 0, ``guided`` whether every row has an unguided one beside it. ``restarts`` are branches that set out from the finished source.
+    ``starting`` is the sampler's state at step 0, ``guided`` whether every row has an unguided one beside it;
+    ``watching`` the words that are watched, and ``blend`` what that is for in a sweep. ``restarts`` are branches that
+    set out from the finished source.
     """
 
     index: int
@@ -43,6 +47,8 @@ class SweepPlan:
     mixings: Mapping[tuple[bool, ...], Mixing | None]
     starting: State
     guided: bool
+    watching: Watching | None
+    blend: BlendPlan | None
     restarts: tuple[Branch, ...] = ()
 
 
@@ -60,8 +66,6 @@ def make_plan(
     Raises:
         P2PError: unknown words, prompts that are too long, starting noise of another shape, too many steps.
     """
-    if request.blend is not None:
-        raise P2PError("blend: LocalBlend is not offered; leave it out")
     prompts = (request.source, request.target)
     if request.too_long == "truncate":
         prompts = (family.fit(request.source), family.fit(request.target))
@@ -83,6 +87,10 @@ def make_plan(
     if family.embeds_guidance:
         guidance = torch.tensor(request.guidance_scale, device=family.device)
         source_said, target_said = (*source_said, guidance), (*target_said, guidance)
+    watching, blend = None, None
+    if (wanted := request.local_blend) is not None:
+        watching = watch(family, *watched_columns(wanted, source, target))
+        blend = BlendPlan(watching.size, wanted.threshold, injected_steps(1.0, wanted.start, request.steps))
     return SweepPlan(
         index=index,
         request=request,
@@ -92,9 +100,17 @@ def make_plan(
         target=target_said,
         unguided=unguided,
         guided=request.guided and not family.embeds_guidance,
+        watching=watching,
+        blend=blend,
         mixings={cross: _mixing(edit, cross, list(words), family) for cross in states},
         starting=chosen.start(noise),
     )
+
+
+def watch(family: Family, source: Tensor, target: Tensor) -> Watching:
+    """Columns of source and target (S, n) watched in the layers of one size."""
+    size = map_size((family.latent_shape[1], family.latent_shape[2]), list(family.map_layers))
+    return Watching(source.to(family.device), target.to(family.device), size, family.map_layers[size])
 
 
 def _mixing(

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from p2p.blend import Blend
 from p2p.errors import P2PError
 from p2p.samplers import SAMPLERS
 
@@ -42,7 +43,8 @@ class SweepRequest:
         edit: "replace", "refine" or "auto": see ``p2p.algebra.cross_edit``.
         word_taus: words of the target with a τ of their own for their cross-attention, in place of the sweep's.
         reweight: words of the target with the factor c on their attention, at all steps.
-        blend: None; LocalBlend is not offered.
+        blend: words of the source and of the target to whose place the edit is held, ("ball", "ball"), or a
+            ``p2p.Blend``, which says more. What is outside is the source's to the end.
         inject_unconditional: whether the unguided rows receive the source's self-attention as well. With
             ``cross_gain=0, self_gain=1`` this is InstructPix2Pix's recipe.
         latents: starting noise of unit variance, (C, h, w), in place of the seed's.
@@ -75,7 +77,7 @@ class SweepRequest:
     edit: str = "auto"
     word_taus: Mapping[str, float] | None = None
     reweight: Mapping[str, float] | None = None
-    blend: tuple[str, str] | None = None
+    blend: Blend | tuple[str | Sequence[str], str | Sequence[str]] | None = None
     inject_unconditional: bool = False
     latents: Tensor | None = None
     only: Sequence[str] | None = None
@@ -117,11 +119,23 @@ class SweepRequest:
                 raise P2PError(f"{name} {getattr(self, name)!r} is unknown; there are {', '.join(known)}")
         if isinstance(self.only, str):
             raise P2PError(f"only = {self.only!r} has to be a list of words: only=({self.only!r},)")
+        _ = self.local_blend  # raises what is wrong with it
         for pair in self.alignment:
             if isinstance(pair, str) or len(pair) != 2 or not all(isinstance(text, str) for text in pair):
                 raise P2PError(
                     f"alignment has {pair!r}, which is no pair of phrases: alignment=(('red ball', 'blue box'),)"
                 )
+
+    @property
+    def local_blend(self) -> Blend | None:
+        """``blend`` in full."""
+        if self.blend is None or isinstance(self.blend, Blend):
+            return self.blend
+        if isinstance(self.blend, str) or len(self.blend) != 2:
+            raise P2PError(
+                f"blend = {self.blend!r}; name words of the source and of the target: ('ball', 'box')"
+            )
+        return Blend(*self.blend)
 
     @property
     def guided(self) -> bool:

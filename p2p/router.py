@@ -9,8 +9,8 @@ from torch import Tensor
 
 from p2p.families.family import Family
 from p2p.plan import Mixing
-from p2p.routing import PLAIN, CrossRouting, Injected, Routing, SelfRouting
-from p2p.walker import Job
+from p2p.routing import PLAIN, CrossRouting, Injected, Routing, SelfRouting, Watch
+from p2p.walker import Job, Walker
 
 
 def route(jobs: Sequence[Job], family: Family, rows: int, compiled: bool = False) -> Routing:
@@ -28,6 +28,7 @@ def route(jobs: Sequence[Job], family: Family, rows: int, compiled: bool = False
     guided = [walker for walker, _ in walkers if walker.plan.guided]
     unguided_row = {id(walker): len(walkers) + k for k, walker in enumerate(guided)}
 
+    watched = {row[id(walker)]: walker for walker, _ in walkers if walker.seen is not None}
     self_source = {k: k for k in range(rows)}
     cross_source: dict[int, int] = {}
     mixings: dict[int, Mixing] = {}
@@ -43,12 +44,14 @@ def route(jobs: Sequence[Job], family: Family, rows: int, compiled: bool = False
         if mixing is not None:
             mixings[row[id(walker)]] = mixing
             cross_source[row[id(walker)]] = row[id(leader)]
-    if not mixings and all(k == source for k, source in self_source.items()):
+    if not mixings and not watched and all(k == source for k, source in self_source.items()):
         return PLAIN
     filled = len(walkers) + len(guided)
+    cross, place = _cross_routing(filled, cross_source, mixings, watched, family, compiled)
     return Injected(
-        _cross_routing(filled, cross_source, mixings, family, compiled),
+        cross,
         _self_routing(filled, self_source, family.device, compiled),
+        _watch([place[k] for k in watched], list(watched.values()), family, compiled) if watched else None,
     )
 
 
@@ -61,16 +64,22 @@ def _self_routing(
 
 
 def _cross_routing(
-    filled: int, source: Mapping[int, int], mixings: Mapping[int, Mixing], family: Family, compiled: bool
-) -> CrossRouting:
+    filled: int,
+    source: Mapping[int, int],
+    mixings: Mapping[int, Mixing],
+    watched: Iterable[int],
+    family: Family,
+    compiled: bool,
+) -> tuple[CrossRouting, dict[int, int]]:
+    """The routing, and the place of each row whose maps are used: the watched ones' among them."""
     S, device, dtype = family.window, family.device, family.dtype
     alone = torch.ones(S, 1, device=device, dtype=dtype)
     Dc = {k: mixings[k].Dc if k in mixings else alone for k in range(filled)}
     Rc = {k: mixing.Rc for k, mixing in mixings.items()}
     own = {k: column for k, column in Dc.items() if column is not None}
     edited = {k: matrix for k, matrix in Rc.items() if matrix is not None}
-    place = _places([*own, *(source[k] for k in edited)])
-    return CrossRouting(
+    place = _places([*own, *watched, *(source[k] for k in edited)])
+    routing = CrossRouting(
         rows=_index(place, device, compiled),
         own=_index(own, device, compiled),
         own_at=_index([place[k] for k in own], device, compiled),
@@ -79,6 +88,16 @@ def _cross_routing(
         edited_at=_index([place[source[k]] for k in edited], device, compiled),
         Rc=_stack(edited.values(), (S, S), family, compiled),
     )
+    return routing, place
+
+
+def _watch(places: list[int], walkers: Sequence[Walker], family: Family, compiled: bool) -> Watch:
+    """Sums of the batch's own: what a walker has seen is not written to, for a fork has seen it too."""
+    columns = torch.stack([walker.columns for walker in walkers if walker.columns is not None])
+    sums = torch.stack([walker.seen for walker in walkers if walker.seen is not None])
+    if compiled:
+        columns, sums = _marked(columns), _marked(sums)
+    return Watch(_index(places, family.device, compiled), columns, (sums,))
 
 
 def _places(rows: Iterable[int]) -> dict[int, int]:

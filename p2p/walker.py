@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from torch import Tensor
+
 from p2p.plan import SweepPlan
 from p2p.samplers import State
 from p2p.tree import Branch
@@ -13,8 +15,9 @@ from p2p.tree import Branch
 class Walker:
     """A trajectory on its way: the sampler's state of one row, come to ``step``.
 
-    ``branch`` is None for the source. A source that ``feeds_only`` is a second copy, for injected branches that do not
-    fit in one batch with the first.
+    ``branch`` is None for the source. A source that ``feeds_only`` is a second copy, for branches that do not fit in
+    one batch with the first. ``seen`` (P, n) fp32 are the sums so far of the watched words' columns of its maps, None
+    where none are watched.
     """
 
     plan: SweepPlan
@@ -22,11 +25,22 @@ class Walker:
     step: int
     branch: Branch | None = None
     feeds_only: bool = False
+    seen: Tensor | None = None
 
     @property
-    def injected(self) -> bool:
-        """Whether its next step needs the source beside it."""
-        return self.branch is not None and bool(self.branch.injection(self.step))
+    def needs_source(self) -> bool:
+        """Whether the source has to be beside it at its next step: it takes its attention, or its latents after."""
+        if self.branch is None:
+            return False
+        return self.plan.blend is not None or bool(self.branch.injection(self.step))
+
+    @property
+    def columns(self) -> Tensor | None:
+        """(S, n): the words whose columns of its maps are watched."""
+        watching = self.plan.watching
+        if watching is None:
+            return None
+        return watching.source if self.branch is None else watching.target
 
     @property
     def rows(self) -> int:

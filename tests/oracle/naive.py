@@ -52,6 +52,19 @@ class NaiveEdit:
         return step < self.cross_steps[token]
 
 
+@dataclass(frozen=True)
+class NaiveBlend:
+    """LocalBlend: tokens of the words in source and edit, tokens to subtract in both, and the pixels of the maps."""
+
+    source: Sequence[int]
+    target: Sequence[int]
+    size: tuple[int, int]
+    threshold: float
+    start_steps: int
+    subtract_source: Sequence[int] = ()
+    subtract_target: Sequence[int] = ()
+
+
 def edited_maps(source: Tensor, own: Tensor, edit: NaiveEdit, step: int) -> Tensor:
     """Edit(M, M*, t) of section 3.2 for cross-attention maps (heads, pixels, tokens), token by token."""
     result = torch.empty_like(own)
@@ -70,6 +83,8 @@ class NaiveAttention:
     def __init__(self, edit: NaiveEdit) -> None:
         self.edit = edit
         self.step = 0
+        self.seen: list[list[Tensor]] = []
+        """For every step the maps of cross-attention, before the edit: (2, heads, pixels, tokens)."""
 
     def __call__(
         self, attn: Any, hidden_states: Tensor, encoder_hidden_states: Tensor | None = None, **_: Any
@@ -83,6 +98,7 @@ class NaiveAttention:
         source, edited = len(maps) - 2, len(maps) - 1
         maps = maps.clone()
         if encoder_hidden_states is not None:
+            self.seen[-1].append(maps[source:].clone())
             maps[edited] = edited_maps(maps[source], maps[edited], self.edit, self.step)
         elif self.step < self.edit.self_steps:
             maps[edited] = maps[source]
@@ -94,12 +110,19 @@ class NaiveAttention:
 
 @dataclass(frozen=True)
 class NaiveResult:
-    """Latents (C, h, w) and images (H, W, 3) in [0, 255], not yet rounded."""
+    """Latents (C, h, w) and images (H, W, 3) in [0, 255], not yet rounded.
+
+    ``margin`` is how close a pixel of a normalised map came to the threshold of a blend, ``covered`` what share of the
+    pixels the last mask had. ``seen`` has for every step the maps of cross-attention (2, heads, pixels, tokens).
+    """
 
     source_latents: Tensor
     edit_latents: Tensor
     source_image: Tensor
     edit_image: Tensor
+    margin: float
+    covered: float
+    seen: list[list[Tensor]]
 
 
 @torch.no_grad()
@@ -113,6 +136,7 @@ def generate(
     steps: int,
     guidance_scale: float,
     sampler: str,
+    blend: NaiveBlend | None = None,
 ) -> NaiveResult:
     """Denoise source and edit side by side, and decode both."""
     scheduler = SCHEDULERS[sampler].from_config(pipeline.scheduler.config)
@@ -125,8 +149,10 @@ def generate(
     latents = torch.cat([one, one]) * scheduler.init_noise_sigma
     guided = guidance_scale > 1
     prompts = _encode(pipeline, ["", "", source, target] if guided else [source, target])
+    margin, covered = 1.0, 1.0
     for i, t in enumerate(scheduler.timesteps):
         attention.step = i
+        attention.seen.append([])
         rows = torch.cat([latents, latents]) if guided else latents
         output = unet(scheduler.scale_model_input(rows, t), t, prompts).sample
         if guided:
@@ -134,9 +160,67 @@ def generate(
             output = unguided + guidance_scale * (conditional - unguided)
         with _shared_noise(scheduler, seed, i):
             latents = scheduler.step(output, t, latents).prev_sample
+        if blend is not None and i + 1 > blend.start_steps:
+            inside, near = blend_mask(attention.seen, blend, size)
+            margin, covered = min(margin, near), inside.float().mean().item()
+            latents[1] = torch.where(inside, latents[1], latents[0])
+            if isinstance(scheduler, DPMSolverMultistepScheduler):
+                last = scheduler.model_outputs[-1]
+                last[1] = torch.where(inside, last[1], last[0])
     decoded = pipeline.vae.decode(latents / pipeline.vae.config.scaling_factor).sample
     images = ((decoded / 2 + 0.5).clamp(0, 1) * 255).permute(0, 2, 3, 1)
-    return NaiveResult(latents[0], latents[1], images[0], images[1])
+    return NaiveResult(latents[0], latents[1], images[0], images[1], margin, covered, attention.seen)
+
+
+def tokens_of_words(tokenizer: Any, prompt: str) -> list[list[int]]:
+    """Positions of the tokens of each word, of words apart by spaces."""
+    positions, start = [], 1
+    for word in prompt.split():
+        stop = start + len(tokenizer.tokenize(word))
+        positions.append(list(range(start, stop)))
+        start = stop
+    return positions
+
+
+def word_maps(
+    seen: Sequence[Sequence[Tensor]], steps: Sequence[int], words: list[list[int]], side: int, pixels: int
+) -> Tensor:
+    """(words, pixels, pixels): the source's maps averaged over steps, layers of side × side, and heads."""
+    maps = [one[0].mean(0) for step in steps for one in seen[step] if one.shape[2] == side * side]
+    average = torch.stack(maps).mean(0)
+    grids = torch.stack([average[:, tokens].sum(-1).reshape(side, side) for tokens in words])
+    return torch.nn.functional.interpolate(grids[None], (pixels, pixels), mode="bilinear")[0]
+
+
+def blend_mask(seen: Sequence[Sequence[Tensor]], blend: NaiveBlend, side: int) -> tuple[Tensor, float]:
+    """Where the edit may differ (h, w), and how close a pixel came to the threshold.
+
+    The maps of the layers of the blend's size are averaged over heads, layers and steps; words add up.
+    """
+    h, w = blend.size
+    average = torch.stack([maps.mean(1) for step in seen for maps in step if maps.shape[2] == h * w]).mean(0)
+    nearest = 1.0
+
+    def covered(row: int, tokens: Sequence[int], widen: bool) -> Tensor:
+        nonlocal nearest
+        if not tokens:
+            return torch.zeros(side, side, dtype=torch.bool)
+        values = average[row, :, list(tokens)].sum(-1).reshape(h, w)
+        if widen:
+            values = torch.tensor(
+                [
+                    [values[max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2].max() for x in range(w)]
+                    for y in range(h)
+                ]
+            )
+        values = values / values.max()
+        upsampled = torch.nn.functional.interpolate(values[None, None], (side, side), mode="bilinear")[0, 0]
+        nearest = min(nearest, (upsampled - blend.threshold).abs().min().item())
+        return upsampled > blend.threshold
+
+    words = covered(0, blend.source, True) | covered(1, blend.target, True)
+    kept = covered(0, blend.subtract_source, False) | covered(1, blend.subtract_target, False)
+    return words & ~kept, nearest
 
 
 def _encode(pipeline: StableDiffusionPipeline, prompts: list[str]) -> Tensor:

@@ -105,7 +105,6 @@ def test_nothing_to_do(sd1_editor: p2p.Editor) -> None:
         ),
         ({"reweight": {"red": 2.0}}, "reweight: 'red' is not in"),
         ({"edit": "replace", "target": "a red ball on grass in a storm"}, "stands for no word"),
-        ({"blend": ("ball", "hexagon")}, "blend: LocalBlend is not offered; leave it out"),
         ({"steps": 2000}, "steps = 2000 is more than"),
         (
             {"sampler": "flow_match_euler"},

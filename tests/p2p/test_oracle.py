@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from diffusers import StableDiffusionPipeline
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 import miniworld
@@ -63,7 +63,8 @@ def compare(
     inject_unconditional: bool = False,
     word_tau: tuple[str, float] | None = None,
     reweight: tuple[str, float] | None = None,
-) -> None:
+    blend: p2p.Blend | None = None,
+) -> naive.NaiveResult:
     """One sweep against one naive run; τ travels with two others, which must make no difference."""
     common: dict[str, Any] = dict(  # noqa: C408
         seed=seed, steps=steps, guidance_scale=guidance_scale, sampler=sampler
@@ -78,13 +79,16 @@ def compare(
         inject_unconditional=inject_unconditional,
         word_taus=dict([word_tau]) if word_tau else None,
         reweight=dict([reweight]) if reweight else None,
+        blend=blend,
         **common,
     )
     window = editor.family.window
     cross_steps: dict[int, int] = dict.fromkeys(range(window), steps_of(cross_gain, tau, steps))
     if word_tau:
         word, own_tau = word_tau
-        cross_steps |= dict.fromkeys(positions(pipeline, pair, word), steps_of(cross_gain, own_tau, steps))
+        cross_steps |= dict.fromkeys(
+            positions(pipeline, pair.target, word), steps_of(cross_gain, own_tau, steps)
+        )
     expected = naive.generate(
         pipeline,
         pair.source,
@@ -93,20 +97,51 @@ def compare(
             mapper=mapper(pipeline.tokenizer, pair, edit, window),
             cross_steps=cross_steps,
             self_steps=steps_of(self_gain, tau, steps),
-            weights=dict.fromkeys(positions(pipeline, pair, reweight[0]), reweight[1]) if reweight else {},
+            weights=dict.fromkeys(positions(pipeline, pair.target, reweight[0]), reweight[1])
+            if reweight
+            else {},
             unconditional=inject_unconditional,
         ),
+        blend=naive_blend(pipeline, pair, blend, steps) if blend else None,
         **common,
     )
+    assume(expected.margin > 1e-5)  # nearer to the threshold, the last bit decides
     assert torch.allclose(sweep.source_latents, expected.source_latents, atol=1e-4, rtol=1e-5)
     assert torch.allclose(sweep.edit_latents[1], expected.edit_latents, atol=1e-4, rtol=1e-5)
     assert np.abs(sweep.source - expected.source_image.numpy()).max() <= 1
     assert np.abs(sweep.edits[1] - expected.edit_image.numpy()).max() <= 1
+    return expected
 
 
-def positions(pipeline: StableDiffusionPipeline, pair: PromptPair, word: str) -> list[int]:
-    """Token positions of a word that the target has once."""
-    before, _, _ = pair.target.partition(word)
+def naive_blend(
+    pipeline: StableDiffusionPipeline, pair: PromptPair, blend: p2p.Blend, steps: int
+) -> naive.NaiveBlend:
+    """Of single words. All models here have latents of 8 or 16 a side, and maps of 8."""
+    assert isinstance(blend.source, str)
+    assert isinstance(blend.target, str)
+    subtract = {
+        prompt: [
+            position
+            for word in [blend.subtract] * bool(blend.subtract)
+            if word in prompt.split()
+            for position in positions(pipeline, prompt, word)
+        ]
+        for prompt in (pair.source, pair.target)
+    }
+    return naive.NaiveBlend(
+        source=positions(pipeline, pair.source, blend.source),
+        target=positions(pipeline, pair.target, blend.target),
+        size=(8, 8),
+        threshold=blend.threshold,
+        start_steps=steps_of(1.0, blend.start, steps),
+        subtract_source=subtract[pair.source],
+        subtract_target=subtract[pair.target],
+    )
+
+
+def positions(pipeline: StableDiffusionPipeline, prompt: str, word: str) -> list[int]:
+    """Token positions of a word that the prompt has once."""
+    before, _, _ = prompt.partition(word)
     start = 1 + len(pipeline.tokenizer.tokenize(before))
     return list(range(start, start + len(pipeline.tokenizer.tokenize(word))))
 
@@ -180,6 +215,48 @@ def test_any_prompts_and_settings(
     editor: p2p.Editor, pipeline: StableDiffusionPipeline, pair: PromptPair, edit: str, **settings: Any
 ) -> None:
     compare(editor, pipeline, pair, edit, **settings)
+
+
+@pytest.mark.parametrize("sampler", naive.SCHEDULERS)
+def test_blend_with_every_sampler(
+    editor: p2p.Editor, pipeline: StableDiffusionPipeline, sampler: str
+) -> None:
+    blend = p2p.Blend("ball", "hexagon", subtract="grass", threshold=0.9, start=0.2)
+    result = compare(editor, pipeline, PAIRS["one token to several"], sampler=sampler, blend=blend)
+    assert 0.02 < result.covered < 0.98, "a mask of everything or of nothing tests nothing"
+
+
+@SHARED
+@given(
+    kind_and_words=st.sampled_from(
+        [
+            ("equal token counts", "ball", "blue", ""),
+            ("equal token counts", "red", "ball", "grass"),
+            ("one token to several", "ball", "hexagon", ""),
+            ("one token to several", "ball", "grass", "red"),
+            ("one token to several", "grass", "red", "hexagon"),
+            ("style", "photo", "mosaic", ""),
+            ("style", "dog", "dog", "photo"),
+        ]
+    ),
+    threshold=st.integers(40, 99).map(lambda percent: percent / 100),
+    start=st.sampled_from([0.0, 0.2, 0.5, 1.0]),
+    tau=st.sampled_from([0.0, 0.4, 1.0]),
+    steps=st.integers(1, 5),
+    guidance_scale=st.sampled_from([1.0, 4.0]),
+    seed=st.integers(0, 1000),
+)
+def test_any_blend(
+    editor: p2p.Editor,
+    pipeline: StableDiffusionPipeline,
+    kind_and_words: tuple[str, str, str, str],
+    threshold: float,
+    start: float,
+    **settings: Any,
+) -> None:
+    kind, source, target, subtract = kind_and_words
+    blend = p2p.Blend(source, target, subtract or (), threshold, start)
+    compare(editor, pipeline, PAIRS[kind], blend=blend, **settings)
 
 
 @pytest.mark.skipif(
