@@ -1,8 +1,7 @@
-"""The command line: ``pairforge [key=value …]``."""
+"""The command line: ``pairforge [key=value …]`` and ``pairforge COMMAND …``."""
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 
@@ -11,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 import pipeline.help
 from conf.compose import ConfigError
 from conf.schema import Config
-from pipeline import settings
+from pipeline import commands, environment, settings
 
 UNFINISHED, USER_ERROR, INTERRUPTED = 1, 2, 130
 OWN_PACKAGES = frozenset({"pipeline", "stages", "p2p", "filters", "miniworld", "conf"})
@@ -36,6 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _dispatch(arguments: list[str]) -> int:
+    if arguments and "=" not in arguments[0] and not arguments[0].startswith("-"):
+        return commands.run(arguments[0], arguments[1:])
     if {"-h", "--help"} & set(arguments):
         print(pipeline.help.text())
         return 0
@@ -55,7 +56,7 @@ def _dispatch(arguments: list[str]) -> int:
 
 
 def _run(composed: DictConfig, config: Config) -> int:
-    _set_environment(config)
+    environment.prepare(config)
     # Imported here, because the libraries read the environment when they are imported.
     from pipeline.run import RunError, run
 
@@ -65,16 +66,6 @@ def _run(composed: DictConfig, config: Config) -> int:
         print(f"pairforge: {error}", file=sys.stderr)
         return UNFINISHED
     return 0
-
-
-def _set_environment(config: Config) -> None:
-    """Nothing is sent anywhere, and nothing fetched that was not asked for."""
-    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", config.log.value)
-    os.environ.setdefault("DIFFUSERS_VERBOSITY", config.log.value)
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    if settings.stays_local(config):
-        os.environ["HF_HUB_OFFLINE"] = "1"
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from conf.compose import GROUPS, default_of, options
+from pipeline import commands
 
 TOP = """\
 pairforge makes paired data for instruction-following image editors: it renders caption pairs with
@@ -14,6 +15,9 @@ Prompt-to-Prompt over a sweep of tau, keeps what CLIP approves, and writes WebDa
   pairforge experiment=instructpix2pix …               the published recipe
   pairforge --cfg job [settings]                       print every setting, run nothing
 
+"""
+
+INPUT = """
 A caption pair is {"input": …, "edit": …, "output": …}: caption, instruction, edited caption.
 The same command again goes on where the last one ended.
 
@@ -45,4 +49,4 @@ def text() -> str:
         groups += [
             f"  {'*' if name == default else ' '} {name:<16}  {about}" for name, about in choices.items()
         ]
-    return TOP + "\n" + "\n".join(groups) + "\n" + BOTTOM
+    return TOP + "\n".join(commands.lines()) + "\n" + INPUT + "\n" + "\n".join(groups) + "\n" + BOTTOM

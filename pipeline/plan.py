@@ -53,9 +53,16 @@ def make_or_resume(store: Store, config: Config) -> Plan:
     return _make(store, config, models)
 
 
-def _resume(store: Store, config: Config, models: Models) -> Plan:
+def load(store: Store) -> Plan:
+    """The output's plan. Raises PlanError if it has none."""
+    if not store.exists(MANIFEST):
+        raise PlanError(f"{store.url} is not the output of a run: it has no {MANIFEST}")
     record = json.loads(store.read(MANIFEST))
-    plan = Plan(**{**record, "files": tuple(record["files"])})
+    return Plan(**{**record, "files": tuple(record["files"])})
+
+
+def _resume(store: Store, config: Config, models: Models) -> Plan:
+    plan = load(store)
     digest = _Digest()
     for item in _read(config):
         digest.add(item)

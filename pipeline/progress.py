@@ -58,7 +58,7 @@ class Display:
             self._spoke = now
             left = self.seconds_left()
             self._console.print(
-                f"{self.funnel.pairs:,}/{self._pairs:,} pairs, {self.state()}, {_clock(left)} left",
+                f"{self.funnel.pairs:,}/{self._pairs:,} pairs, {self.state()}, {clock(left)} left",
                 highlight=False,
             )
 
@@ -86,7 +86,7 @@ class _Left(ProgressColumn):
 
     def render(self, task: Task) -> Text:
         left = self._display.seconds_left()
-        return Text("" if left is None else f"{_clock(left)} left")
+        return Text("" if left is None else f"{clock(left)} left")
 
 
 def funnel_table(funnel: Funnel) -> Table:
@@ -108,7 +108,8 @@ def funnel_table(funnel: Funnel) -> Table:
     return table
 
 
-def _clock(seconds: float | None) -> str:
+def clock(seconds: float | None) -> str:
+    """h:mm:ss or m:ss, or a question mark."""
     if seconds is None:
         return "?"
     minutes, rest = divmod(round(seconds), 60)

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from conf.schema import Config
+from stages import flight
 from stages.store import Store
 from stages.units import read_unit
 from stages.write import encode_part, summary, write_unit
@@ -34,7 +35,9 @@ class GenerateRow:
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         if self.error:
             return {"error": self.error, "record": "", **dict.fromkeys(KINDS, b"")}
-        result = self.generate(read_unit(self.store, int(row["unit"])))
+        unit = int(row["unit"])
+        flight.note(self.store, unit)
+        result = self.generate(read_unit(self.store, unit))
         files = encode_part(result, self.format)
         return {"error": "", "record": json.dumps(summary(result)), **{k: files.get(k, b"") for k in KINDS}}
 
@@ -43,5 +46,7 @@ def write_row(row: dict[str, Any], out: str) -> dict[str, Any]:
     """The write stage behind a row's face: writes the part and commits it; the summary alone goes on."""
     if not row["error"]:
         files = {kind: row[kind] for kind in KINDS if row[kind]}
-        write_unit(Store(out), files, json.loads(row["record"]))
+        store, record = Store(out), json.loads(row["record"])
+        write_unit(store, files, record)
+        flight.clear(store, record["unit"])
     return {"error": row["error"], "record": row["record"]}

@@ -19,6 +19,7 @@ from rich.console import Console
 
 from conf.schema import Config, LogLevel
 from pipeline import sheet
+from pipeline.beat import beating
 from pipeline.card import card
 from pipeline.funnel import Funnel, funnel_of
 from pipeline.pack import pack
@@ -29,7 +30,7 @@ from stages import previews
 from stages.records import Preview
 from stages.store import Store
 from stages.units import read_unit
-from stages.write import committed, read_commit, read_part
+from stages.write import committed, read_commits, read_part
 
 LIBRARIES = [
     "pairforge",
@@ -61,7 +62,7 @@ def run(composed: DictConfig, config: Config) -> None:
     missing = sorted(set(range(plan.units)) - committed(store))
     if missing:
         _generate(config, plan, store, missing)
-    commits = [read_commit(store, unit) for unit in range(plan.units)]
+    commits = list(read_commits(store, range(plan.units)))
     funnel = _finish(config, plan, store, commits)
     _tell(config, funnel)
 
@@ -72,11 +73,12 @@ def _generate(config: Config, plan: Plan, store: Store, missing: Sequence[int]) 
 
     store.write("run/versions.json", json.dumps(_versions(), indent=1).encode())
     waiting = set(missing)
-    before = funnel_of(plan, (read_commit(store, unit) for unit in range(plan.units) if unit not in waiting))
+    before = funnel_of(plan, read_commits(store, [u for u in range(plan.units) if u not in waiting]))
     with _terminal(config) as err:
         display = Display(Console(file=err), plan.pairs, before)
         with (
             display.live(),
+            beating(store, display.rate),
             graph.cluster(config),
             closing(graph.run(config, plan.model_fingerprint, missing)) as summaries,
         ):

@@ -6,6 +6,7 @@ import hashlib
 import json
 import uuid
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -80,7 +81,13 @@ def committed(store: Store) -> set[int]:
 
 def read_commit(store: Store, unit: int) -> dict[str, Any]:
     """Raises FileNotFoundError for a unit that is not committed."""
-    return dict(json.loads(store.read(commit_name(unit))))
+    return next(read_commits(store, [unit]))
+
+
+def read_commits(store: Store, units: Sequence[int]) -> Iterator[dict[str, Any]]:
+    """The commits of ``units``, in their order. Raises FileNotFoundError for a unit that is not committed."""
+    for data in store.read_many([commit_name(unit) for unit in units]):
+        yield dict(json.loads(data))
 
 
 def read_part(store: Store, commit: dict[str, Any], kind: str) -> bytes | None:

@@ -1,0 +1,46 @@
+"""The sub-commands, ``pairforge NAME …``: each is a module with ``main(arguments) -> int``."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from conf.compose import ConfigError
+
+
+@dataclass(frozen=True)
+class Command:
+    """``module`` is imported when the command is called; ``usage`` and ``about`` are its line of the help."""
+
+    module: str
+    usage: str
+    about: str
+
+
+COMMANDS = {
+    "status": Command(
+        "pipeline.status", "status OUT", "how far a run is: live, ended or killed, here or remote"
+    ),
+}
+
+
+def run(name: str, arguments: Sequence[str]) -> int:
+    """Run a sub-command; its exit code. Raises ConfigError for a name that is none."""
+    if name not in COMMANDS:
+        raise ConfigError(
+            f"{name!r} is neither a setting (key=value) nor a command: the commands are {', '.join(COMMANDS)}"
+        )
+    return int(importlib.import_module(COMMANDS[name].module).main(list(arguments)))
+
+
+def output_of(name: str, arguments: Sequence[str]) -> str:
+    """The one argument of a command that takes an output. Raises ConfigError for none or more."""
+    if len(arguments) != 1 or arguments[0].startswith("-"):
+        raise ConfigError(f"pairforge {name} takes one thing, the output: pairforge {COMMANDS[name].usage}")
+    return arguments[0]
+
+
+def lines() -> list[str]:
+    """The commands as ``pairforge --help`` shows them."""
+    return [f"  pairforge {command.usage:<18} {command.about}" for command in COMMANDS.values()]

@@ -1,0 +1,72 @@
+"""``pairforge status OUT``: how far a run is, from its output alone, wherever that lies and whoever runs it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from pipeline import beat, commands
+from pipeline.beat import Beat
+from pipeline.funnel import Funnel, funnel_of
+from pipeline.plan import load
+from pipeline.progress import clock
+from stages import flight
+from stages.store import Store
+from stages.write import committed, read_commits
+
+SHOWN = 10
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print it; 0. Raises PlanError for an output without a plan."""
+    store = Store(commands.output_of("status", arguments))
+    plan = load(store)
+    done = sorted(committed(store))
+    funnel = funnel_of(plan, read_commits(store, done))
+    flying = [note for note in flight.noted(store) if note.unit not in set(done)]
+    seen, now = beat.beats(store), time.time()
+    alive = [driver for driver in seen if driver.alive(now)]
+    console = Console(highlight=False, soft_wrap=True)
+    for line in (
+        f"{store.url}: {_state(seen, alive, len(done), plan.units, now)}",
+        f"units      {len(done):,} of {plan.units:,} done ({len(done) / plan.units:.0%})",
+        f"pairs      {funnel.pairs:,} of {plan.pairs:,} done, {funnel.failed:,} failed, "
+        f"{funnel.quarantined:,} lines quarantined",
+        f"kept       {funnel.samples:,} samples of {funnel.pairs_kept:,} pairs ({funnel.keep_rate:.0%})",
+        f"rate       {_rate(alive, funnel)}",
+        *_left(alive, plan.pairs - funnel.pairs),
+    ):
+        console.print(line, markup=False)
+    word = "in flight" if alive else "interrupted"
+    for note in flying[:SHOWN]:
+        since = clock(max(0.0, now - note.started))
+        console.print(f"{word:<10} unit {note.unit} on {note.host} (process {note.pid}), begun {since} ago")
+    if len(flying) > SHOWN:
+        console.print(f"{word:<10} and {len(flying) - SHOWN} more")
+    return 0
+
+
+def _state(seen: Sequence[Beat], alive: Sequence[Beat], done: int, units: int, now: float) -> str:
+    if alive:
+        where = ", ".join(f"{driver.host} (process {driver.pid})" for driver in alive)
+        return f"running on {where}"
+    if not seen:
+        return "complete" if done == units else "planned, not begun"
+    last = max(seen, key=lambda driver: driver.seen)
+    if done == units:
+        return "complete"
+    how = "killed" if last.state == "running" else last.state
+    return f"{how} {clock(max(0.0, now - last.seen))} ago; the same command goes on"
+
+
+def _rate(alive: Sequence[Beat], funnel: Funnel) -> str:
+    spent = sum(funnel.seconds.values())
+    worker = f"{funnel.rows / spent:.1f} rows/s a worker" if spent else "nothing made yet"
+    return f"{sum(driver.rate for driver in alive):.2f} pairs/s now, {worker}" if alive else worker
+
+
+def _left(alive: Sequence[Beat], pairs: int) -> list[str]:
+    rate = sum(driver.rate for driver in alive)
+    return [f"time left  {clock(pairs / rate)}"] if rate and pairs else []

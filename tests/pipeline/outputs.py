@@ -1,0 +1,30 @@
+"""Outputs of runs without a generator: planned and committed by the real parts, from results made by hand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from conf.schema import ImageFormat
+from pipeline.plan import MANIFEST, Plan
+from stages import units, write
+from stages.store import Store
+from tests.stages.results import unit_result
+
+
+def planned(folder: Path, count: int) -> tuple[Store, Plan]:
+    """A plan of ``count`` units of one pair."""
+    store = Store(str(folder))
+    _, files = units.write_units(store, (unit_result(index, 0).unit for index in range(count)))
+    plan = Plan(count, count, 0, {"model.fingerprint": "f"}, tuple(files))
+    store.write(MANIFEST, json.dumps(asdict(plan)).encode())
+    return store, plan
+
+
+def commit(store: Store, kept: Sequence[int], failed: int = 0) -> None:
+    """Commit units 0, 1, …, each with its number of samples kept."""
+    for index, samples in enumerate(kept):
+        result = unit_result(index, samples, failed=failed)
+        write.write_unit(store, write.encode_part(result, ImageFormat.png), write.summary(result))
