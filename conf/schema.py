@@ -53,6 +53,11 @@ class Pooled(Enum):
     source = "source"
 
 
+class Rounding(Enum):
+    nearest = "nearest"
+    instructpix2pix = "instructpix2pix"
+
+
 class ImageFormat(Enum):
     png = "png"
     jpeg = "jpeg"
@@ -142,6 +147,7 @@ class Edit:
     With the method ``sdedit`` the strength is 1 − τ, with ``same_seed`` τ is 0; the injection means nothing to them.
     ``too_long``: captions that do not fit the model's text encoder are set aside (error), or lose their last words.
     ``pooled``: whose pooled embedding an edit gets, where the model takes one.
+    ``rounding``: from a fraction of the steps to their number, to the nearest or as InstructPix2Pix does.
     """
 
     method: EditMethod = EditMethod.p2p
@@ -151,6 +157,7 @@ class Edit:
     inject_unconditional: bool = MISSING
     too_long: TooLong = TooLong.error
     pooled: Pooled = Pooled.own
+    rounding: Rounding = Rounding.nearest
 
 
 @dataclass

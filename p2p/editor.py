@@ -57,6 +57,7 @@ class Editor:
         too_long: str = SweepRequest.too_long,
         pooled: str = SweepRequest.pooled,
         method: str = SweepRequest.method,
+        rounding: str = SweepRequest.rounding,
     ) -> Sweep:
         """One sweep; ``p2p.SweepRequest`` says what the arguments mean.
 
@@ -84,6 +85,7 @@ class Editor:
             too_long,
             pooled,
             method,
+            rounding,
         )
         return self.sweep_many([request])[0]
 

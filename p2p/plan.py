@@ -75,7 +75,12 @@ def make_plan(
     # A word that takes nothing from the source has no injection that could end.
     words = {tokens: tau for tokens, tau in words.items() if edit.R[:, list(tokens)].any()}
     sweep = schedules(
-        request.taus, list(words.values()), request.cross_gain, request.self_gain, request.steps
+        request.taus,
+        list(words.values()),
+        request.cross_gain,
+        request.self_gain,
+        request.steps,
+        request.rounding,
     )
     states = {injection.cross for schedule in sweep for injection in schedule}
     chosen = sampler(request.sampler, request.steps)

@@ -13,6 +13,7 @@ from torch import Tensor
 from p2p.blend import Blend
 from p2p.errors import P2PError
 from p2p.samplers import SAMPLERS
+from p2p.tree import ROUNDINGS
 
 EDITS = ("auto", "refine", "replace")
 METHODS = ("p2p", "sdedit", "same_seed")
@@ -27,7 +28,7 @@ class SweepRequest:
     τ is the fraction of the denoising steps, from the first, during which the source's attention is injected: 0 is
     none, 1 is all. (InstructPix2Pix calls it ``p2p_threshold``; the τ of the Prompt-to-Prompt paper is the timestep at
     which injection stops, so it counts the other way.) Injection is on at step i, counted from 0, while
-    i < floor(gain · τ · steps + 0.5 + 1e-9).
+    i < floor(gain · τ · steps + 0.5 + 1e-9), or as ``rounding`` has it.
 
     Attributes:
         source: the caption of the image that is edited.
@@ -60,6 +61,7 @@ class SweepRequest:
         method: "p2p", or what it is measured against, for which the gains and ``edit`` mean nothing: "sdedit" noises
             the finished source and denoises it under the target with strength 1 − τ; "same_seed" generates the target
             from the source's noise, at every τ alike. See ``p2p.baselines``.
+        rounding: "nearest", or "instructpix2pix" for that generator's own rule: see ``p2p.tree.injected_steps``.
 
     Raises:
         P2PError: a value that is out of its range, or an unknown sampler, edit, method or policy.
@@ -85,6 +87,7 @@ class SweepRequest:
     too_long: str = "error"
     pooled: str = "own"
     method: str = "p2p"
+    rounding: str = "nearest"
 
     def __post_init__(self) -> None:
         for name in ("source", "target"):
@@ -114,6 +117,7 @@ class SweepRequest:
             ("method", METHODS),
             ("too_long", TOO_LONG),
             ("pooled", POOLED),
+            ("rounding", ROUNDINGS),
         ):
             if getattr(self, name) not in known:
                 raise P2PError(f"{name} {getattr(self, name)!r} is unknown; there are {', '.join(known)}")

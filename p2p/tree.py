@@ -44,23 +44,35 @@ class Branch:
         return self.injections[step - self.start]
 
 
-def injected_steps(gain: float, tau: float, steps: int) -> int:
-    """Number of steps with injection: floor(gain · τ · steps + 0.5 + 1e-9), and not more than there are.
+ROUNDINGS = ("nearest", "instructpix2pix")
 
-    The margin keeps halves up whatever a product like 0.29 · 50 comes to in binary.
+
+def injected_steps(gain: float, tau: float, steps: int, rounding: str = "nearest") -> int:
+    """Number of steps with injection, and not more than there are.
+
+    "nearest" is floor(gain · τ · steps + 0.5 + 1e-9); "instructpix2pix" has injection at step i while
+    gain · τ > i / (steps - 1), as that generator does. The margin keeps halves up, and whole numbers whole, whatever a
+    product like 0.29 · 50 comes to in binary.
     """
+    if rounding == "instructpix2pix":
+        return min(steps, math.ceil(gain * tau * (steps - 1) - 1e-9))
     return min(steps, math.floor(gain * tau * steps + 0.5 + 1e-9))
 
 
 def schedules(
-    taus: Sequence[float], word_taus: Sequence[float], cross_gain: float, self_gain: float, steps: int
+    taus: Sequence[float],
+    word_taus: Sequence[float],
+    cross_gain: float,
+    self_gain: float,
+    steps: int,
+    rounding: str = "nearest",
 ) -> tuple[tuple[Injection, ...], ...]:
     """The injection of every step for every τ: K tuples of ``steps``."""
-    words = [injected_steps(cross_gain, tau, steps) for tau in word_taus]
+    words = [injected_steps(cross_gain, tau, steps, rounding) for tau in word_taus]
 
     def schedule(tau: float) -> tuple[Injection, ...]:
-        cross = [injected_steps(cross_gain, tau, steps), *words]
-        self_attention = injected_steps(self_gain, tau, steps)
+        cross = [injected_steps(cross_gain, tau, steps, rounding), *words]
+        self_attention = injected_steps(self_gain, tau, steps, rounding)
         return tuple(Injection(tuple(i < stop for stop in cross), i < self_attention) for i in range(steps))
 
     return tuple(schedule(tau) for tau in taus)

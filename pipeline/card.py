@@ -52,6 +52,8 @@ Columns: `input_image.{ext}`, `edit_prompt.txt`, `edited_image.{ext}`, `json`, `
 | `cfg_scale`, `seed`, `steps`, `sampler` | guidance, and what else the sampler was given |
 | `edit_method` | p2p; sdedit (SDEdit, `p2p_threshold` is 1 - strength); same_seed (nothing injected) |
 | `edit_kind`, `cross_gain`, `self_gain`, `inject_unconditional` | the injection: each kind ends at its gain times tau |
+| `rounding` | from a fraction of the steps to their number: nearest, or instructpix2pix |
+| `too_long`, `pooled` | what became of captions over the text encoder's length, and whose pooled embedding was used |
 | `clip_sim_0`, `clip_sim_1` | cosine of each image with its caption |
 | `clip_sim_dir` | cosine of the change of image with the change of caption |
 | `clip_sim_image` | cosine of the two images |

@@ -51,6 +51,7 @@ def _request(
         method=method.value,
         too_long=config.edit.too_long.value,
         pooled=config.edit.pooled.value,
+        rounding=config.edit.rounding.value,
     )
 
 

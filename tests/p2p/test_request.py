@@ -67,6 +67,8 @@ def test_every_argument_of_sweep_reaches_the_request(monkeypatch: pytest.MonkeyP
         "alignment": (("red", "blue"),),
         "too_long": "truncate",
         "pooled": "source",
+        "method": "sdedit",
+        "rounding": "instructpix2pix",
     }
     taken: list[p2p.SweepRequest] = []
     monkeypatch.setattr(p2p.Editor, "sweep_many", lambda self, requests: taken.extend(requests) or [None])

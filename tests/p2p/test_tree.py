@@ -62,6 +62,18 @@ def test_injected_steps_round_halves_up_whatever_binary_makes_of_them(
     assert injected_steps(gain, tau, steps) == injected
 
 
+@given(st.floats(0, 1), st.integers(2, 120))
+def test_instructpix2pix_injects_while_tau_exceeds_the_fraction_of_the_last_step(
+    tau: float, steps: int
+) -> None:
+    at_least = sum(tau - 1e-8 > i / (steps - 1) for i in range(steps))
+    at_most = sum(tau + 1e-8 > i / (steps - 1) for i in range(steps))
+    assert at_least <= injected_steps(1.0, tau, steps, "instructpix2pix") <= at_most
+    grid = [k for k in range(steps) if (k + 0.5) / (steps - 1) < 1]
+    for k in grid:
+        assert injected_steps(1.0, (k + 0.5) / (steps - 1), steps, "instructpix2pix") == k + 1
+
+
 @given(taus, gains, gains, st.integers(1, 30))
 def test_a_released_branch_is_never_injected_again(
     taus: list[float], cross_gain: float, self_gain: float, steps: int

@@ -62,7 +62,7 @@ def test_the_edit_s_options_reach_prompt_to_prompt():
     (asked,) = requests(PAIR, config("edit=instructpix2pix", "sweep.seeds=1", "sampler=euler_ancestral"))
     assert (asked.cross_gain, asked.self_gain, asked.inject_unconditional) == (0.0, 1.0, True)
     assert (asked.edit, asked.sampler) == ("auto", "euler_ancestral")
-    assert (asked.too_long, asked.pooled) == ("error", "own")
+    assert (asked.too_long, asked.pooled, asked.rounding) == ("error", "own", "instructpix2pix")
     (asked,) = requests(
         PAIR, config("edit.too_long=truncate", "edit.pooled=source", "sweep.seeds=1", "model=sd3")
     )
