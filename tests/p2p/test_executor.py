@@ -172,3 +172,34 @@ def test_a_source_is_copied_for_branches_that_do_not_fit_beside_it(sd1_editor: p
 def test_too_few_rows_for_a_source_and_its_edit(sd1_editor: p2p.Editor) -> None:
     with pytest.raises(p2p.P2PError, match="batch_rows = 3; a source and its edit take 4 rows"):
         sd1_editor.sweep_many([p2p.SweepRequest(SOURCE, TARGET)], batch_rows=3)
+
+
+@pytest.fixture
+def padding_editor(sd1_folder: Path) -> p2p.Editor:
+    """An editor whose batches have one shape, as a compiled denoiser's have."""
+    editor = p2p.load(sd1_folder, device="cpu")
+    editor.pad = True
+    return editor
+
+
+def test_one_shape_and_the_same_bits_in_any_company(
+    padding_editor: p2p.Editor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = Calls(padding_editor, monkeypatch)
+    together = padding_editor.sweep_many(mixed_requests(), batch_rows=12)
+    assert set(calls.rows) == {12}
+    assert padding_editor.usage.rows == sum(sweep.rows for sweep in together)
+    assert padding_editor.usage.padding == 12 * len(calls.rows) - padding_editor.usage.rows
+    for request, among in zip(mixed_requests(), together, strict=True):
+        alone = padding_editor.sweep_many([request], batch_rows=12)[0]
+        assert torch.equal(among.source_latents, alone.source_latents)
+        assert torch.equal(among.edit_latents, alone.edit_latents)
+
+
+def test_padding_is_rare(padding_editor: p2p.Editor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the denoiser says has no influence on its batches; here it says nothing."""
+    monkeypatch.setattr(padding_editor.family, "denoise", lambda latents, *_: torch.zeros_like(latents))
+    padding_editor.sweep_many([p2p.SweepRequest(SOURCE, TARGET, seed=seed) for seed in range(64)])
+    usage = padding_editor.usage
+    assert usage.calls * 32 == usage.rows + usage.padding
+    assert usage.padding < 0.05 * (usage.rows + usage.padding)
