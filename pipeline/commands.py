@@ -19,6 +19,9 @@ class Command:
 
 
 COMMANDS = {
+    "attention": Command(
+        "pipeline.attention", "attention PROMPT", "where the model looks for each word: attention.png"
+    ),
     "status": Command(
         "pipeline.status", "status OUT", "how far a run is: live, ended or killed, here or remote"
     ),
