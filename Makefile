@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: demo test test-all lint format bench clean
+.PHONY: demo test test-all lint format bench figures clean
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -27,6 +27,11 @@ lint: .venv/ready
 bench: .venv/ready
 	$(BIN)/python -m benchmarks.sweep
 	$(BIN)/python -m benchmarks.sweep --sd15 runs/sd15-256 --edits 5 --steps 4 --repeats 1
+
+figures: .venv/ready
+	$(BIN)/python -m benchmarks.figures
+	$(BIN)/python -m benchmarks.attention_iou
+	$(BIN)/python -m benchmarks.background
 
 format: .venv/ready
 	$(BIN)/ruff check --fix .

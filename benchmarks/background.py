@@ -1,0 +1,234 @@
+"""What an edit leaves alone, and whether it is made: `python -m benchmarks.background`.
+
+Shipped caption pairs under Prompt-to-Prompt at several τ, the same seed without it (τ = 0), and SDEdit at several
+strengths, from one and the same source image.
+
+What is left alone: PSNR of source and edit outside of the changed object, ground or sky. Its place is estimated from
+the source alone, so that it is the same for every method: the cross-attention map of the source's word, cut where maps
+overlap most with the truth on drawn scenes (`benchmarks.attention_iou`), and widened for what the new shape may want
+besides. An added object has no place in the source, and a style has all of it: neither has a background.
+
+Whether the edit is made: how often the mini world's CLIP picks the edited caption among 16 (the source's, and 14 that
+are false by one attribute), and among the source's and all that are false in the attribute edited.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageFilter
+
+import miniworld
+import p2p
+from benchmarks.attention_iou import best_share, drawn
+from benchmarks.maps import encode, segment, word_maps
+from benchmarks.results import markdown_table, write_section
+from benchmarks.tradeoff import Point, plot
+from miniworld.evaluate import CHOICES, SmallClip
+from miniworld.language import caption, scene_of
+from miniworld.scene import Scene, variations
+
+STEPS, GUIDANCE = 20, 5.0
+TAUS = (0.1, 0.2, 0.4, 0.6, 0.8, 1.0)
+STRENGTHS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+WIDENED = 7  # pixels of the window of the greatest neighbour: three to each side
+LEFT_ALONE = 60.0  # dB, for backgrounds that are the same to the last bit
+ATTRIBUTE = {"replace": "object", "add": "object", "remove": "object"}  # of the others their kind's own name
+P2P, SDEDIT, SAME_SEED = "Prompt-to-Prompt", "SDEdit", "same seed"
+SAYING = {P2P: "τ = {:g}", SDEDIT: "strength {:g}", SAME_SEED: "τ = {:g}"}
+SHOWN = ((SAME_SEED, 0.0), (P2P, 0.4), (P2P, 0.8), (SDEDIT, 0.5), (SDEDIT, 0.7), (SDEDIT, 0.9))
+TITLE = "Background and success of edits (`python -m benchmarks.background`)"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A caption pair of some kind, as scenes, and the word of the source whose place it changes, if there is one."""
+
+    kind: str
+    before: Scene
+    after: Scene
+
+    @property
+    def word(self) -> str | None:
+        if self.kind in ("ground", "sky"):
+            return str(getattr(self.before, self.kind))
+        if self.kind in ("add", "style"):
+            return None
+        return next(thing.kind for thing in self.before.things if thing not in self.after.things)
+
+
+@dataclass(frozen=True)
+class Edited:
+    """One edit: PSNR of its background in dB, None without one, and whether CLIP picks its caption."""
+
+    method: str
+    value: float
+    kind: str
+    psnr: float | None
+    of_16: bool
+    attribute: bool
+
+
+def cases(path: Path, per_kind: int) -> list[Case]:
+    """The first caption pairs of each kind."""
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    found: dict[str, list[Case]] = {}
+    for line in lines:
+        case = Case(line["kind"], scene_of(line["input"]), scene_of(line["output"]))
+        found.setdefault(case.kind, []).append(case)
+    return [case for kind in sorted(found) for case in found[kind][:per_kind]]
+
+
+def measure(editor: p2p.Editor, clip: SmallClip, chosen: Sequence[Case], seeds: int) -> list[Edited]:
+    """Every case and seed by every method at every value."""
+    tried = [(case, seed) for case in chosen for seed in range(seeds)]
+    ways = [
+        (P2P, "p2p", TAUS, TAUS),
+        (SAME_SEED, "same_seed", (0.0,), (0.0,)),
+        (SDEDIT, "sdedit", STRENGTHS, tuple(round(1 - strength, 6) for strength in STRENGTHS)),
+    ]
+    backgrounds: list[np.ndarray | None] = []
+    edited = []
+    for name, method, values, taus in ways:
+        requests = [
+            p2p.SweepRequest(
+                caption(case.before),
+                caption(case.after),
+                taus,
+                seed=seed,
+                steps=STEPS,
+                guidance_scale=GUIDANCE,
+                method=method,
+            )
+            for case, seed in tried
+        ]
+        sweeps = editor.sweep_many(requests)
+        # The source is the same by every method.
+        backgrounds = backgrounds or _backgrounds(editor, [case for case, _ in tried], sweeps)
+        for (case, _), sweep, background in zip(tried, sweeps, backgrounds, strict=True):
+            picked = _picked(clip, case, sweep.edits)
+            for value, image, (of_16, attribute) in zip(values, sweep.edits, picked, strict=True):
+                kept = None if background is None else psnr(sweep.source, image, background)
+                edited.append(Edited(name, value, case.kind, kept, of_16, attribute))
+    return edited
+
+
+def psnr(before: np.ndarray, after: np.ndarray, where: np.ndarray) -> float:
+    """Peak signal-to-noise ratio in dB of two images (H, W, 3) uint8 where (H, W) says, and not above `LEFT_ALONE`."""
+    error = np.square(before[where].astype(float) - after[where]).mean()
+    return float(min(LEFT_ALONE, 10 * np.log10(255**2 / max(error, 1e-9))))
+
+
+def _backgrounds(
+    editor: p2p.Editor, chosen: Sequence[Case], sweeps: Sequence[p2p.Sweep]
+) -> list[np.ndarray | None]:
+    """Where nothing is to change (64, 64), by the source's map of the word that changes."""
+    shares = {kind: best_share(seen) for kind, seen in drawn(editor, 64, 0).items()}
+    having = [(case, sweep) for case, sweep in zip(chosen, sweeps, strict=True) if case.word]
+    latents = encode([sweep.source for _, sweep in having])
+    captions = [caption(case.before) for case, _ in having]
+    maps = iter(word_maps(editor, latents, captions, [[str(case.word)] for case, _ in having]))
+    return [
+        ~_widened(segment(next(maps)[0], shares.get(c.kind, shares["object"]))) if c.word else None
+        for c in chosen
+    ]
+
+
+def _widened(place: np.ndarray) -> np.ndarray:
+    return np.asarray(Image.fromarray(place).convert("L").filter(ImageFilter.MaxFilter(WIDENED))) > 0
+
+
+def _picked(clip: SmallClip, case: Case, images: np.ndarray) -> Iterator[tuple[bool, bool]]:
+    """For each image, whether CLIP picks the edited caption: among 16, and by the attribute edited."""
+    rng = np.random.default_rng(0)
+    others = variations(case.after)
+    name = ATTRIBUTE.get(case.kind, case.kind)
+    rivals = [1 + k for k, (attribute, _) in enumerate(others, start=1) if attribute == name]
+    chosen = 2 + rng.choice(len(others), CHOICES - 2, replace=False)
+    texts = [caption(case.after), caption(case.before), *(caption(other) for _, other in others)]
+    for similarity in (clip.images(list(images)) @ clip.texts(texts).T).numpy():
+        yield tuple(
+            bool(similarity[0] > max(similarity[1], similarity[own].max())) for own in (chosen, rivals)
+        )
+
+
+def summary(edited: Sequence[Edited]) -> str:
+    """The tables, in Markdown."""
+    rows = []
+    for way in dict.fromkeys((one.method, one.value) for one in edited):
+        kept, of_16, attribute = _figures(edited, way)
+        rows.append([way[0], SAYING[way[0]].format(way[1]), kept, of_16, attribute])
+    by_kind = []
+    for kind in sorted({one.kind for one in edited}):
+        figures = [_figures(edited, way, kind) for way in SHOWN]
+        by_kind.append([kind, *(f"{kept} / {attribute}" for kept, _, attribute in figures)])
+    columns = ["method", "at", "background PSNR", f"of {CHOICES}", "edited attribute"]
+    heads = ["edit", *(f"{method}, {SAYING[method].format(value)}" for method, value in SHOWN)]
+    return (
+        markdown_table(columns, rows)
+        + "\n\nBy kind of edit, background PSNR / edited attribute:\n\n"
+        + markdown_table(heads, by_kind)
+    )
+
+
+def curve(edited: Sequence[Edited], method: str) -> list[Point]:
+    """For each value of a method: edits made and background, of the edits that have one."""
+    having = [(one.value, one.attribute, one.psnr) for one in edited if one.method == method and one.psnr]
+    return [
+        (
+            value,
+            float(np.mean([made for own, made, _ in having if own == value])),
+            float(np.mean([kept for own, _, kept in having if own == value])),
+        )
+        for value in dict.fromkeys(value for value, _, _ in having)
+    ]
+
+
+def _figures(
+    edited: Sequence[Edited], way: tuple[str, float], kind: str | None = None
+) -> tuple[str, str, str]:
+    own = [one for one in edited if (one.method, one.value) == way and kind in (None, one.kind)]
+    if not own:
+        return "–", "–", "–"
+    kept = [one.psnr for one in own if one.psnr is not None]
+    return (
+        f"{np.mean(kept):.1f} dB" if kept else "–",
+        f"{np.mean([one.of_16 for one in own]):.0%}",
+        f"{np.mean([one.attribute for one in own]):.0%}",
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.background",
+        description=__doc__,
+        formatter_class=argparse.RawTextHelpFormatter,
+    )
+    parser.add_argument("--pairs", type=int, default=6, help="caption pairs of each kind (default 6)")
+    parser.add_argument("--seeds", type=int, default=1, help="of each pair (default 1)")
+    parser.add_argument("--plot", type=Path, default=Path("docs/figures/background.png"))
+    options = parser.parse_args(arguments)
+    editor, clip = p2p.load(miniworld.MODEL, device="cpu"), SmallClip(miniworld.CLIP)
+    chosen = cases(miniworld.CAPTIONS, options.pairs)
+    edited = measure(editor, clip, chosen, options.seeds)
+    text = summary(edited)
+    intro = (
+        f"{len(chosen)} shipped caption pairs, {options.pairs} of each kind, {options.seeds} seed(s), {STEPS} DDIM "
+        f"steps, guidance {GUIDANCE:g}; cross gain 1, self gain 0.5. SDEdit's strength is 1 − τ. The background is "
+        "what the source's attention to the changed word leaves, so it is the same for all methods; added objects and "
+        "styles have none. Plot: docs/figures/background.png."
+    )
+    print(text)
+    write_section(TITLE, f"{intro}\n\n{text}")
+    options.plot.parent.mkdir(parents=True, exist_ok=True)
+    curves = {method: curve(edited, method) for method in (P2P, SDEDIT, SAME_SEED)}
+    plot(curves, options.plot)
+
+
+if __name__ == "__main__":
+    main()
