@@ -9,7 +9,7 @@ from torch import Tensor
 
 from p2p.families.family import Family
 from p2p.plan import Mixing
-from p2p.routing import PLAIN, CrossRouting, Injected, Routing, SelfRouting, Watch
+from p2p.routing import LEAST, PLAIN, CrossRouting, Injected, Routing, SelfRouting, Watch
 from p2p.walker import Job, Walker
 
 
@@ -52,6 +52,7 @@ def route(jobs: Sequence[Job], family: Family, rows: int, compiled: bool = False
         cross,
         _self_routing(filled, self_source, family.device, compiled),
         _watch([place[k] for k in watched], list(watched.values()), family, compiled) if watched else None,
+        compiled,
     )
 
 
@@ -104,22 +105,18 @@ def _places(rows: Iterable[int]) -> dict[int, int]:
     return {row: place for place, row in enumerate(sorted(set(rows)))}
 
 
-# Lengths from which on the compiler takes them for variable.
-_LEAST = 2
-
-
 def _index(rows: Iterable[int], device: torch.device, compiled: bool) -> Tensor:
     index = list(rows)
     if not compiled:
         return torch.tensor(index, dtype=torch.int64, device=device)
-    index += [index[0] if index else 0] * (_LEAST - len(index))
+    index += [index[0] if index else 0] * (LEAST - len(index))
     return _marked(torch.tensor(index, device=device))
 
 
 def _stack(matrices: Iterable[Tensor], shape: tuple[int, int], family: Family, compiled: bool) -> Tensor:
     stacked = list(matrices)
     if compiled:
-        stacked += [torch.zeros(shape, device=family.device, dtype=family.dtype)] * (_LEAST - len(stacked))
+        stacked += [torch.zeros(shape, device=family.device, dtype=family.dtype)] * (LEAST - len(stacked))
     if not stacked:
         return torch.zeros(0, *shape, device=family.device, dtype=family.dtype)
     return _marked(torch.stack(stacked)) if compiled else torch.stack(stacked)

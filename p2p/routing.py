@@ -70,14 +70,20 @@ class Watch:
 
 @dataclass(frozen=True, eq=False)
 class Injected:
-    """A batch in which something is injected, weighted or watched."""
+    """A batch in which something is injected, weighted or watched.
+
+    ``compiled`` says that lengths which vary from batch to batch are two at least and marked as dynamic.
+    """
 
     cross: CrossRouting
     self_attention: SelfRouting
     watch: Watch | None = None
+    compiled: bool = False
 
 
 Routing: TypeAlias = Injected | None
 
+# Lengths from which on the compiler takes them for variable.
+LEAST: Final = 2
 # A batch in which every row is left alone.
 PLAIN: Final = None

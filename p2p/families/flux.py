@@ -37,26 +37,23 @@ class Flux:
 
     def __init__(self, folder: Path, pipeline: Any, device: torch.device, dtype: torch.dtype) -> None:
         self.device, self.dtype = device, dtype
-        self.transformer = pipeline.transformer.eval().requires_grad_(False)
-        self.network: torch.nn.Module = self.transformer
+        self.network = pipeline.transformer.eval().requires_grad_(False)
         self.decoder = Decoder(pipeline.vae)
         self.clip = pipeline.text_encoder.eval().requires_grad_(False)
         self.t5 = pipeline.text_encoder_2.eval().requires_grad_(False)
         self.clip_window, self.prompts = load_clip(folder), load_prompts(folder)
         self.resolution = pipeline.vae.config.sample_size
         side = self.resolution // self.decoder.pixels_per_latent
-        config = self.transformer.config
+        config = self.network.config
         self.latent_shape = (config.in_channels // 4, side, side)
         self.map_layers = {(side // 2, side // 2): config.num_layers + config.num_single_layers}
-        layers = self.transformer.config.num_layers + self.transformer.config.num_single_layers
-        self.map_layers = {(side // 2, side // 2): layers}
         self.scheduler_config: Mapping[str, Any] = {
             **pipeline.scheduler.config,
             "_image_tokens": (side // 2) ** 2,
             "_even_times": True,
         }
         self.attention = JointAttention(self.window)
-        self.transformer.set_attn_processor(self.attention)
+        self.network.set_attn_processor(self.attention)
         self.text_ids = torch.zeros(self.window, 3, device=device, dtype=dtype)
         self.image_ids = _image_ids(side // 2).to(device, dtype)
         self._cached = lru_cache(PROMPTS_CACHED)(self._encode)
@@ -88,10 +85,10 @@ class Flux:
     ) -> Tensor:
         text, pooled, guidance = conditioning
         with self.attention.routed(routing):
-            output = self.transformer(
+            output = self.network(
                 hidden_states=pack(latents.to(self.dtype)),
                 timestep=timesteps / 1000,
-                guidance=guidance if self.transformer.config.guidance_embeds else None,
+                guidance=guidance if self.network.config.guidance_embeds else None,
                 encoder_hidden_states=text,
                 pooled_projections=pooled,
                 txt_ids=self.text_ids,

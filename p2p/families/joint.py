@@ -20,13 +20,13 @@ with w = 1 where self-attention is injected, 0 elsewhere, and no call for a term
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
 
 from p2p.attention import attention, watched
-from p2p.routing import Injected, Watch
+from p2p.routing import LEAST, Injected, Watch
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,28 +72,54 @@ def joint_routing(routing: Injected) -> JointRouting:
     Rc = cross.Rc.new_zeros(B, S, S).index_add(0, cross.edited, cross.Rc)
     mixed = Rc.flatten(1).any(1)
     source = torch.where(w, source, itself.index_put((cross.edited,), cross.rows[cross.edited_at]))
-    own = (~w | Dc.flatten(1).any(1)).nonzero().flatten()
-    taken = (w | mixed).nonzero().flatten()
+    least = LEAST if routing.compiled else 0
+    own, has_own = _rows(~w | Dc.flatten(1).any(1), least)
+    taken, has_taken = _rows(w | mixed, least)
     watched_rows = own[:0] if routing.watch is None else cross.rows[routing.watch.at]
-    queries = torch.unique(torch.cat([own, source[taken], watched_rows]))
-    place = torch.empty_like(itself).index_put((queries,), torch.arange(len(queries), device=queries.device))
-    share = w.to(Rc.dtype)[:, None, None, None]
-    return JointRouting(
-        queries=queries,
-        own=own,
-        own_at=place[own],
-        own_pixels=1 - share[own],
-        Dc=Dc[own][:, None],
-        taken=taken,
-        source=source[taken],
-        source_at=place[source[taken]],
-        taken_pixels=share[taken],
-        Rc=Rc[taken][:, None],
-        watch=None
-        if routing.watch is None
-        else Watch(place[watched_rows], routing.watch.columns, routing.watch.sums),
-        watched=watched_rows,
+    queries, _ = _rows(
+        torch.zeros_like(w).index_fill(0, torch.cat([own, source[taken], watched_rows]), 1), least
     )
+    place = torch.zeros_like(itself).index_put((queries,), torch.arange(len(queries), device=queries.device))
+    share = w.to(Rc.dtype)[:, None, None, None]
+    return _marked(
+        JointRouting(
+            queries=queries,
+            own=own,
+            own_at=place[own],
+            own_pixels=(1 - share[own]) * has_own,
+            Dc=Dc[own][:, None] * has_own,
+            taken=taken,
+            source=source[taken],
+            source_at=place[source[taken]],
+            taken_pixels=share[taken] * has_taken,
+            Rc=Rc[taken][:, None] * has_taken,
+            watch=None
+            if routing.watch is None
+            else Watch(place[watched_rows], routing.watch.columns, routing.watch.sums),
+            watched=watched_rows,
+        ),
+        routing.compiled,
+    )
+
+
+def _rows(chosen: Tensor, least: int) -> tuple[Tensor, Tensor]:
+    """The rows that are chosen, filled up with a row that counts nothing: (N,), and 1 or 0 (N, 1, 1, 1)."""
+    rows = chosen.nonzero().flatten()
+    counts = torch.ones_like(rows)
+    if missing := max(0, least - len(rows)):
+        rows = torch.cat([rows, rows.new_full((missing,), int(rows[0]) if len(rows) else 0)])
+        counts = torch.cat([counts, counts.new_zeros(missing)])
+    return rows, counts[:, None, None, None]
+
+
+def _marked(routing: JointRouting, compiled: bool) -> JointRouting:
+    if compiled:
+        tensors = [getattr(routing, field.name) for field in fields(routing) if field.name != "watch"]
+        for tensor in tensors if routing.watch is None else [*tensors, routing.watch.at]:
+            # Without a watch nothing is watched, ever.
+            if len(tensor):
+                torch._dynamo.mark_dynamic(tensor, 0)
+    return routing
 
 
 def joint_attention(q_pixels: Tensor, k: Tensor, v: Tensor, routing: JointRouting) -> Tensor:

@@ -39,8 +39,7 @@ class StableDiffusion3:
 
     def __init__(self, folder: Path, pipeline: Any, device: torch.device, dtype: torch.dtype) -> None:
         self.device, self.dtype = device, dtype
-        self.transformer = pipeline.transformer.eval().requires_grad_(False)
-        self.network: torch.nn.Module = self.transformer
+        self.network = pipeline.transformer.eval().requires_grad_(False)
         self.decoder = Decoder(pipeline.vae)
         self.clip = ClipPair(folder, pipeline)
         self.t5, self.t5_window = None, None
@@ -48,7 +47,7 @@ class StableDiffusion3:
             self.t5 = pipeline.text_encoder_3.eval().requires_grad_(False)
             self.t5_window = load_t5(folder, "tokenizer_3", T5_TOKENS)
         self.scheduler_config: Mapping[str, Any] = dict(pipeline.scheduler.config)
-        config = self.transformer.config
+        config = self.network.config
         self.latent_shape = (config.in_channels, config.sample_size, config.sample_size)
         side = config.sample_size // config.patch_size
         self.map_layers = {(side, side): config.num_layers}
@@ -56,7 +55,7 @@ class StableDiffusion3:
         self.scheduler_config["_image_tokens"] = (config.sample_size // config.patch_size) ** 2
         self.window = self.clip.windows[0].limit + (self.t5_window.limit if self.t5_window else T5_TOKENS)
         self.attention = JointAttention(self.window)
-        self.transformer.set_attn_processor(self.attention)
+        self.network.set_attn_processor(self.attention)
         self._cached = lru_cache(PROMPTS_CACHED)(self._encode)
 
     def fit(self, prompt: str) -> str:
@@ -78,7 +77,7 @@ class StableDiffusion3:
 
     def _encode(self, prompt: str) -> Conditioning:
         clip, given = self.clip.encode(prompt)
-        width = self.transformer.config.joint_attention_dim
+        width = self.network.config.joint_attention_dim
         if self.t5 is None or self.t5_window is None:
             t5 = clip.new_zeros(T5_TOKENS, width)
         else:
@@ -92,7 +91,7 @@ class StableDiffusion3:
     ) -> Tensor:
         text, pooled = conditioning
         with self.attention.routed(routing):
-            output = self.transformer(
+            output = self.network(
                 hidden_states=latents.to(self.dtype),
                 timestep=timesteps,
                 encoder_hidden_states=text,

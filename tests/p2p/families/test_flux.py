@@ -125,7 +125,7 @@ def test_guidance_is_given_to_the_model_that_takes_it(editor: p2p.Editor) -> Non
         editor.sweep(SOURCE, TARGET, taus=(0.5,), guidance_scale=scale, **RUN).edit_latents
         for scale in (1.0, 7.0)
     )
-    taken = editor.family.transformer.config.guidance_embeds
+    taken = editor.family.network.config.guidance_embeds
     assert (not torch.equal(low, high)) == taken
 
 
