@@ -1,16 +1,7 @@
 """Prompt-to-Prompt inside an attention layer: fused attention with the source's queries and keys, and mixed values.
 
-``InjectedAttention`` serves layers with text and pixels apart. A processor of joint attention, where queries and keys
-are [pixels, text], is made of the same pieces; its text columns are edited and its pixels' columns stay the edit's own.
-With q and k after norm and rotary embedding, heads split off, and ``cross`` the batch's ``CrossRouting``:
-
-    kept = torch.zeros_like(v_text).index_add(0, cross.own, kept_values(v_text, cross))
-    out = join(attention(q, k, [v_pixels, kept]))
-    source = cross.rows[cross.edited_at]
-    taken = attention(q[source], k[source], [zeros, taken_values(v_text, cross)])
-    out = out.index_add(0, cross.edited, join(taken))
-
-``watched`` takes any queries and keys.
+``InjectedAttention`` serves layers with text and pixels apart; ``p2p.families.joint`` those where they attend to each
+other. ``watched`` takes any queries and keys.
 """
 
 from __future__ import annotations
