@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from p2p import baselines
+from p2p import baselines, capacity
 from p2p.blend import Blend
+from p2p.capacity import BatchRows
 from p2p.executor import Outcome, Usage, run
 from p2p.families.family import Family
 from p2p.pictures import AttentionMaps, attention_maps
@@ -29,6 +30,7 @@ class Editor:
 
     def __init__(self, family: Family, pad: bool = False) -> None:
         self.family, self.pad, self.usage = family, pad, Usage()
+        self._largest: int | None = None
 
     @property
     def resolution(self) -> int:
@@ -90,16 +92,24 @@ class Editor:
         return self.sweep_many([request])[0]
 
     @torch.inference_mode()
-    def sweep_many(self, requests: Sequence[SweepRequest], batch_rows: int = 32) -> list[Sweep]:
+    def sweep_many(self, requests: Sequence[SweepRequest], batch_rows: BatchRows = 32) -> list[Sweep]:
         """Many sweeps whose rows share batches of at most ``batch_rows``, for the denoiser and for the decoder.
+
+        "auto" takes as many as the sweeps can fill and the memory has room for. A batch for which memory is short is
+        halved, and nothing that was done is lost.
 
         Raises:
             P2PError: a request that cannot be carried out, or ``batch_rows`` below 4.
         """
         sampler = self._samplers()
         plans = [baselines.plan(k, request, self.family, sampler) for k, request in enumerate(requests)]
-        outcomes = run(self.family, plans, batch_rows, self.pad, self.usage)
-        return self._decode(outcomes, [len(request.taus) for request in requests], batch_rows)
+        if not plans:
+            return []
+        rows = capacity.batch_rows(batch_rows, plans, self._largest or capacity.largest(self.family.device))
+        outcomes = run(self.family, plans, rows, self.pad, self.usage)
+        if self.usage.batch_rows < rows:
+            self._largest = self.usage.batch_rows
+        return self._decode(outcomes, [len(request.taus) for request in requests], self.usage.batch_rows)
 
     @torch.inference_mode()
     def attention(
@@ -128,8 +138,6 @@ class Editor:
 
     def _decode(self, outcomes: Sequence[Outcome], counts: Sequence[int], batch_rows: int) -> list[Sweep]:
         """Every distinct latents decoded once."""
-        if not outcomes:
-            return []
         latents = torch.stack([final for outcome in outcomes for final in outcome.finals.values()])
         images = iter(np.concatenate([self.family.decode(part) for part in torch.split(latents, batch_rows)]))
         sweeps = []

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+import torch
 from torch import Tensor
 
 from p2p.baselines import restart
 from p2p.batch import advance
-from p2p.errors import P2PError
+from p2p.capacity import MIN_BATCH_ROWS
 from p2p.families.family import Family
 from p2p.plan import SweepPlan
 from p2p.walker import Job, Walker
-
-# A source and one branch that it feeds, both guided: what has to fit in a batch.
-MIN_BATCH_ROWS = 4
 
 
 @dataclass
@@ -35,11 +33,13 @@ class Usage:
         calls: of the denoiser.
         rows: of trajectories, over all calls.
         padding: rows that only filled up a call's shape.
+        batch_rows: of the last calls: fewer than asked for, where memory was short.
     """
 
     calls: int = 0
     rows: int = 0
     padding: int = 0
+    batch_rows: int = 0
 
 
 def run(
@@ -57,31 +57,45 @@ def run(
     Args:
         family: the denoiser.
         plans: numbered 0, 1, …
-        batch_rows: rows that one call may have.
+        batch_rows: rows that one call may have, 4 or more. A call for which memory is short is made again in halves,
+            and so are those after it.
         pad: whether every call is to have just as many.
         usage: where to count the calls.
-
-    Raises:
-        P2PError: ``batch_rows`` below 4.
     """
-    if batch_rows < MIN_BATCH_ROWS:
-        raise P2PError(f"batch_rows = {batch_rows}; a source and its edit take {MIN_BATCH_ROWS} rows")
     outcomes, usage = [Outcome() for _ in plans], usage or Usage()
     ready = [job for plan in plans for job in start(plan, batch_rows)]
     while ready:
         ready.sort(key=_urgency)
         batch, ready = fill(ready, batch_rows)
-        usage.calls += 1
+        advanced = _advanced(family, batch, batch_rows if pad else None, batch_rows // 2 >= MIN_BATCH_ROWS)
+        if advanced is None:
+            batch_rows //= 2
+            ready = [part for job in (*batch, *ready) for part in regroup(job, batch_rows)]
+            continue
         for job in batch:
             outcomes[job[0].plan.index].rows += _rows(job)
         rows = sum(map(_rows, batch))
-        usage.rows += rows
+        usage.calls, usage.rows, usage.batch_rows = usage.calls + 1, usage.rows + rows, batch_rows
         usage.padding += batch_rows - rows if pad else 0
-        for moved in advance(family, batch, batch_rows if pad else None):
+        for moved in advanced:
             for job in (moved, *_restarted(moved)):
                 _record(job, outcomes[job[0].plan.index])
                 ready += regroup(job, batch_rows)
     return outcomes
+
+
+def _advanced(
+    family: Family, batch: Sequence[Job], padded_to: int | None, less_will_do: bool
+) -> list[Job] | None:
+    """None where memory was short: nobody has moved, for a walker never changes."""
+    try:
+        return advance(family, batch, padded_to)
+    except torch.OutOfMemoryError:
+        if not less_will_do:
+            raise
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    return None
 
 
 def start(plan: SweepPlan, batch_rows: int) -> list[Job]:
