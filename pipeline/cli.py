@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
 import pipeline.help
 from conf.compose import ConfigError
 from conf.schema import Config
 from pipeline import commands, environment, settings
+from pipeline.errors import RunError
 
 UNFINISHED, USER_ERROR, INTERRUPTED = 1, 2, 130
 OWN_PACKAGES = frozenset({"pipeline", "stages", "p2p", "filters", "miniworld", "conf"})
@@ -29,6 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         print(f"pairforge: {' '.join(str(error).split())}", file=sys.stderr)
         return USER_ERROR
+    except RunError as error:
+        print(f"pairforge: {error}", file=sys.stderr)
+        return UNFINISHED
     except KeyboardInterrupt:
         print("pairforge: stopped; what is committed stays, the same command goes on", file=sys.stderr)
         return INTERRUPTED
@@ -51,20 +55,15 @@ def _dispatch(arguments: list[str]) -> int:
         raise ConfigError(
             f"there is no option {options[0]}: only --help and --cfg job; settings are key=value"
         )
-    composed = settings.compose(arguments)
-    return _run(composed, settings.checked(composed))
+    return _run(settings.checked(settings.compose(arguments)))
 
 
-def _run(composed: DictConfig, config: Config) -> int:
+def _run(config: Config) -> int:
     environment.prepare(config)
     # Imported here, because the libraries read the environment when they are imported.
-    from pipeline.run import RunError, run
+    from pipeline.run import run
 
-    try:
-        run(composed, config)
-    except RunError as error:
-        print(f"pairforge: {error}", file=sys.stderr)
-        return UNFINISHED
+    run(config)
     return 0
 
 

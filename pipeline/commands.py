@@ -1,4 +1,4 @@
-"""The sub-commands, ``pairforge NAME …``: each is a module with ``main(arguments) -> int``."""
+"""The sub-commands, ``pairforge NAME …``: each is a function of a module, ``main(arguments) -> int``."""
 
 from __future__ import annotations
 
@@ -16,14 +16,22 @@ class Command:
     module: str
     usage: str
     about: str
+    function: str = "main"
 
 
 COMMANDS = {
     "attention": Command(
         "pipeline.attention", "attention PROMPT", "where the model looks for each word: attention.png"
     ),
+    "repair": Command("pipeline.repair", "repair OUT", "make again what verify names"),
+    "retry-failed": Command(
+        "pipeline.repair", "retry-failed OUT", "make again the units with a pair that failed", "retry_failed"
+    ),
     "status": Command(
         "pipeline.status", "status OUT", "how far a run is: live, ended or killed, here or remote"
+    ),
+    "verify": Command(
+        "pipeline.verify", "verify OUT", "every digest, count, sample and image; 1 if any is damaged"
     ),
 }
 
@@ -34,7 +42,9 @@ def run(name: str, arguments: Sequence[str]) -> int:
         raise ConfigError(
             f"{name!r} is neither a setting (key=value) nor a command: the commands are {', '.join(COMMANDS)}"
         )
-    return int(importlib.import_module(COMMANDS[name].module).main(list(arguments)))
+    command = COMMANDS[name]
+    function = getattr(importlib.import_module(command.module), command.function)
+    return int(function(list(arguments)))
 
 
 def output_of(name: str, arguments: Sequence[str]) -> str:

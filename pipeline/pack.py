@@ -48,11 +48,18 @@ def pack(store: Store, commits: Sequence[dict[str, Any]], samples_per_shard: int
     return packed
 
 
+def manifest(store: Store) -> list[Packed]:
+    """The files packed last; none before the first time."""
+    if not store.exists(MANIFEST):
+        return []
+    return [Packed(**file) for file in json.loads(store.read(MANIFEST))["files"]]
+
+
 def _standing(store: Store, digest: str) -> list[Packed] | None:
     if not store.exists(MANIFEST):
         return None
     record = json.loads(store.read(MANIFEST))
-    files = [Packed(**file) for file in record["files"]]
+    files = manifest(store)
     there = set(store.list("data")) | set(store.list("scores"))
     whole = all(file.name in there and store.size(file.name) == file.bytes for file in files)
     return files if record["commits"] == digest and whole else None

@@ -14,13 +14,13 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, TextIO
 
-from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from conf.schema import Config, LogLevel
-from pipeline import sheet
+from pipeline import sheet, stored
 from pipeline.beat import beating
 from pipeline.card import card
+from pipeline.errors import RunError
 from pipeline.funnel import Funnel, funnel_of
 from pipeline.pack import pack
 from pipeline.plan import Plan, make_or_resume
@@ -47,18 +47,19 @@ LIBRARIES = [
 ]
 
 
-class RunError(RuntimeError):
-    """The run was not finished: one line that says what is missing and how to go on."""
-
-
-def run(composed: DictConfig, config: Config) -> None:
-    """Make the dataset that ``config`` describes; ``composed`` is what is written down of it.
+def run(config: Config) -> None:
+    """Make the dataset that ``config`` describes.
 
     Raises the ValueErrors of the parts, each with one line for the user, and RunError.
     """
     store = Store(config.out)
     plan = make_or_resume(store, config)
-    store.write("run/config.yaml", OmegaConf.to_yaml(composed).encode())
+    stored.write(store, config)
+    complete(config, plan, store)
+
+
+def complete(config: Config, plan: Plan, store: Store) -> None:
+    """Generate the units of ``plan`` that are not committed, then pack. Raises as ``run`` does."""
     missing = sorted(set(range(plan.units)) - committed(store))
     if missing:
         _generate(config, plan, store, missing)

@@ -30,6 +30,7 @@ def checked(composed: DictConfig) -> Config:
     return replace(
         config,
         out=config.out if "://" in config.out else str(Path(config.out).absolute()),
+        captions=replace(config.captions, path=_absolute(config.captions.path)),
         model=replace(config.model, path=_absolute(config.model.path)),
         filter=replace(config.filter, name=name, pretrained=pretrained and _absolute(pretrained)),
     )

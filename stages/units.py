@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 
 from stages.records import CaptionPair, Unit
+from stages.sealed import DamageError, seal, unseal
 from stages.store import Store
 
 UNITS_PER_FILE = 512
@@ -32,7 +32,7 @@ def write_units(store: Store, units: Iterable[Unit]) -> tuple[int, list[str]]:
     count, digests, lines = 0, [], []
     for unit in units:
         pairs = [asdict(pair) for pair in unit.pairs]
-        lines.append(json.dumps({"unit": unit.index, "pairs": pairs}, ensure_ascii=False))
+        lines.append(seal({"unit": unit.index, "pairs": pairs}))
         count += 1
         if len(lines) == UNITS_PER_FILE:
             digests.append(_write_file(store, len(digests), lines))
@@ -43,9 +43,16 @@ def write_units(store: Store, units: Iterable[Unit]) -> tuple[int, list[str]]:
 
 
 def read_unit(store: Store, index: int) -> Unit:
-    """The unit of that index. Raises FileNotFoundError or IndexError if the plan has none."""
-    lines = _lines(store.url, index // UNITS_PER_FILE)
-    return _unit(lines[index % UNITS_PER_FILE])
+    """The unit of that index. Raises FileNotFoundError if the plan has no such file, DamageError for a bad line."""
+    number, line = divmod(index, UNITS_PER_FILE)
+    lines = _lines(store.url, number)
+    name = f"{store.path(file_name(number))}, line {line + 1},"
+    record = unseal(lines[line] if line < len(lines) else "", name)
+    if record["unit"] != index:
+        raise DamageError(
+            f"{name} holds unit {record['unit']} where unit {index} was written: copy the file anew"
+        )
+    return Unit(index, tuple(CaptionPair(**pair) for pair in record["pairs"]))
 
 
 def read_units(store: Store, count: int) -> Iterator[Unit]:
@@ -68,8 +75,3 @@ def _write_file(store: Store, number: int, lines: list[str]) -> str:
 def _lines(url: str, number: int) -> tuple[str, ...]:
     # A line feed alone ends a line: captions may hold U+2028 and its like, where str.splitlines would cut.
     return tuple(Store(url).read(file_name(number)).decode().removesuffix("\n").split("\n"))
-
-
-def _unit(line: str) -> Unit:
-    record = json.loads(line)
-    return Unit(record["unit"], tuple(CaptionPair(**pair) for pair in record["pairs"]))

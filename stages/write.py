@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import uuid
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -14,6 +13,7 @@ from conf.schema import ImageFormat
 from stages import previews, scores, tarball
 from stages.images import EXTENSIONS
 from stages.records import UnitResult
+from stages.sealed import seal, unseal
 from stages.store import Store
 
 COMMITS = "run/commits"
@@ -65,7 +65,7 @@ def write_unit(store: Store, files: dict[str, bytes], record: dict[str, Any]) ->
         name = f"{PARTS}/{record['unit']:08d}-{attempt}.{kind}{'.parquet' if kind == 'scores' else '.tar'}"
         store.write(name, data)
         part[kind] = {"name": name, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-    commit = json.dumps({**record, "part": part}, ensure_ascii=False, sort_keys=True)
+    commit = seal({**record, "part": part})
     return store.create_exclusive(commit_name(record["unit"]), commit.encode())
 
 
@@ -85,9 +85,13 @@ def read_commit(store: Store, unit: int) -> dict[str, Any]:
 
 
 def read_commits(store: Store, units: Sequence[int]) -> Iterator[dict[str, Any]]:
-    """The commits of ``units``, in their order. Raises FileNotFoundError for a unit that is not committed."""
-    for data in store.read_many([commit_name(unit) for unit in units]):
-        yield dict(json.loads(data))
+    """The commits of ``units``, in their order.
+
+    Raises FileNotFoundError for a unit that is not committed, DamageError for a commit that is not what was written.
+    """
+    names = [commit_name(unit) for unit in units]
+    for name, data in zip(names, store.read_many(names), strict=True):
+        yield unseal(data, store.path(name))
 
 
 def read_part(store: Store, commit: dict[str, Any], kind: str) -> bytes | None:
@@ -102,6 +106,6 @@ def read_part(store: Store, commit: dict[str, Any], kind: str) -> bytes | None:
     if hashlib.sha256(data).hexdigest() != file["sha256"]:
         raise PartError(
             f"{store.path(file['name'])} is not what unit {commit['unit']} committed: "
-            f"delete it and {commit_name(commit['unit'])}, then run the same command again"
+            f"pairforge repair {store.url} makes the unit again"
         )
     return data

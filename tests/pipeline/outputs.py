@@ -8,9 +8,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 from conf.schema import ImageFormat
+from pipeline import stored
 from pipeline.plan import MANIFEST, Plan
 from stages import units, write
 from stages.store import Store
+from tests import runs
 from tests.stages.results import unit_result
 
 
@@ -19,6 +21,8 @@ def planned(folder: Path, count: int) -> tuple[Store, Plan]:
     store = Store(str(folder))
     _, files = units.write_units(store, (unit_result(index, 0).unit for index in range(count)))
     plan = Plan(count, count, 0, {"model.fingerprint": "f"}, tuple(files))
+    composed = runs.config(Path("/no/model"), Path("/no/clip"), f"out={folder}", "shards.samples=2")
+    stored.write(store, composed)
     store.write(MANIFEST, json.dumps(asdict(plan)).encode())
     return store, plan
 

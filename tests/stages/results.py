@@ -22,7 +22,21 @@ def unit_result(index: int, kept: int, rejected: int = 2, failed: int = 0, previ
             input_image=picture(c.seed),
             edited_image=picture(c.seed + 1),
             edit_prompt=pair.edit,
-            metadata={"pair_id": pair.id, "seed": c.seed, "p2p_threshold": c.tau},
+            metadata={
+                "pair_id": pair.id,
+                "sample_index": c.sample_index,
+                "input_prompt": pair.input,
+                "edit_prompt": pair.edit,
+                "output_prompt": pair.output,
+                "seed": c.seed,
+                "p2p_threshold": c.tau,
+                "cfg_scale": c.cfg_scale,
+                "clip_sim_0": c.clip_sim_0,
+                "clip_sim_1": c.clip_sim_1,
+                "clip_sim_dir": c.clip_sim_dir,
+                "clip_sim_image": c.clip_sim_image,
+                "meta": pair.meta,
+            },
         )
         for c in candidates
         if c.kept

@@ -68,7 +68,8 @@ def test_a_part_that_changed_is_named(tmp_path: Path):
     store.write(name, store.read(name)[:-1])
     with pytest.raises(write.PartError, match=name) as error:
         write.read_part(store, record, "samples")
-    assert "00000003.json" in str(error.value)
+    assert "unit 3" in str(error.value)
+    assert "pairforge repair" in str(error.value)
 
 
 def test_equal_results_make_equal_parts():

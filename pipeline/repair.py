@@ -1,0 +1,60 @@
+"""``pairforge repair OUT`` and ``pairforge retry-failed OUT``: what is damaged, or failed, is made again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+
+from pipeline import beat, commands, damage, environment, stored
+from pipeline.plan import PlanError, load
+from stages.store import Store
+from stages.write import commit_name, committed, read_commits
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Damaged shards are packed again from the parts; units with a damaged part or commit are generated again.
+
+    0. Raises PlanError for a damaged plan or a run that goes on, and as ``pipeline.run.run`` does.
+    """
+    store = _idle(commands.output_of("repair", arguments))
+    broken = list(damage.in_plan(store, load(store)))
+    if broken:
+        raise PlanError(
+            f"{broken[0].name} {broken[0].reason}, and nothing can be made of a plan that is not whole: "
+            "copy that file from elsewhere, or give the command another out=… to start anew"
+        )
+    units = {one.unit for one in damage.in_units(store) if one.unit is not None}
+    for one in damage.in_packed(store):
+        print(f"{one.name}: {one.reason}")
+        store.remove(one.name)
+    return _again(store, units)
+
+
+def retry_failed(arguments: Sequence[str]) -> int:
+    """Units with a pair that failed are generated again; 0. Raises PlanError for a run that goes on."""
+    store = _idle(commands.output_of("retry-failed", arguments))
+    return _again(store, {c["unit"] for c in read_commits(store, sorted(committed(store))) if c["failures"]})
+
+
+def _idle(out: str) -> Store:
+    store = Store(out)
+    load(store)
+    alive = [driver for driver in beat.beats(store) if driver.alive(time.time())]
+    if alive:
+        raise PlanError(
+            f"{out} has a run that goes on (process {alive[0].pid} on {alive[0].host}): stop it first, or wait"
+        )
+    return store
+
+
+def _again(store: Store, units: Iterable[int]) -> int:
+    config = stored.read(store)
+    environment.prepare(config)
+    # Imported here, because the libraries read the environment when they are imported.
+    from pipeline.run import complete
+
+    for unit in sorted(units):
+        print(f"unit {unit} is made again")
+        store.remove(commit_name(unit))
+    complete(config, load(store), store)
+    return 0

@@ -1,0 +1,34 @@
+"""``pairforge verify OUT``: hold everything in an output to its digests, and name what is damaged."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+from pipeline import commands, damage
+from pipeline.pack import manifest
+from pipeline.plan import load
+from stages.store import Store
+from stages.write import committed
+
+DAMAGED = 1
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print what is damaged, a line each; 0 if nothing is, else 1. Raises PlanError and DamageError."""
+    store = Store(commands.output_of("verify", arguments))
+    plan = load(store)
+    count = 0
+    for one in itertools.chain(damage.in_plan(store, plan), damage.in_units(store), damage.in_packed(store)):
+        print(f"{one.name}: {one.reason}")
+        count += 1
+    done, files = len(committed(store)), manifest(store)
+    if count:
+        print(f"{count} damaged: pairforge repair {store.url} makes shards, scores, parts and commits anew")
+        return DAMAGED
+    shards = [file for file in files if file.name.startswith("data/")]
+    print(
+        f"{store.url} is whole: {done:,} of {plan.units:,} units committed, {len(shards):,} shards with "
+        f"{sum(file.rows for file in shards):,} samples"
+    )
+    return 0

@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+from pipeline.cli import main
+from pipeline.pack import MANIFEST, pack
+from stages import write
+from stages.store import Store
+from tests.pipeline.outputs import commit, planned
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    """Three units committed and packed."""
+    store, plan = planned(tmp_path, 3)
+    commit(store, [1, 2, 0])
+    pack(store, list(write.read_commits(store, range(plan.units))), 2)
+    return tmp_path
+
+
+def verify(capsys: pytest.CaptureFixture[str], out: Path) -> tuple[int, str]:
+    code = main(["verify", str(out)])
+    return code, capsys.readouterr().out
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(bytes(data))
+
+
+def test_a_whole_output_is_told_so(out: Path, capsys):
+    code, said = verify(capsys, out)
+    assert code == 0
+    assert "3 of 3 units" in said
+    assert "2 shards with 3 samples" in said
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["data/train-000001.tar", "scores/candidates-000000.parquet", "run/plan/units-000000.jsonl"],
+)
+def test_one_bit_or_a_lost_file_is_named(out: Path, capsys, name: str):
+    flip(out / name)
+    code, said = verify(capsys, out)
+    assert (code, said.splitlines()[0].partition(":")[0]) == (1, name)
+    (out / name).unlink()
+    assert f"{name}: is missing" in verify(capsys, out)[1]
+
+
+def test_a_damaged_commit_and_part_are_named_and_the_rest_is_still_held(out: Path, capsys):
+    flip(out / "run/commits/00000000.json")
+    flip(next((out / "run/parts").glob("00000001-*.samples.tar")))
+    code, said = verify(capsys, out)
+    assert code == 1
+    assert [line.partition(":")[0] for line in said.splitlines()] == ["unit 0", "unit 1", "2 damaged"]
+
+
+@pytest.mark.parametrize(
+    ("member", "new", "said"),
+    [
+        (b"\x89PNG", b"\x89PNX", "does not decode"),
+        (b'"seed": 1000', b'"seed": null', "seed is None, not int"),
+        (b'"cfg_scale": 5.0', b'"cfg_scale": 555', "cfg_scale is 555, not float"),
+        (b".edit_prompt.txt", b".edit_prompt.txx", "has the members"),
+    ],
+)
+def test_a_sample_that_was_packed_wrong_is_named(out: Path, capsys, member: bytes, new: bytes, said: str):
+    """What a digest cannot tell: it was taken of what was wrong already."""
+    name = "data/train-000000.tar"
+    data = _mended((out / name).read_bytes().replace(member, new, 1))
+    (out / name).write_bytes(data)
+    manifest = json.loads((out / MANIFEST).read_text())
+    manifest["files"][0]["sha256"] = hashlib.sha256(data).hexdigest()
+    (out / MANIFEST).write_text(json.dumps(manifest))
+    code, told = verify(capsys, out)
+    assert code == 1
+    assert said in told
+    assert name in told
+
+
+def test_repair_packs_a_damaged_shard_again_from_the_parts(out: Path, capsys):
+    shards = [out / "data/train-000000.tar", out / "data/train-000001.tar"]
+    before = [shard.read_bytes() for shard in shards]
+    flip(shards[0])
+    shards[1].unlink()
+    assert main(["repair", str(out)]) == 0
+    assert [shard.read_bytes() for shard in shards] == before
+    assert verify(capsys, out)[0] == 0
+
+
+def test_repair_refuses_a_damaged_plan_by_its_file(out: Path, capsys):
+    flip(out / "run/plan/units-000000.jsonl")
+    assert main(["repair", str(out)]) == 2
+    assert "units-000000.jsonl" in capsys.readouterr().err
+
+
+def test_a_damaged_commit_stops_the_command_by_name(out: Path, capsys):
+    flip(out / "run/commits/00000001.json")
+    assert main(["status", str(out)]) == 2
+    said = capsys.readouterr().err
+    assert "00000001.json" in said
+    assert "repair" in said
+
+
+def test_retry_failed_of_nothing_does_nothing(out: Path, capsys):
+    before = write.committed(Store(str(out)))
+    assert main(["retry-failed", str(out)]) == 0
+    assert write.committed(Store(str(out))) == before
+
+
+def _mended(tar: bytes) -> bytes:
+    """With the checksums of the headers made good: a member's name may have been changed."""
+    data, at = bytearray(tar), 0
+    while data[at : at + 100].strip(b"\0"):
+        header = data[at : at + 512]
+        header[148:156] = b" " * 8
+        data[at + 148 : at + 156] = b"%06o\0 " % sum(header)
+        at += 512 + -(-int(data[at + 124 : at + 135], 8) // 512) * 512
+    return bytes(data)
