@@ -3,10 +3,11 @@
 Shipped caption pairs under Prompt-to-Prompt at several τ, the same seed without it (τ = 0), and SDEdit at several
 strengths, from one and the same source image.
 
-What is left alone: PSNR of source and edit outside of the changed object, ground or sky. Its place is estimated from
-the source alone, so that it is the same for every method: the cross-attention map of the source's word, cut where maps
-overlap most with the truth on drawn scenes (`benchmarks.attention_iou`), and widened for what the new shape may want
-besides. An added object has no place in the source, and a style has all of it: neither has a background.
+What is left alone: PSNR of source and edit outside of the changed object; if the ground or the sky changes, within the
+objects. Their place is estimated from the source alone, so that it is the same for every method: the cross-attention
+map of the source's word, cut where maps of objects overlap most with the truth on drawn scenes
+(`benchmarks.attention_iou`), and widened for what a new shape may want besides. An added object has no place in the
+source, and a style has all of it: neither has a background.
 
 Whether the edit is made: how often the mini world's CLIP picks the edited caption among 16 (the source's, and 14 that
 are false by one attribute), and among the source's and all that are false in the attribute edited.
@@ -47,19 +48,23 @@ TITLE = "Background and success of edits (`python -m benchmarks.background`)"
 
 @dataclass(frozen=True)
 class Case:
-    """A caption pair of some kind, as scenes, and the word of the source whose place it changes, if there is one."""
+    """A caption pair of some kind, as scenes."""
 
     kind: str
     before: Scene
     after: Scene
 
     @property
-    def word(self) -> str | None:
-        if self.kind in ("ground", "sky"):
-            return str(getattr(self.before, self.kind))
-        if self.kind in ("add", "style"):
-            return None
-        return next(thing.kind for thing in self.before.things if thing not in self.after.things)
+    def changed(self) -> tuple[str, ...]:
+        """The source's word for the object that changes."""
+        if self.kind in ("add", "style", "ground", "sky"):
+            return ()
+        return tuple(thing.kind for thing in self.before.things if thing not in self.after.things)
+
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """The source's words for the objects where all around them changes."""
+        return tuple(thing.kind for thing in self.before.things) if self.kind in ("ground", "sky") else ()
 
 
 @dataclass(frozen=True)
@@ -127,16 +132,17 @@ def psnr(before: np.ndarray, after: np.ndarray, where: np.ndarray) -> float:
 def _backgrounds(
     editor: p2p.Editor, chosen: Sequence[Case], sweeps: Sequence[p2p.Sweep]
 ) -> list[np.ndarray | None]:
-    """Where nothing is to change (64, 64), by the source's map of the word that changes."""
-    shares = {kind: best_share(seen) for kind, seen in drawn(editor, 64, 0).items()}
-    having = [(case, sweep) for case, sweep in zip(chosen, sweeps, strict=True) if case.word]
-    latents = encode([sweep.source for _, sweep in having])
-    captions = [caption(case.before) for case, _ in having]
-    maps = iter(word_maps(editor, latents, captions, [[str(case.word)] for case, _ in having]))
-    return [
-        ~_widened(segment(next(maps)[0], shares.get(c.kind, shares["object"]))) if c.word else None
-        for c in chosen
-    ]
+    """Where nothing is to change, bool (64, 64), by the source's maps; None where that can't be said."""
+    share = best_share(drawn(editor, 64, 0)["object"])
+    having = [k for k, case in enumerate(chosen) if case.changed or case.kept]
+    latents = encode([sweeps[k].source for k in having])
+    words = [chosen[k].changed or chosen[k].kept for k in having]
+    maps = word_maps(editor, latents, [caption(chosen[k].before) for k in having], words)
+    found: list[np.ndarray | None] = [None] * len(chosen)
+    for k, own in zip(having, maps, strict=True):
+        place = np.any([segment(heat, share) for heat in own], axis=0)
+        found[k] = place if chosen[k].kept else ~_widened(place)
+    return found
 
 
 def _widened(place: np.ndarray) -> np.ndarray:
@@ -220,8 +226,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     intro = (
         f"{len(chosen)} shipped caption pairs, {options.pairs} of each kind, {options.seeds} seed(s), {STEPS} DDIM "
         f"steps, guidance {GUIDANCE:g}; cross gain 1, self gain 0.5. SDEdit's strength is 1 − τ. The background is "
-        "what the source's attention to the changed word leaves, so it is the same for all methods; added objects and "
-        "styles have none. Plot: docs/figures/background.png."
+        "what is outside of the changed object, or inside the objects where ground or sky change, by the source's "
+        "attention, so it is the same for all methods; added objects and styles have none. "
+        "Plot: docs/figures/background.png."
     )
     print(text)
     write_section(TITLE, f"{intro}\n\n{text}")

@@ -39,14 +39,14 @@ def plan(
     planned = make_plan(index, uninjected, family, sampler)
     if request.method == "same_seed":
         return planned
-    return replace(planned, branches=(), restarts=restarts(request.taus, request.steps))
+    return replace(planned, branches=(), restarts=restarts(request.taus, request.steps, request.rounding))
 
 
-def restarts(taus: Sequence[float], steps: int) -> tuple[Branch, ...]:
+def restarts(taus: Sequence[float], steps: int, rounding: str = "nearest") -> tuple[Branch, ...]:
     """SDEdit's branches: each from the step where τ's injection would stop, rounded alike, to the end."""
     members: dict[int, list[int]] = {}
     for member, tau in enumerate(taus):
-        members.setdefault(injected_steps(1.0, tau, steps), []).append(member)
+        members.setdefault(injected_steps(1.0, tau, steps, rounding), []).append(member)
     return tuple(
         Branch(start, (_NOTHING,) * (steps - start), tuple(own), ()) for start, own in members.items()
     )

@@ -102,6 +102,8 @@ def test_the_same_seed_is_prompt_to_prompt_at_zero(sd1_editor: p2p.Editor) -> No
 def test_restarts_round_as_injection_does() -> None:
     starts = {branch.start: branch.members for branch in restarts((0.29, 0.0, 1.0, 0.31, 0.289), 50)}
     assert starts == {15: (0,), 0: (1,), 50: (2,), 16: (3,), 14: (4,)}
+    assert [branch.start for branch in restarts((0.5, 0.0), 3, "instructpix2pix")] == [1, 0]
+    assert [branch.start for branch in restarts((0.5, 0.0), 3)] == [2, 0]
 
 
 @pytest.mark.parametrize(
