@@ -38,5 +38,7 @@ def plot(curves: Mapping[str, Sequence[Point]], path: Path) -> None:
     trade.legend(frameon=False)
     handles, labels = by_tau.get_legend_handles_labels()
     more, others = success.get_legend_handles_labels()
-    by_tau.legend(handles + more, labels + others, frameon=False, fontsize=8, loc="lower center", ncols=2)
+    figure.legend(
+        handles + more, labels + others, frameon=False, fontsize=9, loc="outside lower right", ncols=6
+    )
     figure.savefig(path, dpi=110)
