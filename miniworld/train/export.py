@@ -20,6 +20,8 @@ def export_model(
     vae: AutoencoderKL, text_encoder: CLIPTextModel, unet: UNet2DConditionModel, folder: Path
 ) -> None:
     """The diffusers folder, weights in float16."""
+    for part in (vae, unet):
+        part.register_to_config(_name_or_path="")  # not where it was loaded from
     pipeline = StableDiffusionPipeline(
         vae=vae,
         text_encoder=text_encoder,

@@ -8,7 +8,7 @@ import numpy as np
 import open_clip
 import pytest
 import torch
-from diffusers import StableDiffusionPipeline
+from diffusers import StableDiffusionPipeline, UNet2DConditionModel
 from torch.nn import functional as F
 
 from miniworld.train.autoencoder import train_autoencoder
@@ -73,6 +73,9 @@ def test_the_recipe_from_drawings_to_pictures(
     picture = pipeline("a red ball on grass", num_inference_steps=2, output_type="np").images
     assert picture.shape == (1, 64, 64, 3)
     assert not list((tmp_path / "model").rglob("*.bin"))
+    again = UNet2DConditionModel.from_pretrained(tmp_path / "model", subfolder="unet")
+    export_model(vae, text_encoder, again, tmp_path / "again")
+    assert not [p for p in (tmp_path / "again").rglob("*.json") if str(tmp_path) in p.read_text()]
 
 
 @pytest.mark.timeout(280)
