@@ -83,6 +83,7 @@ def test_edits_are_those_on_maps(
     columns |= {j: [(j, 1.0)] for j in range(6 + pieces, models.TOKENS)}
     edit = naive.NaiveEdit(columns, cross_steps=3, self_steps=2, weights={4 + pieces: 2.0})
     attention = naive.NaiveAttention(edit)
+    attention.seen.append([])
     pipeline.unet.set_attn_processor(attention)
     embeds, _, pooleds, _ = pipeline.encode_prompt([SOURCE, TARGET], do_classifier_free_guidance=False)
     empty, _, empty_pooled, _ = pipeline.encode_prompt(["", ""], do_classifier_free_guidance=False)
