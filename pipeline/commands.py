@@ -27,6 +27,9 @@ COMMANDS = {
     "retry-failed": Command(
         "pipeline.repair", "retry-failed OUT", "make again the units with a pair that failed", "retry_failed"
     ),
+    "report": Command(
+        "pipeline.report.command", "report OUT", "report/index.html: the run so far, in figures and pictures"
+    ),
     "status": Command(
         "pipeline.status", "status OUT", "how far a run is: live, ended or killed, here or remote"
     ),

@@ -103,6 +103,10 @@ def _finish(config: Config, plan: Plan, store: Store, commits: Sequence[dict[str
     if shown:
         store.write("contact-sheet.png", sheet.draw(shown))
     store.write("README.md", card(config, funnel).encode())
+    # matplotlib takes a second to import: a wrong setting need not wait for it.
+    from pipeline.report import command
+
+    command.write(store)
     return funnel
 
 
@@ -128,7 +132,7 @@ def _tell(config: Config, funnel: Funnel) -> None:
     console.print(funnel_table(funnel))
     where = config.out if "://" in config.out else os.path.relpath(config.out)
     console.print(
-        f"\nThe dataset is in {where}: data/*.tar, scores/*.parquet, contact-sheet.png", soft_wrap=True
+        f"\nThe dataset is in {where}: data/*.tar, scores/*.parquet, report/index.html", soft_wrap=True
     )
     if funnel.failed:
         console.print(

@@ -6,6 +6,7 @@ import contextlib
 import os
 import uuid
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import IO
 
@@ -13,6 +14,8 @@ from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
 AT_ONCE = 256
+# The file systems' own names: local, S3, Google, Azure, memory.
+TIMES = ("mtime", "LastModified", "updated", "last_modified", "created")
 
 
 class StoreError(ValueError):
@@ -68,6 +71,16 @@ class Store:
             return []
         names = sorted(str(entry).rstrip("/").rsplit("/", 1)[-1] for entry in entries)
         return [f"{folder}/{name}" for name in names if not name.startswith(".")]
+
+    def times(self, folder: str) -> dict[str, float]:
+        """When each file in ``folder`` was written, in seconds since 1970, for those whose file system tells."""
+        self._fs.invalidate_cache()
+        try:
+            entries = self._fs.ls(self.path(folder), detail=True)
+        except FileNotFoundError:
+            return {}
+        told = ((entry["name"], next((entry[key] for key in TIMES if entry.get(key)), None)) for entry in entries)
+        return {f"{folder}/{str(name).rsplit('/', 1)[-1]}": _seconds(when) for name, when in told if when}
 
     @contextlib.contextmanager
     def open_write(self, name: str) -> Iterator[IO[bytes]]:
@@ -134,3 +147,9 @@ class Store:
 def _flush(stream: IO[bytes]) -> None:
     stream.flush()
     os.fsync(stream.fileno())
+
+
+def _seconds(when: float | str | datetime) -> float:
+    if isinstance(when, str):
+        when = datetime.fromisoformat(when)
+    return when.timestamp() if isinstance(when, datetime) else float(when)

@@ -1,0 +1,26 @@
+"""``pairforge report OUT``: makes the page, of a live, an ended or a killed run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pipeline import commands
+from pipeline.report import facts, page
+from pipeline.report.gallery import Thumbnails, gallery
+from stages.store import Store
+
+NAME = "report/index.html"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write the page and say where; 0. Raises PlanError for an output without a plan, PartError for damage."""
+    store = Store(commands.output_of("report", arguments))
+    write(store)
+    print(store.path(NAME))
+    return 0
+
+
+def write(store: Store) -> None:
+    """Write report/index.html into the output. Raises as ``facts.read`` and ``gallery`` do."""
+    read = facts.read(store)
+    store.write(NAME, page.html(read, gallery(store, read, Thumbnails())).encode())

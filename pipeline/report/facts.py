@@ -1,0 +1,92 @@
+"""What a run has left behind so far, finished or not: all that the report is made of, but the pictures."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from conf.schema import Config
+from pipeline import stored
+from pipeline.funnel import Funnel, funnel_of
+from pipeline.pack import manifest
+from pipeline.plan import LINES, Plan, load
+from stages import scores
+from stages.records import CaptionPair
+from stages.store import Store
+from stages.units import read_unit
+from stages.write import committed, read_commits, read_part
+
+COLUMNS = [field.name for field in scores.SCHEMA if not field.name.endswith("_prompt")]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """``scores`` holds every candidate so far, without captions; ``committed_at`` is in seconds since 1970.
+
+    ``pairs`` and ``unit_of`` go by pair id, over the committed units; ``committed_at`` runs beside ``commits``.
+    """
+
+    config: Config
+    plan: Plan
+    commits: tuple[dict[str, Any], ...]
+    committed_at: tuple[float, ...]
+    funnel: Funnel
+    scores: pa.Table
+    pairs: dict[str, CaptionPair]
+    unit_of: dict[str, int]
+    quarantined: tuple[dict[str, Any], ...]
+
+    @property
+    def finished(self) -> bool:
+        return len(self.commits) == self.plan.units
+
+
+def read(store: Store) -> Facts:
+    """Raises PlanError or ConfigError for what is not the output of a run, PartError and DamageError for damage."""
+    plan, config = load(store), stored.read(store)
+    times = store.times("run/commits")
+    done = sorted(committed(store))
+    commits = tuple(read_commits(store, done))
+    funnel = funnel_of(plan, commits)
+    units = [read_unit(store, unit) for unit in done]
+    names = [f"run/commits/{unit:08d}.json" for unit in done]
+    return Facts(
+        config=config,
+        plan=plan,
+        commits=commits,
+        committed_at=tuple(times.get(name, 0.0) for name in names),
+        funnel=funnel,
+        scores=_scores(store, commits, funnel.candidates),
+        pairs={pair.id: pair for unit in units for pair in unit.pairs},
+        unit_of={pair.id: unit.index for unit in units for pair in unit.pairs},
+        quarantined=_quarantined(store),
+    )
+
+
+def kind_of(pair: CaptionPair) -> str:
+    """The kind of edit that the pair's line names under ``kind`` or ``edit_kind``; "" if it names none."""
+    meta = json.loads(pair.meta)
+    return str(meta.get("kind") or meta.get("edit_kind") or "")
+
+
+def _scores(store: Store, commits: tuple[dict[str, Any], ...], candidates: int) -> pa.Table:
+    """The packed scores if they are those of the commits, otherwise the parts'."""
+    packed = [file for file in manifest(store) if file.name.startswith("scores/")]
+    if sum(file.rows for file in packed) == candidates and all(store.exists(file.name) for file in packed):
+        files = (store.read(file.name) for file in packed)
+    else:
+        files = (data for commit in commits if (data := read_part(store, commit, "scores")) is not None)
+    tables = [pq.read_table(io.BytesIO(data), columns=COLUMNS) for data in files]
+    return pa.concat_tables(tables) if tables else scores.SCHEMA.empty_table().select(COLUMNS)
+
+
+def _quarantined(store: Store) -> tuple[dict[str, Any], ...]:
+    if not store.exists(LINES):
+        return ()
+    # A line feed alone ends a line: the text may hold U+2028 and its like.
+    return tuple(json.loads(line) for line in store.read(LINES).decode().split("\n") if line)

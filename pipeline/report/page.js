@@ -1,0 +1,112 @@
+"use strict";
+(() => {
+  const PAGE = 24;
+  const lists = JSON.parse(document.getElementById("cards").textContent);
+  const at = (id) => document.getElementById(id);
+  const gallery = at("gallery"), search = at("search"), kind = at("kind"), tau = at("tau"), order = at("order");
+  let page = 0;
+
+  // Captions reach the page as text alone, never as markup.
+  const make = (tag, names = "", text = "") => {
+    const element = document.createElement(tag);
+    element.className = names;
+    element.textContent = text;
+    return element;
+  };
+  const worded = (tag, names, text) => Object.assign(make(tag, names, text), { dir: "auto" });
+  const image = (source, alt, names = "") => Object.assign(make("img", names), { src: source, alt });
+
+  const compare = (card) => {
+    const box = make("div", "compare");
+    const slider = Object.assign(make("input"), { type: "range", min: 0, max: 100, value: 50 });
+    slider.setAttribute("aria-label", `Compare input and output: ${card.edit}`);
+    const move = () => box.style.setProperty("--at", `${slider.value}%`);
+    slider.addEventListener("input", move);
+    move();
+    box.append(image(card.source, card.input), image(card.edited, card.output, "edited"), slider,
+      make("em", "", "input"), make("em", "", "output"));
+    return box;
+  };
+
+  const texts = (card) => {
+    const box = make("div", "text");
+    box.append(worded("strong", "", card.edit), worded("p", "", card.input), worded("p", "", `→ ${card.output}`));
+    if (card.scores) {
+      const s = card.scores;
+      box.append(make("p", "numbers", `τ ${card.tau} · guidance ${card.guidance} · direction ${s.clip_sim_dir} · likeness ${s.clip_sim_image} · captions ${s.clip_sim_0}, ${s.clip_sim_1}`));
+    }
+    if (card.reason) box.append(make("p", "why", `below the threshold of ${card.reason}`));
+    return box;
+  };
+
+  const strip = (card) => {
+    const box = make("article", "card strip"), row = make("ol");
+    // A strip scrolls sideways where it is wide: the keyboard must reach it.
+    row.tabIndex = 0;
+    row.setAttribute("aria-label", `Edits over τ: ${card.edit}`);
+    const cell = (source, alt, head, below, names = "") => {
+      const item = make("li", names);
+      if (source) item.append(image(source, alt));
+      item.append(make("b", "", head), make("div", "", below));
+      row.append(item);
+    };
+    cell(card.source, card.input, "source", "");
+    for (const edit of card.edits) {
+      cell(edit.picture, `${card.output}, τ ${edit.tau}`, `τ ${edit.tau}${edit.kept ? " kept" : ""}`,
+        `dir ${edit.clip_sim_dir.toFixed(2)} · img ${edit.clip_sim_image.toFixed(2)}`, edit.kept ? "kept" : "");
+    }
+    box.append(texts(card), row);
+    return box;
+  };
+
+  const single = (card) => {
+    const box = make("article", "card");
+    if (card.source && card.edited) box.append(compare(card));
+    box.append(texts(card));
+    return box;
+  };
+
+  const current = () => document.querySelector("input[name=list]:checked").value;
+  const words = () => search.value.toLowerCase().split(/\s+/).filter(Boolean);
+
+  const matching = () => {
+    const wanted = words();
+    const found = lists[current()].filter((card) => {
+      const text = `${card.edit} ${card.input} ${card.output}`.toLowerCase();
+      const taus = card.edits ? card.edits.map((edit) => edit.tau) : [card.tau];
+      return wanted.every((word) => text.includes(word)) && (!kind.value || card.kind === kind.value)
+        && (!tau.value || taus.includes(Number(tau.value)));
+    });
+    if (order.value && current() !== "strips") found.sort((a, b) => b.scores[order.value] - a.scores[order.value]);
+    return found;
+  };
+
+  const show = () => {
+    const found = matching(), pages = Math.max(1, Math.ceil(found.length / PAGE));
+    page = Math.min(page, pages - 1);
+    const strips = current() === "strips";
+    gallery.classList.toggle("wide", strips);
+    gallery.replaceChildren(...found.slice(page * PAGE, (page + 1) * PAGE).map(strips ? strip : single));
+    at("count").textContent = `${found.length} of ${lists[current()].length} shown`;
+    at("page").textContent = `Page ${page + 1} of ${pages}`;
+    at("before").disabled = page === 0;
+    at("after").disabled = page === pages - 1;
+  };
+
+  const choices = (select, values) => {
+    for (const value of values) select.append(new Option(value, value));
+    select.hidden = values.length < 2;
+  };
+  const all = Object.values(lists).flat();
+  choices(kind, [...new Set(all.map((card) => card.kind).filter(Boolean))].sort());
+  const taus = [...new Set(all.flatMap((card) => (card.edits || [card]).map((one) => one.tau)))].sort((a, b) => a - b);
+  choices(tau, taus.length > 24 ? [] : taus);
+
+  const anew = () => { page = 0; show(); };
+  document.querySelector(".controls").addEventListener("input", anew);
+  document.querySelector(".controls").addEventListener("submit", (event) => event.preventDefault());
+  const turn = (by) => { page += by; show(); at("pairs").scrollIntoView(); };
+  at("before").addEventListener("click", () => turn(-1));
+  at("after").addEventListener("click", () => turn(1));
+  show();
+})();
