@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Callable, Sequence
 
 import matplotlib as mpl
@@ -43,7 +44,11 @@ def rates(rates: Sequence[Rate], label: str) -> str:
     def draw(axes: Axes) -> None:
         places = np.arange(len(rates))
         axes.bar(places, [100 * rate.share for rate in rates], width=0.62, color=ACCENT)
-        long = any(len(rate.label) > 7 for rate in rates)
+        # Few bars stay as slim as many.
+        middle = (len(rates) - 1) / 2
+        half = max(len(rates), 5) / 2
+        axes.set_xlim(middle - half, middle + half)
+        long = sum(len(rate.label) + 2 for rate in rates) > 44
         axes.set_xticks(
             places,
             [rate.label for rate in rates],
@@ -96,7 +101,7 @@ def trade_off(image: Sequence[Spread], direction: Sequence[Spread]) -> str:
         axes.set_ylabel("CLIP similarity")
         axes.legend(loc="best")
 
-    return _svg(draw, "trade-off", width=6.4)
+    return _svg(draw, "trade-off", width=5.4)
 
 
 def path(image: Sequence[Spread], direction: Sequence[Spread]) -> str:
@@ -111,7 +116,7 @@ def path(image: Sequence[Spread], direction: Sequence[Spread]) -> str:
         axes.set_ylabel("directional similarity")
         axes.margins(0.12)
 
-    return _svg(draw, "path")
+    return _svg(draw, "path", width=5.4)
 
 
 def throughput(minutes: np.ndarray, rate: np.ndarray) -> str:
@@ -124,12 +129,14 @@ def throughput(minutes: np.ndarray, rate: np.ndarray) -> str:
         axes.set_xlabel("minutes since the first commit")
         axes.set_ylabel("pairs a minute")
 
-    return _svg(draw, "throughput", width=6.4)
+    return _svg(draw, "throughput", width=10.8, height=2.8)
 
 
 def _svg(draw: Callable[[Axes], None], name: str, width: float = 4.2, height: float = 2.6) -> str:
     """An SVG element to stand in a page. ``name`` keeps its ids apart from other figures'."""
-    with mpl.rc_context({**STYLE, "svg.hashsalt": name}):
+    with mpl.rc_context({**STYLE, "svg.hashsalt": name}), warnings.catch_warnings():
+        # The reader's browser has the glyphs that matplotlib's own font lacks.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure = Figure(figsize=(width, height), layout="constrained")
         draw(figure.add_subplot())
         buffer = io.StringIO()

@@ -1,0 +1,60 @@
+"""An output to report on: planned and committed by the real parts, half of it done, with captions that bite."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from conf.schema import ImageFormat
+from pipeline import stored
+from pipeline.plan import LINES, MANIFEST, Plan
+from stages import units, write
+from stages.records import CaptionPair, Preview, Quarantined, Unit, UnitResult
+from stages.store import Store
+from tests import runs
+from tests.stages.results import picture, unit_result
+
+HOSTILE = "<script>window.hurt = 1</script></script><img src=x onerror='window.hurt=2'>\"&"
+EDITS = (HOSTILE, "make it blue", "اجعلها زرقاء", "add a 🦊")
+
+
+def result(index: int, text: str) -> UnitResult:
+    """A unit of one good pair, two kept samples over τ, two misses, and a pair that failed."""
+    made = unit_result(index, 2, rejected=2, failed=1)
+    pair = CaptionPair(
+        f"input {index} {text}", text, f"output {index}", json.dumps({"kind": f"kind{index % 2}"})
+    )
+    candidates = tuple(
+        replace(
+            one, pair_id=pair.id, tau=0.2 + 0.2 * number, clip_sim_dir=0.3 if one.kept else 0.1 - 0.01 * index
+        )
+        for number, one in enumerate(made.candidates)
+    )
+    samples = tuple(
+        replace(sample, key=f"{pair.id}-{number:03d}", edit_prompt=text)
+        for number, sample in enumerate(made.samples)
+    )
+    shown = Preview(pair, picture(1), tuple(picture(n) for n in range(4)), candidates)
+    return replace(
+        made,
+        unit=Unit(index, (pair, *made.unit.pairs[1:])),
+        candidates=candidates,
+        samples=samples,
+        previews=(shown,) if index == 0 else (),
+    )
+
+
+def output(url: str, done: int, planned: int = 6) -> tuple[Store, list[UnitResult]]:
+    """``done`` of ``planned`` units committed, one line of input quarantined."""
+    store = Store(url)
+    results = [result(index, EDITS[index % len(EDITS)]) for index in range(planned)]
+    count, files = units.write_units(store, (one.unit for one in results))
+    store.write(LINES, json.dumps(asdict(Quarantined("f", 3, "not JSON", HOSTILE))).encode() + b"\n")
+    settings = runs.config(Path("/no/model"), Path("/no/clip"), f"out={url}", "filter.clip_sim_dir=0.2")
+    stored.write(store, settings)
+    plan = Plan(count, 2 * planned, 1, {"model.fingerprint": "f"}, tuple(files))
+    store.write(MANIFEST, json.dumps(asdict(plan)).encode())
+    for one in results[:done]:
+        write.write_unit(store, write.encode_part(one, ImageFormat.png), write.summary(one))
+    return store, results
