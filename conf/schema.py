@@ -182,7 +182,10 @@ class Shards:
 
 @dataclass
 class Cluster:
-    """Where it runs. None of this changes results: ``null`` is "find out from the machine"."""
+    """Where it runs. None of this changes results: ``null`` is "find out from the machine".
+
+    A unit that takes longer than ``unit_seconds`` is taken to hang: its process is ended, and the pair at fault found.
+    """
 
     kind: ClusterKind = MISSING
     address: str | None = None
@@ -190,6 +193,7 @@ class Cluster:
     gpus_per_worker: float | None = None
     threads: int = 1
     batch_rows: int = 32
+    unit_seconds: float = 3600.0
 
 
 @dataclass
@@ -201,10 +205,14 @@ class Sheet:
 
 @dataclass
 class Config:
+    """``stage`` is the class that makes a unit's samples. With ``strict`` a run with a failed pair ends with code 3."""
+
     out: str = "out"
     seed: int = 0
     limit: int | None = None
     unit_pairs: int = 4
+    stage: str = "stages.generate.Generate"
+    strict: bool = False
     log: LogLevel = LogLevel.error
     captions: Captions = MISSING
     model: Model = MISSING

@@ -13,14 +13,14 @@ from conf.schema import Config
 from pipeline import commands, environment, settings
 from pipeline.errors import RunError
 
-UNFINISHED, USER_ERROR, INTERRUPTED = 1, 2, 130
+UNFINISHED, USER_ERROR, FAILED_PAIRS, INTERRUPTED = 1, 2, 3, 130
 OWN_PACKAGES = frozenset({"pipeline", "stages", "p2p", "filters", "miniworld", "conf"})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit code: 0, 1 for a run that is not finished, 2 for what the user can mend.
 
-    Either of those is one line on stderr.
+    Either of those is one line on stderr. With strict=true, 3 is a finished run with pairs that failed.
     """
     try:
         return _dispatch(list(sys.argv[1:] if arguments is None else arguments))
@@ -63,8 +63,7 @@ def _run(config: Config) -> int:
     # Imported here, because the libraries read the environment when they are imported.
     from pipeline.run import run
 
-    run(config)
-    return 0
+    return FAILED_PAIRS if run(config).failed and config.strict else 0
 
 
 if __name__ == "__main__":

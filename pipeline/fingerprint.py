@@ -23,6 +23,7 @@ def settings_of(config: Config, captions_sha256: str, models: Models) -> dict[st
         "format": FORMAT,
         "seed": config.seed,
         "unit_pairs": config.unit_pairs,
+        "stage": config.stage,
         "captions": captions_sha256,
         "model.name": config.model.name,
         "model.revision": config.model.revision,

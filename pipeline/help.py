@@ -28,6 +28,7 @@ Settings are key=value.
   limit=N          only the first N caption pairs
   unit_pairs=4     caption pairs that are made, retried and committed together
   sheet.pairs=12   rows of contact-sheet.png
+  strict=false     true: a run with failed pairs ends with exit code 3
   log=error        error, warning, info or debug (debug: everything on the terminal)
 
 A group is chosen by group=option and changed by group.key=value (* is the default):

@@ -8,6 +8,7 @@ from typing import Any
 from conf.schema import Config
 from stages import flight
 from stages.store import Store
+from stages.supervised import StageError, Supervised
 from stages.units import read_unit
 from stages.write import encode_part, summary, write_unit
 
@@ -18,18 +19,13 @@ class GenerateRow:
     """The generate stage behind a row's face: a unit's index in; its files and its summary out, all bytes."""
 
     def __init__(self, config: Config, model_fingerprint: str) -> None:
-        # Imported here, because the writers' processes share this module and need no model.
-        import filters
-        import p2p
-        from stages.generate import Generate
-
         self.store = Store(config.out)
         self.format = config.shards.format
         self.error = ""
         # An exception here would kill the actor, and its text would be lost among Ray's.
         try:
-            self.generate = Generate(config, model_fingerprint)
-        except (p2p.ModelError, filters.FilterError) as error:
+            self.generate = Supervised(config, model_fingerprint)
+        except StageError as error:
             self.error = str(error)
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:

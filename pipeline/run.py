@@ -47,18 +47,18 @@ LIBRARIES = [
 ]
 
 
-def run(config: Config) -> None:
-    """Make the dataset that ``config`` describes.
+def run(config: Config) -> Funnel:
+    """Make the dataset that ``config`` describes; what became of its caption pairs.
 
     Raises the ValueErrors of the parts, each with one line for the user, and RunError.
     """
     store = Store(config.out)
     plan = make_or_resume(store, config)
     stored.write(store, config)
-    complete(config, plan, store)
+    return complete(config, plan, store)
 
 
-def complete(config: Config, plan: Plan, store: Store) -> None:
+def complete(config: Config, plan: Plan, store: Store) -> Funnel:
     """Generate the units of ``plan`` that are not committed, then pack. Raises as ``run`` does."""
     missing = sorted(set(range(plan.units)) - committed(store))
     if missing:
@@ -66,6 +66,7 @@ def complete(config: Config, plan: Plan, store: Store) -> None:
     commits = list(read_commits(store, range(plan.units)))
     funnel = _finish(config, plan, store, commits)
     _tell(config, funnel)
+    return funnel
 
 
 def _generate(config: Config, plan: Plan, store: Store, missing: Sequence[int]) -> None:

@@ -26,6 +26,9 @@ def test_what_changes_results_changes_the_fingerprint(setting: str, said: str):
     assert difference(settings(), settings(setting)) == [said]
 
 
-@pytest.mark.parametrize("setting", ["cluster.batch_rows=8", "out=elsewhere", "sheet.pairs=0"])
+@pytest.mark.parametrize(
+    "setting",
+    ["cluster.batch_rows=8", "cluster.unit_seconds=9", "out=elsewhere", "sheet.pairs=0", "strict=true"],
+)
 def test_what_does_not_does_not(setting: str):
     assert difference(settings(), settings(setting)) == []

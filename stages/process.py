@@ -1,0 +1,44 @@
+"""The process in which a stage runs apart: units come in over a socket, results go out."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import threading
+import time
+from multiprocessing.connection import Connection
+
+SECONDS_BETWEEN_LOOKS = 1.0
+
+
+def serve(descriptor: int) -> None:
+    """Set the stage up, then answer every unit with its result until the other end closes."""
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    link = Connection(descriptor)
+    name, *arguments = link.recv()
+    module, _, stage = name.rpartition(".")
+    try:
+        make = getattr(importlib.import_module(module), stage)(*arguments)
+    # The project's errors, and a library's: either is told in words, and nobody else can.
+    except Exception as error:
+        link.send(" ".join(str(error).split()) or type(error).__name__)
+        return
+    link.send("")
+    while True:
+        try:
+            unit = link.recv()
+        except EOFError:
+            return
+        link.send(make(unit))
+
+
+def _end_with(parent: int) -> None:
+    """Whoever started this may be killed without a word: nothing must go on for nobody."""
+    while os.getppid() == parent:
+        time.sleep(SECONDS_BETWEEN_LOOKS)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    serve(int(sys.argv[1]))

@@ -1,0 +1,123 @@
+"""A stage in a process of its own: what kills or hangs that process is found, and stands alone at the end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from multiprocessing.connection import Connection
+
+from conf.schema import Config
+from stages.records import CaptionPair, Failure, Unit, UnitResult
+
+# A process may also die of what is not the pairs' fault; so often the same pairs are tried before they are split.
+TRIES = 2
+
+
+class StageError(ValueError):
+    """The stage cannot be set up: one line that no other unit would escape."""
+
+
+class Supervised:
+    """The stage's face, before a process that may die.
+
+    Pairs that kill their process, or keep it longer than ``cluster.unit_seconds``, ``TRIES`` times are split in
+    halves, until one stands alone: that pair is a failure with its reason, and the others' results are kept. A unit
+    that is never split is made in one call, so its bytes do not depend on how often its process died.
+    """
+
+    def __init__(self, config: Config, model_fingerprint: str) -> None:
+        """Start the process and set up the stage in it. Raises StageError."""
+        self._arguments = (config.stage, config, model_fingerprint)
+        self._seconds = config.cluster.unit_seconds
+        self._on_sheet = config.sheet.pairs
+        self._unit_pairs = config.unit_pairs
+        self._start()
+
+    def __call__(self, unit: Unit) -> UnitResult:
+        """What became of the unit. Raises StageError if the stage cannot be set up again."""
+        pieces = self._make(unit.index, unit.pairs)
+        if len(pieces) == 1:
+            return pieces[0]
+        shown = {pair.id for pair in unit.pairs[: max(0, self._on_sheet - unit.index * self._unit_pairs)]}
+        return merge(unit, pieces, shown)
+
+    def close(self) -> None:
+        """End the process."""
+        self._link.close()
+        self._process.kill()
+        self._process.wait()
+
+    def _make(self, index: int, pairs: tuple[CaptionPair, ...]) -> list[UnitResult]:
+        unit = Unit(index, pairs)
+        for _ in range(TRIES):
+            made = self._attempt(unit)
+            if isinstance(made, UnitResult):
+                return [made]
+            first = pairs[0]
+            print(
+                f"unit {index}, {len(pairs)} pairs from {first.id} ({first.input!r}): {made}", file=sys.stderr
+            )
+        if len(pairs) == 1:
+            failure = Failure(pairs[0].id, f"unit {index}: {made}, {TRIES} times")
+            return [UnitResult(unit, (), (), (failure,), (), 0, {})]
+        half = (len(pairs) + 1) // 2
+        return self._make(index, pairs[:half]) + self._make(index, pairs[half:])
+
+    def _attempt(self, unit: Unit) -> UnitResult | str:
+        """The result, or how the process ended without one; then another one stands ready."""
+        try:
+            self._link.send(unit)
+            if self._link.poll(self._seconds):
+                return self._link.recv()
+            reason = f"it took more than {self._seconds:g} s (cluster.unit_seconds)"
+        except (EOFError, OSError):
+            reason = self._death()
+        self.close()
+        self._start()
+        return reason
+
+    def _start(self) -> None:
+        own, other = socket.socketpair()
+        with other:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "stages.process", str(other.fileno())],
+                pass_fds=[other.fileno()],
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+            )
+        self._link = Connection(own.detach())
+        try:
+            self._link.send(self._arguments)
+            ready = self._link.poll(self._seconds)
+            error = self._link.recv() if ready else f"the models were not there after {self._seconds:g} s"
+        except (EOFError, OSError):
+            error = f"while its models were loaded, {self._death()}"
+        if error:
+            self.close()
+            raise StageError(error)
+
+    def _death(self) -> str:
+        code = self._process.wait()
+        if code == -signal.SIGKILL:
+            return "its process was killed by SIGKILL, as is done where memory runs out"
+        return f"its process died of {signal.Signals(-code).name if code < 0 else f'exit code {code}'}"
+
+
+def merge(unit: Unit, pieces: Sequence[UnitResult], on_sheet: set[str]) -> UnitResult:
+    """One result of the pieces of ``unit``, in the order of its pairs; previews of the pairs ``on_sheet`` alone."""
+    seconds: Counter[str] = Counter()
+    for piece in pieces:
+        seconds.update(piece.seconds)
+    return UnitResult(
+        unit=unit,
+        samples=tuple(sample for piece in pieces for sample in piece.samples),
+        candidates=tuple(candidate for piece in pieces for candidate in piece.candidates),
+        failures=tuple(failure for piece in pieces for failure in piece.failures),
+        previews=tuple(p for piece in pieces for p in piece.previews if p.pair.id in on_sheet),
+        rows=sum(piece.rows for piece in pieces),
+        seconds=dict(seconds),
+    )

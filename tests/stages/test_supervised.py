@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+
+from conf.compose import compose_config, to_object
+from stages.records import CaptionPair, Unit
+from stages.supervised import StageError, Supervised
+from tests.stages import poison
+
+SETTINGS = (
+    "sheet.pairs=3",
+    "unit_pairs=5",
+    "stage=tests.stages.poison.Poisonable",
+    "cluster.unit_seconds=120",
+)
+CONFIG = to_object(compose_config(SETTINGS, "/nowhere/{}".format))
+pytestmark = pytest.mark.timeout(280)
+
+
+@pytest.fixture(scope="module")
+def stage() -> Iterator[Supervised]:
+    supervised = Supervised(CONFIG, "f")
+    yield supervised
+    supervised.close()
+
+
+def unit(*captions: str) -> Unit:
+    return Unit(0, tuple(CaptionPair(caption, "e", "o") for caption in captions))
+
+
+@pytest.mark.parametrize(
+    ("poisoned", "reason"), [(poison.SEGFAULT, "SIGSEGV"), (poison.KILLED, "memory runs out")]
+)
+def test_a_pair_that_kills_its_process_fails_alone_with_its_reason(stage, poisoned: str, reason: str):
+    sick, well = unit("a", "b", poisoned, "c", "d"), unit("a", "b", "c", "d")
+    result = stage(sick)
+    (failure,) = result.failures
+    assert failure.pair_id == sick.pairs[2].id
+    assert reason in failure.reason
+    assert "unit 0" in failure.reason
+    assert result.samples == stage(well).samples
+    assert [preview.pair.input for preview in result.previews] == ["a", "b"]
+
+
+def test_a_death_that_is_not_the_pairs_fault_leaves_no_trace(stage, tmp_path: Path):
+    captions = unit("a", f"{poison.ONCE}{tmp_path / 'mark'}", "b")
+    again = stage(captions)
+    assert (tmp_path / "mark").exists()
+    assert again == stage(captions)
+    assert again.failures == ()
+
+
+def test_a_pair_that_hangs_is_ended_at_its_deadline():
+    hanging = Supervised(replace(CONFIG, cluster=replace(CONFIG.cluster, unit_seconds=20.0)), "f")
+    (failure,) = hanging(unit(poison.HANG)).failures
+    hanging.close()
+    assert "more than 20 s (cluster.unit_seconds)" in failure.reason
+
+
+def test_a_stage_that_cannot_be_set_up_says_why():
+    with pytest.raises(StageError, match="/no/model is not there"):
+        Supervised(CONFIG, "no models")
+
+
+def test_the_process_ends_with_whoever_started_it():
+    script = (
+        "from tests.stages.test_supervised import CONFIG, Supervised\n"
+        "import os\ns = Supervised(CONFIG, 'f')\nprint(s._process.pid, flush=True)\nos._exit(9)"
+    )
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=root, stdout=subprocess.PIPE, text=True, check=False
+    )
+    orphan, deadline = int(done.stdout), time.monotonic() + 60
+    while psutil.pid_exists(orphan) and psutil.Process(orphan).status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
