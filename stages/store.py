@@ -79,7 +79,9 @@ class Store:
             entries = self._fs.ls(self.path(folder), detail=True)
         except FileNotFoundError:
             return {}
-        told = ((entry["name"], next((entry[key] for key in TIMES if entry.get(key)), None)) for entry in entries)
+        told = (
+            (entry["name"], next((entry[key] for key in TIMES if entry.get(key)), None)) for entry in entries
+        )
         return {f"{folder}/{str(name).rsplit('/', 1)[-1]}": _seconds(when) for name, when in told if when}
 
     @contextlib.contextmanager

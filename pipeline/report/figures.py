@@ -129,7 +129,7 @@ def throughput(minutes: np.ndarray, rate: np.ndarray) -> str:
         axes.set_xlabel("minutes since the first commit")
         axes.set_ylabel("pairs a minute")
 
-    return _svg(draw, "throughput", width=10.8, height=2.8)
+    return _svg(draw, "throughput", width=7.2)
 
 
 def _svg(draw: Callable[[Axes], None], name: str, width: float = 4.2, height: float = 2.6) -> str:
