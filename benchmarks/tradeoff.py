@@ -23,7 +23,10 @@ def plot(curves: Mapping[str, Sequence[Point]], path: Path) -> None:
         made, left = [100 * point[1] for point in points], [point[2] for point in points]
         trade.plot(made, left, "o-", color=colour, label=method)
         for value, x, y in zip([point[0] for point in points], made, left, strict=True):
-            trade.annotate(f"{value:g}", (x, y), xytext=(5, 5), textcoords="offset points", color=colour)
+            place = (
+                {"xytext": (-7, 3), "ha": "right"} if method == "SDEdit" else {"xytext": (7, 3), "ha": "left"}
+            )
+            trade.annotate(f"{value:g}", (x, y), textcoords="offset points", color=colour, **place)
         taus = [1 - point[0] if method == "SDEdit" else point[0] for point in points]
         by_tau.plot(taus, left, "o-", color=colour, label=f"{method}: background")
         success.plot(taus, made, "s:", color=colour, label=f"{method}: edits made")
@@ -39,6 +42,6 @@ def plot(curves: Mapping[str, Sequence[Point]], path: Path) -> None:
     handles, labels = by_tau.get_legend_handles_labels()
     more, others = success.get_legend_handles_labels()
     figure.legend(
-        handles + more, labels + others, frameon=False, fontsize=9, loc="outside lower right", ncols=6
+        handles + more, labels + others, frameon=False, fontsize=9, loc="outside lower right", ncols=3
     )
     figure.savefig(path, dpi=110)
