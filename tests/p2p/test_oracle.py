@@ -284,7 +284,7 @@ def test_any_blend(
 def test_mini_world(
     mini_world: tuple[p2p.Editor, StableDiffusionPipeline], pair: PromptPair, sampler: str
 ) -> None:
-    compare(*mini_world, pair, sampler=sampler, steps=10, guidance_scale=5.0)
+    compare(*mini_world, pair, sampler=sampler, steps=8, guidance_scale=3.0)
 
 
 @pytest.fixture(scope="module")
