@@ -54,7 +54,7 @@ def test_the_same_seed_gives_the_same_picture_and_another_another(small: list[st
     [
         ([], "attention takes a prompt first"),
         (["--groups"], "attention takes a prompt first"),
-        ([PROMPT, "groups=0"], "groups=0: it has to be 1 to 14"),
+        ([PROMPT, "groups=0"], "groups=0: it has to be 1 to 12"),
         ([PROMPT, "groups=many"], "groups=many"),
         ([PROMPT, "sampler.steps=3", "groups=4"], "groups=4: it has to be 1 to 3"),
         ([PROMPT, "out=seen.jpg"], "seen.jpg is no PNG"),
