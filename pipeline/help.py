@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import textwrap
+
 from conf.compose import GROUPS, default_of, options
 from pipeline import commands
+
+WIDTH = 100
+"""Columns: what fits beside an editor on a laptop's screen."""
 
 TOP = """\
 pairforge makes paired data for instruction-following image editors: it renders caption pairs with
@@ -35,10 +40,11 @@ A group is chosen by group=option and changed by group.key=value (* is the defau
 """
 
 BOTTOM = """
-Examples of keys: captions.path, model.path, sweep.taus=[0.3,0.6], sweep.seeds, sampler.steps, sampler.guidance,
-edit.self_gain, filter.clip_sim_dir, filter.max_per_pair, shards.samples, cluster.workers, cluster.batch_rows.
+Examples of keys: captions.path, model.path, sweep.taus=[0.3,0.6], sweep.seeds, sampler.steps,
+sampler.guidance, edit.self_gain, filter.clip_sim_dir, filter.max_per_pair, shards.samples,
+cluster.workers, cluster.batch_rows.
 
-To measure Prompt-to-Prompt against: edit.method=sdedit (strength 1 - tau), edit.method=same_seed (tau 0).
+To measure Prompt-to-Prompt against: edit.method=sdedit (strength 1 - tau) or same_seed (tau 0).
 """
 
 
@@ -47,7 +53,11 @@ def text() -> str:
     for group in GROUPS:
         choices, default = options(group), default_of(group)
         groups.append(f"  {group}")
-        groups += [
-            f"  {'*' if name == default else ' '} {name:<16}  {about}" for name, about in choices.items()
-        ]
+        groups += [_option(name, about, name == default) for name, about in choices.items()]
     return TOP + "\n".join(commands.lines()) + "\n" + INPUT + "\n" + "\n".join(groups) + "\n" + BOTTOM
+
+
+def _option(name: str, about: str, is_default: bool) -> str:
+    label = f"  {'*' if is_default else ' '} {name:<16}  "
+    indent = " " * len(label)
+    return textwrap.fill(about, WIDTH, initial_indent=label, subsequent_indent=indent, break_on_hyphens=False)
