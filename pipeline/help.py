@@ -16,7 +16,7 @@ Prompt-to-Prompt over a sweep of tau, keeps what CLIP approves, and writes WebDa
 
   pairforge                                            the demo: the mini world, into out/
   pairforge captions=jsonl captions.path=pairs.jsonl   your own caption pairs
-            model=sd15 model.path=FOLDER out=FOLDER    with Stable Diffusion 1.5, into FOLDER or s3://…
+            model=sd15 model.path=FOLDER out=FOLDER    with Stable Diffusion 1.5
   pairforge experiment=instructpix2pix …               the published recipe
   pairforge --cfg job [settings]                       print every setting, run nothing
 
