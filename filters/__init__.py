@@ -7,12 +7,20 @@ reasons = filters.choose(sample_indices, scores, filters.Thresholds())  # "" is 
 
 from __future__ import annotations
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from filters.choice import Thresholds, choose, verdicts
-from filters.clip import Clip
 from filters.errors import FilterError
 from filters.fingerprint import fingerprint
-from filters.load import load_clip
 from filters.scores import ClipScores
+
+if TYPE_CHECKING:
+    from filters.clip import Clip
+    from filters.load import load_clip
+
+# open_clip takes seconds to import: who only chooses, or asks for a fingerprint, need not wait for it.
+_LATE = {"Clip": "filters.clip", "load_clip": "filters.load"}
 
 __all__ = [
     "Clip",
@@ -24,3 +32,9 @@ __all__ = [
     "load_clip",
     "verdicts",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATE:
+        raise AttributeError(f"module 'filters' has no attribute {name!r}")
+    return getattr(importlib.import_module(_LATE[name]), name)

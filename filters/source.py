@@ -8,9 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import open_clip
-from open_clip.pretrained import get_pretrained_cfg, list_pretrained_tags_by_model
-
 from filters.errors import FilterError
 
 LOCAL_DIR = "local-dir:"
@@ -40,6 +37,14 @@ def find_clip(name: str, pretrained: str | None) -> ClipSource:
     if name.startswith(LOCAL_DIR):
         folder = Path(name.removeprefix(LOCAL_DIR))
         return ClipSource(name, folder, _weights_in(folder), {})
+    return _published(name, pretrained)
+
+
+def _published(name: str, pretrained: str | None) -> ClipSource:
+    # open_clip takes seconds to import, and a local-dir is known without it.
+    import open_clip
+    from open_clip.pretrained import get_pretrained_cfg, list_pretrained_tags_by_model
+
     if name not in open_clip.list_models():
         raise FilterError(
             f"no CLIP is called {name!r}{_near(name, open_clip.list_models())}: "
