@@ -98,7 +98,7 @@ class Captions:
 
 @dataclass
 class Model:
-    """A diffusers folder or hub name, and the number of steps and the guidance that suit it."""
+    """A diffusers folder or hub name, and what suits it: steps, guidance, and caption pairs enough to fill batches."""
 
     name: str = MISSING
     path: str = MISSING
@@ -107,6 +107,7 @@ class Model:
     device: str = "auto"
     steps: int = MISSING
     guidance: float = MISSING
+    unit_pairs: int = 4
 
 
 @dataclass

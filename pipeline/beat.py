@@ -23,7 +23,8 @@ SECONDS_UNTIL_DEAD = 60.0
 class Beat:
     """``state`` is running, finished, stopped or failed; times are in seconds since the epoch, by the driver's clock.
 
-    ``rate`` is in caption pairs a second since the start of this driver.
+    ``rate`` is in caption pairs a second since the start of this driver; ``first_kept`` the seconds from its process's
+    start to the first sample kept, None as long as there is none.
     """
 
     id: str
@@ -33,6 +34,7 @@ class Beat:
     seen: float
     state: str
     rate: float
+    first_kept: float | None = None
 
     def alive(self, now: float) -> bool:
         """Whether it runs, as far as can be told from elsewhere: a killed driver is silent, and that shows."""
@@ -40,13 +42,15 @@ class Beat:
 
 
 @contextmanager
-def beating(store: Store, rate: Callable[[], float]) -> Iterator[None]:
+def beating(
+    store: Store, rate: Callable[[], float], first_kept: Callable[[], float | None] = lambda: None
+) -> Iterator[None]:
     """Write this driver's beat while the block runs, and at its end how it ended."""
     started, own = time.time(), uuid.uuid4().hex[:12]
     name = f"{FOLDER}/{int(started)}-{own}.json"
 
     def write(state: str) -> None:
-        beat = Beat(own, socket.gethostname(), os.getpid(), started, time.time(), state, rate())
+        beat = Beat(own, socket.gethostname(), os.getpid(), started, time.time(), state, rate(), first_kept())
         store.write(name, json.dumps(asdict(beat)).encode())
 
     over = threading.Event()

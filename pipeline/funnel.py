@@ -47,6 +47,11 @@ class Funnel:
                 totals[name] = totals.get(name, 0) + value
 
     @property
+    def utilisation(self) -> float:
+        """The fraction of the workers' time, from when their models were loaded, that went into denoising."""
+        return self.seconds.get("denoise", 0.0) / (sum(self.seconds.values()) or 1.0)
+
+    @property
     def keep_rate(self) -> float:
         """The fraction of caption pairs with at least one sample kept."""
         return self.pairs_kept / self.pairs if self.pairs else 0.0

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import psutil
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -37,6 +38,7 @@ class Display:
             console=console,
             transient=True,
         )
+        self.first_kept: float | None = None
         self._task = self._progress.add_task("starting", total=pairs, completed=before.pairs, state="")
 
     @contextmanager
@@ -50,6 +52,8 @@ class Display:
     def committed(self, summary: dict) -> None:
         """Count one unit in."""
         self.funnel.add(summary)
+        if summary["samples"] and self.first_kept is None:
+            self.first_kept = time.time() - psutil.Process().create_time()
         self._progress.update(
             self._task, description="generating", completed=self.funnel.pairs, state=self.state()
         )

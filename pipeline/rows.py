@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 from conf.schema import Config
@@ -27,6 +28,7 @@ class GenerateRow:
             self.generate = Supervised(config, model_fingerprint)
         except StageError as error:
             self.error = str(error)
+        self.since = time.perf_counter()
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         if self.error:
@@ -34,8 +36,12 @@ class GenerateRow:
         unit = int(row["unit"])
         flight.note(self.store, unit)
         result = self.generate(read_unit(self.store, unit))
-        files = encode_part(result, self.format)
-        return {"error": "", "record": json.dumps(summary(result)), **{k: files.get(k, b"") for k in KINDS}}
+        files, record = encode_part(result, self.format), summary(result)
+        # All of the worker's time is somebody's: what no activity accounts for, waiting included, lies between.
+        now = time.perf_counter()
+        record["seconds"]["between"] = round(now - self.since - sum(result.seconds.values()), 3)
+        self.since = now
+        return {"error": "", "record": json.dumps(record), **{k: files.get(k, b"") for k in KINDS}}
 
 
 def write_row(row: dict[str, Any], out: str) -> dict[str, Any]:

@@ -61,15 +61,15 @@ def run(config: Config) -> Funnel:
 def complete(config: Config, plan: Plan, store: Store) -> Funnel:
     """Generate the units of ``plan`` that are not committed, then pack. Raises as ``run`` does."""
     missing = sorted(set(range(plan.units)) - committed(store))
-    if missing:
-        _generate(config, plan, store, missing)
+    first_kept = _generate(config, plan, store, missing) if missing else None
     commits = list(read_commits(store, range(plan.units)))
     funnel = _finish(config, plan, store, commits)
-    _tell(config, funnel)
+    _tell(config, funnel, first_kept)
     return funnel
 
 
-def _generate(config: Config, plan: Plan, store: Store, missing: Sequence[int]) -> None:
+def _generate(config: Config, plan: Plan, store: Store, missing: Sequence[int]) -> float | None:
+    """The seconds from the command to the first sample kept, None if none was."""
     # Ray takes a second to import: a finished run or a wrong setting need not wait for it.
     from pipeline import graph
 
@@ -80,7 +80,7 @@ def _generate(config: Config, plan: Plan, store: Store, missing: Sequence[int]) 
         display = Display(Console(file=err), plan.pairs, before)
         with (
             display.live(),
-            beating(store, display.rate),
+            beating(store, display.rate, lambda: display.first_kept),
             graph.cluster(config),
             closing(graph.run(config, plan.model_fingerprint, missing)) as summaries,
         ):
@@ -92,6 +92,7 @@ def _generate(config: Config, plan: Plan, store: Store, missing: Sequence[int]) 
             f"{len(lost)} of {plan.units} units were not finished in {graph.TRIES} tries, the first of them unit "
             f"{lost[0]}: {_log(config)} says why; the same command tries them again, all others are done"
         )
+    return display.first_kept
 
 
 def _finish(config: Config, plan: Plan, store: Store, commits: Sequence[dict[str, Any]]) -> Funnel:
@@ -128,9 +129,15 @@ def _previews(store: Store, commits: Sequence[dict[str, Any]]) -> Iterator[Previ
             yield from previews.from_bytes(data)
 
 
-def _tell(config: Config, funnel: Funnel) -> None:
+def _tell(config: Config, funnel: Funnel, first_kept: float | None) -> None:
     console = Console(highlight=False)
     console.print(funnel_table(funnel))
+    if first_kept is not None:
+        console.print(
+            f"\nFirst sample kept after {first_kept:.0f} s; "
+            f"{funnel.utilisation:.0%} of the workers' time went into denoising",
+            soft_wrap=True,
+        )
     where = config.out if "://" in config.out else os.path.relpath(config.out)
     console.print(
         f"\nThe dataset is in {where}: data/*.tar, scores/*.parquet, report/index.html", soft_wrap=True

@@ -73,11 +73,12 @@ class Generate:
 
     def _render(self, pairs: Sequence[CaptionPair], seconds: dict[str, float]) -> list[Rendered]:
         asked = [tuple(requests(pair, self.config)) for pair in pairs]
-        started = time.perf_counter()
+        started, denoised = time.perf_counter(), self.editor.usage.seconds
         flat = [request for own in asked for request in own]
         sweeps = self.editor.sweep_many(flat, self.config.cluster.batch_rows)
-        swept = time.perf_counter()
-        seconds["sweep"] += swept - started
+        swept, denoised = time.perf_counter(), self.editor.usage.seconds - denoised
+        seconds["denoise"] += denoised
+        seconds["decode"] += swept - started - denoised
         scores = self._score(pairs, asked, sweeps)
         seconds["score"] += time.perf_counter() - swept
         rendered, sample, candidate = [], 0, 0

@@ -103,7 +103,8 @@ class Preview:
 class UnitResult:
     """What became of a unit: all its candidates' scores, the images of those kept.
 
-    ``rows`` counts denoiser rows; ``seconds`` is wall clock by activity (sweep, score, encode).
+    ``rows`` counts denoiser rows; ``seconds`` is wall clock by activity: denoise, decode (prompts
+    encoded, latents decoded), score, encode.
     """
 
     unit: Unit

@@ -162,9 +162,13 @@ def throughput(facts: Facts) -> list[Drawn]:
     if not len(minutes):
         return []
     alt = f"{facts.funnel.pairs:,} pairs in {minutes.max():.1f} minutes; at most {rate.max():.1f} pairs a minute"
+    heading = (
+        f"Caption pairs committed, by the commits' file times; {facts.funnel.utilisation:.0%} of the workers' time "
+        "was denoising"
+    )
     return [
         Drawn(
-            "Caption pairs committed, by the commits' file times",
+            heading,
             Markup(figures.throughput(minutes, rate)),
             alt,
         )

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 
+import pytest
 from rich.console import Console
 
 from pipeline.funnel import REASONS, funnel_of
@@ -28,11 +29,13 @@ def test_every_candidate_is_counted_once():
     assert (funnel.read, funnel.quarantined, funnel.pairs, funnel.failed) == (6, 2, 4, 1)
     assert funnel.candidates == funnel.samples + sum(funnel.rejected.values()) == 11
     assert (funnel.samples, funnel.pairs_kept, funnel.keep_rate) == (3, 2, 0.5)
-    assert funnel.seconds == {"sweep": 4.5}
+    assert funnel.seconds == {"denoise": 4.5, "score": 0.75}
+    assert funnel.utilisation == pytest.approx(4.5 / 5.25)
 
 
 def test_nothing_done_is_a_funnel_too():
-    assert funnel_of(PLAN, []).keep_rate == 0
+    funnel = funnel_of(PLAN, [])
+    assert (funnel.keep_rate, funnel.utilisation) == (0, 0)
 
 
 def test_the_table_tells_every_reason_in_the_order_it_is_met():

@@ -200,6 +200,16 @@ def test_what_made_it_is_written_down(out: Path):
     assert len(list((out / "run/commits").iterdir())) == 3
 
 
+def test_where_the_time_went_is_written_down(out: Path, said: tuple[str, str]):
+    commits = [json.loads(path.read_text()) for path in sorted((out / "run" / "commits").iterdir())]
+    for commit in commits:
+        assert set(commit["seconds"]) == {"denoise", "decode", "score", "encode", "between"}
+        assert all(seconds >= 0 for seconds in commit["seconds"].values())
+    [beat] = [json.loads(path.read_text()) for path in (out / "run" / "drivers").iterdir()]
+    assert 0 < beat["first_kept"]
+    assert f"First sample kept after {beat['first_kept']:.0f} s; " in said[0]
+
+
 def test_the_same_command_again_does_nothing_twice(out: Path, run: Run, monkeypatch, capsys):
     monkeypatch.chdir(run.folder)
     data = ("data", "scores", "run/commits", "run/parts", "run/plan")

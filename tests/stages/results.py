@@ -49,7 +49,7 @@ def unit_result(index: int, kept: int, rejected: int = 2, failed: int = 0, previ
         failures=tuple(Failure(one.id, "RuntimeError: no") for one in lost),
         previews=shown,
         rows=10,
-        seconds={"sweep": 1.5},
+        seconds={"denoise": 1.5, "score": 0.25},
     )
 
 
