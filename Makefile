@@ -26,6 +26,7 @@ lint: .venv/ready
 
 bench: .venv/ready
 	$(BIN)/python -m benchmarks.sweep
+	$(BIN)/python -m benchmarks.sweep --self-gain 0.5 --edits 9 --steps 50
 	$(BIN)/python -m benchmarks.sweep --sd15 runs/sd15-256 --edits 5 --steps 4 --repeats 1
 
 figures: .venv/ready

@@ -16,7 +16,10 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Task:
-    """One sweep: a swap of words of equally many tokens, so that the mapper is the identity."""
+    """One sweep: a swap of words of equally many tokens, so that the mapper is the identity.
+
+    Cross-attention is injected for τ of the steps, self-attention for ``self_gain`` · τ.
+    """
 
     source: str
     target: str
@@ -24,6 +27,7 @@ class Task:
     steps: int
     guidance_scale: float
     seed: int
+    self_gain: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,7 @@ def instructpix2pix(pipeline: StableDiffusionPipeline, task: Task) -> Made:
 def one_batch(pipeline: StableDiffusionPipeline, task: Task) -> Made:
     """The form of google/prompt-to-prompt and of diffusers' community pipeline: one source and K edits in a batch.
 
-    Cross-attention is injected for τ of the steps, self-attention for half of that, as in our own default.
+    Injected is what the task says, as in ours.
     """
     attention = MaterialisedAttention()
     pipeline.unet.set_attn_processor(attention)
@@ -87,7 +91,9 @@ def one_batch(pipeline: StableDiffusionPipeline, task: Task) -> Made:
 
     def inject(i: int) -> None:
         cross = [k for k, tau in enumerate(task.taus) if i < int(tau * task.steps + 0.5 + 1e-9)]
-        own = [k for k, tau in enumerate(task.taus) if i < int(0.5 * tau * task.steps + 0.5 + 1e-9)]
+        own = [
+            k for k, tau in enumerate(task.taus) if i < int(task.self_gain * tau * task.steps + 0.5 + 1e-9)
+        ]
         attention.cross = ([first] * len(cross), [first + 1 + k for k in cross])
         attention.own = ([first] * len(own), [first + 1 + k for k in own])
 

@@ -71,6 +71,7 @@ def ways(folder: Path, device: str, dtype: torch.dtype) -> dict[str, Callable[[T
             seed=task.seed,
             steps=task.steps,
             guidance_scale=task.guidance_scale,
+            self_gain=task.self_gain,
         )
         sweep = editor.sweep_many([request], BATCH_ROWS)[0]
         return Made(sweep.edit_latents, sweep.rows)
@@ -85,7 +86,7 @@ def ways(folder: Path, device: str, dtype: torch.dtype) -> dict[str, Callable[[T
 
 @torch.inference_mode()
 def measure(
-    folder: Path, edits: int, steps: int, repeats: int, device: str, dtype: torch.dtype
+    folder: Path, edits: int, steps: int, self_gain: float, repeats: int, device: str, dtype: torch.dtype
 ) -> Iterator[Cell]:
     """All ways over one sweep.
 
@@ -94,7 +95,7 @@ def measure(
     """
     runs = ways(folder, device, dtype)
     warm_up = Task(SOURCE, TARGET, taus(1), 2, 5.0, 7)
-    task = Task(SOURCE, TARGET, taus(edits), steps, 5.0, 7)
+    task = Task(SOURCE, TARGET, taus(edits), steps, 5.0, 7, self_gain)
     peaks: dict[str, float] = {}
     seconds: dict[str, list[float]] = {way: [] for way in runs}
     made: dict[str, Made] = {}
@@ -122,6 +123,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.sweep", description=__doc__)
     parser.add_argument("--edits", type=int, nargs="+", default=[1, 5, 9, 17], help="values of K")
     parser.add_argument("--steps", type=int, nargs="+", default=[20, 50])
+    parser.add_argument(
+        "--self-gain", type=float, default=1.0, help="at 1, as in InstructPix2Pix, both kinds stop at once"
+    )
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument(
         "--sd15", type=Path, help="measure a Stable Diffusion 1.5 shape instead, saved in this folder"
@@ -135,14 +139,16 @@ def main() -> None:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     name = torch.cuda.get_device_name() if device == "cuda" else platform.processor() or platform.machine()
 
-    table = Table(title=f"{folder.name}, {options.dtype}, {name}, {torch.get_num_threads()} threads")
+    table = Table(
+        title=f"{folder.name}, self gain {options.self_gain:g}, {options.dtype}, {name}, "
+        f"{torch.get_num_threads()} threads"
+    )
     for column in ("K", "steps", "way", "rows", "seconds", "rows/s", "times ours", "peak MiB"):
         table.add_column(column, justify="right")
     for edits in options.edits:
         for steps in options.steps:
-            cells = list(
-                measure(folder, edits, steps, options.repeats, device, getattr(torch, options.dtype))
-            )
+            dtype = getattr(torch, options.dtype)
+            cells = list(measure(folder, edits, steps, options.self_gain, options.repeats, device, dtype))
             mine = cells[0].seconds
             for cell in cells:
                 table.add_row(

@@ -27,7 +27,7 @@ def advance(family: Family, jobs: Sequence[Job], padded_to: int | None = None) -
     """
     walkers = [walker for job in jobs for walker in job]
     n, device = len(walkers), family.device
-    guided = [k for k, walker in enumerate(walkers) if walker.plan.guided]
+    guided = [k for k, walker in enumerate(walkers) if walker.guided]
     spare = [0] * (0 if padded_to is None else padded_to - n - len(guided))
     owner = torch.tensor([*range(n), *guided, *spare], device=device)
     groups = _by_sampler(walkers, device)

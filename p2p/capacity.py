@@ -52,9 +52,9 @@ def batch_rows(asked: BatchRows, plans: Sequence[SweepPlan], limit: int) -> int:
 
 def rows(plan: SweepPlan) -> int:
     """Rows of a plan's source and branches over all steps: the least that it takes."""
-    branches = (*plan.branches, *plan.restarts)
-    return (2 if plan.guided else 1) * (plan.request.steps + sum(map(_steps, branches)))
+    at = [2 if guided else 1 for guided in plan.guided]
 
+    def below(branch: Branch) -> int:
+        return sum(at[branch.start : branch.stop]) + sum(map(below, branch.children))
 
-def _steps(branch: Branch) -> int:
-    return len(branch.injections) + sum(map(_steps, branch.children))
+    return sum(at) + sum(map(below, (*plan.branches, *plan.restarts)))

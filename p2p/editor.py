@@ -60,6 +60,7 @@ class Editor:
         pooled: str = SweepRequest.pooled,
         method: str = SweepRequest.method,
         rounding: str = SweepRequest.rounding,
+        guidance_interval: tuple[float, float] | None = None,
     ) -> Sweep:
         """One sweep; ``p2p.SweepRequest`` says what the arguments mean.
 
@@ -88,6 +89,7 @@ class Editor:
             pooled,
             method,
             rounding,
+            guidance_interval,
         )
         return self.sweep_many([request])[0]
 

@@ -32,8 +32,8 @@ class SweepPlan:
     """A request with all that its rows need.
 
     ``mixings`` has the cross-attention for each state of injection that occurs, None where a row is left alone;
-    ``starting`` is the sampler's state at step 0, ``guided`` whether every row has an unguided one beside it;
-    ``watching`` the words that are watched, and ``blend`` what that is for in a sweep. ``restarts`` are branches that
+    ``starting`` is the sampler's state at step 0; ``guided`` says of every step whether rows have an unguided one
+    beside them; ``watching`` the words that are watched, and ``blend`` what that is for in a sweep. ``restarts`` are branches that
     set out from the finished source.
     """
 
@@ -46,7 +46,7 @@ class SweepPlan:
     unguided: Conditioning
     mixings: Mapping[tuple[bool, ...], Mixing | None]
     starting: State
-    guided: bool
+    guided: tuple[bool, ...]
     watching: Watching | None
     blend: BlendPlan | None
     restarts: tuple[Branch, ...] = ()
@@ -104,12 +104,24 @@ def make_plan(
         source=source_said,
         target=target_said,
         unguided=unguided,
-        guided=request.guided and not family.embeds_guidance,
+        guided=_guided(request, family, chosen),
         watching=watching,
         blend=blend,
         mixings={cross: _mixing(edit, cross, list(words), family) for cross in states},
         starting=chosen.start(noise),
     )
+
+
+def _guided(request: SweepRequest, family: Family, sampler: Sampler) -> tuple[bool, ...]:
+    """Of every step, whether it has guidance that takes a row of its own."""
+    if request.guidance_interval is None:
+        return (request.guided and not family.embeds_guidance,) * request.steps
+    if family.embeds_guidance:
+        raise P2PError(
+            "guidance_interval is not for a model that is given guidance as a number; leave it out"
+        )
+    low, high = request.guidance_interval
+    return tuple(request.guided and low < level <= high for level in sampler.noise_level.tolist())
 
 
 def watch(family: Family, source: Tensor, target: Tensor) -> Watching:

@@ -25,7 +25,7 @@ def route(jobs: Sequence[Job], family: Family, rows: int, compiled: bool = False
     """
     walkers = [(walker, job[0]) for job in jobs for walker in job]
     row = {id(walker): k for k, (walker, _) in enumerate(walkers)}
-    guided = [walker for walker, _ in walkers if walker.plan.guided]
+    guided = [walker for walker, _ in walkers if walker.guided]
     unguided_row = {id(walker): len(walkers) + k for k, walker in enumerate(guided)}
 
     watched = {row[id(walker)]: walker for walker, _ in walkers if walker.seen is not None}
@@ -38,7 +38,7 @@ def route(jobs: Sequence[Job], family: Family, rows: int, compiled: bool = False
         injection = walker.branch.injection(walker.step)
         if injection.self_attention:
             self_source[row[id(walker)]] = row[id(leader)]
-            if walker.plan.request.inject_unconditional and walker.plan.guided:
+            if walker.plan.request.inject_unconditional and walker.guided:
                 self_source[unguided_row[id(walker)]] = unguided_row[id(leader)]
         mixing = walker.plan.mixings[injection.cross]
         if mixing is not None:

@@ -35,6 +35,11 @@ class Walker:
         return self.plan.blend is not None or bool(self.branch.injection(self.step))
 
     @property
+    def guided(self) -> bool:
+        """Whether an unguided row is beside it at its next step."""
+        return self.plan.guided[self.step]
+
+    @property
     def columns(self) -> Tensor | None:
         """(S, n): the words whose columns of its maps are watched."""
         watching = self.plan.watching
@@ -44,8 +49,8 @@ class Walker:
 
     @property
     def rows(self) -> int:
-        """Rows in the denoiser's batch."""
-        return 2 if self.plan.guided else 1
+        """Rows in the denoiser's next batch."""
+        return 2 if self.guided else 1
 
 
 # Walkers that have to be in one batch: a source with the branches it feeds, or one walker that is free.

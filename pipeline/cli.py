@@ -11,9 +11,8 @@ import pipeline.help
 from conf.compose import ConfigError
 from conf.schema import Config
 from pipeline import commands, environment, settings
-from pipeline.errors import RunError
+from pipeline.errors import FAILED_PAIRS, INTERRUPTED, STOPPED, UNFINISHED, USER_ERROR, RunError
 
-UNFINISHED, USER_ERROR, FAILED_PAIRS, INTERRUPTED = 1, 2, 3, 130
 OWN_PACKAGES = frozenset({"pipeline", "stages", "p2p", "filters", "miniworld", "conf"})
 
 
@@ -34,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"pairforge: {error}", file=sys.stderr)
         return UNFINISHED
     except KeyboardInterrupt:
-        print("pairforge: stopped; what is committed stays, the same command goes on", file=sys.stderr)
+        print(f"pairforge: {STOPPED}", file=sys.stderr)
         return INTERRUPTED
 
 

@@ -33,6 +33,9 @@ COMMANDS = {
     "status": Command(
         "pipeline.status", "status OUT", "how far a run is: live, ended or killed, here or remote"
     ),
+    "tune": Command(
+        "pipeline.tune", "tune OUT", "what other thresholds would keep: tables, and report/tune.png"
+    ),
     "verify": Command(
         "pipeline.verify", "verify OUT", "every digest, count, sample and image; 1 if any is damaged"
     ),

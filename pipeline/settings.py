@@ -65,6 +65,9 @@ def _problems(config: Config) -> Iterator[str]:
         yield f"shards.quality={config.shards.quality} must be from 1 to 100"
     if config.cluster.kind is ClusterKind.ray and not config.cluster.address:
         yield "cluster=ray needs cluster.address=HOST:PORT, or cluster.address=auto for the one this machine is in"
+    interval = config.sampler.guidance_interval
+    if interval is not None and not (len(interval) == 2 and 0 <= interval[0] < interval[1]):
+        yield f"sampler.guidance_interval={interval} must be two noise levels that rise from 0, like [0.3,5.0]"
     yield from _sweep_problems(config.sweep)
 
 

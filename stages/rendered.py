@@ -94,6 +94,8 @@ def metadata(
         "clip_sim_image": candidate.clip_sim_image,
         "steps": config.sampler.steps,
         "sampler": config.sampler.name.value,
+        # Text, empty for none: no null, and JSON has no infinity.
+        "guidance_interval": " to ".join(map(str, config.sampler.guidance_interval or ())),
         "edit_method": config.edit.method.value,
         "edit_kind": config.edit.kind.value,
         "cross_gain": float(config.edit.cross_gain),

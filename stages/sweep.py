@@ -34,7 +34,7 @@ def requests(pair: CaptionPair, config: Config) -> list[p2p.SweepRequest]:
 def _request(
     pair: CaptionPair, config: Config, index: int, taus: tuple[float, ...], guidance: float
 ) -> p2p.SweepRequest:
-    method = config.edit.method
+    method, interval = config.edit.method, config.sampler.guidance_interval
     return p2p.SweepRequest(
         source=pair.input,
         target=pair.output,
@@ -44,6 +44,7 @@ def _request(
         steps=config.sampler.steps,
         guidance_scale=guidance,
         sampler=config.sampler.name.value,
+        guidance_interval=None if interval is None else (interval[0], interval[1]),
         cross_gain=config.edit.cross_gain,
         self_gain=config.edit.self_gain,
         edit=config.edit.kind.value,

@@ -28,6 +28,10 @@ class DDIM:
     clip: float
     stochastic: bool = False
 
+    @property
+    def noise_level(self) -> Tensor:
+        return ((1 - self.alpha) / self.alpha).sqrt()
+
     def start(self, noise: Tensor) -> State:
         return State(noise)
 

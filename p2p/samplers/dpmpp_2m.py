@@ -31,6 +31,10 @@ class DPMPP2M:
     v_prediction: bool
     stochastic: bool = False
 
+    @property
+    def noise_level(self) -> Tensor:
+        return self.sigma[:-1] / self.alpha[:-1]
+
     def start(self, noise: Tensor) -> State:
         return State(noise, torch.zeros_like(noise))
 

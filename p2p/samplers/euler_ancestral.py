@@ -27,6 +27,10 @@ class EulerAncestral:
     starting_scale: float
     stochastic: bool = True
 
+    @property
+    def noise_level(self) -> Tensor:
+        return self.sigma[:-1]
+
     def start(self, noise: Tensor) -> State:
         return State(noise * self.starting_scale)
 

@@ -27,6 +27,10 @@ class FlowMatchEuler:
     sigma: Tensor
     stochastic: bool = False
 
+    @property
+    def noise_level(self) -> Tensor:
+        return self.sigma[:-1] / (1 - self.sigma[:-1])
+
     def start(self, noise: Tensor) -> State:
         return State(noise)
 

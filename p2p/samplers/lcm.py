@@ -32,6 +32,10 @@ class LCM:
     clip: float
     stochastic: bool = True
 
+    @property
+    def noise_level(self) -> Tensor:
+        return ((1 - self.alpha) / self.alpha).sqrt()
+
     def start(self, noise: Tensor) -> State:
         return State(noise)
 

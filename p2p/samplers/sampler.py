@@ -30,6 +30,13 @@ class Sampler(Protocol):
         """(T,) fp32, as the denoiser takes them."""
 
     @property
+    def noise_level(self) -> Tensor:
+        """(T,) fp32; the noise's standard deviation over the signal's factor at each step: σ of Karras et al. 2022.
+
+        It is √((1 − ᾱ)/ᾱ) where variance is preserved and t/(1 − t) at time t of a flow, infinite where all is noise.
+        """
+
+    @property
     def stochastic(self) -> bool:
         """Whether ``step`` wants noise."""
 

@@ -6,7 +6,7 @@ pipeline, its scheduler and its classifier-free guidance are diffusers' own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from unittest import mock
@@ -137,8 +137,9 @@ def generate(
     guidance_scale: float,
     sampler: str,
     blend: NaiveBlend | None = None,
+    unguided_steps: Collection[int] = (),
 ) -> NaiveResult:
-    """Denoise source and edit side by side, and decode both."""
+    """Denoise source and edit side by side, and decode both. Guidance is 1 at ``unguided_steps``."""
     scheduler = SCHEDULERS[sampler].from_config(pipeline.scheduler.config)
     scheduler.set_timesteps(steps)
     attention = NaiveAttention(edit)
@@ -157,7 +158,8 @@ def generate(
         output = unet(scheduler.scale_model_input(rows, t), t, prompts).sample
         if guided:
             unguided, conditional = output.chunk(2)
-            output = unguided + guidance_scale * (conditional - unguided)
+            scale = 1.0 if i in unguided_steps else guidance_scale
+            output = unguided + scale * (conditional - unguided)
         with _shared_noise(scheduler, seed, i):
             latents = scheduler.step(output, t, latents).prev_sample
         if blend is not None and i + 1 > blend.start_steps:

@@ -31,6 +31,8 @@ def plans(sd1_editor: p2p.Editor) -> Callable[..., list[SweepPlan]]:
 def test_rows_are_known_beforehand(sd1_editor: p2p.Editor, plans: Callable[..., list[SweepPlan]]) -> None:
     (plan,) = plans(taus=[k / 10 for k in range(1, 10)], steps=50, self_gain=1.0)
     assert rows(plan) == 2 * (50 + 270)
+    interval: dict[str, Any] = {"steps": 9, "guidance_interval": (0.5, 6.0)}
+    assert rows(plans(**interval)[0]) == sd1_editor.sweep(SOURCE, TARGET, **interval).rows
     settings: dict[str, Any] = {"steps": 4, "taus": (0.2, 0.9), "guidance_scale": 1.0}
     assert rows(plans(**settings)[0]) == sd1_editor.sweep(SOURCE, TARGET, **settings).rows
 

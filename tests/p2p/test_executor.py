@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from diffusers import DDIMScheduler
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -42,6 +43,41 @@ def test_rows_are_the_minimum(
     )
     assert sweep.rows == doubled * GUIDED_PAIRS
     assert sum(calls.rows) == sweep.rows
+
+
+def test_guidance_on_an_interval_takes_its_own_rows_alone(
+    sd1_editor: p2p.Editor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 50 steps, so many as the schedule has levels in the interval are doubled, for source and branches alike."""
+    calls = Calls(sd1_editor, monkeypatch)
+    scheduler = DDIMScheduler.from_config(sd1_editor.family.scheduler_config)
+    scheduler.set_timesteps(50)
+    alphas = scheduler.alphas_cumprod[scheduler.timesteps]
+    guided = [0.3 < level <= 5.0 for level in ((1 - alphas) / alphas).sqrt().tolist()]
+    assert 10 < sum(guided) < 45
+    sweep = sd1_editor.sweep(
+        SOURCE,
+        TARGET,
+        taus=TAUS,
+        steps=50,
+        self_gain=1.0,
+        guidance_scale=4.0,
+        guidance_interval=(0.3, 5.0),
+    )
+    # At step i there are the source, the released (τ · 50 ≤ i) and, while any is injected, the trunk.
+    width = [1 + sum(5 * k <= i for k in range(1, 10)) + (i < 45) for i in range(50)]
+    assert sum(width) == GUIDED_PAIRS
+    assert sweep.rows == sum(count * (1 + on) for count, on in zip(width, guided, strict=True))
+    assert sum(calls.rows) == sweep.rows
+
+
+def test_an_interval_of_all_levels_is_none(sd1_editor: p2p.Editor) -> None:
+    everywhere, said = (
+        sd1_editor.sweep(SOURCE, TARGET, steps=4, guidance_interval=interval)
+        for interval in ((0.0, float("inf")), None)
+    )
+    assert everywhere.rows == said.rows
+    assert torch.equal(everywhere.edit_latents, said.edit_latents)
 
 
 @settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
@@ -128,6 +164,7 @@ def mixed_requests() -> list[p2p.SweepRequest]:
         p2p.SweepRequest("a cat", "a dog", (0.3, 0.6), steps=4, word_taus={"dog": 0.0}, guidance_scale=3.0),
         p2p.SweepRequest(SOURCE, TARGET, (0.2, 0.7), steps=7, sampler="dpmpp_2m", guidance_scale=3.0),
         p2p.SweepRequest(TARGET, SOURCE, (0.2, 0.7), steps=4, sampler="dpmpp_2m", guidance_scale=3.0),
+        p2p.SweepRequest(SOURCE, TARGET, TAUS, seed=4, steps=6, guidance_interval=(0.5, 6.0)),
         p2p.SweepRequest(SOURCE, TARGET, (0.5, 0.9), steps=3, sampler="lcm", guidance_scale=1.0),
     ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from decimal import ROUND_FLOOR, Decimal
 from typing import Any
 
@@ -64,6 +65,8 @@ def compare(
     word_tau: tuple[str, float] | None = None,
     reweight: tuple[str, float] | None = None,
     blend: p2p.Blend | None = None,
+    guidance_interval: tuple[float, float] | None = None,
+    unguided_steps: Collection[int] = (),
 ) -> naive.NaiveResult:
     """One sweep against one naive run; τ travels with two others, which must make no difference."""
     common: dict[str, Any] = dict(  # noqa: C408
@@ -80,6 +83,7 @@ def compare(
         word_taus=dict([word_tau]) if word_tau else None,
         reweight=dict([reweight]) if reweight else None,
         blend=blend,
+        guidance_interval=guidance_interval,
         **common,
     )
     window = editor.family.window
@@ -103,6 +107,7 @@ def compare(
             unconditional=inject_unconditional,
         ),
         blend=naive_blend(pipeline, pair, blend, steps) if blend else None,
+        unguided_steps=unguided_steps,
         **common,
     )
     assume(expected.margin > 1e-5)  # nearer to the threshold, the last bit decides
@@ -169,6 +174,33 @@ def test_samplers_and_guidance(
         sampler=sampler,
         guidance_scale=guidance_scale,
         inject_unconditional=inject_unconditional,
+    )
+
+
+@pytest.mark.parametrize("sampler", naive.SCHEDULERS)
+@pytest.mark.parametrize("guided", [range(1, 4), range(3), range(5, 5)])
+def test_guidance_on_an_interval_of_noise_levels(
+    editor: p2p.Editor, pipeline: StableDiffusionPipeline, sampler: str, guided: range
+) -> None:
+    """The bounds are put half-way between the levels of steps, in diffusers' own terms: σ of x = x₀ + σ ε."""
+    steps = 5
+    scheduler = naive.SCHEDULERS[sampler].from_config(pipeline.scheduler.config)
+    scheduler.set_timesteps(steps)
+    alphas = scheduler.alphas_cumprod[scheduler.timesteps.long()]
+    levels = [100.0, *((1 - alphas) / alphas).sqrt().tolist(), 0.0]
+    high, low = ((levels[k] + levels[k + 1]) / 2 for k in (guided.start, guided.stop))
+    if not guided:
+        low, high = low * 0.999, low
+    compare(
+        editor,
+        pipeline,
+        PAIRS["one token to several"],
+        steps=steps,
+        sampler=sampler,
+        guidance_scale=5.0,
+        inject_unconditional=True,
+        guidance_interval=(low, high),
+        unguided_steps=set(range(steps)) - set(guided),
     )
 
 

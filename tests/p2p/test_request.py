@@ -26,6 +26,10 @@ PROMPTS = {"source": "a red ball", "target": "a blue ball"}
         ({"sampler": "heun"}, "sampler 'heun' is unknown; there are ddim, euler, euler_ancestral, dpmpp_2m"),
         ({"edit": "swap"}, "edit 'swap' is unknown; there are auto, refine, replace"),
         ({"too_long": "cut"}, "too_long 'cut' is unknown; there are error, truncate"),
+        ({"guidance_interval": (5.0, 0.3)}, r"guidance_interval = \(5.0, 0.3\); give two noise levels"),
+        ({"guidance_interval": (-1.0, 1.0)}, "give two noise levels, 0 <= low < high"),
+        ({"guidance_interval": (0.0, float("nan"))}, "give two noise levels"),
+        ({"guidance_interval": (1.0,)}, "give two noise levels"),
         ({"pooled": "mine"}, "pooled 'mine' is unknown; there are own, source"),
         ({"only": "ball"}, r"only = 'ball' has to be a list of words: only=\('ball',\)"),
         ({"alignment": ("ab",)}, "alignment has 'ab', which is no pair of phrases"),
@@ -69,6 +73,7 @@ def test_every_argument_of_sweep_reaches_the_request(monkeypatch: pytest.MonkeyP
         "pooled": "source",
         "method": "sdedit",
         "rounding": "instructpix2pix",
+        "guidance_interval": (0.3, 5.0),
     }
     taken: list[p2p.SweepRequest] = []
     monkeypatch.setattr(p2p.Editor, "sweep_many", lambda self, requests: taken.extend(requests) or [None])

@@ -254,3 +254,15 @@ def test_what_flow_match_euler_does_not_take(setting: str) -> None:
 def test_one_step_of_a_schedule_stretched_to_a_terminal() -> None:
     with pytest.raises(P2PError, match="steps = 1 is too few for the model's schedule"):
         make_sampler("flow_match_euler", FLOWS["to a terminal"], 1, CPU)
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_noise_levels_are_of_the_noise_over_the_signal(name: str) -> None:
+    sampler = make_sampler(name, FLOWS["SD3"] if name == "flow_match_euler" else DIFFUSION["SD1"], 7, CPU)
+    one, nothing = torch.ones(1, 1, 1), torch.zeros(1, 1, 1)
+    levels = [
+        (sampler.noised(nothing, one, i).x / sampler.noised(one, nothing, i).x).item() for i in range(7)
+    ]
+    assert sampler.noise_level.shape == (7,)
+    assert torch.allclose(sampler.noise_level, torch.tensor(levels), rtol=1e-5)
+    assert levels == sorted(levels, reverse=True)

@@ -19,6 +19,7 @@ def settings(*more: str) -> dict[str, object]:
     [
         ("edit.method=sdedit", "edit.method was 'p2p', is 'sdedit'"),
         ("edit.self_gain=0.7", "edit.self_gain was 0.5, is 0.7"),
+        ("sampler.guidance_interval=[0.3,5]", "sampler.guidance_interval was None, is [0.3, 5.0]"),
         ("seed=3", "seed was 0, is 3"),
     ],
 )

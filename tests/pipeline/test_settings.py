@@ -47,3 +47,10 @@ def test_a_tau_grid_may_hold_its_ends():
     assert checked(compose(["sweep.taus=[0,1]"])).sweep.taus == [0.0, 1.0]
     with pytest.raises(ConfigError, match=r"sweep\.taus"):
         checked(compose(["sweep.taus=[-0.1]"]))
+
+
+def test_the_guidance_interval_is_two_noise_levels():
+    assert checked(compose(["sampler.guidance_interval=[0,2.5]"])).sampler.guidance_interval == [0.0, 2.5]
+    for wrong in ("[1]", "[2,1]", "[-1,1]", "[1,1]"):
+        with pytest.raises(ConfigError, match=r"sampler\.guidance_interval=.* must be two noise levels"):
+            checked(compose([f"sampler.guidance_interval={wrong}"]))

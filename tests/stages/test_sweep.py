@@ -78,3 +78,9 @@ def test_the_method_is_the_edit_s():
 def test_the_same_seed_alone_is_asked_for_once_a_seed_at_a_tau_of_zero():
     asked = requests(PAIR, config("edit.method=same_seed", "sweep.seeds=2", "sweep.taus=[0.1,0.7]"))
     assert [(request.method, tuple(request.taus)) for request in asked] == [("same_seed", (0.0,))] * 2
+
+
+def test_guidance_has_an_interval_if_it_is_given_one():
+    (all_levels,) = requests(PAIR, config("sweep.seeds=1"))
+    (some,) = requests(PAIR, config("sweep.seeds=1", "sampler.guidance_interval=[0.3,.inf]"))
+    assert (all_levels.guidance_interval, some.guidance_interval) == (None, (0.3, float("inf")))

@@ -120,6 +120,11 @@ def test_edits_are_those_on_maps(
     assert (sweep.edit_latents[0] - sweep.edit_latents[1]).abs().max() > 1e-4
 
 
+def test_guidance_that_is_given_to_the_model_has_no_interval(editor: p2p.Editor) -> None:
+    with pytest.raises(p2p.P2PError, match="guidance_interval is not for a model that is given guidance"):
+        editor.sweep(SOURCE, TARGET, guidance_interval=(0.3, 5.0), **RUN)
+
+
 def test_guidance_is_given_to_the_model_that_takes_it(editor: p2p.Editor) -> None:
     low, high = (
         editor.sweep(SOURCE, TARGET, taus=(0.5,), guidance_scale=scale, **RUN).edit_latents
