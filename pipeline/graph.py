@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import Any
 
@@ -17,12 +17,17 @@ import ray
 import ray.data
 import torch
 from ray.data import ActorPoolStrategy, DataContext
+from ray.data.exceptions import ExecutionTimeoutError
+from ray.exceptions import RayError
 
 from conf.schema import Cluster, ClusterKind, Config
+from pipeline.errors import RunError
 from pipeline.rows import GenerateRow, write_row
 
-# A unit whose process dies is tried so often; then its row is dropped and the rest goes on.
+# A unit whose process dies is tried so often, and so is its write; then its row is dropped and the rest goes on.
 TRIES = 3
+# Workers that die one after the other before they are ready; Ray Data's own default is to give up at the first.
+DEATHS_AT_START = 20
 WRITERS = 1
 # Processes that Ray starts here inherit these; those of a cluster that runs already have to be given them.
 CARRIED = ("HF_HUB_DISABLE_TELEMETRY", "HF_HUB_OFFLINE", "TRANSFORMERS_VERBOSITY", "DIFFUSERS_VERBOSITY")
@@ -69,13 +74,16 @@ def cluster(config: Config) -> Iterator[None]:
 def run(config: Config, model_fingerprint: str, units: Sequence[int]) -> Iterator[dict[str, Any]]:
     """Generate, write and commit ``units``; yields each one's summary once it is committed.
 
-    A unit of which no summary comes has killed its process ``TRIES`` times. Raises WorkerError if the models
-    cannot be loaded where they are needed.
+    The order of ``units`` and the number of workers are free: a unit's batches are made of its own pairs alone, and
+    packing follows the plan. A unit of which no summary comes has lost its process ``TRIES`` times. Raises WorkerError
+    if the models cannot be loaded where they are needed, RunError if Ray gives up.
     """
     context = DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
     context.max_errored_blocks = len(units)
+    context.max_consecutive_actor_init_deaths = DEATHS_AT_START
+    context.execution_no_progress_timeout_s = _longest(config)
     resources = ray.cluster_resources()
     gpus, cpus = int(resources.get("GPU", 0)), int(resources["CPU"]) - WRITERS
     workers = config.cluster.workers or _fitting(config.cluster, gpus, cpus)
@@ -90,13 +98,40 @@ def run(config: Config, model_fingerprint: str, units: Sequence[int]) -> Iterato
         num_gpus=_gpu_share(config.cluster, gpus),
         max_task_retries=TRIES - 1,
     )
-    written = generated.map(write_row, fn_args=(config.out,), num_cpus=WRITERS)
+    written = generated.map(write_row, fn_args=(config.out,), num_cpus=WRITERS, max_retries=TRIES - 1)
     # Closed whatever happens: an executor that outlives its cluster keeps the process from ending.
     with closing(iter(written.iter_rows())) as rows_written:
-        for row in rows_written:
-            if row["error"]:
-                raise WorkerError(row["error"])
-            yield json.loads(row["record"])
+        try:
+            for row in rows_written:
+                if row["error"]:
+                    raise WorkerError(row["error"])
+                yield json.loads(row["record"])
+        except (RayError, ExecutionTimeoutError) as error:
+            reason = str(error).strip().partition("\n")[0]
+            raise RunError(
+                f"Ray gave up: {reason}; what is committed stays, the same command goes on"
+            ) from error
+
+
+def room(config: Config) -> Callable[[], bool]:
+    """A function that says whether some machine of the cluster, as it is then, can hold a worker, free or not."""
+    share = 0.0
+
+    def has_room() -> bool:
+        nonlocal share
+        if not ray.is_initialized():
+            return False
+        machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        # The GPUs may be what was lost: a worker that was planned with one does without it no more.
+        share = max(share, _gpu_share(config.cluster, int(sum(m.get("GPU", 0) for m in machines))))
+        return any(m.get("CPU", 0) >= 1 and m.get("GPU", 0) >= share for m in machines)
+
+    return has_room
+
+
+def _longest(config: Config) -> float:
+    """In seconds: no unit takes longer, were each of its pairs to hang, twice, alone and in every half."""
+    return 4 * config.unit_pairs * config.cluster.unit_seconds + config.cluster.wait_seconds
 
 
 def _fitting(cluster: Cluster, gpus: int, cpus: int) -> int:

@@ -26,6 +26,7 @@ from pipeline.pack import pack
 from pipeline.plan import Plan, make_or_resume
 from pipeline.progress import Display, funnel_table
 from pipeline.quiet import to_log
+from pipeline.watch import limits, watched
 from stages import previews
 from stages.records import Preview
 from stages.store import Store
@@ -80,6 +81,7 @@ def _generate(config: Config, plan: Plan, store: Store, missing: Sequence[int]) 
         display = Display(Console(file=err), plan.pairs, before)
         with (
             display.live(),
+            watched(limits(config.cluster, graph.room(config)), err),
             beating(store, display.rate, lambda: display.first_kept),
             graph.cluster(config),
             closing(graph.run(config, plan.model_fingerprint, missing)) as summaries,
