@@ -33,8 +33,8 @@ class SweepPlan:
 
     ``mixings`` has the cross-attention for each state of injection that occurs, None where a row is left alone;
     ``starting`` is the sampler's state at step 0; ``guided`` says of every step whether rows have an unguided one
-    beside them; ``watching`` the words that are watched, and ``blend`` what that is for in a sweep. ``restarts`` are branches that
-    set out from the finished source.
+    beside them; ``watching`` the words that are watched, and ``blend`` what that is for in a sweep. ``restarts`` are
+    branches that set out from the finished source.
     """
 
     index: int

@@ -130,7 +130,7 @@ class SweepRequest:
             low, high = self.guidance_interval if len(self.guidance_interval) == 2 else (0.0, 0.0)
             if not 0 <= low < high:
                 raise P2PError(
-                    f"guidance_interval = {self.guidance_interval!r}; give two noise levels, 0 <= low < high: (0.3, 5.0)"
+                    f"guidance_interval = {self.guidance_interval!r}; give two noise levels, 0 <= low < high"
                 )
         if isinstance(self.only, str):
             raise P2PError(f"only = {self.only!r} has to be a list of words: only=({self.only!r},)")

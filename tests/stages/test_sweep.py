@@ -82,5 +82,5 @@ def test_the_same_seed_alone_is_asked_for_once_a_seed_at_a_tau_of_zero():
 
 def test_guidance_has_an_interval_if_it_is_given_one():
     (all_levels,) = requests(PAIR, config("sweep.seeds=1"))
-    (some,) = requests(PAIR, config("sweep.seeds=1", "sampler.guidance_interval=[0.3,.inf]"))
+    (some,) = requests(PAIR, config("sweep.seeds=1", "sampler.guidance_interval=[0.3,inf]"))
     assert (all_levels.guidance_interval, some.guidance_interval) == (None, (0.3, float("inf")))
