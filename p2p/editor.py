@@ -95,7 +95,7 @@ class Editor:
 
     @torch.inference_mode()
     def sweep_many(self, requests: Sequence[SweepRequest], batch_rows: BatchRows = 32) -> list[Sweep]:
-        """Many sweeps whose rows share batches of at most ``batch_rows``, for the denoiser and for the decoder.
+        """Many sweeps whose rows share batches of at most ``batch_rows`` for the denoiser.
 
         "auto" takes as many as the sweeps can fill and the memory has room for. A batch for which memory is short is
         halved, and nothing that was done is lost.
@@ -111,7 +111,7 @@ class Editor:
         outcomes = run(self.family, plans, rows, self.pad, self.usage)
         if self.usage.batch_rows < rows:
             self._largest = self.usage.batch_rows
-        return self._decode(outcomes, [len(request.taus) for request in requests], self.usage.batch_rows)
+        return self._decode(outcomes, [len(request.taus) for request in requests])
 
     @torch.inference_mode()
     def attention(
@@ -138,10 +138,10 @@ class Editor:
         config, device = self.family.scheduler_config, self.family.device
         return cache(lambda name, steps: make_sampler(name, config, steps, device))
 
-    def _decode(self, outcomes: Sequence[Outcome], counts: Sequence[int], batch_rows: int) -> list[Sweep]:
+    def _decode(self, outcomes: Sequence[Outcome], counts: Sequence[int]) -> list[Sweep]:
         """Every distinct latents decoded once."""
         latents = torch.stack([final for outcome in outcomes for final in outcome.finals.values()])
-        images = iter(np.concatenate([self.family.decode(part) for part in torch.split(latents, batch_rows)]))
+        images = iter(self.family.decode(latents))
         sweeps = []
         for outcome, count in zip(outcomes, counts, strict=True):
             image = {members: next(images) for members in outcome.finals}

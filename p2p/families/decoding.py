@@ -9,12 +9,24 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+# Latents decoded in one call on a GPU, to begin with: an autoencoder fills one with few, and its memory soon after.
+AT_ONCE = 8
+
 
 class Decoder:
-    """An ``AutoencoderKL`` of diffusers, with the scaling of its latents."""
+    """An ``AutoencoderKL`` or ``AutoencoderTiny`` of diffusers, with the scaling of its latents.
 
-    def __init__(self, vae: Any) -> None:
+    Attributes:
+        at_once: latents decoded in one call. On the CPU it is one: no more are faster, and what an image is must not
+            depend on its company, which a convolution's rounding does. On a GPU they are halved where memory is short.
+    """
+
+    def __init__(self, vae: Any, upcast: bool = False) -> None:
+        """``upcast`` says that the autoencoder is known to overflow in half precision."""
         self.vae = vae.eval().requires_grad_(False)
+        self.at_once = 1 if vae.device.type == "cpu" else AT_ONCE
+        if upcast and vae.dtype == torch.float16:
+            self.vae.to(torch.float32)
         config = vae.config
         self.pixels_per_latent = 2 ** (len(config.block_out_channels) - 1)
         self._std = _per_channel(getattr(config, "latents_std", None), 1.0) / config.scaling_factor
@@ -22,16 +34,48 @@ class Decoder:
         self._mean += getattr(config, "shift_factor", None) or 0.0
 
     def __call__(self, latents: Tensor) -> NDArray[np.uint8]:
-        """Images (N, H, W, 3) for latents (N, C, h, w) fp32."""
-        device = self.vae.device
+        """Images (N, H, W, 3) for latents (N, C, h, w) fp32. What is decoded stays so when memory is short."""
+        device, done = self.vae.device, 0
         scaled = latents.to(device) * self._std.to(device) + self._mean.to(device)
-        images = self.vae.decode(scaled.to(self.vae.dtype), return_dict=False)[0]
-        if self.vae.dtype == torch.float16 and not images.isfinite().all():
-            # Some autoencoders, SDXL's first, overflow in half precision; they stay in single from then on.
+        images = []
+        while done < len(scaled):
+            pixels = self._fitting(scaled[done : done + self.at_once])
+            if pixels is None:
+                self.at_once //= 2
+                torch.cuda.empty_cache()
+            else:
+                images.append(pixels)
+                done += len(pixels)
+        return torch.cat(images).numpy()
+
+    def _fitting(self, latents: Tensor) -> Tensor | None:
+        """uint8 (N, H, W, 3) on the CPU, or None where memory was short and less will do."""
+        try:
+            images = self._decoded(latents)
+        except torch.OutOfMemoryError:
+            if self.at_once == 1:
+                raise
+            return None
+        return (
+            ((images.float() / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu()
+        )
+
+    def _decoded(self, latents: Tensor) -> Tensor:
+        """Some autoencoders, SDXL's first, overflow in half precision. Each image that did is decoded in single, and no
+        other, so none depends on what was decoded before."""
+        images: Tensor = self.vae.decode(latents.to(self.vae.dtype), return_dict=False)[0]
+        if self.vae.dtype != torch.float16:
+            return images
+        overflown = ~images.isfinite().flatten(1).all(1)
+        if overflown.any():
             self.vae.to(torch.float32)
-            images = self.vae.decode(scaled, return_dict=False)[0]
-        images = (images.float() / 2 + 0.5).clamp(0, 1) * 255
-        return images.round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+            try:
+                again: Tensor = self.vae.decode(latents[overflown], return_dict=False)[0]
+            finally:
+                self.vae.to(torch.float16)
+            images = images.float()
+            images[overflown] = again
+        return images
 
 
 def _per_channel(values: list[float] | None, otherwise: float) -> Tensor:

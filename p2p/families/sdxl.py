@@ -36,7 +36,7 @@ class StableDiffusionXL:
         self.device, self.dtype, self.clip = device, dtype, clip
         self.denoiser = InjectedUNet(pipeline.unet)
         self.embeds_guidance = self.denoiser.embeds_guidance
-        self.decoder = Decoder(pipeline.vae)
+        self.decoder = Decoder(pipeline.vae, upcast=pipeline.vae.config.force_upcast)
         self.scheduler_config: Mapping[str, Any] = dict(pipeline.scheduler.config)
         self.unguided_by_zeros = bool(pipeline.config.force_zeros_for_empty_prompt)
         self.latent_shape, self.map_layers = self.denoiser.latent_shape, self.denoiser.map_layers

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import pytest
@@ -29,10 +30,6 @@ def test_prompts_are_encoded_as_the_pipeline_does(
         expected, _ = pipeline.encode_prompt(prompt, "cpu", 1, do_classifier_free_guidance=False)
         (encoded,) = editor.family.encode(prompt)
         assert torch.allclose(encoded, expected[0], atol=1e-6)
-
-
-def test_a_prompt_is_encoded_once(family: StableDiffusion) -> None:
-    assert family.encode("a red ball") is family.encode("a red ball")
 
 
 def test_rows_have_timesteps_of_their_own(family: StableDiffusion) -> None:
@@ -75,3 +72,27 @@ def test_a_consistency_model_is_given_its_guidance(tmp_path: Path, guidance_scal
         "a red ball", "a blue ball", taus=(0.5,), steps=3, sampler="lcm"
     )
     assert other.edit_latents.isfinite().all()
+
+
+def test_a_prompt_is_encoded_once(sd1_folder: Path) -> None:
+    """Six pairs of four prompts and the empty one, twice."""
+    editor, encoded = p2p.load(sd1_folder, device="cpu"), []
+    editor.family.text_encoder.register_forward_hook(lambda *_: encoded.append(1))
+    prompts = ["a red ball", "a blue ball", "a red ball on grass", "a cat"]
+    requests = [
+        p2p.SweepRequest(source, target, (0.5,), steps=1)
+        for source, target in itertools.combinations(prompts, 2)
+    ]
+    for _ in range(2):
+        editor.sweep_many(requests)
+    assert len(encoded) == 5
+
+
+def test_prompts_that_are_remembered_are_bounded(sd1_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("p2p.families.sd.PROMPTS_CACHED", 2)
+    family, encoded = p2p.load(sd1_folder, device="cpu").family, []
+    family.text_encoder.register_forward_hook(lambda *_: encoded.append(1))
+    with torch.inference_mode():
+        for prompt in ("a cat", "a dog", "a cat", "a ball", "a cat", "a dog"):
+            family.encode(prompt)
+    assert len(encoded) == 4, "the one that was used longest ago is forgotten"

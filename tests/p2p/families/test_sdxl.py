@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -141,3 +143,13 @@ def test_tokenizers_that_part_a_prompt_differently(tmp_path: Path) -> None:
     other.add_tokens(["hexagon"])
     with pytest.raises(p2p.P2PError, match="two tokenizers do not agree on 'a blue hexagon on grass'"):
         editor.sweep(SOURCE, TARGET)
+
+
+@pytest.mark.parametrize("forced", [False, True])
+def test_an_autoencoder_that_says_so_is_kept_in_single(folder: Path, tmp_path: Path, forced: bool) -> None:
+    copied = Path(shutil.copytree(folder, tmp_path / "model"))
+    config = copied / "vae" / "config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), "force_upcast": forced}))
+    family = p2p.load(copied, device="cpu", dtype="fp16").family
+    assert family.decoder.vae.dtype == (torch.float32 if forced else torch.float16)
+    assert family.network.dtype == torch.float16
