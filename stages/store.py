@@ -13,6 +13,8 @@ from typing import IO
 from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
+from stages import locked
+
 AT_ONCE = 256
 # The file systems' own names: local, S3, Google, Azure, memory.
 TIMES = ("mtime", "LastModified", "updated", "last_modified", "created")
@@ -129,21 +131,25 @@ class Store:
             self._fs.rm_file(self.path(name))
 
     def sweep_scratch(self, folder: str) -> None:
-        """Remove what killed writers left in ``folder``. Only for a folder that has one writer."""
+        """Remove what killed writers left in ``folder``; what another one is writing stays."""
         if self._local:
             for scratch in Path(self.path(folder)).glob(".*.tmp"):
-                scratch.unlink(missing_ok=True)
+                locked.sweep(scratch)
 
     @contextlib.contextmanager
     def _scratch(self, name: str) -> Iterator[tuple[Path, IO[bytes]]]:
         final = Path(self.path(name))
         final.parent.mkdir(parents=True, exist_ok=True)
-        scratch = final.with_name(f".{final.name}.{uuid.uuid4().hex}.tmp")
-        try:
+        held = False
+        while not held:
+            scratch = final.with_name(f".{final.name}.{uuid.uuid4().hex}.tmp")
             with scratch.open("xb") as stream:
-                yield scratch, stream
-        finally:
-            scratch.unlink(missing_ok=True)
+                held = locked.hold(stream, scratch)
+                if held:
+                    try:
+                        yield scratch, stream
+                    finally:
+                        scratch.unlink(missing_ok=True)
 
 
 def _flush(stream: IO[bytes]) -> None:
