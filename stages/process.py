@@ -30,7 +30,13 @@ def serve(descriptor: int) -> None:
             unit = link.recv()
         except EOFError:
             return
-        link.send(make(unit))
+        try:
+            made = make(unit)
+        # Memory that runs out among them: the reason is told, and another process goes on without what this one holds.
+        except Exception as error:
+            link.send(f"it raised {type(error).__name__}: {' '.join(str(error).split())}".rstrip(": "))
+            return
+        link.send(made)
 
 
 def _end_with(parent: int) -> None:

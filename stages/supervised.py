@@ -26,8 +26,9 @@ class Supervised:
     """The stage's face, before a process that may die.
 
     Pairs that kill their process, or keep it longer than ``cluster.unit_seconds``, ``TRIES`` times are split in
-    halves, until one stands alone: that pair is a failure with its reason, and the others' results are kept. A unit
-    that is never split is made in one call, so its bytes do not depend on how often its process died.
+    halves, until one stands alone: that pair is a failure with its reason. Then the others are made once more, in one
+    call: a unit's bytes depend on which of its pairs fail alone, not on how often its process died, and where. What
+    cannot be made in one call is kept as it was made in pieces.
     """
 
     def __init__(self, config: Config, model_fingerprint: str) -> None:
@@ -43,6 +44,12 @@ class Supervised:
         pieces = self._make(unit.index, unit.pairs)
         if len(pieces) == 1:
             return pieces[0]
+        failures = tuple(failure for piece in pieces for failure in piece.failures)
+        failed = {failure.pair_id for failure in failures}
+        others = tuple(pair for pair in unit.pairs if pair.id not in failed)
+        again = self._tried(Unit(unit.index, others)) if others else "there are no others"
+        if isinstance(again, UnitResult):
+            pieces = [again, UnitResult(Unit(unit.index, ()), (), (), failures, (), 0, {})]
         shown = {pair.id for pair in unit.pairs[: max(0, self._on_sheet - unit.index * self._unit_pairs)]}
         return merge(unit, pieces, shown)
 
@@ -54,27 +61,39 @@ class Supervised:
 
     def _make(self, index: int, pairs: tuple[CaptionPair, ...]) -> list[UnitResult]:
         unit = Unit(index, pairs)
-        for _ in range(TRIES):
-            made = self._attempt(unit)
-            if isinstance(made, UnitResult):
-                return [made]
-            first = pairs[0]
-            print(
-                f"unit {index}, {len(pairs)} pairs from {first.id} ({first.input!r}): {made}", file=sys.stderr
-            )
+        made = self._tried(unit)
+        if isinstance(made, UnitResult):
+            return [made]
         if len(pairs) == 1:
             failure = Failure(pairs[0].id, f"unit {index}: {made}, {TRIES} times")
             return [UnitResult(unit, (), (), (failure,), (), 0, {})]
         half = (len(pairs) + 1) // 2
         return self._make(index, pairs[:half]) + self._make(index, pairs[half:])
 
+    def _tried(self, unit: Unit) -> UnitResult | str:
+        """The result, or how the process ended without one the last of ``TRIES`` times."""
+        made: UnitResult | str = ""
+        for _ in range(TRIES):
+            made = self._attempt(unit)
+            if isinstance(made, UnitResult):
+                break
+            first = unit.pairs[0]
+            print(
+                f"unit {unit.index}, {len(unit.pairs)} pairs from {first.id} ({first.input!r}): {made}",
+                file=sys.stderr,
+            )
+        return made
+
     def _attempt(self, unit: Unit) -> UnitResult | str:
         """The result, or how the process ended without one; then another one stands ready."""
         try:
             self._link.send(unit)
-            if self._link.poll(self._seconds):
-                return self._link.recv()
             reason = f"it took more than {self._seconds:g} s (cluster.unit_seconds)"
+            if self._link.poll(self._seconds):
+                answer: UnitResult | str = self._link.recv()
+                if isinstance(answer, UnitResult):
+                    return answer
+                reason = answer
         except (EOFError, OSError):
             reason = self._death()
         self.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import resource
 import signal
 import time
 from pathlib import Path
@@ -12,7 +13,8 @@ from conf.schema import Config
 from stages.records import Preview, Sample, Unit, UnitResult
 from tests.stages.results import candidate, picture
 
-SEGFAULT, KILLED, HANG, ONCE = "segfault", "out of memory", "hang", "die once, leaving "
+SEGFAULT, KILLED, HANG, MEMORY, ONCE = "segfault", "killed", "hang", "takes all memory", "die once, leaving "
+MEMORY_LIMIT = 4 * 2**30
 
 
 class Poisonable:
@@ -48,6 +50,11 @@ def _suffer(caption: str) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
     if caption == HANG:
         time.sleep(3600)
+    if caption == MEMORY:
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT, MEMORY_LIMIT))
+        held = []
+        while True:
+            held.append(bytes(2**28))
     if caption.startswith(ONCE):
         mark = Path(caption.removeprefix(ONCE))
         if not mark.exists():

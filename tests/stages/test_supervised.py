@@ -37,7 +37,8 @@ def unit(*captions: str) -> Unit:
 
 
 @pytest.mark.parametrize(
-    ("poisoned", "reason"), [(poison.SEGFAULT, "SIGSEGV"), (poison.KILLED, "memory runs out")]
+    ("poisoned", "reason"),
+    [(poison.SEGFAULT, "SIGSEGV"), (poison.KILLED, "memory runs out"), (poison.MEMORY, "MemoryError")],
 )
 def test_a_pair_that_kills_its_process_fails_alone_with_its_reason(stage, poisoned: str, reason: str):
     sick, well = unit("a", "b", poisoned, "c", "d"), unit("a", "b", "c", "d")
@@ -47,6 +48,7 @@ def test_a_pair_that_kills_its_process_fails_alone_with_its_reason(stage, poison
     assert reason in failure.reason
     assert "unit 0" in failure.reason
     assert result.samples == stage(well).samples
+    assert result.rows == len(well.pairs)
     assert [preview.pair.input for preview in result.previews] == ["a", "b"]
 
 
@@ -56,6 +58,15 @@ def test_a_death_that_is_not_the_pairs_fault_leaves_no_trace(stage, tmp_path: Pa
     assert (tmp_path / "mark").exists()
     assert again == stage(captions)
     assert again.failures == ()
+
+
+def test_what_a_unit_holds_depends_on_who_fails_not_on_where_its_process_died(stage, tmp_path: Path):
+    marks = [tmp_path / str(number) for number in range(3)]
+    fragile = unit("a", *(f"{poison.ONCE}{mark}" for mark in marks), poison.SEGFAULT)
+    often = stage(fragile)
+    assert all(mark.exists() for mark in marks)
+    assert often == stage(fragile)
+    assert [failure.pair_id for failure in often.failures] == [fragile.pairs[-1].id]
 
 
 def test_a_pair_that_hangs_is_ended_at_its_deadline():

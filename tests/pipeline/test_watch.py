@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from conf.schema import Cluster, ClusterKind
+from pipeline import watch
+from pipeline.errors import RunError
+
+ROOT = Path(__file__).parents[2]
+HANGS = """
+import sys, time
+from pipeline import watch
+watch.GRACE, watch.LEAVE, watch.SECONDS_BETWEEN_LOOKS = 0.2, 1.0, 0.1
+with watch.watched(lambda: sys.argv[1], sys.stderr):
+    print("here", flush=True)
+    while True:
+        try:
+            time.sleep(60)
+        except KeyboardInterrupt:
+            pass
+"""
+
+
+def cluster(**changes: float) -> Cluster:
+    return Cluster(kind=ClusterKind.local, **changes)
+
+
+def test_a_run_s_time_ends():
+    now = [0.0]
+    reason = watch.limits(cluster(hours=0.5), lambda: True, lambda: now[0])
+    now[0] = 1799.0
+    assert reason() == ""
+    now[0] = 1801.0
+    assert "cluster.hours=0.5" in reason()
+    now[0] = 1e9
+    assert watch.limits(cluster(), lambda: True, lambda: now[0])() == ""
+
+
+def test_a_cluster_may_be_without_room_for_a_while_and_not_for_longer():
+    now, room = [0.0], [True]
+    reason = watch.limits(cluster(wait_seconds=60), lambda: room[0], lambda: now[0])
+    for at, there, ends in (
+        (50, False, ""),
+        (70, False, "cluster.wait_seconds"),
+        (80, True, ""),
+        (130, False, ""),
+    ):
+        now[0], room[0] = at, there
+        assert ends in reason()
+        assert bool(reason()) == bool(ends)
+
+
+def test_a_reason_interrupts_what_waits(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(watch, "SECONDS_BETWEEN_LOOKS", 0.05)
+    began = time.monotonic()
+    before = signal.getsignal(signal.SIGINT)
+    with (
+        pytest.raises(RunError, match="no more room; what is committed stays"),
+        watch.watched(lambda: "no more room", io.StringIO()),
+    ):
+        time.sleep(30)
+    assert time.monotonic() - began < 10
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_ctrl_c_waits_for_what_is_being_written_and_a_second_one_does_not(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(watch, "GRACE", 0.5)
+    for times, least, most in ((1, 0.5, 20.0), (2, 0.0, 0.45)):
+        began = time.monotonic()
+        with pytest.raises(KeyboardInterrupt), watch.watched(lambda: "", io.StringIO()):
+            _interrupted_sleep(times)
+        assert least <= time.monotonic() - began < most
+
+
+def _interrupted_sleep(times: int) -> None:
+    for _ in range(times):
+        os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(30)
+
+
+@pytest.mark.parametrize(("reason", "code", "said"), [("", 130, "stopped"), ("no room", 1, "no room")])
+def test_what_does_not_end_is_left_with_its_process(reason: str, code: int, said: str):
+    process = subprocess.Popen(
+        [sys.executable, "-c", HANGS, reason],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "here\n"
+    if not reason:
+        process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert stderr.startswith("pairforge: ")
+    assert said in stderr
+    assert "the same command goes on" in stderr
