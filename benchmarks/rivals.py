@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from diffusers import DDIMScheduler, StableDiffusionPipeline
+from diffusers import DDIMScheduler, DiffusionPipeline
 from torch import Tensor
 
 
@@ -60,7 +60,7 @@ class MaterialisedAttention:
         return attn.to_out[1](attn.to_out[0]((maps @ value).transpose(1, 2).flatten(2)))
 
 
-def instructpix2pix(pipeline: StableDiffusionPipeline, task: Task) -> Made:
+def instructpix2pix(pipeline: DiffusionPipeline, task: Task) -> Made:
     """InstructPix2Pix's generator: for every τ a run of its own, of four rows a step; self-attention alone is injected,
     in guided and unguided rows, while τ > i / (steps - 1)."""
     attention = MaterialisedAttention()
@@ -79,7 +79,7 @@ def instructpix2pix(pipeline: StableDiffusionPipeline, task: Task) -> Made:
     return Made(torch.stack(edits), rows)
 
 
-def one_batch(pipeline: StableDiffusionPipeline, task: Task) -> Made:
+def one_batch(pipeline: DiffusionPipeline, task: Task) -> Made:
     """The form of google/prompt-to-prompt and of diffusers' community pipeline: one source and K edits in a batch.
 
     Injected is what the task says, as in ours.
@@ -102,7 +102,7 @@ def one_batch(pipeline: StableDiffusionPipeline, task: Task) -> Made:
     return Made(latents[1:], 2 * first * task.steps)
 
 
-def plain(pipeline: StableDiffusionPipeline, task: Task) -> Made:
+def plain(pipeline: DiffusionPipeline, task: Task) -> Made:
     """No Prompt-to-Prompt at all: as many images as a source and its edits are, by the pipeline itself."""
     count = 1 + len(task.taus)
     pipeline.scheduler = DDIMScheduler.from_config(pipeline.scheduler.config)
@@ -116,7 +116,7 @@ def plain(pipeline: StableDiffusionPipeline, task: Task) -> Made:
     return Made(None, 2 * count * task.steps)
 
 
-def _denoise(pipeline: StableDiffusionPipeline, task: Task, prompts: Sequence[str], inject: Any) -> Tensor:
+def _denoise(pipeline: DiffusionPipeline, task: Task, prompts: Sequence[str], inject: Any) -> Tensor:
     """Final latents of the prompts, unguided rows first, all from one noise; ``inject(i)`` prepares step i."""
     unet, count = pipeline.unet, len(prompts)
     scheduler = DDIMScheduler.from_config(pipeline.scheduler.config)
@@ -125,21 +125,34 @@ def _denoise(pipeline: StableDiffusionPipeline, task: Task, prompts: Sequence[st
     shape = (1, unet.config.in_channels, size, size)
     noise = torch.randn(shape, generator=torch.Generator().manual_seed(task.seed))
     latents = noise.repeat(count, 1, 1, 1).to(unet.device)
-    states = _encode(pipeline, [*[""] * count, *prompts])
+    states, added = _encode(pipeline, [*[""] * count, *prompts])
     for i, t in enumerate(scheduler.timesteps):
         inject(i)
-        output = unet(torch.cat([latents, latents]).to(unet.dtype), t, states).sample.float()
+        output = unet(
+            torch.cat([latents, latents]).to(unet.dtype), t, states, added_cond_kwargs=added
+        ).sample.float()
         unguided, guided = output.chunk(2)
         latents = scheduler.step(unguided + task.guidance_scale * (guided - unguided), t, latents).prev_sample
     return latents
 
 
-def _encode(pipeline: StableDiffusionPipeline, prompts: list[str]) -> Tensor:
+def _encode(pipeline: DiffusionPipeline, prompts: list[str]) -> tuple[Tensor, dict[str, Tensor] | None]:
+    """The prompts' hidden states, and for SDXL what else it is given: pooled embeddings, and the image's size."""
+    unet = pipeline.unet
+    if "text_encoder_2" in pipeline.components:
+        states, _, pooled, _ = pipeline.encode_prompt(prompts, do_classifier_free_guidance=False)
+        if pipeline.config.force_zeros_for_empty_prompt:
+            empty = [k for k, prompt in enumerate(prompts) if not prompt]
+            states[empty], pooled[empty] = 0, 0
+        side = unet.config.sample_size * pipeline.vae_scale_factor
+        sizes = torch.tensor([[side, side, 0, 0, side, side]] * len(prompts), device=unet.device)
+        added = {"text_embeds": pooled.to(unet.dtype), "time_ids": sizes.to(unet.dtype)}
+        return states.to(unet.dtype), added
     tokenizer = pipeline.tokenizer
     ids = tokenizer(prompts, padding="max_length", max_length=tokenizer.model_max_length, return_tensors="pt")
-    return pipeline.text_encoder(ids.input_ids.to(pipeline.unet.device))[0].to(pipeline.unet.dtype)
+    return pipeline.text_encoder(ids.input_ids.to(unet.device))[0].to(unet.dtype), None
 
 
-def _decode(pipeline: StableDiffusionPipeline, latents: Tensor) -> None:
+def _decode(pipeline: DiffusionPipeline, latents: Tensor) -> None:
     vae = pipeline.vae
     vae.decode((latents / vae.config.scaling_factor).to(vae.dtype))

@@ -2,57 +2,142 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
+import open_clip
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
-from transformers import CLIPTextConfig, CLIPTextModel, PreTrainedTokenizerFast
+from diffusers import (
+    AutoencoderKL,
+    DDIMScheduler,
+    DiffusionPipeline,
+    StableDiffusionPipeline,
+    StableDiffusionXLPipeline,
+    UNet2DConditionModel,
+)
+from open_clip.transform import PreprocessCfg, image_transform_v2
+from transformers import (
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    PreTrainedTokenizerFast,
+)
 
+import filters
 import miniworld
 
 
 def save_sd15(folder: Path, resolution: int) -> Path:
     """Save a Stable Diffusion 1.5 of the given resolution in pixels, fp16 on disk; kept if it is there already."""
-    if (folder / "model_index.json").exists():
-        return folder
-    torch.manual_seed(0)
-    vae = AutoencoderKL(
+    return _saved(folder, lambda: _sd15(resolution))
+
+
+def save_sdxl(folder: Path, resolution: int) -> Path:
+    """Save a Stable Diffusion XL of the given resolution in pixels, fp16 on disk; kept if it is there already."""
+    return _saved(folder, lambda: _sdxl(resolution))
+
+
+def random_clip(name: str, device: str) -> filters.Clip:
+    """A CLIP of open_clip's shape ``name`` that was never trained; nothing is fetched."""
+    model = open_clip.create_model(name).to(device).eval().requires_grad_(False)
+    config = PreprocessCfg(**open_clip.get_model_preprocess_cfg(model))
+    return filters.Clip(
+        model, open_clip.get_tokenizer(name), image_transform_v2(config, is_train=False), batch_size=64
+    )
+
+
+def sd15_unet(resolution: int) -> UNet2DConditionModel:
+    return UNet2DConditionModel(
+        sample_size=resolution // 8,
+        cross_attention_dim=768,
+        attention_head_dim=8,
+        block_out_channels=(320, 640, 1280, 1280),
+    )
+
+
+def sdxl_unet(resolution: int) -> UNet2DConditionModel:
+    return UNet2DConditionModel(
+        sample_size=resolution // 8,
+        block_out_channels=(320, 640, 1280),
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        transformer_layers_per_block=(1, 2, 10),
+        cross_attention_dim=2048,
+        attention_head_dim=(5, 10, 20),
+        use_linear_projection=True,
+        addition_embed_type="text_time",
+        addition_time_embed_dim=256,
+        projection_class_embeddings_input_dim=2816,
+    )
+
+
+def _saved(folder: Path, make: Callable[[], DiffusionPipeline]) -> Path:
+    if not (folder / "model_index.json").exists():
+        torch.manual_seed(0)
+        make().to(torch.float16).save_pretrained(folder)
+    return folder
+
+
+def _sd15(resolution: int) -> StableDiffusionPipeline:
+    tokenizer = _tokenizer()
+    return StableDiffusionPipeline(
+        vae=_autoencoder(resolution),
+        text_encoder=CLIPTextModel(_text_config(tokenizer, 768, 12, 12)),
+        tokenizer=tokenizer,
+        unet=sd15_unet(resolution),
+        scheduler=_scheduler(),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+
+
+def _sdxl(resolution: int) -> StableDiffusionXLPipeline:
+    tokenizer = _tokenizer()
+    return StableDiffusionXLPipeline(
+        vae=_autoencoder(resolution, scaling_factor=0.13025),
+        text_encoder=CLIPTextModel(_text_config(tokenizer, 768, 12, 12)),
+        text_encoder_2=CLIPTextModelWithProjection(_text_config(tokenizer, 1280, 32, 20)),
+        tokenizer=tokenizer,
+        tokenizer_2=tokenizer,
+        unet=sdxl_unet(resolution),
+        scheduler=_scheduler(),
+        add_watermarker=False,
+    )
+
+
+def _autoencoder(resolution: int, scaling_factor: float = 0.18215) -> AutoencoderKL:
+    return AutoencoderKL(
         down_block_types=("DownEncoderBlock2D",) * 4,
         up_block_types=("UpDecoderBlock2D",) * 4,
         block_out_channels=(128, 256, 512, 512),
         layers_per_block=2,
         latent_channels=4,
         sample_size=resolution,
+        scaling_factor=scaling_factor,
     )
+
+
+def _text_config(tokenizer: PreTrainedTokenizerFast, width: int, layers: int, heads: int) -> CLIPTextConfig:
+    return CLIPTextConfig(
+        vocab_size=49408,
+        hidden_size=width,
+        intermediate_size=4 * width,
+        projection_dim=width,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        max_position_embeddings=77,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+
+
+def _tokenizer() -> PreTrainedTokenizerFast:
     tokenizer = PreTrainedTokenizerFast.from_pretrained(miniworld.MODEL, subfolder="tokenizer")
     tokenizer.model_max_length = 77
-    text_encoder = CLIPTextModel(
-        CLIPTextConfig(
-            vocab_size=49408,
-            hidden_size=768,
-            intermediate_size=3072,
-            num_hidden_layers=12,
-            num_attention_heads=12,
-            max_position_embeddings=77,
-            bos_token_id=tokenizer.bos_token_id,
-            eos_token_id=tokenizer.eos_token_id,
-            pad_token_id=tokenizer.pad_token_id,
-        )
-    )
-    unet = UNet2DConditionModel(
-        sample_size=resolution // 8,
-        cross_attention_dim=768,
-        attention_head_dim=8,
-        block_out_channels=(320, 640, 1280, 1280),
-    )
-    StableDiffusionPipeline(
-        vae=vae,
-        text_encoder=text_encoder,
-        tokenizer=tokenizer,
-        unet=unet,
-        scheduler=DDIMScheduler.from_pretrained(miniworld.MODEL, subfolder="scheduler"),
-        safety_checker=None,
-        feature_extractor=None,
-        requires_safety_checker=False,
-    ).to(torch.float16).save_pretrained(folder)
-    return folder
+    return tokenizer
+
+
+def _scheduler() -> DDIMScheduler:
+    return DDIMScheduler.from_pretrained(miniworld.MODEL, subfolder="scheduler")
