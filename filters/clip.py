@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, TypeVar
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from filters.distinct import encode_distinct
 from filters.errors import FilterError
-from filters.preprocess import Images, Pixels, preprocess, to_pixels
+from filters.preprocess import Images, Pixels, preprocess
 from filters.scores import ClipScores, similarities
 
 CACHED_CAPTIONS = 4096
@@ -68,17 +67,11 @@ class Clip:
     @torch.inference_mode()
     def encode_images(self, images: Images) -> Tensor:
         """Unit features (N, D), float32 on the model's device, of N images as `score` takes them."""
-        pixels = [to_pixels(image, f"image {index}") for index, image in enumerate(images)]
-        distinct: dict[Hashable, Pixels] = {}
-        keys = [(image.shape, hashlib.sha256(np.ascontiguousarray(image).data).digest()) for image in pixels]
-        for key, image in zip(keys, pixels, strict=True):
-            distinct.setdefault(key, image)
 
         def encode(batch: list[Pixels]) -> Tensor:
             return self.model.encode_image(preprocess(self.transform, batch, self.device))
 
-        features = dict(zip(distinct, self._encode(distinct.values(), encode), strict=True))
-        return self._stack(features[key] for key in keys)
+        return self._stack(encode_distinct(images, lambda distinct: self._encode(distinct, encode)))
 
     @torch.inference_mode()
     def encode_captions(self, captions: Sequence[str]) -> Tensor:
