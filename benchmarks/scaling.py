@@ -117,9 +117,10 @@ def plot(axes: dict[str, list[Point]], line: Fit, path: Path = FIGURE) -> None:
     for panel, (name, points) in zip(panels, [*axes.items(), ("denoiser rows", whole)], strict=True):
         xs = [along(name, point) for point in points]
         panel.plot(xs, [point.seconds for point in points], "o", color=COLOUR, label="measured, median")
-        panel.plot(
-            xs, [line.seconds(point) for point in points], "-", color="#d2691e", label="fit, all points"
-        )
+        # Points of equally many rows may differ in images: there the fit is no line.
+        style = "x" if name not in axes else "-"
+        fitted = [line.seconds(point) for point in points]
+        panel.plot(xs, fitted, style, color="#d2691e", label="fit, all points")
         panel.set(xlabel=name, ylim=(0, None), xlim=(0, None))
         panel.grid(alpha=0.25)
         panel.spines[["top", "right"]].set_visible(False)
@@ -157,8 +158,8 @@ def section(points: Sequence[Point], line: Fit) -> str:
         f"The mini world, fp32, {torch.get_num_threads()} thread(s) on one core, self gain 0.5; medians of {REPEATS}. "
         "One linear model of all points: "
         f"seconds = {line.fixed:.2f} + {1000 * line.row:.2f} ms · rows + {1000 * line.image:.1f} ms · images, "
-        f"R² = {line.r2:.4f}, at most {line.worst:.0%} beside what was measured. Few pairs leave batches unfilled at "
-        "the sweep's end. Plot: docs/figures/scaling.png.\n\n"
+        f"R² = {line.r2:.4f}, at most {line.worst:.0%} beside what was measured. Costs that were not "
+        "counted fall to either of the two. Plot: docs/figures/scaling.png.\n\n"
         + markdown_table(["τ", "pairs", "steps", "rows", "images", "seconds", "fit"], rows)
     )
 
