@@ -216,7 +216,10 @@ class Sheet:
 
 @dataclass
 class Config:
-    """``stage`` is the class that makes a unit's samples. With ``strict`` a run with a failed pair ends with code 3."""
+    """``stage`` is the class that makes a unit's samples. With ``strict`` a run with a failed pair ends with code 3.
+
+    With ``extend`` caption pairs that were appended to the input since the output was planned are added to its plan.
+    """
 
     out: str = "out"
     seed: int = 0
@@ -224,6 +227,7 @@ class Config:
     unit_pairs: int = 4
     stage: str = "stages.generate.Generate"
     strict: bool = False
+    extend: bool = False
     log: LogLevel = LogLevel.error
     captions: Captions = MISSING
     model: Model = MISSING

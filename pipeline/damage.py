@@ -14,7 +14,7 @@ from PIL import Image
 
 from pipeline.pack import Packed, manifest
 from pipeline.plan import Plan
-from stages import scores, tarball, units
+from stages import scores, tarball
 from stages.sealed import DamageError
 from stages.store import Store
 from stages.write import PartError, committed, read_commit, read_part
@@ -35,8 +35,7 @@ class Damage:
 
 
 def in_plan(store: Store, plan: Plan) -> Iterator[Damage]:
-    for number, digest in enumerate(plan.files):
-        name = units.file_name(number)
+    for name, digest in plan.named_files:
         reason = _differs(store, name, digest)
         if reason:
             yield Damage(name, reason)

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
+import itertools
 import json
-import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import IO, Any
 
-import p2p
-from conf.schema import Config, TooLong
+from conf.schema import Config
+from pipeline import reading
 from pipeline.fingerprint import Models, difference, identify, settings_of
 from stages import units
-from stages.captions import CaptionSource
-from stages.read import read_pairs
 from stages.records import CaptionPair, Quarantined
 from stages.store import Store
 
@@ -28,21 +25,33 @@ class PlanError(ValueError):
 
 @dataclass(frozen=True)
 class Plan:
-    """``settings`` is all that results depend on; ``files`` the SHA-256 of the plan's files in order."""
+    """``settings`` is all that results depend on; ``files`` the SHA-256 of the plan's first files in order.
+
+    ``source`` is the digest of the input's bytes, "" if it has none; the counts are those with all ``extensions``.
+    """
 
     units: int
     pairs: int
     quarantined: int
     settings: dict[str, Any]
     files: tuple[str, ...]
+    source: str = ""
+    extensions: tuple[units.Extension, ...] = ()
 
     @property
     def model_fingerprint(self) -> str:
         return str(self.settings["model.fingerprint"])
 
+    @property
+    def named_files(self) -> Iterator[tuple[str, str]]:
+        """Every file of units with its SHA-256."""
+        yield from ((units.file_name(number), digest) for number, digest in enumerate(self.files))
+        for extension in self.extensions:
+            yield from extension.files
+
 
 def make_or_resume(store: Store, config: Config) -> Plan:
-    """The output's plan, made if there is none.
+    """The output's plan, made if there is none, extended if ``config.extend`` says so and pairs were appended.
 
     Raises PlanError if the output was planned under settings that make other results, or if no caption pair is
     good; CaptionsError, ModelError and FilterError for what is not there.
@@ -54,19 +63,42 @@ def make_or_resume(store: Store, config: Config) -> Plan:
 
 
 def load(store: Store) -> Plan:
-    """The output's plan. Raises PlanError if it has none."""
+    """The output's plan, extensions included. Raises PlanError if it has none, DamageError for one edited by hand."""
     if not store.exists(MANIFEST):
         raise PlanError(f"{store.url} is not the output of a run: it has no {MANIFEST}")
     record = json.loads(store.read(MANIFEST))
-    return Plan(**{**record, "files": tuple(record["files"])})
+    plan = Plan(**{**record, "files": tuple(record["files"])})
+    for extension in units.read_extensions(store):
+        about = extension.about
+        plan = Plan(
+            units=extension.first + extension.units,
+            pairs=about["pairs"],
+            quarantined=about["quarantined"],
+            settings={**plan.settings, "captions": about["captions"]},
+            files=plan.files,
+            source=about["source"],
+            extensions=(*plan.extensions, extension),
+        )
+    return plan
 
 
 def _resume(store: Store, config: Config, models: Models) -> Plan:
-    plan = load(store)
-    digest = _Digest()
-    for item in _read(config):
-        digest.add(item)
-    differing = difference(plan.settings, settings_of(config, digest.hex(), models))
+    plan, source = load(store), reading.source_digest(config)
+    if source and source == plan.source and models.generator == plan.model_fingerprint:
+        captions, more, what = plan.settings["captions"], 0, ""
+    else:
+        captions, more, what = _compared(store, config, plan)
+    settings = settings_of(config, captions, models)
+    differing = difference({**plan.settings, "captions": captions}, settings)
+    if more and config.extend and not differing:
+        return _extend(store, config, models, plan, source)
+    if more and not differing:
+        raise PlanError(
+            f"{store.url} was planned with the first {plan.pairs:,} of these caption pairs, and {more:,} were "
+            "appended: give extend=true to add them to it (nothing is made twice), or another out=… to start anew"
+        )
+    if what:
+        differing.insert(0, what)
     if differing:
         raise PlanError(
             f"{store.url} holds a run with other settings ({'; '.join(differing)}): give the old ones, "
@@ -75,52 +107,87 @@ def _resume(store: Store, config: Config, models: Models) -> Plan:
     return plan
 
 
+def _compared(store: Store, config: Config, plan: Plan) -> tuple[str, int, str]:
+    """The digest of the pairs there are now, how many were appended, and what became of them otherwise, in words."""
+    digest, planned = reading.PairsDigest(), ""
+    for pair in _good(reading.read(config)):
+        digest.add(pair)
+        if digest.pairs == plan.pairs:
+            planned = digest.hex()
+    if planned == plan.settings["captions"]:
+        return digest.hex(), digest.pairs - plan.pairs, ""
+    old = (pair for unit in units.read_units(store, plan.units) for pair in unit.pairs)
+    numbered = enumerate(itertools.zip_longest(old, _good(reading.read(config))), 1)
+    number, before, now = next((k, a, b) for k, (a, b) in numbered if a != b)
+    return digest.hex(), 0, f"caption pair {number:,} was {_shown(before)}, is {_shown(now)}"
+
+
 def _make(store: Store, config: Config, models: Models) -> Plan:
-    items = _read(config)
-    digest, tally = _Digest(), _Tally()
+    digest, tally, source = reading.PairsDigest(), _Tally(), reading.source_digest(config)
+    items = reading.read(config)
     with store.open_write(LINES) as quarantine:
-
-        def good() -> Iterator[CaptionPair]:
-            for item in items:
-                if isinstance(item, CaptionPair):
-                    digest.add(item)
-                    tally.good += 1
-                    yield item
-                else:
-                    tally.bad(item)
-                    quarantine.write(json.dumps(asdict(item), ensure_ascii=False).encode() + b"\n")
-
-        count, files = units.write_units(store, units.cut(good(), config.unit_pairs))
-    if not tally.good:
+        good = _digested(_set_aside(items, quarantine, tally), digest)
+        count, files = units.write_units(store, units.cut(good, config.unit_pairs))
+    if not digest.pairs:
         raise PlanError(f"captions.path={config.captions.path} has no good line{tally.example()}")
-    plan = Plan(count, tally.good, tally.quarantined, settings_of(config, digest.hex(), models), tuple(files))
+    settings = settings_of(config, digest.hex(), models)
+    plan = Plan(count, digest.pairs, tally.quarantined, settings, tuple(files), source)
     # The manifest comes last: a plan that has one is whole.
-    store.write(MANIFEST, json.dumps(asdict(plan), indent=1, ensure_ascii=False).encode())
+    record = {name: value for name, value in asdict(plan).items() if name != "extensions"}
+    store.write(MANIFEST, json.dumps(record, indent=1, ensure_ascii=False).encode())
     return plan
 
 
-def _read(config: Config) -> Iterator[CaptionPair | Quarantined]:
-    source = config.captions
-    prompts = p2p.load_prompts(config.model.path, config.model.revision)
-    named = {name: column for name, column in asdict(source.fields).items() if column}
-    return read_pairs(
-        CaptionSource(
-            kind=source.kind.value,
-            path=source.path,
-            split=source.split,
-            limit=config.limit,
-            fields=named or None,
-        ),
-        prompts.count,
-        prompts.limit if config.edit.too_long is TooLong.error else sys.maxsize,
-    )
+def _extend(store: Store, config: Config, models: Models, plan: Plan, source: str) -> Plan:
+    """``plan`` and the pairs that were appended, as units of their own: those that are planned stay as they are."""
+    digest, tally = reading.PairsDigest(), _Tally()
+    with store.open_write(LINES) as quarantine:
+        good = _digested(_set_aside(reading.read(config), quarantine, tally), digest)
+        appended = itertools.islice(good, plan.pairs, None)
+        files = units.extend_units(store, units.cut(appended, config.unit_pairs, plan.units))
+    pairs = digest.pairs - plan.pairs
+    about = {
+        "pairs": digest.pairs,
+        "quarantined": tally.quarantined,
+        "captions": digest.hex(),
+        "source": source,
+    }
+    extension = units.Extension(plan.units, -(-pairs // config.unit_pairs), tuple(files), about)
+    # The record comes last: what is not named by one is not part of the plan. If another driver was first, what it
+    # planned is looked at as if it had always been there.
+    units.add_extension(store, len(plan.extensions) + 1, extension)
+    return _resume(store, config, models)
+
+
+def _shown(pair: CaptionPair | None) -> str:
+    return "not there" if pair is None else " / ".join((pair.input, pair.edit, pair.output, pair.meta))
+
+
+def _good(items: Iterator[CaptionPair | Quarantined]) -> Iterator[CaptionPair]:
+    return (item for item in items if isinstance(item, CaptionPair))
+
+
+def _digested(pairs: Iterator[CaptionPair], digest: reading.PairsDigest) -> Iterator[CaptionPair]:
+    for pair in pairs:
+        digest.add(pair)
+        yield pair
+
+
+def _set_aside(
+    items: Iterator[CaptionPair | Quarantined], quarantine: IO[bytes], tally: _Tally
+) -> Iterator[CaptionPair]:
+    for item in items:
+        if isinstance(item, CaptionPair):
+            yield item
+        else:
+            tally.bad(item)
+            quarantine.write(json.dumps(asdict(item), ensure_ascii=False).encode() + b"\n")
 
 
 @dataclass
 class _Tally:
-    good: int = 0
     quarantined: int = 0
-    first: Quarantined | None = field(default=None)
+    first: Quarantined | None = None
 
     def bad(self, line: Quarantined) -> None:
         self.quarantined += 1
@@ -130,17 +197,3 @@ class _Tally:
         if self.first is None:
             return ": it is empty"
         return f" of {self.quarantined}: the first bad one is line {self.first.line}, {self.first.reason}"
-
-
-class _Digest:
-    """SHA-256 over the pairs that are rendered, in their order: the same captions, wherever the file lies."""
-
-    def __init__(self) -> None:
-        self._hash = hashlib.sha256()
-
-    def add(self, item: CaptionPair | Quarantined) -> None:
-        if isinstance(item, CaptionPair):
-            self._hash.update(json.dumps([item.id, item.meta]).encode())
-
-    def hex(self) -> str:
-        return self._hash.hexdigest()

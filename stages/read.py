@@ -35,7 +35,7 @@ def _read(
     count: Callable[[str], int],
     limit: int,
 ) -> Iterator[CaptionPair | Quarantined]:
-    seen = FirstPlaces()
+    seen, check = FirstPlaces(), captions.checker(count, limit)
     files: list[str] = []
     good = 0
     for row, pair in rows:
@@ -45,7 +45,7 @@ def _read(
             files.append(row.file)
         if isinstance(pair, str):
             yield row.quarantined(pair)
-        elif reason := captions.check(pair, count, limit):
+        elif reason := check(pair):
             yield row.quarantined(reason)
         elif first := seen.place_of(int(pair.id, 16), (len(files) - 1) << _LINES | row.line):
             file, line = files[first >> _LINES], first & ((1 << _LINES) - 1)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass, field
+from json.encoder import encode_basestring as quoted
 from typing import Any
 
 
@@ -25,11 +25,18 @@ class CaptionPair:
 
     @property
     def id(self) -> str:
-        """16 hex digits of the SHA-256 of the canonical pair: a pair's name for seeds, keys and files."""
-        canonical = json.dumps(
-            [self.input, self.edit, self.output], ensure_ascii=False, separators=(",", ":")
-        )
-        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+        """16 hex digits of the SHA-256 of the canonical pair: a pair's name for seeds, keys and files.
+
+        Canonical is the JSON list of the three texts, without spaces, in UTF-8.
+        """
+        kept = self.__dict__.get("_id")
+        if kept is not None:
+            return kept
+        canonical = f"[{quoted(self.input)},{quoted(self.edit)},{quoted(self.output)}]"
+        name = hashlib.sha256(canonical.encode()).hexdigest()[:16]
+        # Kept beside the fields: a plan of millions asks more than once, and a field would enter comparisons.
+        self.__dict__["_id"] = name
+        return name
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,12 @@ class DamageError(ValueError):
 
 def seal(record: dict[str, Any]) -> str:
     """One line of JSON, without its end; ``record`` has no ``sha256`` of its own."""
-    return _text({**record, SEAL: _digest(record)})
+    return seal_text(_text(record))
+
+
+def seal_text(text: str) -> str:
+    """``seal`` for a record that is JSON already: an object that is not empty, its keys sorted at every depth."""
+    return f'{text[:-1]}, "{SEAL}": "{hashlib.sha256(text.encode()).hexdigest()}"}}'
 
 
 def unseal(text: str | bytes, name: str) -> dict[str, Any]:

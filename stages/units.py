@@ -4,20 +4,35 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from json.encoder import encode_basestring as quoted
+from typing import Any
 
 from stages.records import CaptionPair, Unit
-from stages.sealed import DamageError, seal, unseal
+from stages.sealed import DamageError, seal, seal_text, unseal
 from stages.store import Store
 
 UNITS_PER_FILE = 512
 FOLDER = "run/plan"
 
 
-def cut(pairs: Iterable[CaptionPair], unit_pairs: int) -> Iterator[Unit]:
-    """Cut ``pairs`` into units in their order."""
-    index, held = 0, []
+@dataclass(frozen=True)
+class Extension:
+    """Units that were added to a plan: ``units`` of them from index ``first`` on, in ``files`` (name, SHA-256).
+
+    ``about`` is the caller's: plain values of JSON.
+    """
+
+    first: int
+    units: int
+    files: tuple[tuple[str, str], ...]
+    about: dict[str, Any]
+
+
+def cut(pairs: Iterable[CaptionPair], unit_pairs: int, first: int = 0) -> Iterator[Unit]:
+    """Cut ``pairs`` into units in their order, counted from ``first``."""
+    index, held = first, []
     for pair in pairs:
         held.append(pair)
         if len(held) == unit_pairs:
@@ -29,24 +44,54 @@ def cut(pairs: Iterable[CaptionPair], unit_pairs: int) -> Iterator[Unit]:
 
 def write_units(store: Store, units: Iterable[Unit]) -> tuple[int, list[str]]:
     """Write the plan's files one after the other; the number of units, and each file's SHA-256."""
-    count, digests, lines = 0, [], []
-    for unit in units:
-        pairs = [asdict(pair) for pair in unit.pairs]
-        lines.append(seal({"unit": unit.index, "pairs": pairs}))
-        count += 1
-        if len(lines) == UNITS_PER_FILE:
-            digests.append(_write_file(store, len(digests), lines))
-            lines = []
-    if lines:
-        digests.append(_write_file(store, len(digests), lines))
+    count, digests = 0, []
+    for lines in _files(units):
+        data = _encoded(lines)
+        store.write(file_name(len(digests)), data)
+        digests.append(hashlib.sha256(data).hexdigest())
+        count += len(lines)
     return count, digests
+
+
+def extend_units(store: Store, units: Iterable[Unit]) -> list[tuple[str, str]]:
+    """Write files of units that an extension is to name; their names and SHA-256.
+
+    A name has the digest in it: writers of other units write other files, and what no extension names is not read.
+    """
+    files = []
+    for number, lines in enumerate(_files(units)):
+        data = _encoded(lines)
+        digest = hashlib.sha256(data).hexdigest()
+        name = f"{FOLDER}/more-{number:06d}-{digest[:16]}.jsonl"
+        store.write(name, data)
+        files.append((name, digest))
+    return files
+
+
+def add_extension(store: Store, number: int, extension: Extension) -> bool:
+    """Make the extension, counted from 1, part of the plan: False if another was first to make one of that number."""
+    record = {
+        "first": extension.first,
+        "units": extension.units,
+        "files": [list(file) for file in extension.files],
+        "about": extension.about,
+    }
+    made = store.create_exclusive(f"{FOLDER}/extension-{number:04d}.json", seal(record).encode())
+    _extensions.cache_clear()
+    return made
+
+
+def read_extensions(store: Store) -> list[Extension]:
+    """The plan's extensions, in the order in which they were made. Raises DamageError for one that is not whole."""
+    _extensions.cache_clear()
+    return list(_extensions(store.url))
 
 
 def read_unit(store: Store, index: int) -> Unit:
     """The unit of that index. Raises FileNotFoundError if the plan has no such file, DamageError for a bad line."""
-    number, line = divmod(index, UNITS_PER_FILE)
-    lines = _lines(store.url, number)
-    name = f"{store.path(file_name(number))}, line {line + 1},"
+    file, line = _place(store.url, index)
+    lines = _lines(store.url, file)
+    name = f"{store.path(file)}, line {line + 1},"
     record = unseal(lines[line] if line < len(lines) else "", name)
     if record["unit"] != index:
         raise DamageError(
@@ -65,13 +110,54 @@ def file_name(number: int) -> str:
     return f"{FOLDER}/units-{number:06d}.jsonl"
 
 
-def _write_file(store: Store, number: int, lines: list[str]) -> str:
-    data = "".join(line + "\n" for line in lines).encode()
-    store.write(file_name(number), data)
-    return hashlib.sha256(data).hexdigest()
+def _files(units: Iterable[Unit]) -> Iterator[list[str]]:
+    lines: list[str] = []
+    for unit in units:
+        lines.append(_line(unit))
+        if len(lines) == UNITS_PER_FILE:
+            yield lines
+            lines = []
+    if lines:
+        yield lines
+
+
+def _line(unit: Unit) -> str:
+    # What json.dumps would write with sorted keys, in a fraction of its time: a plan has millions of these.
+    pairs = ", ".join(
+        f'{{"edit": {quoted(p.edit)}, "input": {quoted(p.input)}, "line": {p.line}, '
+        f'"meta": {quoted(p.meta)}, "output": {quoted(p.output)}}}'
+        for p in unit.pairs
+    )
+    return seal_text(f'{{"pairs": [{pairs}], "unit": {unit.index}}}')
+
+
+def _encoded(lines: Sequence[str]) -> bytes:
+    return "".join(line + "\n" for line in lines).encode()
+
+
+def _place(url: str, index: int) -> tuple[str, int]:
+    for extension in _extensions(url):
+        if extension.first <= index < extension.first + extension.units:
+            number, line = divmod(index - extension.first, UNITS_PER_FILE)
+            return extension.files[number][0], line
+    number, line = divmod(index, UNITS_PER_FILE)
+    return file_name(number), line
 
 
 @functools.lru_cache(maxsize=2)
-def _lines(url: str, number: int) -> tuple[str, ...]:
+def _extensions(url: str) -> tuple[Extension, ...]:
+    # A process that makes units began after the plan that it serves: what is added later, others make.
+    store = Store(url)
+    found = []
+    for name in store.list(FOLDER):
+        if name.startswith(f"{FOLDER}/extension-"):
+            record = unseal(store.read(name), store.path(name))
+            files = tuple((file, digest) for file, digest in record["files"])
+            found.append(Extension(record["first"], record["units"], files, record["about"]))
+    return tuple(found)
+
+
+@functools.lru_cache(maxsize=2)
+def _lines(url: str, file: str) -> tuple[str, ...]:
     # A line feed alone ends a line: captions may hold U+2028 and its like, where str.splitlines would cut.
-    return tuple(Store(url).read(file_name(number)).decode().removesuffix("\n").split("\n"))
+    return tuple(Store(url).read(file).decode().removesuffix("\n").split("\n"))

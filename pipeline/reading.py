@@ -1,0 +1,71 @@
+"""What a plan reads: the configured caption pairs, their digest, and whether the files are those of the last time."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from json.encoder import encode_basestring_ascii as quoted
+from pathlib import Path
+
+import p2p
+from conf.schema import CaptionsKind, Config, TooLong
+from stages.captions import CaptionSource
+from stages.captions.parquet import parquet_files
+from stages.read import read_pairs
+from stages.records import CaptionPair, Quarantined
+
+
+def read(config: Config) -> Iterator[CaptionPair | Quarantined]:
+    """The input in its order: what is rendered, and what is set aside. Raises CaptionsError and p2p.ModelError."""
+    source = config.captions
+    prompts = p2p.load_prompts(config.model.path, config.model.revision)
+    named = {name: column for name, column in asdict(source.fields).items() if column}
+    return read_pairs(
+        CaptionSource(
+            kind=source.kind.value,
+            path=source.path,
+            split=source.split,
+            limit=config.limit,
+            fields=named or None,
+        ),
+        prompts.count,
+        prompts.limit if config.edit.too_long is TooLong.error else sys.maxsize,
+    )
+
+
+class PairsDigest:
+    """SHA-256 over the pairs that are rendered, in their order: the same captions, wherever the file lies."""
+
+    def __init__(self) -> None:
+        self.pairs = 0
+        self._hash = hashlib.sha256()
+
+    def add(self, pair: CaptionPair) -> None:
+        self.pairs += 1
+        self._hash.update(f'["{pair.id}", {quoted(pair.meta)}]'.encode())
+
+    def hex(self) -> str:
+        return self._hash.hexdigest()
+
+
+def source_digest(config: Config) -> str:
+    """SHA-256 of the input files' bytes and of how they are read, or "" for what is no local file.
+
+    Equal digests under one model give equal pairs: to read them again is not needed.
+    """
+    captions = config.captions
+    path = Path(captions.path)
+    if captions.kind is CaptionsKind.dataset:
+        return ""
+    files = [path] if path.is_file() else parquet_files(captions.path)
+    if not files:
+        return ""
+    how = [captions.kind.value, config.limit, asdict(captions.fields), config.edit.too_long.value]
+    digest = hashlib.sha256(json.dumps(how).encode())
+    for file in files:
+        with file.open("rb") as stream:
+            digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()
