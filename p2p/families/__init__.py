@@ -2,15 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import importlib
+from collections.abc import Iterator, Mapping
+from typing import cast
 
-from p2p.families import flux, sd, sd3, sdxl
 from p2p.families.family import FamilyModule
 
-FAMILIES: Mapping[str, FamilyModule] = {
-    "StableDiffusionPipeline": sd,
-    "LatentConsistencyModelPipeline": sd,
-    "StableDiffusionXLPipeline": sdxl,
-    "StableDiffusion3Pipeline": sd3,
-    "FluxPipeline": flux,
+_MODULES = {
+    "StableDiffusionPipeline": "sd",
+    "LatentConsistencyModelPipeline": "sd",
+    "StableDiffusionXLPipeline": "sdxl",
+    "StableDiffusion3Pipeline": "sd3",
+    "FluxPipeline": "flux",
 }
+
+
+class _Families(Mapping[str, FamilyModule]):
+    """Imported when asked for: each brings its pipeline of diffusers along, and most of a second with it."""
+
+    def __getitem__(self, name: str) -> FamilyModule:
+        return cast(FamilyModule, importlib.import_module(f"p2p.families.{_MODULES[name]}"))
+
+    def __contains__(self, name: object) -> bool:
+        return name in _MODULES
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_MODULES)
+
+    def __len__(self) -> int:
+        return len(_MODULES)
+
+
+FAMILIES: Mapping[str, FamilyModule] = _Families()

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from diffusers import DPMSolverMultistepScheduler
 from torch import Tensor
 
 from p2p.samplers.prediction import denoised_vp, predicts_v
@@ -61,6 +60,9 @@ def dpmpp_2m(config: Mapping[str, Any], steps: int, device: torch.device) -> DPM
     The solver is algorithm 2 whatever solver the config has. Its last steps are of first order as diffusers has them:
     the last one if the schedule ends without noise, if there are fewer than 15, or if the config asks for it.
     """
+    # Its module imports scipy, which takes a second: who samples otherwise need not wait for it.
+    from diffusers import DPMSolverMultistepScheduler
+
     scheduler = DPMSolverMultistepScheduler.from_config(
         config, algorithm_type="dpmsolver++", solver_order=2, solver_type="midpoint"
     )

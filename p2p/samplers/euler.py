@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from diffusers import EulerDiscreteScheduler
 from torch import Tensor
 
 from p2p.samplers.prediction import denoised_ve, predicts_v
@@ -48,6 +47,9 @@ class Euler:
 
 def euler(config: Mapping[str, Any], steps: int, device: torch.device) -> Euler:
     """Euler with the schedule of a model's scheduler config."""
+    # Its module imports scipy, which takes a second: who samples otherwise need not wait for it.
+    from diffusers import EulerDiscreteScheduler
+
     scheduler = EulerDiscreteScheduler.from_config(config)
     scheduler.set_timesteps(steps)
     return Euler(

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from diffusers import FlowMatchEulerDiscreteScheduler
 from torch import Tensor
 
 from p2p.errors import ModelError, P2PError
@@ -55,6 +54,9 @@ def flow_match_euler(config: Mapping[str, Any], steps: int, device: torch.device
             adds noise.
         P2PError: one step, of a schedule that is stretched from its first to its last.
     """
+    # Its module imports scipy, which takes a second: who samples otherwise need not wait for it.
+    from diffusers import FlowMatchEulerDiscreteScheduler
+
     scheduler = FlowMatchEulerDiscreteScheduler.from_config(config)
     said, tokens = scheduler.config, config.get("_image_tokens")
     for unsupported, setting, mend in (
