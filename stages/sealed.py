@@ -15,7 +15,7 @@ class DamageError(ValueError):
 
 def seal(record: dict[str, Any]) -> str:
     """One line of JSON, without its end; ``record`` has no ``sha256`` of its own."""
-    return seal_text(_text(record))
+    return _text({**record, SEAL: _digest(record)})
 
 
 def seal_text(text: str) -> str:
