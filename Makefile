@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: demo test test-all lint format bench bench-gpu figures clean
+.PHONY: demo test test-all lint format bench bench-scale bench-gpu figures clean
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -29,6 +29,9 @@ bench: .venv/ready
 	$(BIN)/python -m benchmarks.sweep --self-gain 0.5 --edits 9 --steps 50
 	$(BIN)/python -m benchmarks.sweep --sd15 runs/sd15-256 --edits 5 --steps 4 --repeats 1
 	$(BIN)/python -m benchmarks.scaling
+
+bench-scale: .venv/ready
+	$(BIN)/python -m benchmarks.scale
 
 bench-gpu: .venv/ready
 	$(BIN)/python -m benchmarks.gpu

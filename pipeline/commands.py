@@ -27,6 +27,9 @@ COMMANDS = {
     "retry-failed": Command(
         "pipeline.repair", "retry-failed OUT", "make again the units with a pair that failed", "retry_failed"
     ),
+    "replay": Command(
+        "pipeline.replay", "replay OUT KEY [PNG]", "one sample made again, beside what was kept: 1 if they differ"
+    ),
     "report": Command(
         "pipeline.report.command", "report OUT", "report/index.html: the run so far, in figures and pictures"
     ),

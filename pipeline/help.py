@@ -42,7 +42,7 @@ A group is chosen by group=option and changed by group.key=value (* is the defau
 BOTTOM = """
 Examples of keys: captions.path, model.path, sweep.taus=[0.3,0.6], sweep.seeds, sampler.steps,
 sampler.guidance, edit.self_gain, filter.clip_sim_dir, filter.max_per_pair, shards.samples,
-cluster.workers, cluster.batch_rows.
+cluster.workers, cluster.batch_rows, cluster.hours (the run ends itself after so many).
 
 To measure Prompt-to-Prompt against: edit.method=sdedit (strength 1 - tau) or same_seed (tau 0).
 """

@@ -57,10 +57,14 @@ def _problems(config: Config) -> Iterator[str]:
         ("cluster.workers", config.cluster.workers, 1),
         ("cluster.threads", config.cluster.threads, 1),
         ("cluster.batch_rows", config.cluster.batch_rows, 4),
+        ("cluster.unit_seconds", config.cluster.unit_seconds, 1),
+        ("cluster.wait_seconds", config.cluster.wait_seconds, 1),
         ("sheet.pairs", config.sheet.pairs, 0),
     ):
         if value is not None and value < least:
             yield f"{key}={value} must be {least} or more"
+    if config.cluster.hours is not None and config.cluster.hours <= 0:
+        yield f"cluster.hours={config.cluster.hours:g} must be over 0, or null for no end"
     if not 1 <= config.shards.quality <= 100:
         yield f"shards.quality={config.shards.quality} must be from 1 to 100"
     if config.cluster.kind is ClusterKind.ray and not config.cluster.address:

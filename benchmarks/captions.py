@@ -1,0 +1,24 @@
+"""Caption pairs by the million, each its own, in words that the mini world's tokenizer knows."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+WORDS = (
+    *("red", "orange", "yellow", "green", "blue", "pink", "white", "black", "ball", "box", "cone", "star"),
+    *("heart", "tree", "house", "boat", "grass", "sand", "snow", "lava", "day", "night", "storm", "photo"),
+    *("pencil", "drawing", "mosaic", "water", "a", "an", "of", "and"),
+)
+DIGITS = 6  # base 32: a thousand million captions
+
+
+def write_captions(path: Path, count: int, first: int = 0) -> Path:
+    """JSON Lines of ``count`` pairs, some 230 bytes each: captions of 60 to 80 characters and a field of their own."""
+    with path.open("w") as stream:
+        for number in range(first, first + count):
+            words = " ".join(WORDS[number >> 5 * digit & 31] for digit in range(DIGITS))
+            source = f"a photo of {words} and a red ball on the sand by night"
+            pair = {"input": source, "edit": "make the ball blue", "output": source.replace("red", "blue")}
+            stream.write(json.dumps({**pair, "url": f"https://example.org/{number:09d}.jpg"}) + "\n")
+    return path
