@@ -54,3 +54,11 @@ def test_the_guidance_interval_is_two_noise_levels():
     for wrong in ("[1]", "[2,1]", "[-1,1]", "[1,1]"):
         with pytest.raises(ConfigError, match=r"sampler\.guidance_interval=.* must be two noise levels"):
             checked(compose([f"sampler.guidance_interval={wrong}"]))
+
+
+@pytest.mark.parametrize(
+    "setting", ["cluster.hours=0", "cluster.unit_seconds=0.5", "cluster.wait_seconds=-1"]
+)
+def test_times_in_which_nothing_could_be_made_are_refused_by_name(setting: str):
+    with pytest.raises(ConfigError, match=setting):
+        checked(compose([setting]))
