@@ -34,6 +34,7 @@ Settings are key=value.
   unit_pairs=N     caption pairs that are made, retried and committed together
   sheet.pairs=12   rows of contact-sheet.png
   strict=false     true: a run with failed pairs ends with exit code 3
+  extend=false     true: caption pairs appended to the input are added to the plan
   log=error        error, warning, info or debug (debug: everything on the terminal)
 
 A group is chosen by group=option and changed by group.key=value (* is the default):
