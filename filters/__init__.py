@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from filters.choice import Thresholds, choose, verdicts
 from filters.errors import FilterError
 from filters.fingerprint import fingerprint
+from filters.measure import Bounds, Measure, outside
+from filters.measures import MeasureSpec, load_measure, measure_fingerprint
 from filters.scores import ClipScores
 
 if TYPE_CHECKING:
@@ -23,13 +25,19 @@ if TYPE_CHECKING:
 _LATE = {"Clip": "filters.clip", "load_clip": "filters.load"}
 
 __all__ = [
+    "Bounds",
     "Clip",
     "ClipScores",
     "FilterError",
+    "Measure",
+    "MeasureSpec",
     "Thresholds",
     "choose",
     "fingerprint",
     "load_clip",
+    "load_measure",
+    "measure_fingerprint",
+    "outside",
     "verdicts",
 ]
 

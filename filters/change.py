@@ -16,8 +16,6 @@ class ChangedArea:
     picture. What is too little or too much depends on the edits: a style changes everything.
     """
 
-    name = "changed_area"
-
     def __init__(self, tolerance: float = 0.1) -> None:
         """Raises FilterError for a tolerance outside of [0, 1)."""
         if not 0 <= tolerance < 1:

@@ -52,7 +52,9 @@ def verdicts(scores: ClipScores, thresholds: Thresholds) -> list[str]:
     return reasons
 
 
-def choose(sample_indices: Sequence[int], scores: ClipScores, thresholds: Thresholds) -> list[str]:
+def choose(
+    sample_indices: Sequence[int], scores: ClipScores, thresholds: Thresholds, measured: Sequence[str] = ()
+) -> list[str]:
     """The candidates of one caption pair: "" for those kept, for each other the reason.
 
     Of the candidates that reach all thresholds, the best in `clip_sim_dir` come first (equal ones in the order
@@ -61,19 +63,26 @@ def choose(sample_indices: Sequence[int], scores: ClipScores, thresholds: Thresh
     Args:
         sample_indices: (N,) the sample (seed and guidance) of each candidate, which differ by τ alone within one.
         scores: of the N candidates.
+        measured: (N,) the first measure that is out of its bounds, "" for none, as `outside` says; () for none at all.
 
     Returns:
-        (N,) "", or the first score below its threshold, or "other_tau_of_seed" where a better τ of the sample
-        is kept, or "max_per_pair".
+        (N,) "", or the first score below its threshold, or a measure out of its bounds, or "other_tau_of_seed" where
+        a better τ of the sample is kept, or "max_per_pair".
 
     Raises:
-        FilterError: as many sample indices as scores are needed.
+        FilterError: as many sample indices and measured reasons as scores are needed.
     """
     if len(sample_indices) != len(scores.clip_sim_dir):
         raise FilterError(
             f"{len(sample_indices)} sample indices for {len(scores.clip_sim_dir)} scores: give one for each"
         )
     reasons = verdicts(scores, thresholds)
+    if measured:
+        if len(measured) != len(reasons):
+            raise FilterError(
+                f"{len(measured)} measured reasons for {len(reasons)} scores: give one for each"
+            )
+        reasons = [reason or own for reason, own in zip(reasons, measured, strict=True)]
     passing = [index for index, reason in enumerate(reasons) if not reason]
     kept: set[int] = set()
     for index in sorted(passing, key=lambda index: -scores.clip_sim_dir[index]):

@@ -13,19 +13,15 @@ from filters.preprocess import Images
 class Classified:
     """The probability, in [0, 1], that an image has a label: the larger of the two images'."""
 
-    def __init__(
-        self, name: str, model: str, label: str, revision: str | None = None, device: str = "auto"
-    ) -> None:
+    def __init__(self, model: str, label: str, revision: str | None = None, device: str = "auto") -> None:
         """
         Args:
-            name: of the score.
             model: a folder with an image classifier of transformers', or its name on the hub.
             label: one of the classifier's.
 
         Raises:
             FilterError: as `hub.load`, or a label that the classifier does not know.
         """
-        self.name = name
         self._judge = hub.load(AutoModelForImageClassification, model, revision, device)
         labels = {str(text): int(index) for index, text in self._judge.model.config.id2label.items()}
         if label not in labels:

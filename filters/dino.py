@@ -13,8 +13,6 @@ from filters.preprocess import Images
 class Dino:
     """Cosine of the images' class tokens (Oquab et al. 2023), in [-1, 1], as UltraEdit (Zhao et al. 2024) filters."""
 
-    name = "dino_sim"
-
     def __init__(self, model: str, revision: str | None = None, device: str = "auto") -> None:
         """`model` is a folder with a DINO or DINOv2 of transformers', or its name on the hub.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from pathlib import Path
 
 from filters.source import find_clip
 
@@ -20,14 +21,22 @@ def fingerprint(name: str, pretrained: str | None = None) -> str:
     """
     source = find_clip(name, pretrained)
     if source.folder:
-        files = sorted(path for path in source.folder.iterdir() if path.suffix in _PARTS)
-        digest = hashlib.sha256(b"local-dir")
-    else:
-        files = [source.weights] if source.weights else []
-        digest = hashlib.sha256(json.dumps([name, source.tag], sort_keys=True).encode())
-    for path in files:
-        if source.folder:
-            digest.update(path.name.encode())
-        with path.open("rb") as stream:
-            digest.update(hashlib.file_digest(stream, "sha256").digest())
+        return folder_digest(source.folder)
+    digest = hashlib.sha256(json.dumps([name, source.tag], sort_keys=True).encode())
+    if source.weights:
+        digest.update(_digest(source.weights))
     return digest.hexdigest()
+
+
+def folder_digest(folder: Path) -> str:
+    """Hex SHA-256 of the names and bytes of a model's files in `folder`."""
+    digest = hashlib.sha256(b"local-dir")
+    for path in sorted(path for path in folder.iterdir() if path.suffix in _PARTS):
+        digest.update(path.name.encode())
+        digest.update(_digest(path))
+    return digest.hexdigest()
+
+
+def _digest(path: Path) -> bytes:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").digest()

@@ -19,8 +19,6 @@ Score = NDArray[np.float32]
 class Measure(Protocol):
     """A number for each image pair, by a model that is loaded once."""
 
-    name: str
-
     def score(self, inputs: Images, outputs: Images) -> Score:
         """N image pairs, as `Clip.score` takes them; float32 (N,)."""
         ...

@@ -19,8 +19,6 @@ class Ssim:
     1 is equal. Each pair is measured by itself, so it does not depend on its company.
     """
 
-    name = "ssim"
-
     def score(self, inputs: Images, outputs: Images) -> Score:
         """Raises FilterError as `paired` does, and for images smaller than the window."""
 

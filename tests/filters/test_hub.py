@@ -76,8 +76,8 @@ def test_a_score_does_not_depend_on_its_company(dino_folder: Path) -> None:
 
 
 def test_the_worse_of_the_two_images_counts(classifier_folder: Path) -> None:
-    unsafe = Classified("unsafe", str(classifier_folder), "unsafe", device="cpu")
-    safe = Classified("safe", str(classifier_folder), "safe", device="cpu")
+    unsafe = Classified(str(classifier_folder), "unsafe", device="cpu")
+    safe = Classified(str(classifier_folder), "safe", device="cpu")
     one = unsafe.score(IMAGES[:2], IMAGES[:2])
     assert one + safe.score(IMAGES[:2], IMAGES[:2]) == pytest.approx([1, 1], abs=1e-6)
     assert unsafe.score(IMAGES[:1], IMAGES[1:2])[0] == max(one)
@@ -85,7 +85,7 @@ def test_the_worse_of_the_two_images_counts(classifier_folder: Path) -> None:
 
 def test_what_is_not_there_is_named(classifier_folder: Path, tmp_path: Path) -> None:
     with pytest.raises(FilterError, match="no label 'nsfw': it has safe, unsafe"):
-        Classified("nsfw", str(classifier_folder), "nsfw", device="cpu")
+        Classified(str(classifier_folder), "nsfw", device="cpu")
     with pytest.raises(FilterError, match="no such folder"):
         Dino(str(tmp_path / "absent"))
     with pytest.raises(FilterError, match="cannot be loaded"):

@@ -1,0 +1,115 @@
+"""Measures by their kind: what a configuration lists, loaded."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from huggingface_hub import snapshot_download
+
+from filters.errors import FilterError
+from filters.fingerprint import folder_digest
+from filters.measure import Bounds, Measure
+
+# Those that look at the images with a model of transformers'; the others need none.
+WITH_MODEL = ("dino", "classifier")
+KINDS = (*WITH_MODEL, "ssim", "changed_area")
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+
+@dataclass(frozen=True)
+class MeasureSpec:
+    """One entry of the list.
+
+    Attributes:
+        kind: dino, ssim, changed_area or classifier.
+        name: of its score and of the reason for what is rejected by it; "" is the kind's own.
+        model: of dino and classifier, a folder or a name on the hub.
+        revision: of a model on the hub.
+        label: the classifier's, whose probability is the score.
+        tolerance: of changed_area.
+        bounds: that a kept candidate respects.
+
+    Raises:
+        FilterError: an unknown kind, a model that is missing or not wanted, a name that cannot name a column.
+    """
+
+    kind: str
+    name: str = ""
+    model: str = ""
+    revision: str | None = None
+    label: str = ""
+    tolerance: float = 0.1
+    bounds: Bounds = field(default_factory=Bounds)
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise FilterError(f"there is no measure {self.kind!r}: there are {', '.join(KINDS)}")
+        if (self.kind in WITH_MODEL) != bool(self.model):
+            raise FilterError(
+                f"measure {self.kind} {'needs a model' if self.kind in WITH_MODEL else 'takes no model'}"
+            )
+        if (self.kind == "classifier") != bool(self.label):
+            raise FilterError(
+                f"measure {self.kind} {'needs a label' if self.kind == 'classifier' else 'takes no label'}"
+            )
+        if not _NAME.fullmatch(self.score):
+            raise FilterError(f"a measure cannot be called {self.score!r}: give small letters, digits and _")
+
+    @property
+    def score(self) -> str:
+        """The name of its score."""
+        own = {"dino": "dino_sim", "classifier": self.label}
+        return self.name or own.get(self.kind, self.kind)
+
+
+def load_measure(spec: MeasureSpec, device: str = "auto") -> Measure:
+    """The measure, ready to score.
+
+    Raises:
+        FilterError: what its model lacks.
+    """
+    # Each brings a library that takes seconds to import: only who measures waits for it.
+    if spec.kind == "dino":
+        from filters.dino import Dino
+
+        return Dino(spec.model, spec.revision, device)
+    if spec.kind == "classifier":
+        from filters.classified import Classified
+
+        return Classified(spec.model, spec.label, spec.revision, device)
+    if spec.kind == "ssim":
+        from filters.structure import Ssim
+
+        return Ssim()
+    from filters.change import ChangedArea
+
+    return ChangedArea(spec.tolerance)
+
+
+def measure_fingerprint(spec: MeasureSpec) -> str:
+    """Hex SHA-256 that changes with what the measure says: of a folder its bytes, of a hub's model the commit.
+
+    Raises:
+        FilterError: no such model.
+    """
+    model = ""
+    if spec.model:
+        folder = Path(spec.model)
+        model = folder_digest(folder) if folder.is_dir() else _commit(spec)
+    return hashlib.sha256(json.dumps([spec.kind, model, spec.label, spec.tolerance]).encode()).hexdigest()
+
+
+def _commit(spec: MeasureSpec) -> str:
+    try:
+        return Path(
+            snapshot_download(spec.model, revision=spec.revision, allow_patterns=["config.json"])
+        ).name
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise FilterError(
+            f"{spec.model}: no such folder here, and not to be had from the hub: {reason}"
+        ) from error
