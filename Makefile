@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: demo test test-all lint format bench bench-scale bench-gpu figures clean
+.PHONY: demo test test-all lint format bench bench-scale bench-gpu figures docs clean
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -40,6 +40,9 @@ figures: .venv/ready
 	$(BIN)/python -m benchmarks.figures
 	$(BIN)/python -m benchmarks.attention_iou
 	$(BIN)/python -m benchmarks.background
+
+docs: .venv/ready
+	$(BIN)/python -m conf.reference > docs/configuration.md
 
 format: .venv/ready
 	$(BIN)/ruff check --fix .

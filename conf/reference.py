@@ -1,0 +1,109 @@
+"""The configuration's reference, docs/configuration.md, from the schema: ``python -m conf.reference``."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import types
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from enum import Enum
+from typing import Any, get_args, get_origin, get_type_hints
+
+from omegaconf import OmegaConf
+
+from conf.compose import GROUPS, compose_config, options
+from conf.schema import Config, GridSweep, RandomSweep, Sweep
+
+HEAD = """\
+# Configuration
+
+Every setting there is, written by `make docs` from `conf/schema.py` and the options in `conf/`.
+
+`pairforge key=value …` sets them; `pairforge group=option` takes an option of a group, which sets several. The value in
+the last column is what `pairforge` alone takes; `pairforge --cfg job …` prints those of any command line. `null` is
+"none" or "find out". A key that does not exist is refused, with the likely one named.
+"""
+
+
+def text() -> str:
+    """The whole document."""
+    composed = {GridSweep: _composed(), RandomSweep: _composed("sweep=random")}
+    parts = [HEAD, "## The run\n", _prose(Config), _table(_own(Config), "", composed[GridSweep])]
+    hints = get_type_hints(Config)
+    for group in [
+        *GROUPS,
+        *(name for name, kind in hints.items() if is_dataclass(kind) and name not in GROUPS),
+    ]:
+        parts.append(f"## {group}\n")
+        if group in GROUPS:
+            parts.append(_options(group))
+        kind = hints.get(group)
+        if kind is Sweep:
+            for option in (GridSweep, RandomSweep):
+                parts += [_prose(option), _table(_own(option), "sweep.", composed[option])]
+        elif kind is not None:
+            parts += [_prose(kind), _table(_leaves(kind, f"{group}."), "", composed[GridSweep])]
+    return "\n".join(part for part in parts if part)
+
+
+def _composed(*settings: str) -> Any:
+    return compose_config(settings, "(the mini world's {})".format)
+
+
+def _prose(kind: type) -> str:
+    """The docstring, unless it is the one that dataclasses make."""
+    told = inspect.getdoc(kind) or ""
+    return "" if told.startswith(f"{kind.__name__}(") else re.sub("``", "`", told) + "\n"
+
+
+def _options(group: str) -> str:
+    lines = [f"| `{group}={name}` | {about} |" for name, about in options(group).items()]
+    return "\n".join(["| option | |", "|---|---|", *lines, ""])
+
+
+def _own(schema: Any) -> Iterator[tuple[str, Any]]:
+    hints = get_type_hints(schema)
+    yield from (
+        (entry.name, hints[entry.name]) for entry in fields(schema) if not is_dataclass(hints[entry.name])
+    )
+
+
+def _leaves(schema: Any, prefix: str) -> Iterator[tuple[str, Any]]:
+    hints = get_type_hints(schema)
+    for entry in fields(schema):
+        kind = hints[entry.name]
+        if is_dataclass(kind):
+            yield from _leaves(kind, f"{prefix}{entry.name}.")
+        else:
+            yield prefix + entry.name, kind
+
+
+def _table(keys: Iterator[tuple[str, Any]], prefix: str, composed: Any) -> str:
+    lines = [
+        f"| `{prefix}{name}` | {_type(kind)} | `{_value(OmegaConf.select(composed, prefix + name))}` |"
+        for name, kind in keys
+    ]
+    return "\n".join(["| key | type | value |", "|---|---|---|", *lines, ""])
+
+
+def _type(kind: Any) -> str:
+    if get_origin(kind) is types.UnionType:
+        return " or ".join("null" if one is types.NoneType else _type(one) for one in get_args(kind))
+    if get_origin(kind) is list:
+        return f"list of {_type(get_args(kind)[0])}"
+    if issubclass(kind, Enum):
+        return ", ".join(f"`{member.name}`" for member in kind)
+    return {bool: "true or false", int: "integer", float: "number", str: "text"}[kind]
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, Enum):
+        return value.name
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return str(value)
+
+
+if __name__ == "__main__":
+    print(text(), end="")

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from pipeline.card import CARD
+from stages import scores
+from stages.captions.fields import KNOWN
+from stages.records import Candidate, Quarantined
+from stages.rendered import metadata
+from tests import runs
+from tests.docs.snippets import ROOT
+from tests.stages.results import candidate
+
+TEXT = (ROOT / "docs" / "formats.md").read_text()
+NAMES = {str: "text", int: "integer", float: "number", bool: "true or false"}
+
+
+def table(name: str) -> dict[str, str]:
+    """Field → type of the table below ``<!-- fields: NAME -->``."""
+    block = TEXT.partition(f"<!-- fields: {name} -->\n")[2].partition("\n\n")[0]
+    return dict(re.findall(r"^\| `(\w+)` \| ([^|]+) \|", block, re.MULTILINE))
+
+
+def sample(*settings: str) -> dict[str, str | int | float | bool]:
+    """The JSON of a sample, by the real maker of it, read back."""
+    made: Candidate = candidate(runs.PAIRS[4], 0, "")
+    config = runs.config(Path("/m"), Path("/c"), *settings)
+    return json.loads(json.dumps(metadata(runs.PAIRS[4], made, config, "f")))
+
+
+@pytest.mark.parametrize(
+    "setting", ["model.revision=r", "sampler.guidance_interval=[1,5]", "edit.cross_gain=1"]
+)
+def test_a_sample_s_json_has_these_fields_of_these_types(setting: str):
+    assert {name: NAMES[type(value)] for name, value in sample(setting).items()} == table("json")
+
+
+def test_the_scores_have_these_columns():
+    assert {field.name: str(field.type) for field in scores.SCHEMA} == table("scores")
+    assert not any(field.nullable for field in scores.SCHEMA)
+
+
+def test_the_card_tells_of_every_field():
+    for field in table("json").keys() - {"guidance_interval"}:
+        assert f"`{field}`" in CARD
+
+
+def test_quarantined_lines_have_these_fields():
+    told = TEXT.partition("`lines.jsonl`: ")[2].partition(". ")[0]
+    assert re.findall(r"`(\w+)`", told) == [field.name for field in fields(Quarantined)]
+
+
+def test_the_names_of_the_three_texts_are_these():
+    block = TEXT.partition("## Input")[2]
+    rows = re.findall(r"^\| `(\w+)` \| `(\w+)` \| `(\w+)` \|", block, re.MULTILINE)
+    assert rows == list(zip(*KNOWN.values(), strict=True))
