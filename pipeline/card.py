@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
-from conf.schema import Config, EditMethod
+from conf.schema import Config, EditMethod, RandomSweep
 from pipeline.funnel import Funnel
 from stages.images import EXTENSIONS
 from stages.rendered import model_name
@@ -16,14 +17,18 @@ configs:
   data_files: data/*.tar
 task_categories:
 - image-to-image
+language:
+- en
+license: unknown
 tags:
 - webdataset
 - image-editing
+- instruct-pix2pix
 - synthetic
 ---
 # Paired image-editing data
 
-{samples:,} samples (input image, instruction, edited image) from {pairs_kept:,} of {pairs:,} caption pairs,
+{grid}{samples:,} samples (input image, instruction, edited image) from {pairs_kept:,} of {pairs:,} caption pairs,
 made by PairForge: {method} with the model {model} ({steps} {sampler} steps),
 {candidates:,} candidates scored by CLIP ({clip}), at most {max_per_pair} kept a caption pair.
 
@@ -61,8 +66,69 @@ Columns: `input_image.{ext}`, `edit_prompt.txt`, `edited_image.{ext}`, `json`, `
 | `pair_id`, `sample_index` | which caption pair, and which of its samples |
 | `meta` | the input line's other fields, as JSON text |
 
-Thresholds: clip_sim_0 {f.clip_sim_0}, clip_sim_1 {f.clip_sim_1}, clip_sim_dir {f.clip_sim_dir},
-clip_sim_image {f.clip_sim_image}.
+{about}"""
+
+EXPORTED = """---
+configs:
+- config_name: default
+  data_files:
+{files}
+task_categories:
+- image-to-image
+language:
+- en
+license: unknown
+tags:
+- image-editing
+- instruct-pix2pix
+- synthetic
+---
+# Paired image-editing data
+
+{samples:,} samples (input image, instruction, edited image): {splits}. All samples that share an input caption are in
+one split: no caption, pair, seed or tau of one scene is on both sides.
+
+```python
+from datasets import load_dataset
+data = load_dataset("path/to/this/folder")
+```
+
+Columns: `input_image`, `edit_prompt`, `edited_image`, `key`, then what made the sample, one column each.
+
+{about}"""
+
+GRID = """![Source, edits over tau, and the ones that were kept](contact-sheet.png)
+
+"""
+
+ABOUT = """## How it was made
+
+| | |
+|---|---|
+| model | {model}, revision {revision} |
+| method | {method} |
+| tried a caption pair | {sweep} |
+| sampler | {sampler}, {steps} steps{guidance} |
+| injection | cross-attention until {e.cross_gain:g} tau, self-attention until {e.self_gain:g} tau |
+| CLIP | {clip} |
+| kept | clip_sim_0 >= {f.clip_sim_0}, clip_sim_1 >= {f.clip_sim_1}, clip_sim_dir >= {f.clip_sim_dir}, \
+clip_sim_image >= {f.clip_sim_image}; at most one tau a seed and {f.max_per_pair} samples a caption pair |
+
+## Licence
+
+To be filled in by whoever publishes this, here and as `license` at the top of the file:
+
+- the caption pairs, and who may use them: …
+- the images, which {model} made: what its licence says of its outputs: …
+- this dataset: …
+
+## Bias and limits
+
+The images are synthetic. They show what {model} makes of the captions, with its stereotypes of people, places and
+professions and with the gaps of what it was trained on, and CLIP, which has its own, chose among them. A caption does
+not show that what it says is in the picture: the scores are similarities, and some pairs miss the edit or change what
+it does not name. Edits that keep a picture's layout are kept more often than those that must change it. No face,
+name or mark was removed, and nobody has looked at every sample.
 """
 
 METHODS = {
@@ -72,9 +138,10 @@ METHODS = {
 }
 
 
-def card(config: Config, funnel: Funnel) -> str:
-    """The text of the output's README.md."""
+def card(config: Config, funnel: Funnel, grid: bool) -> str:
+    """The text of the output's README.md; ``grid``: whether there is a contact sheet to show."""
     return CARD.format(
+        grid=GRID if grid else "",
         samples=funnel.samples,
         pairs_kept=funnel.pairs_kept,
         pairs=funnel.pairs,
@@ -83,8 +150,44 @@ def card(config: Config, funnel: Funnel) -> str:
         model=model_name(config),
         steps=config.sampler.steps,
         sampler=config.sampler.name.value,
-        clip=Path(config.filter.name.removeprefix("local-dir:")).name,
+        clip=_clip(config),
         max_per_pair=config.filter.max_per_pair,
         ext=EXTENSIONS[config.shards.format],
+        about=_about(config),
+    )
+
+
+def exported(config: Config, splits: Mapping[str, int]) -> str:
+    """The README.md of an export whose splits have so many samples each."""
+    return EXPORTED.format(
+        files="\n".join(f"  - split: {name}\n    path: data/{name}-*.parquet" for name in splits),
+        samples=sum(splits.values()),
+        splits=", ".join(f"{name} {count:,}" for name, count in splits.items()),
+        about=_about(config),
+    )
+
+
+def _about(config: Config) -> str:
+    sweep = config.sweep
+    random = isinstance(sweep, RandomSweep)
+    return ABOUT.format(
+        model=model_name(config),
+        revision=config.model.revision or "not pinned",
+        method=METHODS[config.edit.method].rstrip(","),
+        sweep=(
+            f"{sweep.samples} seeds, each with a tau from {sweep.tau_min} to {sweep.tau_max} and a guidance from "
+            f"{sweep.guidance_min} to {sweep.guidance_max}"
+            if random
+            else f"{sweep.seeds} seeds, each with tau {', '.join(map(str, sweep.taus))}"
+        ),
+        sampler=config.sampler.name.value,
+        steps=config.sampler.steps,
+        guidance="" if random else f", guidance {config.sampler.guidance:g}",
+        clip=_clip(config),
+        e=config.edit,
         f=config.filter,
     )
+
+
+def _clip(config: Config) -> str:
+    return Path(config.filter.name.removeprefix("local-dir:")).name

@@ -23,12 +23,19 @@ COMMANDS = {
     "attention": Command(
         "pipeline.attention", "attention PROMPT", "where the model looks for each word: attention.png"
     ),
+    "export": Command(
+        "pipeline.export.command",
+        "export OUT to=DIR",
+        "Parquet for datasets and trainers; split=[0.9,0.05,0.05]",
+    ),
     "repair": Command("pipeline.repair", "repair OUT", "make again what verify names"),
     "retry-failed": Command(
         "pipeline.repair", "retry-failed OUT", "make again the units with a pair that failed", "retry_failed"
     ),
     "replay": Command(
-        "pipeline.replay", "replay OUT KEY [PNG]", "one sample made again, beside what was kept: 1 if they differ"
+        "pipeline.replay",
+        "replay OUT KEY [PNG]",
+        "one sample made again, beside what was kept: 1 if they differ",
     ),
     "report": Command(
         "pipeline.report.command", "report OUT", "report/index.html: the run so far, in figures and pictures"

@@ -106,7 +106,7 @@ def _finish(config: Config, plan: Plan, store: Store, commits: Sequence[dict[str
     shown = list(_previews(store, commits))
     if shown:
         store.write("contact-sheet.png", sheet.draw(shown))
-    store.write("README.md", card(config, funnel).encode())
+    store.write("README.md", card(config, funnel, bool(shown)).encode())
     # matplotlib takes a second to import: a wrong setting need not wait for it.
     from pipeline.report import command
 

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
@@ -56,6 +56,10 @@ class Store:
     def read(self, name: str) -> bytes:
         """Raises FileNotFoundError."""
         return bytes(self._fs.cat_file(self.path(name)))
+
+    def open_read(self, name: str) -> IO[bytes]:
+        """A stream out of ``name``, for what is larger than the memory. Raises FileNotFoundError."""
+        return cast(IO[bytes], self._fs.open(self.path(name), "rb"))
 
     def read_many(self, names: Sequence[str]) -> Iterator[bytes]:
         """The files in the order of ``names``; an object store is asked for many at once. Raises FileNotFoundError."""

@@ -16,7 +16,7 @@ from tests import runs
 from tests.stages.results import unit_result
 
 
-def planned(folder: Path, count: int) -> tuple[Store, Plan]:
+def planned(folder: Path | str, count: int) -> tuple[Store, Plan]:
     """A plan of ``count`` units of one pair."""
     store = Store(str(folder))
     _, files = units.write_units(store, (unit_result(index, 0).unit for index in range(count)))

@@ -23,6 +23,14 @@ def test_what_is_written_is_read(store: Store):
     assert not store.exists("run/parts/y.tar")
 
 
+def test_a_large_file_is_read_piece_by_piece(store: Store):
+    store.write("data/x.tar", b"three")
+    with store.open_read("data/x.tar") as stream:
+        assert (stream.read(2), stream.read(), stream.read()) == (b"th", b"ree", b"")
+    with pytest.raises(FileNotFoundError):
+        store.open_read("data/y.tar")
+
+
 def test_list_is_sorted_full_names_and_empty_for_what_is_not_there(store: Store):
     for name in ("b", "a", "c"):
         store.write(f"folder/{name}", b"")

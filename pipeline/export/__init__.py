@@ -1,0 +1,1 @@
+"""``pairforge export``: a run's samples in the form that trainers read."""
