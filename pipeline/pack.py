@@ -71,19 +71,18 @@ def _pack_shards(store: Store, commits: Iterable[dict[str, Any]], size: int) -> 
         name, rows = f"data/train-{number:06d}.tar", 0
         with store.open_write(name) as stream:
             measured = _Measured(stream)
-            with tarball.open_tar(measured) as tar:
-                for files in itertools.chain([first], itertools.islice(samples, size - 1)):
-                    rows += 1
-                    for member, data in files:
-                        tarball.add_member(tar, member, data)
+            for sample in itertools.chain([first], itertools.islice(samples, size - 1)):
+                rows += 1
+                measured.write(sample)
+            measured.write(tarball.end(measured.bytes))
         yield measured.packed(name, rows)
 
 
-def _samples(store: Store, commits: Iterable[dict[str, Any]]) -> Iterator[list[tuple[str, bytes]]]:
+def _samples(store: Store, commits: Iterable[dict[str, Any]]) -> Iterator[memoryview]:
     for commit in commits:
         data = read_part(store, commit, "samples")
         if data is not None:
-            yield from (files for _, files in tarball.read_samples(data))
+            yield from tarball.raw_samples(data)
 
 
 def _pack_scores(store: Store, commits: Iterable[dict[str, Any]]) -> Iterator[Packed]:
@@ -121,7 +120,7 @@ class _Measured(io.RawIOBase):
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
         self._hash = hashlib.sha256()
-        self._bytes = 0
+        self.bytes = 0
 
     def writable(self) -> bool:
         return True
@@ -129,8 +128,8 @@ class _Measured(io.RawIOBase):
     def write(self, data: Any) -> int:
         self._stream.write(data)
         self._hash.update(data)
-        self._bytes += len(data)
+        self.bytes += len(data)
         return len(data)
 
     def packed(self, name: str, rows: int) -> Packed:
-        return Packed(name, rows, self._bytes, self._hash.hexdigest())
+        return Packed(name, rows, self.bytes, self._hash.hexdigest())

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from conf.schema import ImageFormat
 from pipeline.pack import pack
-from stages import write
+from stages import tarball, write
 from stages.store import Store
 from tests.stages.results import unit_result
 
@@ -44,6 +44,20 @@ def test_shards_hold_every_sample_once_in_plan_order_at_the_exact_size(
     assert [key for shard in shards for key in keys(shard)] == wanted
     assert all(len(keys(shard)) == size for shard in shards[:-1])
     assert [file.rows for file in packed if file.name.startswith("data")] == [len(keys(s)) for s in shards]
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.integers(0, 5), max_size=6), st.integers(1, 6))
+def test_a_shard_is_the_tar_of_its_members(
+    tmp_path_factory: pytest.TempPathFactory, kept: list[int], size: int
+):
+    """Samples are copied as they stand in the parts; tarfile makes the same bytes of their members."""
+    store = Store(str(tmp_path_factory.mktemp("out")))
+    samples = [s for index, count in enumerate(kept) for s in unit_result(index, count).samples]
+    for number, file in enumerate(f for f in pack(store, committed(store, kept), size) if "data/" in f.name):
+        own = samples[number * size : (number + 1) * size]
+        members = [member for sample in own for member in tarball.members(sample, "png")]
+        assert store.read(file.name) == tarball.pack_members(members)
 
 
 def test_the_same_commits_in_any_order_of_writing_give_the_same_bytes(tmp_path: Path):
