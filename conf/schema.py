@@ -20,6 +20,19 @@ class CaptionsKind(Enum):
     dataset = "dataset"
 
 
+class Dtype(Enum):
+    """``auto`` is half precision on a GPU (fp16, for SD3 and FLUX bf16) and fp32 elsewhere."""
+
+    auto = "auto"
+    fp32 = "fp32"
+    bf16 = "bf16"
+    fp16 = "fp16"
+
+
+# In this form because of the hyphen.
+Compile = Enum("Compile", {"none": "none", "default": "default", "max-autotune": "max-autotune"})
+
+
 class EditKind(Enum):
     auto = "auto"
     replace = "replace"
@@ -98,12 +111,24 @@ class Captions:
 
 @dataclass
 class Model:
-    """A diffusers folder or hub name, and what suits it: steps, guidance, and caption pairs enough to fill batches."""
+    """A diffusers folder or hub name, and what suits it: steps, guidance, and caption pairs enough to fill batches.
+
+    What makes a GPU faster changes the last bits of a result, so it belongs to a run's settings: ``compile`` (a mode of
+    torch.compile; its minutes pay off over many pairs, with cluster.batch_rows in every batch), ``channels_last``
+    layout of convolutions, and ``tf32`` for what is computed in fp32, SDXL's autoencoder among it.
+
+    ``scoring_decoder``: a small decoder (TAESD, a folder or hub name) whose images are scored in place of the model's.
+    What passes is decoded in full, scored again, and kept by those scores.
+    """
 
     name: str = MISSING
     path: str = MISSING
     revision: str | None = None
-    dtype: str = "auto"
+    dtype: Dtype = Dtype.auto
+    compile: Compile = Compile.none
+    channels_last: bool = False
+    tf32: bool = True
+    scoring_decoder: str | None = None
     device: str = "auto"
     steps: int = MISSING
     guidance: float = MISSING

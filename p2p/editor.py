@@ -7,12 +7,14 @@ from functools import cache
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from p2p import baselines, capacity
 from p2p.blend import Blend
 from p2p.capacity import BatchRows
 from p2p.executor import Outcome, Usage, run
+from p2p.families.decoding import Decoder
 from p2p.families.family import Family
 from p2p.pictures import AttentionMaps, attention_maps
 from p2p.request import Sweep, SweepRequest
@@ -24,12 +26,14 @@ class Editor:
 
     Attributes:
         family: the model.
+        scoring_decoder: what sweeps are decoded by in place of the model's own decoder, if there is one.
         pad: whether every call of the denoiser in a sweep has one and the same number of rows.
         usage: calls and rows of the denoiser in all sweeps so far.
     """
 
-    def __init__(self, family: Family, pad: bool = False) -> None:
+    def __init__(self, family: Family, pad: bool = False, scoring_decoder: Decoder | None = None) -> None:
         self.family, self.pad, self.usage = family, pad, Usage()
+        self.scoring_decoder = scoring_decoder
         self._largest: int | None = None
 
     @property
@@ -114,6 +118,11 @@ class Editor:
         return self._decode(outcomes, [len(request.taus) for request in requests])
 
     @torch.inference_mode()
+    def decode(self, latents: Tensor) -> NDArray[np.uint8]:
+        """Images (N, H, W, 3) of latents (N, C, h, w) fp32, by the model's own decoder."""
+        return self.family.decoder(latents)
+
+    @torch.inference_mode()
     def attention(
         self,
         prompt: str,
@@ -141,7 +150,7 @@ class Editor:
     def _decode(self, outcomes: Sequence[Outcome], counts: Sequence[int]) -> list[Sweep]:
         """Every distinct latents decoded once."""
         latents = torch.stack([final for outcome in outcomes for final in outcome.finals.values()])
-        images = iter(self.family.decode(latents))
+        images = iter((self.scoring_decoder or self.family.decoder)(latents))
         sweeps = []
         for outcome, count in zip(outcomes, counts, strict=True):
             image = {members: next(images) for members in outcome.finals}

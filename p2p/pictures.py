@@ -63,7 +63,7 @@ def attention_maps(
         assert walker.seen is not None
         if step + 1 in ends:
             sums.append(walker.seen)
-    image = family.decode(walker.state.x[None])[0]
+    image = family.decoder(walker.state.x[None])[0]
     lengths = torch.tensor(ends, device=family.device).diff(
         prepend=torch.zeros(1, device=family.device).long()
     )

@@ -27,7 +27,11 @@ def settings_of(config: Config, captions_sha256: str, models: Models) -> dict[st
         "captions": captions_sha256,
         "model.name": config.model.name,
         "model.revision": config.model.revision,
-        "model.dtype": config.model.dtype,
+        "model.dtype": config.model.dtype.value,
+        "model.compile": config.model.compile.value,
+        "model.channels_last": config.model.channels_last,
+        "model.tf32": config.model.tf32,
+        "model.scoring_decoder": models.scoring_decoder,
         "model.fingerprint": models.generator,
         "filter.clip": models.clip,
         "sweep.kind": type(config.sweep).__name__,
@@ -41,10 +45,11 @@ def settings_of(config: Config, captions_sha256: str, models: Models) -> dict[st
 
 @dataclass(frozen=True)
 class Models:
-    """The fingerprints of the generator and of the CLIP that judges it."""
+    """The fingerprints of the generator, of the CLIP that judges it, and of its small decoder, if there is one."""
 
     generator: str
     clip: str
+    scoring_decoder: str = ""
 
 
 def identify(config: Config) -> Models:
@@ -52,6 +57,7 @@ def identify(config: Config) -> Models:
     return Models(
         generator=p2p.fingerprint(config.model.path, config.model.revision),
         clip=filters.fingerprint(config.filter.name, config.filter.pretrained),
+        scoring_decoder=p2p.fingerprint(small) if (small := config.model.scoring_decoder) else "",
     )
 
 

@@ -16,12 +16,16 @@ REASONS = {
     "clip_sim_image": "below the threshold of clip_sim_image (likeness of the two)",
     "other_tau_of_seed": "passed, but another tau of the seed was better",
     "max_per_pair": "passed, but the pair has its share",
+    "full_decode": "passed by the scoring decoder, but not when decoded in full",
 }
 
 
 @dataclass
 class Funnel:
-    """Counts over the units committed so far; ``rejected`` is by reason."""
+    """Counts over the units committed so far; ``rejected`` is by reason.
+
+    ``rescored`` and ``shifts`` are those of ``stages.records.UnitResult``, summed.
+    """
 
     read: int = 0
     quarantined: int = 0
@@ -33,6 +37,8 @@ class Funnel:
     pairs_kept: int = 0
     rows: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
+    rescored: int = 0
+    shifts: dict[str, float] = field(default_factory=dict)
 
     def add(self, commit: dict[str, Any]) -> None:
         """Count a unit in, by its commit or its summary."""
@@ -42,7 +48,9 @@ class Funnel:
         self.samples += commit["samples"]
         self.pairs_kept += commit["pairs_kept"]
         self.rows += commit["rows"]
-        for totals, counts in ((self.rejected, commit["rejected"]), (self.seconds, commit["seconds"])):
+        self.rescored += commit["rescored"]
+        for key in ("rejected", "seconds", "shifts"):
+            totals, counts = getattr(self, key), commit[key]
             for name, value in counts.items():
                 totals[name] = totals.get(name, 0) + value
 
@@ -50,6 +58,11 @@ class Funnel:
     def utilisation(self) -> float:
         """The fraction of the workers' time, from when their models were loaded, that went into denoising."""
         return self.seconds.get("denoise", 0.0) / (sum(self.seconds.values()) or 1.0)
+
+    @property
+    def score_shift(self) -> dict[str, float]:
+        """The mean absolute difference of each score between the scoring decoder's images and those in full."""
+        return {name: total / self.rescored for name, total in self.shifts.items() if self.rescored}
 
     @property
     def keep_rate(self) -> float:

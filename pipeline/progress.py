@@ -103,7 +103,8 @@ def funnel_table(funnel: Funnel) -> Table:
     if funnel.failed:
         rows.append((funnel.failed, "failed pairs", funnel.read))
     rows.append((funnel.candidates, "candidates", None))
-    rows += [(funnel.rejected.get(r, 0), f"  {text}", funnel.candidates) for r, text in REASONS.items()]
+    reasons = {r: text for r, text in REASONS.items() if r != "full_decode" or funnel.rescored}
+    rows += [(funnel.rejected.get(r, 0), f"  {text}", funnel.candidates) for r, text in reasons.items()]
     rows.append((funnel.samples, "samples kept", funnel.candidates))
     rows.append((funnel.pairs_kept, "caption pairs with a sample kept", funnel.pairs))
     for count, text, of in rows:

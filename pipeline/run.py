@@ -140,6 +140,9 @@ def _tell(config: Config, funnel: Funnel, first_kept: float | None) -> None:
             f"{funnel.utilisation:.0%} of the workers' time went into denoising",
             soft_wrap=True,
         )
+    if funnel.score_shift:
+        shifts = ", ".join(f"{name} {shift:.4f}" for name, shift in funnel.score_shift.items())
+        console.print(f"Score shift of the scoring decoder, mean absolute: {shifts}", soft_wrap=True)
     where = config.out if "://" in config.out else os.path.relpath(config.out)
     console.print(
         f"\nThe dataset is in {where}: data/*.tar, scores/*.parquet, report/index.html", soft_wrap=True

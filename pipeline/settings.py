@@ -24,14 +24,16 @@ def checked(composed: DictConfig) -> Config:
     problem = next(_problems(config), None)
     if problem:
         raise ConfigError(problem)
-    name, pretrained = config.filter.name, config.filter.pretrained
+    name, pretrained, small = config.filter.name, config.filter.pretrained, config.model.scoring_decoder
     if name.startswith("local-dir:"):
         name = "local-dir:" + _absolute(name.removeprefix("local-dir:"))
     return replace(
         config,
         out=config.out if "://" in config.out else str(Path(config.out).absolute()),
         captions=replace(config.captions, path=_absolute(config.captions.path)),
-        model=replace(config.model, path=_absolute(config.model.path)),
+        model=replace(
+            config.model, path=_absolute(config.model.path), scoring_decoder=small and _absolute(small)
+        ),
         filter=replace(config.filter, name=name, pretrained=pretrained and _absolute(pretrained)),
     )
 
@@ -39,7 +41,8 @@ def checked(composed: DictConfig) -> Config:
 def stays_local(config: Config) -> bool:
     """Whether everything the run reads is on this machine, so that no hub need be asked."""
     clip = config.filter.name.startswith("local-dir:") or Path(config.filter.pretrained or "").is_file()
-    return clip and Path(config.model.path).is_dir() and Path(config.captions.path).exists()
+    models = [config.model.path, *([config.model.scoring_decoder] if config.model.scoring_decoder else [])]
+    return clip and all(Path(model).is_dir() for model in models) and Path(config.captions.path).exists()
 
 
 def _absolute(path: str) -> str:

@@ -13,6 +13,7 @@ import p2p
 from conf.schema import Config
 from stages.records import CaptionPair, Failure, Unit, UnitResult
 from stages.rendered import Rendered, choose, preview, samples
+from stages.rescored import in_full, shifts
 from stages.sweep import requests
 
 
@@ -28,7 +29,16 @@ class Generate:
         self.config = config
         self.model_fingerprint = model_fingerprint
         model, chosen = config.model, config.filter
-        self.editor = p2p.load(model.path, model.device, model.dtype, model.revision)
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = model.tf32
+        self.editor = p2p.load(
+            model.path,
+            device=model.device,
+            dtype=model.dtype.value,
+            revision=model.revision,
+            compile=model.compile.value,
+            channels_last=model.channels_last,
+            scoring_decoder=model.scoring_decoder,
+        )
         self.clip = filters.load_clip(chosen.name, chosen.pretrained, model.device)
         self.thresholds = filters.Thresholds(
             clip_sim_0=chosen.clip_sim_0,
@@ -49,6 +59,7 @@ class Generate:
         on_sheet = {pair.id for pair in unit.pairs[:shown]}
         previews = [preview(one) for one in rendered if one.pair.id in on_sheet]
         seconds["encode"] += time.perf_counter() - started
+        rescored, moved = shifts(rendered)
         return UnitResult(
             unit=unit,
             samples=tuple(kept),
@@ -57,6 +68,8 @@ class Generate:
             previews=tuple(previews),
             rows=sum(sweep.rows for one in rendered for sweep in one.sweeps),
             seconds=dict(seconds),
+            rescored=rescored,
+            shifts=moved,
         )
 
     def _render_or_split(
@@ -88,6 +101,11 @@ class Generate:
             verdicts = choose(pair, own, part, self.thresholds)
             rendered.append(Rendered(pair, own, tuple(sweeps[sample : sample + len(own)]), verdicts))
             sample, candidate = sample + len(own), candidate + count
+        if self.editor.scoring_decoder is None:
+            return rendered
+        started = time.perf_counter()
+        rendered = in_full(rendered, self.editor, self.clip, self.thresholds)
+        seconds["rescore"] += time.perf_counter() - started
         return rendered
 
     def _score(

@@ -111,7 +111,8 @@ class UnitResult:
     """What became of a unit: all its candidates' scores, the images of those kept.
 
     ``rows`` counts denoiser rows; ``seconds`` is wall clock by activity: denoise, decode (prompts
-    encoded, latents decoded), score, encode.
+    encoded, latents decoded), score, rescore, encode. With a scoring decoder ``rescored`` counts the candidates that
+    were decoded in full and scored again, and ``shifts`` has for each score the sum of the absolute differences.
     """
 
     unit: Unit
@@ -121,3 +122,5 @@ class UnitResult:
     previews: tuple[Preview, ...]
     rows: int
     seconds: dict[str, float]
+    rescored: int = 0
+    shifts: dict[str, float] = field(default_factory=dict)

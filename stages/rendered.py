@@ -15,12 +15,16 @@ from stages.records import Candidate, CaptionPair, Preview, Sample
 
 @dataclass(frozen=True)
 class Rendered:
-    """One pair's requests and sweeps, by sample index, and its candidates: sample after sample, τ after τ."""
+    """One pair's requests and sweeps, by sample index, and its candidates: sample after sample, τ after τ.
+
+    ``judged`` are the candidates as a small decoder's images were scored; empty where there is none.
+    """
 
     pair: CaptionPair
     asked: tuple[p2p.SweepRequest, ...]
     sweeps: tuple[p2p.Sweep, ...]
     candidates: tuple[Candidate, ...]
+    judged: tuple[Candidate, ...] = ()
 
 
 def choose(
@@ -107,7 +111,7 @@ def metadata(
         "model": model_name(config),
         "model_revision": config.model.revision or "",
         "model_fingerprint": model_fingerprint,
-        "dtype": config.model.dtype,
+        "dtype": config.model.dtype.value,
         "meta": pair.meta,
     }
 

@@ -129,8 +129,10 @@ class Supervised:
 def merge(unit: Unit, pieces: Sequence[UnitResult], on_sheet: set[str]) -> UnitResult:
     """One result of the pieces of ``unit``, in the order of its pairs; previews of the pairs ``on_sheet`` alone."""
     seconds: Counter[str] = Counter()
+    shifts: Counter[str] = Counter()
     for piece in pieces:
         seconds.update(piece.seconds)
+        shifts.update(piece.shifts)
     return UnitResult(
         unit=unit,
         samples=tuple(sample for piece in pieces for sample in piece.samples),
@@ -139,4 +141,6 @@ def merge(unit: Unit, pieces: Sequence[UnitResult], on_sheet: set[str]) -> UnitR
         previews=tuple(p for piece in pieces for p in piece.previews if p.pair.id in on_sheet),
         rows=sum(piece.rows for piece in pieces),
         seconds=dict(seconds),
+        rescored=sum(piece.rescored for piece in pieces),
+        shifts=dict(shifts),
     )

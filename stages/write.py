@@ -51,6 +51,8 @@ def summary(result: UnitResult) -> dict[str, Any]:
         "failures": [asdict(failure) for failure in result.failures],
         "rows": result.rows,
         "seconds": {name: round(value, 3) for name, value in result.seconds.items()},
+        "rescored": result.rescored,
+        "shifts": {name: round(value, 6) for name, value in result.shifts.items()},
     }
 
 

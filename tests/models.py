@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 from diffusers import (
     AutoencoderKL,
+    AutoencoderTiny,
     DDIMScheduler,
     EulerDiscreteScheduler,
     FlowMatchEulerDiscreteScheduler,
@@ -264,6 +265,21 @@ def autoencoder(shift: float | None = None) -> AutoencoderKL:
         sample_size=16,
         shift_factor=shift,
     )
+
+
+def save_tiny(folder: Path, latent_channels: int = 4, levels: int = 2) -> Path:
+    """Save an ``AutoencoderTiny`` for latents of ``autoencoder``'s shape."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        tiny = AutoencoderTiny(
+            encoder_block_out_channels=(8,) * levels,
+            decoder_block_out_channels=(8,) * levels,
+            num_encoder_blocks=(1,) * levels,
+            num_decoder_blocks=(1,) * levels,
+            latent_channels=latent_channels,
+        )
+    tiny.save_pretrained(folder)
+    return folder
 
 
 def clip_config(tokenizer: CLIPTokenizer, activation: str, width: int = 32) -> CLIPTextConfig:

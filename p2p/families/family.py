@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from p2p.attention import Routing
+from p2p.families.decoding import Decoder
 from p2p.families.tokenizing import PromptWindow
 from p2p.words import TokenizedPrompt
 
@@ -37,6 +36,10 @@ class Family(Protocol):
     @property
     def network(self) -> torch.nn.Module:
         """The denoiser's module, which may be compiled in its place."""
+
+    @property
+    def decoder(self) -> Decoder:
+        """From latents to images."""
 
     @property
     def window(self) -> int:
@@ -82,9 +85,6 @@ class Family(Protocol):
 
         ``conditioning`` has the rows stacked.
         """
-
-    def decode(self, latents: Tensor) -> NDArray[np.uint8]:
-        """Images (N, H, W, 3) for latents (N, C, h, w) fp32."""
 
 
 class FamilyModule(Protocol):

@@ -11,10 +11,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from diffusers import FluxPipeline
-from numpy.typing import NDArray
 from torch import Tensor
 
 from p2p.families.clip import load_clip
@@ -96,9 +94,6 @@ class Flux:
                 return_dict=False,
             )
         return unpack(output[0].float(), self.latent_shape)
-
-    def decode(self, latents: Tensor) -> NDArray[np.uint8]:
-        return self.decoder(latents)
 
 
 def pack(latents: Tensor) -> Tensor:

@@ -7,10 +7,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from diffusers import StableDiffusionPipeline
-from numpy.typing import NDArray
 from torch import Tensor
 
 from p2p.attention import Routing
@@ -70,9 +68,6 @@ class StableDiffusion:
     ) -> Tensor:
         text, *guidance = conditioning
         return self.denoiser(latents, timesteps, text, routing, guidance=guidance[0] if guidance else None)
-
-    def decode(self, latents: Tensor) -> NDArray[np.uint8]:
-        return self.decoder(latents)
 
 
 def load(folder: Path, device: torch.device, dtype: torch.dtype) -> StableDiffusion:

@@ -12,11 +12,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from diffusers import StableDiffusion3Pipeline
-from numpy.typing import NDArray
 from torch import Tensor
 
 from p2p.families.clip import ClipPair, load_clip
@@ -99,9 +97,6 @@ class StableDiffusion3:
                 return_dict=False,
             )
         return output[0].float()
-
-    def decode(self, latents: Tensor) -> NDArray[np.uint8]:
-        return self.decoder(latents)
 
 
 def load(folder: Path, device: torch.device, dtype: torch.dtype) -> StableDiffusion3:

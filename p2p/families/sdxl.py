@@ -12,10 +12,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from diffusers import StableDiffusionXLPipeline
-from numpy.typing import NDArray
 from torch import Tensor
 
 from p2p.attention import Routing
@@ -73,9 +71,6 @@ class StableDiffusionXL:
         text, pooled, *guidance = conditioning
         added = {"text_embeds": pooled, "time_ids": self.time_ids.expand(len(latents), -1)}
         return self.denoiser(latents, timesteps, text, routing, added, guidance[0] if guidance else None)
-
-    def decode(self, latents: Tensor) -> NDArray[np.uint8]:
-        return self.decoder(latents)
 
 
 def load(folder: Path, device: torch.device, dtype: torch.dtype) -> StableDiffusionXL:

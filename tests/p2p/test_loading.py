@@ -124,3 +124,16 @@ def test_damaged_weights(sd1_folder: Path, tmp_path: Path, part: str) -> None:
 def test_device_and_dtype_that_are_unknown(sd1_folder: Path) -> None:
     assert error_of(sd1_folder, device="gpu").startswith("device 'gpu' is unknown")
     assert error_of(sd1_folder, dtype="int7").startswith("dtype 'int7' is unknown; there are auto, float32")
+
+
+def test_channels_last_is_a_matter_of_layout(sd1_folder: Path) -> None:
+    plain, last = (p2p.load(sd1_folder, device="cpu", channels_last=on) for on in (False, True))
+
+    def laid_out(editor: p2p.Editor) -> set[bool]:
+        parts = (editor.family.network, editor.family.decoder.vae)
+        wide = [w for part in parts for w in part.parameters() if w.dim() == 4 and min(w.shape[1:]) > 1]
+        return {weight.is_contiguous(memory_format=torch.channels_last) for weight in wide}
+
+    assert (laid_out(plain), laid_out(last)) == ({False}, {True})
+    sweeps = [editor.sweep("a red ball", "a blue ball", steps=3) for editor in (plain, last)]
+    assert torch.allclose(sweeps[0].edit_latents, sweeps[1].edit_latents, atol=1e-4)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -13,8 +14,8 @@ from tests.stages.results import unit_result
 
 PLAN = Plan(units=3, pairs=4, quarantined=2, settings={}, files=())
 COMMITS = [
-    summary(unit_result(0, 2, 3)),
-    summary(unit_result(1, 0, 5)),
+    summary(replace(unit_result(0, 2, 3), rescored=3, shifts={"clip_sim_0": 0.03, "clip_sim_dir": 0.06})),
+    summary(replace(unit_result(1, 0, 5), rescored=1, shifts={"clip_sim_0": 0.01, "clip_sim_dir": 0.0})),
     summary(unit_result(2, 1, 0, failed=1)),
 ]
 
@@ -31,6 +32,18 @@ def test_every_candidate_is_counted_once():
     assert (funnel.samples, funnel.pairs_kept, funnel.keep_rate) == (3, 2, 0.5)
     assert funnel.seconds == {"denoise": 4.5, "score": 0.75}
     assert funnel.utilisation == pytest.approx(4.5 / 5.25)
+
+
+def test_the_score_shift_is_a_mean_over_all_that_was_scored_again():
+    shift = funnel_of(PLAN, COMMITS).score_shift
+    assert shift == pytest.approx({"clip_sim_0": 0.01, "clip_sim_dir": 0.015})
+    assert funnel_of(PLAN, COMMITS[2:]).score_shift == {}
+
+
+def test_nothing_is_said_of_decoding_in_full_where_all_is():
+    console, stream = said()
+    console.print(funnel_table(funnel_of(PLAN, COMMITS[2:])))
+    assert "decoded in full" not in stream.getvalue()
 
 
 def test_nothing_done_is_a_funnel_too():

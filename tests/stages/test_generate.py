@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import p2p
 from stages.generate import Generate
@@ -108,3 +109,26 @@ def test_the_baselines_go_the_same_way(sd1_folder: Path, clip_folder: Path, meth
     assert {candidate.tau for candidate in result.candidates} == taus
     assert {sample.metadata["edit_method"] for sample in result.samples} == {method}
     assert {sample.metadata["p2p_threshold"] for sample in result.samples} <= taus
+
+
+def test_how_the_model_computes_is_the_configuration_s(
+    sd1_folder: Path, clip_folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    compiled = []
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda module, **settings: compiled.append(settings))
+    settings = ("model.dtype=bf16", "model.compile=max-autotune", "model.channels_last=true")
+    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = matmul.allow_tf32, cudnn.allow_tf32
+    try:
+        for tf32 in (True, False):
+            more = (*settings, f"model.tf32={tf32}")
+            editor = Generate(runs.config(sd1_folder, clip_folder, *more), "f" * 64).editor
+            assert (matmul.allow_tf32, cudnn.allow_tf32) == (tf32, tf32)
+    finally:
+        matmul.allow_tf32, cudnn.allow_tf32 = before
+    assert editor.family.dtype == torch.bfloat16
+    assert compiled[-1]["mode"] == "max-autotune"
+    assert editor.pad, "one shape for one graph"
+    weight = editor.family.network.conv_in.weight
+    assert weight.is_contiguous(memory_format=torch.channels_last)
+    assert not weight.is_contiguous()
