@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -106,9 +107,11 @@ def export(store: Store, target: Store, asked: Export) -> dict[str, int]:
 
 def _push(target: Store, name: str) -> None:
     # They take a second to import, and few exports are pushed.
-    from datasets import load_dataset
+    from datasets import disable_progress_bars, load_dataset
     from huggingface_hub.errors import HTTPError
 
+    if not sys.stderr.isatty():
+        disable_progress_bars()
     try:
         load_dataset(target.url).push_to_hub(name)
     except (OSError, ValueError, HTTPError) as error:
