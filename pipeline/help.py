@@ -41,7 +41,8 @@ A group is chosen by group=option and changed by group.key=value (* is the defau
 """
 
 BOTTOM = """
-Examples of keys: captions.path, model.path, sweep.taus=[0.3,0.6], sweep.seeds, sampler.steps,
+Examples of keys: captions.path, model.path, model.compile, model.scoring_decoder, sampler.steps,
+sampler.guidance_interval=[0.3,5.0] (in noise levels), sweep.taus=[0.3,0.6], sweep.seeds,
 sampler.guidance, edit.self_gain, filter.clip_sim_dir, filter.max_per_pair, shards.samples,
 cluster.workers, cluster.batch_rows, cluster.hours (the run ends itself after so many).
 
