@@ -6,7 +6,7 @@ import numpy as np
 
 from filters.errors import FilterError
 from filters.measure import Score, each, paired
-from filters.preprocess import Images, Pixels
+from filters.pixels import Images, Pixels
 
 
 class ChangedArea:

@@ -7,7 +7,7 @@ from transformers import AutoModelForImageClassification
 from filters import hub
 from filters.errors import FilterError
 from filters.measure import Score, same_number
-from filters.preprocess import Images
+from filters.pixels import Images
 
 
 class Classified:

@@ -13,7 +13,8 @@ from torch.nn import functional as F
 
 from filters.distinct import encode_distinct
 from filters.errors import FilterError
-from filters.preprocess import Images, Pixels, preprocess
+from filters.pixels import Images, Pixels
+from filters.preprocess import preprocess
 from filters.scores import ClipScores, similarities
 
 CACHED_CAPTIONS = 4096

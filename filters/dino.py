@@ -7,7 +7,7 @@ from transformers import AutoModel
 
 from filters import hub
 from filters.measure import Score, same_number
-from filters.preprocess import Images
+from filters.pixels import Images
 
 
 class Dino:

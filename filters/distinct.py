@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from filters.preprocess import Images, Pixels, to_pixels
+from filters.pixels import Images, Pixels, to_pixels
 
 Encoded = TypeVar("Encoded")
 

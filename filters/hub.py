@@ -13,7 +13,7 @@ from transformers import AutoImageProcessor
 
 from filters.distinct import encode_distinct
 from filters.errors import FilterError
-from filters.preprocess import Images, Pixels
+from filters.pixels import Images, Pixels
 
 BATCH_SIZE = 16
 

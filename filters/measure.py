@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from filters.errors import FilterError
-from filters.preprocess import Images, Pixels, to_pixels
+from filters.pixels import Images, Pixels, to_pixels
 
 Score = NDArray[np.float32]
 

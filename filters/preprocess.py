@@ -9,33 +9,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from open_clip.transform import MaybeConvertMode, MaybeToTensor, ResizeKeepRatio
-from PIL import Image
 from torch import Tensor
 from torchvision.transforms import Resize
 from torchvision.transforms.v2.functional import resize
 
-from filters.errors import FilterError
-
-Pixels = NDArray[np.uint8]
-Images = Sequence[Pixels | Image.Image] | Pixels
-
-
-def to_pixels(image: Pixels | Image.Image, name: str) -> Pixels:
-    """An image as uint8 (H, W, 3); `name` is what the error calls it.
-
-    Raises:
-        FilterError: another type or shape.
-    """
-    if isinstance(image, Image.Image):
-        return np.asarray(image.convert("RGB"))
-    pixels = np.asarray(image)
-    if pixels.dtype != np.uint8:
-        raise FilterError(f"{name} is {pixels.dtype}: give uint8 in 0 to 255, or a PIL image")
-    if pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
-        raise FilterError(f"{name} has the shape {pixels.shape}: give (height, width, 3)")
-    return pixels
+from filters.pixels import Pixels
 
 
 def preprocess(transform: Any, images: Sequence[Pixels], device: torch.device) -> Tensor:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn import functional as F
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,8 @@ def similarities(image_0: Tensor, image_1: Tensor, text_0: Tensor, text_1: Tenso
     Args:
         image_0, image_1, text_0, text_1: unit features (N, D). Lengths matter: the directions are differences.
     """
+    # Seconds to import, for those who have only scores to choose by.
+    from torch.nn import functional as F
 
     def cosine(a: Tensor, b: Tensor) -> NDArray[np.float32]:
         similarity: NDArray[np.float32] = F.cosine_similarity(a.float(), b.float()).clamp(-1, 1).cpu().numpy()

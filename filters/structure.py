@@ -7,7 +7,7 @@ from torchmetrics.functional.image import structural_similarity_index_measure
 
 from filters.errors import FilterError
 from filters.measure import Score, each, paired
-from filters.preprocess import Images, Pixels
+from filters.pixels import Images, Pixels
 
 WINDOW = 11
 

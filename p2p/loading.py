@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,19 +11,15 @@ from typing import Any
 import diffusers
 import torch
 import transformers
-from diffusers import DiffusionPipeline
-from huggingface_hub import snapshot_download
 from safetensors import SafetensorError
 
 from p2p.editor import Editor
 from p2p.errors import ModelError
 from p2p.families import FAMILIES
 from p2p.families.tiny import load_tiny
-from p2p.families.tokenizing import PromptWindow
+from p2p.folder import PICKLES, family_name, local_folder, one_line
 
 COMPILE = ("none", "default", "max-autotune")
-_HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
-_PICKLES = {".bin", ".ckpt", ".pt", ".pth", ".pkl"}
 _DTYPES = {
     "float32": torch.float32,
     "fp32": torch.float32,
@@ -67,14 +62,14 @@ def load(
         raise ModelError(f"compile {compile!r} is unknown; there are {', '.join(COMPILE)}")
     place = _device(device)
     precision = _dtype(dtype)
-    folder = _local(model, revision, whole=True)
-    name = _family_name(folder)
+    folder = local_folder(model, revision, whole=True)
+    name = family_name(folder)
     _check_weights(folder)
     try:
         with _no_progress_bars():
             family = FAMILIES[name].load(folder, place, precision or _default_dtype(name, place))
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        raise ModelError(f"{folder}: the model does not load: {_one_line(error)}") from error
+        raise ModelError(f"{folder}: the model does not load: {one_line(error)}") from error
     small = None if scoring_decoder is None else load_tiny(scoring_decoder, family)
     if channels_last:
         for part in (family.network, family.decoder.vae):
@@ -84,69 +79,13 @@ def load(
     return Editor(family, pad=compile != "none", scoring_decoder=small)
 
 
-def load_prompts(model: str | Path, revision: str | None = None) -> PromptWindow:
-    """The model's tokenizer alone: what it counts, and how much its text encoder takes.
-
-    Raises:
-        ModelError: as ``load``.
-    """
-    folder = _local(model, revision, whole=False)
-    name = _family_name(folder)
-    try:
-        return FAMILIES[name].load_prompts(folder)
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{folder}: the tokenizer does not load: {_one_line(error)}") from error
-
-
-def _local(model: str | Path, revision: str | None, whole: bool) -> Path:
-    """The folder of a model, downloaded if it is a hub's: ``whole``, or its configs and tokenizer."""
-    folder = Path(model)
-    if folder.is_dir():
-        return folder
-    if folder.is_file():
-        raise ModelError(
-            f"{model}: a file, not a diffusers folder; convert it, with safetensors as its weights"
-        )
-    if not _HUB_NAME.fullmatch(str(model)):
-        raise ModelError(f"{model}: no such folder; name a diffusers folder, or owner/name of the hub")
-    try:
-        if whole:
-            return Path(
-                DiffusionPipeline.download(
-                    str(model), revision=revision, use_safetensors=True, safety_checker=None
-                )
-            )
-        patterns = ["model_index.json", "tokenizer*/*", "text_encoder*/config.json"]
-        return Path(snapshot_download(str(model), revision=revision, allow_patterns=patterns))
-    except (OSError, ValueError) as error:
-        raise ModelError(
-            f"{model}: no such folder here, and not to be had from the hub: {_one_line(error)}"
-        ) from error
-
-
-def _family_name(folder: Path) -> str:
-    index = folder / "model_index.json"
-    if not index.is_file():
-        pickled = next((path for path in sorted(folder.glob("*")) if path.suffix in _PICKLES), None)
-        if pickled is not None:
-            raise ModelError(f"{pickled}: pickled weights are never loaded; convert to a safetensors folder")
-        raise ModelError(f"{folder}: not a diffusers folder, it has no model_index.json")
-    try:
-        name = json.loads(index.read_text(encoding="utf-8"))["_class_name"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"{index}: damaged, it names no pipeline class ({_one_line(error)})") from error
-    if name not in FAMILIES:
-        raise ModelError(f"{folder}: {name} is not supported; {', '.join(FAMILIES)} are")
-    return str(name)
-
-
 def _check_weights(folder: Path) -> None:
     """Every part of the denoising that has weights has them as safetensors."""
     for part in _weighted_parts(folder):
         suffixes = {path.suffix for path in (folder / part).glob("*") if path.is_file()}
         if ".safetensors" in suffixes:
             continue
-        if suffixes & _PICKLES:
+        if suffixes & PICKLES:
             raise ModelError(
                 f"{folder / part}: pickled weights are never loaded; save the model as safetensors"
             )
@@ -199,7 +138,3 @@ def _no_progress_bars() -> Iterator[None]:
     finally:
         for library in shown:
             library.enable_progress_bar()
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

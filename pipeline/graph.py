@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import Any
@@ -15,7 +16,6 @@ os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")
 
 import ray
 import ray.data
-import torch
 from ray.data import ActorPoolStrategy, DataContext
 from ray.data.exceptions import ExecutionTimeoutError
 from ray.exceptions import RayError
@@ -55,12 +55,11 @@ def cluster(config: Config) -> Iterator[None]:
                 f"cluster.address={config.cluster.address} does not answer: {reason}"
             ) from error
     else:
-        gpus = torch.cuda.device_count()
-        workers = config.cluster.workers or _fitting(config.cluster, gpus, _cores())
         ray.init(
             address="local",
-            num_cpus=workers + WRITERS,
-            num_gpus=gpus,
+            num_cpus=(config.cluster.workers or _cores()) + WRITERS,
+            # None: as many as Ray finds, which does not take torch's seconds. It counts Apple's, which torch does not.
+            num_gpus=0 if sys.platform == "darwin" else None,
             include_dashboard=False,
             log_to_driver=False,
             logging_level=level,
@@ -100,9 +99,11 @@ def run(config: Config, model_fingerprint: str, units: Sequence[int]) -> Iterato
     )
     written = generated.map(write_row, fn_args=(config.out,), num_cpus=WRITERS, max_retries=TRIES - 1)
     # Closed whatever happens: an executor that outlives its cluster keeps the process from ending.
-    with closing(iter(written.iter_rows())) as rows_written:
+    # Nothing is fetched ahead: a summary would wait for the next one.
+    blocks = written.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)
+    with closing(iter(blocks)) as blocks_written:
         try:
-            for row in rows_written:
+            for row in (row for block in blocks_written for row in block.to_pylist()):
                 if row["error"]:
                     raise WorkerError(row["error"])
                 yield json.loads(row["record"])
@@ -136,7 +137,7 @@ def _longest(config: Config) -> float:
 
 def _fitting(cluster: Cluster, gpus: int, cpus: int) -> int:
     share = _gpu_share(cluster, gpus)
-    return max(1, int(gpus / share) if share else cpus)
+    return max(1, min(cpus, int(gpus / share)) if share else cpus)
 
 
 def _gpu_share(cluster: Cluster, gpus: int) -> float:

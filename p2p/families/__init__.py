@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator, Mapping
-from typing import cast
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
-from p2p.families.family import FamilyModule
+from p2p.families.tokenizing import PromptWindow, clip_window, t5_window
+
+if TYPE_CHECKING:
+    from p2p.families.family import FamilyModule
 
 _MODULES = {
     "StableDiffusionPipeline": "sd",
@@ -16,12 +20,18 @@ _MODULES = {
     "FluxPipeline": "flux",
 }
 
+# The window that a prompt has to fit into, the smallest of the family's, of a folder that need not hold weights.
+PROMPTS: Mapping[str, Callable[[Path], PromptWindow]] = {
+    **dict.fromkeys(_MODULES, clip_window),
+    "FluxPipeline": t5_window,
+}
 
-class _Families(Mapping[str, FamilyModule]):
+
+class _Families(Mapping[str, "FamilyModule"]):
     """Imported when asked for: each brings its pipeline of diffusers along, and most of a second with it."""
 
     def __getitem__(self, name: str) -> FamilyModule:
-        return cast(FamilyModule, importlib.import_module(f"p2p.families.{_MODULES[name]}"))
+        return cast("FamilyModule", importlib.import_module(f"p2p.families.{_MODULES[name]}"))
 
     def __contains__(self, name: object) -> bool:
         return name in _MODULES

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from p2p.errors import P2PError
-from p2p.families.tokenizing import PromptWindow, fit, load_window
+from p2p.families.tokenizing import clip_window, fit, load_window
 from p2p.words import TokenizedPrompt
 
 
@@ -17,7 +17,7 @@ class ClipPair:
     """Two text encoders with a window each. A position is one token, with the hidden states of both."""
 
     def __init__(self, folder: Path, pipeline: Any) -> None:
-        self.windows = (load_clip(folder), load_window(folder, "tokenizer_2", "text_encoder_2"))
+        self.windows = (clip_window(folder), load_window(folder, "tokenizer_2", "text_encoder_2"))
         self.encoders = tuple(
             encoder.eval().requires_grad_(False)
             for encoder in (pipeline.text_encoder, pipeline.text_encoder_2)
@@ -46,8 +46,3 @@ class ClipPair:
             for window, encoder in zip(self.windows, self.encoders, strict=True)
         )
         return torch.cat([each.hidden_states[-2][0] for each in given], dim=-1), given
-
-
-def load_clip(folder: Path) -> PromptWindow:
-    """The window of the first encoder."""
-    return load_window(folder, "tokenizer", "text_encoder")

@@ -11,7 +11,6 @@ from torch import Tensor
 
 from p2p.attention import Routing
 from p2p.families.decoding import Decoder
-from p2p.families.tokenizing import PromptWindow
 from p2p.words import TokenizedPrompt
 
 # Encoded prompts that a family remembers.
@@ -98,6 +97,3 @@ class FamilyModule(Protocol):
 
     def load(self, folder: Path, device: torch.device, dtype: torch.dtype) -> Family:
         """Load a diffusers folder of the family."""
-
-    def load_prompts(self, folder: Path) -> PromptWindow:
-        """The tokenizer whose window a prompt has to fit into, of a folder that need not hold weights."""

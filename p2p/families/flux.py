@@ -15,17 +15,15 @@ import torch
 from diffusers import FluxPipeline
 from torch import Tensor
 
-from p2p.families.clip import load_clip
 from p2p.families.decoding import Decoder
 from p2p.families.family import PROMPTS_CACHED, Conditioning
 from p2p.families.joint_attention import JointAttention
-from p2p.families.tokenizing import PromptWindow, load_t5
+from p2p.families.tokenizing import clip_window, t5_window
 from p2p.routing import Routing
 from p2p.words import TokenizedPrompt
 
 HALF = torch.bfloat16
 # The pipeline's max_sequence_length.
-T5_TOKENS = 512
 
 
 class Flux:
@@ -39,7 +37,7 @@ class Flux:
         self.decoder = Decoder(pipeline.vae)
         self.clip = pipeline.text_encoder.eval().requires_grad_(False)
         self.t5 = pipeline.text_encoder_2.eval().requires_grad_(False)
-        self.clip_window, self.prompts = load_clip(folder), load_prompts(folder)
+        self.clip_window, self.prompts = clip_window(folder), t5_window(folder)
         self.resolution = pipeline.vae.config.sample_size
         side = self.resolution // self.decoder.pixels_per_latent
         config = self.network.config
@@ -127,8 +125,3 @@ def load(folder: Path, device: torch.device, dtype: torch.dtype) -> Flux:
         image_encoder=None,
     )
     return Flux(folder, pipeline.to(device), device, dtype)
-
-
-def load_prompts(folder: Path) -> PromptWindow:
-    """T5's tokenizer alone."""
-    return load_t5(folder, "tokenizer_2", T5_TOKENS)

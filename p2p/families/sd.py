@@ -14,7 +14,7 @@ from torch import Tensor
 from p2p.attention import Routing
 from p2p.families.decoding import Decoder
 from p2p.families.family import PROMPTS_CACHED, Conditioning
-from p2p.families.tokenizing import PromptWindow, load_window
+from p2p.families.tokenizing import PromptWindow, clip_window
 from p2p.families.unet import InjectedUNet
 from p2p.words import TokenizedPrompt
 
@@ -82,9 +82,4 @@ def load(folder: Path, device: torch.device, dtype: torch.dtype) -> StableDiffus
         image_encoder=None,
         requires_safety_checker=False,
     )
-    return StableDiffusion(pipeline.to(device), load_prompts(folder), device, dtype)
-
-
-def load_prompts(folder: Path) -> PromptWindow:
-    """The tokenizer alone."""
-    return load_window(folder, "tokenizer", "text_encoder")
+    return StableDiffusion(pipeline.to(device), clip_window(folder), device, dtype)

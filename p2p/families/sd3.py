@@ -17,11 +17,11 @@ import torch.nn.functional as F
 from diffusers import StableDiffusion3Pipeline
 from torch import Tensor
 
-from p2p.families.clip import ClipPair, load_clip
+from p2p.families.clip import ClipPair
 from p2p.families.decoding import Decoder
 from p2p.families.family import PROMPTS_CACHED, Conditioning
 from p2p.families.joint_attention import JointAttention
-from p2p.families.tokenizing import PromptWindow, fit, load_t5, tokenize
+from p2p.families.tokenizing import fit, load_t5, tokenize
 from p2p.routing import Routing
 from p2p.words import TokenizedPrompt
 
@@ -115,8 +115,3 @@ def load(folder: Path, device: torch.device, dtype: torch.dtype) -> StableDiffus
         **left_out,
     )
     return StableDiffusion3(folder, pipeline.to(device), device, dtype)
-
-
-def load_prompts(folder: Path) -> PromptWindow:
-    """CLIP's tokenizer alone, whose window is the smallest."""
-    return load_clip(folder)

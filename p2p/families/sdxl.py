@@ -17,10 +17,9 @@ from diffusers import StableDiffusionXLPipeline
 from torch import Tensor
 
 from p2p.attention import Routing
-from p2p.families.clip import ClipPair, load_clip
+from p2p.families.clip import ClipPair
 from p2p.families.decoding import Decoder
 from p2p.families.family import PROMPTS_CACHED, Conditioning
-from p2p.families.tokenizing import PromptWindow
 from p2p.families.unet import InjectedUNet
 from p2p.words import TokenizedPrompt
 
@@ -86,8 +85,3 @@ def load(folder: Path, device: torch.device, dtype: torch.dtype) -> StableDiffus
     )
     pipeline.to(device)
     return StableDiffusionXL(pipeline, ClipPair(folder, pipeline), device, dtype)
-
-
-def load_prompts(folder: Path) -> PromptWindow:
-    """The first tokenizer alone; the second counts as it does."""
-    return load_clip(folder)

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoTokenizer
+import transformers
 
 from p2p.errors import P2PError
 from p2p.words import Segment, TokenizedPrompt, spans, words_from_offsets
+
+FLUX_T5_TOKENS = 512
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,14 +77,32 @@ class PromptWindow:
 
 def load_window(folder: Path, tokenizer: str, text_encoder: str) -> PromptWindow:
     """The window of a CLIP encoder, from the folders of its tokenizer and of its config."""
-    loaded = AutoTokenizer.from_pretrained(folder / tokenizer, local_files_only=True)
+    loaded = _load(folder / tokenizer)
     config = json.loads((folder / text_encoder / "config.json").read_text(encoding="utf-8"))
     return PromptWindow(loaded, min(loaded.model_max_length, config["max_position_embeddings"]))
 
 
+def _load(folder: Path) -> Any:
+    """The tokenizer, by the class that its own configuration names: transformers' AutoTokenizer imports torch."""
+    config = folder / "tokenizer_config.json"
+    name = json.loads(config.read_text(encoding="utf-8")).get("tokenizer_class") if config.is_file() else None
+    own = getattr(transformers, str(name), None)
+    return (own or transformers.AutoTokenizer).from_pretrained(folder, local_files_only=True)
+
+
+def clip_window(folder: Path) -> PromptWindow:
+    """The window of a model's first encoder, a CLIP."""
+    return load_window(folder, "tokenizer", "text_encoder")
+
+
+def t5_window(folder: Path) -> PromptWindow:
+    """The window of FLUX's T5, by its pipeline's limit."""
+    return load_t5(folder, "tokenizer_2", FLUX_T5_TOKENS)
+
+
 def load_t5(folder: Path, tokenizer: str, limit: int) -> PromptWindow:
     """The window of a T5 encoder, which has no limit of its own: the pipelines' ``limit``, or the tokenizer's."""
-    loaded = AutoTokenizer.from_pretrained(folder / tokenizer, local_files_only=True)
+    loaded = _load(folder / tokenizer)
     return PromptWindow(loaded, min(loaded.model_max_length, limit))
 
 

@@ -9,7 +9,8 @@ from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
 
 from filters import FilterError
-from filters.preprocess import preprocess, to_pixels
+from filters.pixels import to_pixels
+from filters.preprocess import preprocess
 
 STD = (0.25, 0.26, 0.27)
 

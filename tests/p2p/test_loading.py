@@ -66,7 +66,7 @@ def test_a_hub_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch, tmp_path:
     def fail(*_: Any, **__: Any) -> None:
         raise OSError("no\nroute")
 
-    monkeypatch.setattr("p2p.loading.DiffusionPipeline.download", fail)
+    monkeypatch.setattr("diffusers.DiffusionPipeline.download", fail)
     assert error_of("owner/name").endswith("not to be had from the hub: no route")
 
 

@@ -1,0 +1,24 @@
+"""A model's tokenizer without the model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from p2p.errors import ModelError
+from p2p.families import PROMPTS
+from p2p.families.tokenizing import PromptWindow
+from p2p.folder import family_name, local_folder, one_line
+
+
+def load_prompts(model: str | Path, revision: str | None = None) -> PromptWindow:
+    """The model's tokenizer alone: what it counts, and how much its text encoder takes.
+
+    Raises:
+        ModelError: as ``load``.
+    """
+    folder = local_folder(model, revision, whole=False)
+    name = family_name(folder)
+    try:
+        return PROMPTS[name](folder)
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{folder}: the tokenizer does not load: {one_line(error)}") from error
