@@ -94,6 +94,8 @@ def _type(kind: Any) -> str:
         return f"list of {_type(get_args(kind)[0])}"
     if issubclass(kind, Enum):
         return ", ".join(f"`{member.name}`" for member in kind)
+    if is_dataclass(kind):
+        return f"{{{', '.join(entry.name for entry in fields(kind))}}}"
     return {bool: "true or false", int: "integer", float: "number", str: "text"}[kind]
 
 

@@ -194,8 +194,29 @@ class Edit:
 
 
 @dataclass
+class Measure:
+    """A measure of the two images beside CLIP's, and what a kept candidate's lies between (null: nothing).
+
+    ``kind``: dino (likeness; ``model``), ssim, changed_area (share of pixels that moved by more than ``tolerance``),
+    classifier (probability of ``label`` by ``model``, the larger of both images'). ``name`` is the score's.
+    """
+
+    kind: str = MISSING
+    name: str = ""
+    model: str = ""
+    revision: str | None = None
+    label: str = ""
+    tolerance: float = 0.1
+    least: float | None = None
+    most: float | None = None
+
+
+@dataclass
 class Filter:
-    """The CLIP that scores, the threshold of each score, and how many samples a caption pair may keep."""
+    """The CLIP that scores, the threshold of each score, and how many samples a caption pair may keep.
+
+    ``measures`` are further ones: filter.measures=[{kind:ssim,least:0.3}].
+    """
 
     name: str = MISSING
     pretrained: str | None = None
@@ -204,6 +225,7 @@ class Filter:
     clip_sim_dir: float = MISSING
     clip_sim_image: float = MISSING
     max_per_pair: int = MISSING
+    measures: list[Measure] = field(default_factory=list)
 
 
 @dataclass

@@ -72,7 +72,7 @@ def _opened(store: Store, file: Packed) -> list[str]:
     data = store.read(file.name)
     if file.name.endswith(".parquet"):
         table = pq.read_table(io.BytesIO(data))
-        whole = table.schema.equals(scores.SCHEMA) and table.num_rows == file.rows
+        whole = scores.measures(table.schema) is not None and table.num_rows == file.rows
         return [] if whole else [f"has {table.num_rows} rows of {table.schema.names}, not {file.rows}"]
     try:
         samples = list(tarball.read_samples(data))

@@ -9,9 +9,12 @@ from typing import Any
 import filters
 import p2p
 from conf.schema import Config
+from stages.judging import specs
 
 # Raised when a change of the program changes what the same settings make.
 FORMAT = 1
+# Places, which stand for what lies there.
+BY_CONTENT = {("filter", "name"), ("filter", "pretrained"), ("filter", "measures")}
 
 
 def settings_of(config: Config, captions_sha256: str, models: Models) -> dict[str, Any]:
@@ -34,22 +37,30 @@ def settings_of(config: Config, captions_sha256: str, models: Models) -> dict[st
         "model.scoring_decoder": models.scoring_decoder,
         "model.fingerprint": models.generator,
         "filter.clip": models.clip,
+        "filter.measures": [
+            {"is": content, "name": spec.score, "least": measure.least, "most": measure.most}
+            for content, spec, measure in zip(
+                models.measures, specs(config.filter), config.filter.measures, strict=True
+            )
+        ],
         "sweep.kind": type(config.sweep).__name__,
     }
     for section in ("sweep", "sampler", "edit", "filter", "shards"):
         for name, value in asdict(getattr(config, section)).items():
-            if (section, name) not in (("filter", "name"), ("filter", "pretrained")):
+            if (section, name) not in BY_CONTENT:
                 settings[f"{section}.{name}"] = value.value if isinstance(value, Enum) else value
     return settings
 
 
 @dataclass(frozen=True)
 class Models:
-    """The fingerprints of the generator, of the CLIP that judges it, and of its small decoder, if there is one."""
+    """The fingerprints of the generator, of the CLIP that judges it, and of its small decoder, if there is one,
+    and of the measures listed."""
 
     generator: str
     clip: str
     scoring_decoder: str = ""
+    measures: tuple[str, ...] = ()
 
 
 def identify(config: Config) -> Models:
@@ -58,6 +69,7 @@ def identify(config: Config) -> Models:
         generator=p2p.fingerprint(config.model.path, config.model.revision),
         clip=filters.fingerprint(config.filter.name, config.filter.pretrained),
         scoring_decoder=p2p.fingerprint(small) if (small := config.model.scoring_decoder) else "",
+        measures=tuple(filters.measure_fingerprint(spec) for spec in specs(config.filter)),
     )
 
 

@@ -19,6 +19,8 @@ REASONS = {
     "full_decode": "passed by the scoring decoder, but not when decoded in full",
 }
 
+CLIP_REASONS = [reason for reason in REASONS if reason.startswith("clip_sim")]
+
 
 @dataclass
 class Funnel:
@@ -68,6 +70,20 @@ class Funnel:
     def keep_rate(self) -> float:
         """The fraction of caption pairs with at least one sample kept."""
         return self.pairs_kept / self.pairs if self.pairs else 0.0
+
+
+def reasons_of(funnel: Funnel) -> dict[str, str]:
+    """The reasons to tell of, in words, in the order in which a candidate meets them: measures follow upon CLIP's."""
+    clip = {reason: REASONS[reason] for reason in CLIP_REASONS}
+    measures = {
+        reason: f"out of the bounds of {reason}"
+        for reason in sorted(funnel.rejected)
+        if reason not in REASONS
+    }
+    rest = {reason: text for reason, text in REASONS.items() if reason not in clip}
+    if not funnel.rescored:
+        del rest["full_decode"]
+    return {**clip, **measures, **rest}
 
 
 def funnel_of(plan: Plan, commits: Iterable[dict[str, Any]]) -> Funnel:

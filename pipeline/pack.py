@@ -91,7 +91,7 @@ def _pack_scores(store: Store, commits: Iterable[dict[str, Any]]) -> Iterator[Pa
         name, rows = f"scores/candidates-{number:06d}.parquet", 0
         with store.open_write(name) as stream:
             measured = _Measured(stream)
-            with pq.ParquetWriter(pa.PythonFile(measured, "w"), scores.SCHEMA, compression="zstd") as writer:
+            with pq.ParquetWriter(pa.PythonFile(measured, "w"), first.schema, compression="zstd") as writer:
                 for group in itertools.chain([first], groups):
                     writer.write_table(group)
                     rows += group.num_rows

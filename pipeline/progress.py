@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn,
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.funnel import REASONS, Funnel
+from pipeline.funnel import Funnel, reasons_of
 
 # Without a terminal a line is written so often, and at the end.
 SECONDS_BETWEEN_LINES = 15.0
@@ -103,7 +103,7 @@ def funnel_table(funnel: Funnel) -> Table:
     if funnel.failed:
         rows.append((funnel.failed, "failed pairs", funnel.read))
     rows.append((funnel.candidates, "candidates", None))
-    reasons = {r: text for r, text in REASONS.items() if r != "full_decode" or funnel.rescored}
+    reasons = reasons_of(funnel)
     rows += [(funnel.rejected.get(r, 0), f"  {text}", funnel.candidates) for r, text in reasons.items()]
     rows.append((funnel.samples, "samples kept", funnel.candidates))
     rows.append((funnel.pairs_kept, "caption pairs with a sample kept", funnel.pairs))

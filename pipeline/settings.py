@@ -34,14 +34,22 @@ def checked(composed: DictConfig) -> Config:
         model=replace(
             config.model, path=_absolute(config.model.path), scoring_decoder=small and _absolute(small)
         ),
-        filter=replace(config.filter, name=name, pretrained=pretrained and _absolute(pretrained)),
+        filter=replace(
+            config.filter,
+            name=name,
+            pretrained=pretrained and _absolute(pretrained),
+            measures=[
+                replace(one, model=one.model and _absolute(one.model)) for one in config.filter.measures
+            ],
+        ),
     )
 
 
 def stays_local(config: Config) -> bool:
     """Whether everything the run reads is on this machine, so that no hub need be asked."""
     clip = config.filter.name.startswith("local-dir:") or Path(config.filter.pretrained or "").is_file()
-    models = [config.model.path, *([config.model.scoring_decoder] if config.model.scoring_decoder else [])]
+    further = [config.model.scoring_decoder, *(measure.model for measure in config.filter.measures)]
+    models = [config.model.path, *(model for model in further if model)]
     return clip and all(Path(model).is_dir() for model in models) and Path(config.captions.path).exists()
 
 

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 import torch
 
-import filters
 import p2p
 from conf.schema import Config
+from stages.judging import Judge, Judged
 from stages.records import CaptionPair, Failure, Unit, UnitResult
 from stages.rendered import Rendered, choose, preview, samples
 from stages.rescored import in_full, shifts
@@ -28,7 +28,7 @@ class Generate:
         torch.set_num_threads(config.cluster.threads)
         self.config = config
         self.model_fingerprint = model_fingerprint
-        model, chosen = config.model, config.filter
+        model = config.model
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = model.tf32
         self.editor = p2p.load(
             model.path,
@@ -39,14 +39,7 @@ class Generate:
             channels_last=model.channels_last,
             scoring_decoder=model.scoring_decoder,
         )
-        self.clip = filters.load_clip(chosen.name, chosen.pretrained, model.device)
-        self.thresholds = filters.Thresholds(
-            clip_sim_0=chosen.clip_sim_0,
-            clip_sim_1=chosen.clip_sim_1,
-            clip_sim_dir=chosen.clip_sim_dir,
-            clip_sim_image=chosen.clip_sim_image,
-            max_per_pair=chosen.max_per_pair,
-        )
+        self.judge = Judge(config.filter, model.device)
 
     def __call__(self, unit: Unit) -> UnitResult:
         """Render, score and choose. A pair that raises is a failure of its own: the others are kept."""
@@ -92,43 +85,29 @@ class Generate:
         swept, denoised = time.perf_counter(), self.editor.usage.seconds - denoised
         seconds["denoise"] += denoised
         seconds["decode"] += swept - started - denoised
-        scores = self._score(pairs, asked, sweeps)
+        judged = self._judge(pairs, asked, sweeps)
         seconds["score"] += time.perf_counter() - swept
         rendered, sample, candidate = [], 0, 0
         for pair, own in zip(pairs, asked, strict=True):
             count = sum(len(request.taus) for request in own)
-            part = _part(scores, slice(candidate, candidate + count))
-            verdicts = choose(pair, own, part, self.thresholds)
+            verdicts = choose(pair, own, judged.part(slice(candidate, candidate + count)), self.judge)
             rendered.append(Rendered(pair, own, tuple(sweeps[sample : sample + len(own)]), verdicts))
             sample, candidate = sample + len(own), candidate + count
         if self.editor.scoring_decoder is None:
             return rendered
         started = time.perf_counter()
-        rendered = in_full(rendered, self.editor, self.clip, self.thresholds)
+        rendered = in_full(rendered, self.editor, self.judge)
         seconds["rescore"] += time.perf_counter() - started
         return rendered
 
-    def _score(
+    def _judge(
         self,
         pairs: Sequence[CaptionPair],
         asked: Sequence[Sequence[p2p.SweepRequest]],
         sweeps: Sequence[p2p.Sweep],
-    ) -> filters.ClipScores:
-        captions = [
-            pair for pair, own in zip(pairs, asked, strict=True) for request in own for _ in request.taus
-        ]
-        return self.clip.score(
+    ) -> Judged:
+        return self.judge(
             [sweep.source for sweep in sweeps for _ in sweep.edits],
             [edit for sweep in sweeps for edit in sweep.edits],
-            [pair.input for pair in captions],
-            [pair.output for pair in captions],
+            [pair for pair, own in zip(pairs, asked, strict=True) for request in own for _ in request.taus],
         )
-
-
-def _part(scores: filters.ClipScores, rows: slice) -> filters.ClipScores:
-    return filters.ClipScores(
-        clip_sim_0=scores.clip_sim_0[rows],
-        clip_sim_1=scores.clip_sim_1[rows],
-        clip_sim_dir=scores.clip_sim_dir[rows],
-        clip_sim_image=scores.clip_sim_image[rows],
-    )

@@ -29,14 +29,23 @@ class CaptionPair:
 
         Canonical is the JSON list of the three texts, without spaces, in UTF-8.
         """
-        kept = self.__dict__.get("_id")
-        if kept is not None:
-            return kept
-        canonical = f"[{quoted(self.input)},{quoted(self.edit)},{quoted(self.output)}]"
-        name = hashlib.sha256(canonical.encode()).hexdigest()[:16]
+        return str(self.__dict__.get("_id") or self._written()[0])
+
+    @property
+    def text(self) -> str:
+        """The fields as JSON with sorted keys, as ``json.dumps`` would write them."""
+        return str(self.__dict__.get("_text") or self._written()[1])
+
+    def _written(self) -> tuple[str, str]:
+        source, edit, target = quoted(self.input), quoted(self.edit), quoted(self.output)
+        name = hashlib.sha256(f"[{source},{edit},{target}]".encode()).hexdigest()[:16]
+        text = (
+            f'{{"edit": {edit}, "input": {source}, "line": {self.line}, '
+            f'"meta": {quoted(self.meta)}, "output": {target}}}'
+        )
         # Kept beside the fields: a plan of millions asks more than once, and a field would enter comparisons.
-        self.__dict__["_id"] = name
-        return name
+        self.__dict__["_id"], self.__dict__["_text"] = name, text
+        return name, text
 
 
 @dataclass(frozen=True)
@@ -61,7 +70,8 @@ class Unit:
 class Candidate:
     """One (source image, edit image) at one (seed, guidance, τ), with its scores and its verdict.
 
-    ``reason`` is empty for a kept candidate. Scores are the CLIP similarities of InstructPix2Pix, each in [-1, 1].
+    ``reason`` is empty for a kept candidate. Scores are the CLIP similarities of InstructPix2Pix, each in [-1, 1];
+    ``measures`` is what else was measured, by name.
     """
 
     pair_id: str
@@ -75,6 +85,7 @@ class Candidate:
     clip_sim_image: float
     kept: bool
     reason: str
+    measures: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import filters
 import p2p
 from conf.schema import Config, ImageFormat
 from stages.images import encode
+from stages.judging import Judge, Judged
 from stages.records import Candidate, CaptionPair, Preview, Sample
 
 
@@ -30,12 +30,12 @@ class Rendered:
 def choose(
     pair: CaptionPair,
     asked: Sequence[p2p.SweepRequest],
-    scores: filters.ClipScores,
-    thresholds: filters.Thresholds,
+    judged: Judged,
+    judge: Judge,
 ) -> tuple[Candidate, ...]:
-    """The verdict on every candidate of one pair, in the order of ``scores``: sample after sample, τ after τ."""
+    """The verdict on every candidate of one pair, in the order of ``judged``: sample after sample, τ after τ."""
     tried = [(index, request, tau) for index, request in enumerate(asked) for tau in request.taus]
-    reasons = filters.choose([index for index, _, _ in tried], scores, thresholds)
+    reasons, scores = judge.choose([index for index, _, _ in tried], judged), judged.scores
     return tuple(
         Candidate(
             pair_id=pair.id,
@@ -49,6 +49,7 @@ def choose(
             clip_sim_image=float(scores.clip_sim_image[row]),
             kept=reason == "",
             reason=reason,
+            measures=judged.measures(row),
         )
         for row, ((index, request, tau), reason) in enumerate(zip(tried, reasons, strict=True))
     )
@@ -96,6 +97,7 @@ def metadata(
         "clip_sim_1": candidate.clip_sim_1,
         "clip_sim_dir": candidate.clip_sim_dir,
         "clip_sim_image": candidate.clip_sim_image,
+        **candidate.measures,
         "steps": config.sampler.steps,
         "sampler": config.sampler.name.value,
         # Text, empty for none: no null, and JSON has no infinity.

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
 
-import filters
 import p2p
+from stages.judging import CLIP_SCORES, Judge
 from stages.records import Candidate
 from stages.rendered import Rendered
 
 FULL_DECODE = "full_decode"
-SCORES = tuple(field.name for field in fields(filters.ClipScores))
 
 
-def in_full(
-    rendered: Sequence[Rendered], editor: p2p.Editor, clip: filters.Clip, thresholds: filters.Thresholds
-) -> list[Rendered]:
+def in_full(rendered: Sequence[Rendered], editor: p2p.Editor, judge: Judge) -> list[Rendered]:
     """The same with the images and scores of the model's own decoder for every survivor, and for nothing else.
 
     One that does not reach the thresholds any more is rejected as "full_decode"; no other takes its place.
@@ -35,18 +32,14 @@ def in_full(
         latents += [sweep.source_latents, sweep.edit_latents[edit]]
     images = editor.decode(torch.stack(latents))
     pairs = [rendered[n].pair for n, _ in survivors]
-    scores = clip.score(
-        list(images[0::2]),
-        list(images[1::2]),
-        [pair.input for pair in pairs],
-        [pair.output for pair in pairs],
-    )
-    reasons = filters.verdicts(scores, thresholds)
+    judged = judge(list(images[0::2]), list(images[1::2]), pairs)
+    reasons = judge.verdicts(judged)
     for row, (n, k) in enumerate(survivors):
         result[n] = _with_full(result[n], k, images[2 * row], images[2 * row + 1])
         again = replace(
             result[n].candidates[k],
-            **{name: float(getattr(scores, name)[row]) for name in SCORES},
+            **{name: float(getattr(judged.scores, name)[row]) for name in CLIP_SCORES},
+            measures=judged.measures(row),
             kept=not reasons[row],
             reason=FULL_DECODE if reasons[row] else "",
         )
@@ -62,7 +55,7 @@ def shifts(rendered: Iterable[Rendered]) -> tuple[int, dict[str, float]]:
         for before, after in zip(one.judged, one.candidates, strict=bool(one.judged)):
             if before.kept:
                 count += 1
-                for name in SCORES:
+                for name in CLIP_SCORES:
                     sums[name] += abs(getattr(after, name) - getattr(before, name))
     return count, dict(sums)
 

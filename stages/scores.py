@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -33,6 +33,18 @@ SCHEMA = pa.schema(
 )
 
 
+def schema(measures: Iterable[str]) -> pa.Schema:
+    """``SCHEMA``, and a column for each measure."""
+    more = [pa.field(name, pa.float32(), nullable=False) for name in measures]
+    return pa.schema([*SCHEMA, *more])
+
+
+def measures(found: pa.Schema) -> list[str] | None:
+    """The measures in a table's schema, None if it is not one of ``schema``'s."""
+    names = found.names[len(SCHEMA) :]
+    return names if found.equals(schema(names)) else None
+
+
 def table(pairs: Sequence[CaptionPair], candidates: Sequence[Candidate]) -> pa.Table:
     """One row a candidate, with the captions of its pair."""
     by_id = {pair.id: pair for pair in pairs}
@@ -52,10 +64,11 @@ def table(pairs: Sequence[CaptionPair], candidates: Sequence[Candidate]) -> pa.T
             "clip_sim_image": candidate.clip_sim_image,
             "kept": candidate.kept,
             "reason": candidate.reason,
+            **candidate.measures,
         }
         for candidate in candidates
     ]
-    return pa.Table.from_pylist(rows, schema=SCHEMA)
+    return pa.Table.from_pylist(rows, schema=schema(candidates[0].measures if candidates else ()))
 
 
 def to_bytes(rows: pa.Table) -> bytes:

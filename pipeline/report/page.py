@@ -11,7 +11,7 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from pipeline.funnel import REASONS, Funnel
+from pipeline.funnel import Funnel, reasons_of
 from pipeline.report import figures, rates, sampling
 from pipeline.report.facts import Facts, kind_of
 from stages.rendered import model_name
@@ -80,7 +80,7 @@ def losses(funnel: Funnel) -> list[tuple[str, int, float]]:
     """Why candidates were rejected: words, count, share of all candidates, in the order they meet the reasons."""
     return [
         (words, funnel.rejected[reason], funnel.rejected[reason] / funnel.candidates)
-        for reason, words in REASONS.items()
+        for reason, words in reasons_of(funnel).items()
         if funnel.rejected.get(reason)
     ]
 

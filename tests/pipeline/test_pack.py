@@ -4,6 +4,7 @@ import hashlib
 import os
 import random
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -12,9 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conf.schema import ImageFormat
+from pipeline.cli import main
 from pipeline.pack import pack
 from stages import tarball, write
 from stages.store import Store
+from tests.pipeline.outputs import planned
 from tests.stages.results import unit_result
 
 
@@ -117,3 +120,19 @@ def test_a_damaged_part_spoils_no_shard(tmp_path: Path):
     with pytest.raises(write.PartError):
         pack(store, commits, 3)
     assert store.list("data") == []
+
+
+def test_measures_are_columns_of_the_packed_scores_and_whole_to_verify(tmp_path: Path, capsys):
+    store, plan = planned(tmp_path, 2)
+    for index in range(2):
+        result = unit_result(index, 1)
+        measured = tuple(
+            replace(c, measures={"ssim": 0.25 * (k + 1)}) for k, c in enumerate(result.candidates)
+        )
+        made = replace(result, candidates=measured)
+        write.write_unit(store, write.encode_part(made, ImageFormat.png), write.summary(made))
+    pack(store, list(write.read_commits(store, range(plan.units))), 2)
+    packed = pq.read_table(tmp_path / "scores")
+    assert packed["ssim"].to_pylist() == [0.25, 0.5, 0.75] * 2
+    assert main(["verify", str(tmp_path)]) == 0
+    assert "is whole" in capsys.readouterr().out

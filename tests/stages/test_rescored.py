@@ -9,8 +9,9 @@ import filters
 import p2p
 from stages.generate import Generate
 from stages.images import decode
+from stages.judging import CLIP_SCORES
 from stages.records import Unit, UnitResult
-from stages.rescored import FULL_DECODE, SCORES
+from stages.rescored import FULL_DECODE
 from stages.sweep import requests
 from tests import models, runs
 
@@ -46,8 +47,8 @@ def test_what_is_kept_is_decoded_in_full_and_scored_by_that(small: Generate, res
             # One grey level: on its own a sweep runs in batches of another size.
             assert np.abs(image.astype(int) - full).max() <= 1
         assert np.abs(made[1].astype(int) - sweep.edits[edit]).max() > 8, "which no small decoder's image is"
-        scores = small.clip.score([made[0]], [made[1]], [pair.input], [pair.output])
-        for name in SCORES:
+        scores = small.judge.clip.score([made[0]], [made[1]], [pair.input], [pair.output])
+        for name in CLIP_SCORES:
             assert about[name] == pytest.approx(float(getattr(scores, name)[0]), abs=1e-5)
 
 
@@ -56,13 +57,13 @@ def test_others_keep_the_scores_of_the_small_decoder(small: Generate, result: Un
     flat = [(pair, request) for pair in UNIT.pairs for request in requests(pair, small.config)]
     sweeps = small.editor.sweep_many([request for _, request in flat], small.config.cluster.batch_rows)
     tried = [(pair, sweep, k) for (pair, _), sweep in zip(flat, sweeps, strict=True) for k in range(3)]
-    scores = small.clip.score(
+    scores = small.judge.clip.score(
         [sweep.source for _, sweep, _ in tried],
         [sweep.edits[k] for _, sweep, k in tried],
         [pair.input for pair, _, _ in tried],
         [pair.output for pair, _, _ in tried],
     )
-    for name in SCORES:
+    for name in CLIP_SCORES:
         moved = [
             abs(getattr(candidate, name) - float(first))
             for candidate, first in zip(result.candidates, getattr(scores, name), strict=True)
@@ -76,7 +77,7 @@ def test_others_keep_the_scores_of_the_small_decoder(small: Generate, result: Un
 
 def test_what_does_not_reach_the_thresholds_in_full_is_rejected(small: Generate, result: UnitResult):
     """A threshold between the likeness of a survivor's two images by one decoder and by the other."""
-    editor, clip = small.editor, small.clip
+    editor, clip = small.editor, small.judge.clip
     request = requests(UNIT.pairs[0], small.config)[0]
     (sweep,) = editor.sweep_many([request])
 
@@ -88,11 +89,11 @@ def test_what_does_not_reach_the_thresholds_in_full_is_rejected(small: Generate,
     first = likeness(sweep.source, sweep.edits)
     full = likeness(editor.decode(sweep.source_latents[None])[0], editor.decode(sweep.edit_latents))
     assert first.max() > full.max(), "the small decoder's images are more alike"
-    small.thresholds = filters.Thresholds(-1, -1, -1, float(first.min() + full.max()) / 2, 4)
+    small.judge.thresholds = filters.Thresholds(-1, -1, -1, float(first.min() + full.max()) / 2, 4)
     try:
         again = small(UNIT)
     finally:
-        small.thresholds = filters.Thresholds(-1, -1, -1, -1, 4)
+        small.judge.thresholds = filters.Thresholds(-1, -1, -1, -1, 4)
     lost = [candidate for candidate in again.candidates if candidate.reason == FULL_DECODE]
     assert lost
     assert not any(candidate.kept for candidate in lost)
