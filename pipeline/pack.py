@@ -6,7 +6,10 @@ import hashlib
 import io
 import itertools
 import json
+import operator
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import IO, Any
 
@@ -14,11 +17,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stages import scores, tarball
+from stages.sealed import DamageError, seal, unseal
 from stages.store import Store
 from stages.write import read_part
 
 MANIFEST = "run/pack.json"
 SCORES_ROWS, SCORES_GROUP = 1_000_000, 65_536
+READERS = 4
 
 
 @dataclass(frozen=True)
@@ -44,45 +49,77 @@ def pack(store: Store, commits: Sequence[dict[str, Any]], samples_per_shard: int
         store.sweep_scratch(folder)
     packed = [*_pack_shards(store, commits, samples_per_shard), *_pack_scores(store, commits)]
     record = {"commits": digest, "files": [asdict(file) for file in packed]}
-    store.write(MANIFEST, json.dumps(record, indent=1).encode())
+    store.write(MANIFEST, seal(record).encode())
     return packed
 
 
 def manifest(store: Store) -> list[Packed]:
-    """The files packed last; none before the first time."""
+    """The files packed last; none before the first time.
+
+    Raises DamageError for a record that is not what was written.
+    """
     if not store.exists(MANIFEST):
         return []
-    return [Packed(**file) for file in json.loads(store.read(MANIFEST))["files"]]
+    return _files(unseal(store.read(MANIFEST), store.path(MANIFEST)))
+
+
+def _files(record: dict[str, Any]) -> list[Packed]:
+    return [Packed(**file) for file in record["files"]]
 
 
 def _standing(store: Store, digest: str) -> list[Packed] | None:
-    if not store.exists(MANIFEST):
+    try:
+        record = unseal(store.read(MANIFEST), store.path(MANIFEST))
+    except (FileNotFoundError, DamageError):
         return None
-    record = json.loads(store.read(MANIFEST))
-    files = manifest(store)
+    files = _files(record)
     there = set(store.list("data")) | set(store.list("scores"))
     whole = all(file.name in there and store.size(file.name) == file.bytes for file in files)
     return files if record["commits"] == digest and whole else None
 
 
 def _pack_shards(store: Store, commits: Iterable[dict[str, Any]], size: int) -> Iterator[Packed]:
-    samples = _samples(store, commits)
-    for number, first in enumerate(samples):
+    for number, runs in itertools.groupby(_runs(store, commits, size), operator.itemgetter(0)):
         name, rows = f"data/train-{number:06d}.tar", 0
         with store.open_write(name) as stream:
             measured = _Measured(stream)
-            for sample in itertools.chain([first], itertools.islice(samples, size - 1)):
-                rows += 1
-                measured.write(sample)
+            for _, samples, run in runs:
+                rows += samples
+                measured.write(run)
             measured.write(tarball.end(measured.bytes))
         yield measured.packed(name, rows)
 
 
-def _samples(store: Store, commits: Iterable[dict[str, Any]]) -> Iterator[memoryview]:
-    for commit in commits:
-        data = read_part(store, commit, "samples")
-        if data is not None:
-            yield from tarball.raw_samples(data)
+def _runs(
+    store: Store, commits: Iterable[dict[str, Any]], size: int
+) -> Iterator[tuple[int, int, memoryview]]:
+    """What each shard takes of each part: the shard's number, how many samples, and they as they stand."""
+    packed = 0
+    for data in _parts(store, commits, "samples"):
+        start, ends = 0, tarball.sample_ends(data)
+        while ends:
+            room = size - packed % size
+            taken, ends = ends[:room], ends[room:]
+            yield packed // size, len(taken), memoryview(data)[start : taken[-1]]
+            start = taken[-1]
+            packed += len(taken)
+
+
+def _parts(store: Store, commits: Iterable[dict[str, Any]], kind: str) -> Iterator[bytes]:
+    """The parts of that kind in order; the next ones are read, and held to their digests, while one is used."""
+    remaining, waiting = iter(commits), deque[Future[bytes | None]]()
+    with ThreadPoolExecutor(READERS) as readers:
+        try:
+            while True:
+                for commit in itertools.islice(remaining, 2 * READERS - len(waiting)):
+                    waiting.append(readers.submit(read_part, store, commit, kind))
+                if not waiting:
+                    return
+                data = waiting.popleft().result()
+                if data is not None:
+                    yield data
+        finally:
+            readers.shutdown(cancel_futures=True)
 
 
 def _pack_scores(store: Store, commits: Iterable[dict[str, Any]]) -> Iterator[Packed]:
@@ -102,10 +139,7 @@ def _pack_scores(store: Store, commits: Iterable[dict[str, Any]]) -> Iterator[Pa
 
 def _row_groups(store: Store, commits: Iterable[dict[str, Any]]) -> Iterator[pa.Table]:
     held: list[pa.Table] = []
-    for commit in commits:
-        data = read_part(store, commit, "scores")
-        if data is None:
-            continue
+    for data in _parts(store, commits, "scores"):
         held.append(scores.from_bytes(data))
         if sum(table.num_rows for table in held) >= SCORES_GROUP:
             yield pa.concat_tables(held)
@@ -120,16 +154,20 @@ class _Measured(io.RawIOBase):
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
         self._hash = hashlib.sha256()
+        self._beside = ThreadPoolExecutor(1)
         self.bytes = 0
 
     def writable(self) -> bool:
         return True
 
     def write(self, data: Any) -> int:
+        # Hashing takes as long as writing does, and neither needs the interpreter.
+        hashed = self._beside.submit(self._hash.update, data)
         self._stream.write(data)
-        self._hash.update(data)
+        hashed.result()
         self.bytes += len(data)
         return len(data)
 
     def packed(self, name: str, rows: int) -> Packed:
+        self._beside.shutdown()
         return Packed(name, rows, self.bytes, self._hash.hexdigest())

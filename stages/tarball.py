@@ -65,23 +65,27 @@ def read_samples(source: bytes | IO[bytes]) -> Iterator[tuple[str, list[tuple[st
         yield key, files
 
 
-def raw_samples(data: bytes) -> Iterator[memoryview]:
-    """The samples of a part as they stand in its tar, headers and padding included.
+def sample_ends(data: bytes) -> list[int]:
+    """Where in a part's bytes each of its samples ends, headers and padding included; the first begins at 0.
 
-    One after the other, with ``end`` after the last, they are the tar that ``open_tar`` would make of their members,
+    One after the other, with ``end`` after the last, samples are the tar that ``open_tar`` would make of their members,
     at the speed of copying. For tars of ``open_tar`` alone. Raises tarfile.TarError for what is none.
     """
-    view, start, at, key = memoryview(data), 0, 0, b""
-    while any(view[at : at + BLOCK]):
-        header = tarfile.TarInfo.frombuf(view[at : at + BLOCK].tobytes(), "utf-8", "strict")
-        member_key = header.name.encode().partition(b".")[0]
-        if at > start and member_key != key:
-            yield view[start:at]
-            start = at
+    ends, at, key = list[int](), 0, b""
+    while data[at : at + 1] not in (b"", b"\0"):
+        # What tarfile.TarInfo.frombuf does in twenty times as long: in 1988's format a name is at the block's start,
+        # the front of a long one at 345, the size in octal at 124.
+        if data[at + 257 : at + 263] != b"ustar\0":
+            raise tarfile.TarError(f"no header of a member at byte {at}")
+        fields = (data[at + 345 : at + 500], data[at : at + 100])
+        member_key = b"/".join(field.partition(b"\0")[0] for field in fields).partition(b".")[0]
+        if at and member_key != key:
+            ends.append(at)
         key = member_key
-        at += BLOCK + -(-header.size // BLOCK) * BLOCK
-    if at > start:
-        yield view[start:at]
+        at += BLOCK + -(-int(data[at + 124 : at + 135], 8) // BLOCK) * BLOCK
+    if at:
+        ends.append(at)
+    return ends
 
 
 def end(size: int) -> bytes:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import tarfile
 
+import pytest
 import webdataset
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -49,3 +50,22 @@ def test_webdataset_reads_it(tmp_path):
     (read,) = webdataset.WebDataset(str(path), shardshuffle=False)
     assert read["__key__"] == SAMPLE.key
     assert (read["input_image.png"], read["edit_prompt.txt"]) == (b"input", b"make it blue")
+
+
+@given(st.lists(st.integers(1, 3), max_size=6), st.integers(1, 80), st.sampled_from(["", "d" * 60 + "/"]))
+def test_samples_end_where_the_next_key_begins(counts: list[int], width: int, folder: str):
+    content = bytes(1200)
+    samples = [
+        [(f"{folder}{number:0{width}d}.part{k}.txt", content[400 * k :]) for k in range(count)]
+        for number, count in enumerate(counts)
+    ]
+    data = tarball.pack_members(member for sample in samples for member in sample)
+    ends = tarball.sample_ends(data)
+    for sample, start, end in zip(samples, [0, *ends], ends, strict=False):
+        assert list(tarball.read_members(data[start:end] + tarball.end(end - start))) == sample
+    assert len(ends) == len(samples)
+
+
+def test_what_is_no_tar_is_told():
+    with pytest.raises(tarfile.TarError, match="no header of a member at byte 0"):
+        tarball.sample_ends(b"x" * 2048)
