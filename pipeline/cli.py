@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Sequence
 
@@ -11,8 +12,9 @@ import pipeline.help
 from conf.compose import ConfigError
 from conf.schema import Config
 from pipeline import commands, environment, settings
-from pipeline.errors import FAILED_PAIRS, INTERRUPTED, STOPPED, UNFINISHED, USER_ERROR, RunError
+from pipeline.errors import FAILED_PAIRS, INTERRUPTED, STOPPED, UNFINISHED, USER_ERROR, RunError, unwritable
 
+OF_THE_SYSTEM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
 OWN_PACKAGES = frozenset({"pipeline", "stages", "p2p", "filters", "miniworld", "conf"})
 
 
@@ -31,6 +33,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return USER_ERROR
     except RunError as error:
         print(f"pairforge: {error}", file=sys.stderr)
+        return UNFINISHED
+    except OSError as error:
+        # What the system says of a disk or a store; a file that is missing where ours should be is a fault of ours.
+        if error.errno not in OF_THE_SYSTEM:
+            raise
+        print(f"pairforge: {unwritable(error)}", file=sys.stderr)
         return UNFINISHED
     except KeyboardInterrupt:
         print(f"pairforge: {STOPPED}", file=sys.stderr)

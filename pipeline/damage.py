@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import pyarrow.parquet as pq
 from PIL import Image
 
-from pipeline.pack import Packed, manifest
+from pipeline.pack import MANIFEST, Packed, manifest
 from pipeline.plan import Plan
 from stages import scores, tarball
 from stages.sealed import DamageError
@@ -54,7 +54,13 @@ def in_units(store: Store) -> Iterator[Damage]:
 
 def in_packed(store: Store) -> Iterator[Damage]:
     """Shards and scores: their digests first; then, of those that stand, every sample."""
-    for file in manifest(store):
+    try:
+        files = manifest(store)
+    except DamageError as error:
+        # Without it nobody can tell which files there should be: they are packed again with it.
+        yield Damage(MANIFEST, str(error))
+        return
+    for file in files:
         reason = _differs(store, file.name, file.sha256)
         problems = [reason] if reason else _opened(store, file)
         yield from (Damage(file.name, problem) for problem in problems)

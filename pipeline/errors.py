@@ -8,5 +8,14 @@ UNFINISHED, USER_ERROR, FAILED_PAIRS, INTERRUPTED = 1, 2, 3, 130
 STOPPED = "stopped; what is committed stays, the same command goes on"
 
 
+MAKE_ROOM = "make room, or mend what the system says of it; what is committed stays, the same command goes on"
+
+
+def unwritable(error: OSError) -> str:
+    """One line for an output that cannot be written or read."""
+    reason = error.strerror or " ".join(str(error).split()) or type(error).__name__
+    return f"the output cannot be written: {reason}{f' ({error.filename})' if error.filename else ''}: {MAKE_ROOM}"
+
+
 class RunError(RuntimeError):
     """The run was not finished: one line that says what is missing and how to go on."""

@@ -105,7 +105,8 @@ def run(config: Config, model_fingerprint: str, units: Sequence[int]) -> Iterato
         try:
             for row in (row for block in blocks_written for row in block.to_pylist()):
                 if row["error"]:
-                    raise WorkerError(row["error"])
+                    # With a record, the unit was made and could not be written.
+                    raise (RunError if row["record"] else WorkerError)(row["error"])
                 yield json.loads(row["record"])
         except (RayError, ExecutionTimeoutError) as error:
             reason = str(error).strip().partition("\n")[0]

@@ -13,6 +13,7 @@ from pipeline import reading
 from pipeline.fingerprint import Models, difference, identify, settings_of
 from stages import units
 from stages.records import CaptionPair, Quarantined
+from stages.sealed import DamageError, seal, unseal
 from stages.store import Store
 
 MANIFEST = f"{units.FOLDER}/plan.json"
@@ -66,7 +67,13 @@ def load(store: Store) -> Plan:
     """The output's plan, extensions included. Raises PlanError if it has none, DamageError for one edited by hand."""
     if not store.exists(MANIFEST):
         raise PlanError(f"{store.url} is not the output of a run: it has no {MANIFEST}")
-    record = json.loads(store.read(MANIFEST))
+    try:
+        record = unseal(store.read(MANIFEST), store.path(MANIFEST))
+    except DamageError as error:
+        raise PlanError(
+            f"{store.path(MANIFEST)} is not what was written (cut off, or edited), and nothing can be made of such a "
+            "plan: copy the file from elsewhere, or give another out=… to start anew"
+        ) from error
     plan = Plan(**{**record, "files": tuple(record["files"])})
     for extension in units.read_extensions(store):
         about = extension.about
@@ -134,7 +141,7 @@ def _make(store: Store, config: Config, models: Models) -> Plan:
     plan = Plan(count, digest.pairs, tally.quarantined, settings, tuple(files), source)
     # The manifest comes last: a plan that has one is whole.
     record = {name: value for name, value in asdict(plan).items() if name != "extensions"}
-    store.write(MANIFEST, json.dumps(record, indent=1, ensure_ascii=False).encode())
+    store.write(MANIFEST, seal(record).encode())
     return plan
 
 

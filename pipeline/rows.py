@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 from conf.schema import Config
+from pipeline.errors import unwritable
 from stages import flight
 from stages.store import Store
 from stages.supervised import StageError, Supervised
@@ -46,9 +47,14 @@ class GenerateRow:
 
 def write_row(row: dict[str, Any], out: str) -> dict[str, Any]:
     """The write stage behind a row's face: writes the part and commits it; the summary alone goes on."""
-    if not row["error"]:
-        files = {kind: row[kind] for kind in KINDS if row[kind]}
-        store, record = Store(out), json.loads(row["record"])
+    if row["error"]:
+        return {"error": row["error"], "record": ""}
+    files = {kind: row[kind] for kind in KINDS if row[kind]}
+    store, record = Store(out), json.loads(row["record"])
+    try:
         write_unit(store, files, record)
         flight.clear(store, record["unit"])
-    return {"error": row["error"], "record": row["record"]}
+    except OSError as error:
+        # An exception here would be tried again and told by Ray; this one says it to the user, once.
+        return {"error": unwritable(error), "record": row["record"]}
+    return {"error": "", "record": row["record"]}

@@ -54,6 +54,7 @@ def run(config: Config) -> Funnel:
     Raises the ValueErrors of the parts, each with one line for the user, and RunError.
     """
     store = Store(config.out)
+    store.prove_exclusive()
     plan = make_or_resume(store, config)
     stored.write(store, config)
     return complete(config, plan, store)

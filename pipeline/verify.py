@@ -22,11 +22,11 @@ def main(arguments: Sequence[str]) -> int:
     for one in itertools.chain(damage.in_plan(store, plan), damage.in_units(store), damage.in_packed(store)):
         print(f"{one.name}: {one.reason}")
         count += 1
-    done, files = len(committed(store)), manifest(store)
     if count:
         print(f"{count} damaged: pairforge repair {store.url} makes shards, scores, parts and commits anew")
         return DAMAGED
-    shards = [file for file in files if file.name.startswith("data/")]
+    done = len(committed(store))
+    shards = [file for file in manifest(store) if file.name.startswith("data/")]
     print(
         f"{store.url} is whole: {done:,} of {plan.units:,} units committed, {len(shards):,} shards with "
         f"{sum(file.rows for file in shards):,} samples"

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import random
+import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, TypeVar, cast
+from urllib.parse import urlsplit
 
+from fsspec import AbstractFileSystem
 from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
@@ -17,7 +22,16 @@ from stages import locked
 
 AT_ONCE = 256
 # The file systems' own names: local, S3, Google, Azure, memory.
+PAUSES = (0.1, 0.4, 1.6, 6.4)
+"""Seconds, half or half as much again, before a call that failed is made once more."""
+FINAL = (FileNotFoundError, FileExistsError, PermissionError, IsADirectoryError, NotADirectoryError)
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
+Result = TypeVar("Result")
 TIMES = ("mtime", "LastModified", "updated", "last_modified", "created")
+
+
+ELSEWHERE = "give a local folder, a shared one, s3:// or gs://"
 
 
 class StoreError(ValueError):
@@ -29,10 +43,19 @@ class Store:
 
     Names are relative, with ``/``. A name that starts with a dot is a file being written: nothing reads it, and
     what a killed writer leaves behind is harmless.
+
+    A call that fails for a reason that may pass (a connection that breaks, a server that is busy) is made again, five
+    times in all; what stays is the OSError of the last. A stream of ``open_write`` cannot be.
     """
 
     def __init__(self, url: str) -> None:
-        """Raises StoreError if no file system serves ``url`` or a local ``url`` is not a folder."""
+        """Raises StoreError if no file system serves ``url``, it names a key, or a local ``url`` is not a folder."""
+        address = urlsplit(url) if "://" in url else None
+        if address and "@" in address.netloc:
+            raise StoreError(
+                f"out={address.scheme}://…@{address.netloc.rpartition('@')[2]}{address.path} names a user or a key, "
+                "and would be written into the output: leave them to the environment or to the machine's role"
+            )
         self.url = url
         try:
             self._fs, root = url_to_fs(url)
@@ -48,14 +71,14 @@ class Store:
         return f"{self._root}/{name}"
 
     def exists(self, name: str) -> bool:
-        return bool(self._fs.exists(self.path(name)))
+        return bool(_lasting(lambda: self._fresh().exists(self.path(name))))
 
     def size(self, name: str) -> int:
-        return int(self._fs.size(self.path(name)))
+        return int(_lasting(lambda: self._fresh().size(self.path(name))))
 
     def read(self, name: str) -> bytes:
         """Raises FileNotFoundError."""
-        return bytes(self._fs.cat_file(self.path(name)))
+        return bytes(_lasting(lambda: self._fs.cat_file(self.path(name))))
 
     def open_read(self, name: str) -> IO[bytes]:
         """A stream out of ``name``, for what is larger than the memory. Raises FileNotFoundError."""
@@ -65,14 +88,13 @@ class Store:
         """The files in the order of ``names``; an object store is asked for many at once. Raises FileNotFoundError."""
         for first in range(0, len(names), AT_ONCE):
             paths = [self.path(name) for name in names[first : first + AT_ONCE]]
-            contents = self._fs.cat(paths)
+            contents = _lasting(lambda paths=paths: self._fs.cat(paths))  # type: ignore[misc]
             yield from (contents[path] for path in paths)
 
     def list(self, folder: str) -> list[str]:
         """The names of the files in ``folder``, sorted, without those being written; empty if it is absent."""
-        self._fs.invalidate_cache()
         try:
-            entries = self._fs.ls(self.path(folder), detail=False)
+            entries = _lasting(lambda: self._fresh().ls(self.path(folder), detail=False))
         except FileNotFoundError:
             return []
         names = sorted(str(entry).rstrip("/").rsplit("/", 1)[-1] for entry in entries)
@@ -80,9 +102,8 @@ class Store:
 
     def times(self, folder: str) -> dict[str, float]:
         """When each file in ``folder`` was written, in seconds since 1970, for those whose file system tells."""
-        self._fs.invalidate_cache()
         try:
-            entries = self._fs.ls(self.path(folder), detail=True)
+            entries = _lasting(lambda: self._fresh().ls(self.path(folder), detail=True))
         except FileNotFoundError:
             return {}
         told = (
@@ -104,35 +125,76 @@ class Store:
             yield stream
         except BaseException:
             stream.discard()
+            # Or it would be flushed when it is collected.
+            stream.closed = True
             raise
         stream.close()
 
     def write(self, name: str, data: bytes) -> None:
         """Write a whole file; an existing one is replaced."""
-        with self.open_write(name) as stream:
-            stream.write(data)
+
+        def write() -> None:
+            with self.open_write(name) as stream:
+                stream.write(data)
+
+        _lasting(write)
 
     def create_exclusive(self, name: str, data: bytes) -> bool:
         """Create ``name`` whole, unless it exists. True for the one caller that made it.
 
         Local files are linked into place; object stores put on condition that the key is absent (fsspec's
-        ``mode="create"``).
+        ``mode="create"``). A local file system without links creates with O_EXCL: a kill in the middle of that leaves
+        a torn file, which its seal gives away.
         """
         try:
-            if self._local:
-                with self._scratch(name) as (scratch, stream):
-                    stream.write(data)
-                    _flush(stream)
-                    os.link(scratch, self.path(name))
-            else:
-                self._fs.pipe_file(self.path(name), data, mode="create")
+            _lasting(lambda: self._create(name, data))
         except FileExistsError:
-            return False
+            # The answer to a call that did create it may have been lost on the way, and the call made again.
+            return not self._local and self.read(name) == data
         return True
+
+    def prove_exclusive(self) -> None:
+        """Raises StoreError if the store lets two create one file, or is no one's but this process's."""
+        if self.url.startswith("memory://"):
+            raise StoreError(
+                f"out={self.url}: every process has a memory of its own: give a folder or s3://…"
+            )
+        name = f"run/.proof-{uuid.uuid4().hex}"
+        try:
+            first, second = (self.create_exclusive(name, data) for data in (b"first", b"second"))
+        except (NotImplementedError, ValueError, TypeError) as error:
+            raise StoreError(
+                f"out={self.url} cannot create a file exclusively ({error}): {ELSEWHERE}"
+            ) from error
+        finally:
+            self.remove(name)
+        if second or not first:
+            raise StoreError(f"out={self.url} lets two create one file, so units could be lost: {ELSEWHERE}")
 
     def remove(self, name: str) -> None:
         with contextlib.suppress(FileNotFoundError):
-            self._fs.rm_file(self.path(name))
+            _lasting(lambda: self._fs.rm_file(self.path(name)))
+
+    def _create(self, name: str, data: bytes) -> None:
+        if not self._local:
+            self._fs.pipe_file(self.path(name), data, mode="create")
+            return
+        with self._scratch(name) as (scratch, stream):
+            stream.write(data)
+            _flush(stream)
+            try:
+                os.link(scratch, self.path(name))
+            except OSError as error:
+                if error.errno not in NO_LINKS:
+                    raise
+                with open(self.path(name), "xb") as final:
+                    final.write(data)
+                    _flush(final)
+
+    def _fresh(self) -> AbstractFileSystem:
+        """The file system without what it remembers of listings: others write too."""
+        self._fs.invalidate_cache()
+        return self._fs
 
     def sweep_scratch(self, folder: str) -> None:
         """Remove what killed writers left in ``folder``; what another one is writing stays."""
@@ -154,6 +216,20 @@ class Store:
                         yield scratch, stream
                     finally:
                         scratch.unlink(missing_ok=True)
+
+
+def _lasting(act: Callable[[], Result]) -> Result:
+    """What ``act`` returns, tried again where it fails for a reason that may pass."""
+    for pause in PAUSES:
+        try:
+            return act()
+        except FINAL:
+            raise
+        except OSError as error:
+            if error.errno in FULL:
+                raise
+        time.sleep(pause * random.uniform(0.5, 1.5))
+    return act()
 
 
 def _flush(stream: IO[bytes]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +10,7 @@ from conf.schema import ImageFormat
 from pipeline import stored
 from pipeline.plan import MANIFEST, Plan
 from stages import units, write
+from stages.sealed import seal
 from stages.store import Store
 from tests import runs
 from tests.stages.results import unit_result
@@ -23,7 +23,7 @@ def planned(folder: Path | str, count: int) -> tuple[Store, Plan]:
     plan = Plan(count, count, 0, {"model.fingerprint": "f"}, tuple(files))
     composed = runs.config(Path("/no/model"), Path("/no/clip"), f"out={folder}", "shards.samples=2")
     stored.write(store, composed)
-    store.write(MANIFEST, json.dumps(asdict(plan)).encode())
+    store.write(MANIFEST, seal(asdict(plan)).encode())
     return store, plan
 
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 
 import pytest
@@ -9,6 +8,7 @@ import pytest
 from pipeline.cli import main
 from pipeline.pack import MANIFEST, pack
 from stages import write
+from stages.sealed import seal, unseal
 from stages.store import Store
 from tests.pipeline.outputs import commit, planned
 
@@ -74,13 +74,36 @@ def test_a_sample_that_was_packed_wrong_is_named(out: Path, capsys, member: byte
     name = "data/train-000000.tar"
     data = _mended((out / name).read_bytes().replace(member, new, 1))
     (out / name).write_bytes(data)
-    manifest = json.loads((out / MANIFEST).read_text())
+    manifest = unseal((out / MANIFEST).read_text(), MANIFEST)
     manifest["files"][0]["sha256"] = hashlib.sha256(data).hexdigest()
-    (out / MANIFEST).write_text(json.dumps(manifest))
+    (out / MANIFEST).write_text(seal(manifest))
     code, told = verify(capsys, out)
     assert code == 1
     assert said in told
     assert name in told
+
+
+def test_a_damaged_record_of_the_packing_is_named_and_packed_again(out: Path, capsys):
+    before = {path.name: path.read_bytes() for path in (out / "data").iterdir()}
+    flip(out / MANIFEST)
+    code, told = verify(capsys, out)
+    assert code == 1
+    assert MANIFEST in told
+    assert main(["repair", str(out)]) == 0
+    capsys.readouterr()
+    assert verify(capsys, out)[0] == 0
+    assert {path.name: path.read_bytes() for path in (out / "data").iterdir()} == before
+
+
+def test_a_plan_that_is_not_what_was_written_is_refused(out: Path, capsys):
+    name = "run/plan/plan.json"
+    text = (out / name).read_text()
+    for damaged in (text[:40], text.replace('"pairs": ', '"pairs": 1')):
+        (out / name).write_text(damaged)
+        for command in ("verify", "status", "repair", "report"):
+            assert main([command, str(out)]) == 2
+            said = capsys.readouterr().err
+            assert f"{name} is not what was written" in said
 
 
 def test_repair_packs_a_damaged_shard_again_from_the_parts(out: Path, capsys):

@@ -11,6 +11,7 @@ from pipeline import stored
 from pipeline.plan import LINES, MANIFEST, Plan
 from stages import units, write
 from stages.records import CaptionPair, Preview, Quarantined, Unit, UnitResult
+from stages.sealed import seal
 from stages.store import Store
 from tests import runs
 from tests.stages.results import picture, unit_result
@@ -54,7 +55,7 @@ def output(url: str, done: int, planned: int = 6) -> tuple[Store, list[UnitResul
     settings = runs.config(Path("/no/model"), Path("/no/clip"), f"out={url}", "filter.clip_sim_dir=0.2")
     stored.write(store, settings)
     plan = Plan(count, 2 * planned, 1, {"model.fingerprint": "f"}, tuple(files))
-    store.write(MANIFEST, json.dumps(asdict(plan)).encode())
+    store.write(MANIFEST, seal(asdict(plan)).encode())
     for one in results[:done]:
         write.write_unit(store, write.encode_part(one, ImageFormat.png), write.summary(one))
     return store, results
