@@ -16,10 +16,6 @@ from stages.captions import CaptionSource
 from stages.captions.parquet import parquet_files
 from stages.read import read_pairs
 from stages.records import CaptionPair, Quarantined
-from stages.spread import cores
-
-PROCESSES = 3
-"""More than the plan's own process can serve are not started."""
 
 
 def read(config: Config) -> Iterator[CaptionPair | Quarantined]:
@@ -37,7 +33,6 @@ def read(config: Config) -> Iterator[CaptionPair | Quarantined]:
         ),
         prompts.count,
         prompts.limit if config.edit.too_long is TooLong.error else sys.maxsize,
-        min(cores(), PROCESSES),
     )
 
 

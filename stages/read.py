@@ -14,7 +14,7 @@ _LINES = 40
 
 
 def read_pairs(
-    source: captions.CaptionSource, count: Callable[[str], int], limit: int, processes: int = 1
+    source: captions.CaptionSource, count: Callable[[str], int], limit: int
 ) -> Iterator[CaptionPair | Quarantined]:
     """The source in its order: pairs of which no two are the same and none is too long, and what was set aside.
 
@@ -22,18 +22,20 @@ def read_pairs(
         source: its `limit` counts the pairs that pass all this.
         count: tokens of a text as the model's tokenizer has them, start and end included.
         limit: tokens that the model's text encoder takes, start and end included.
-        processes: how many to start for long files of JSON Lines; the result is the same.
 
     Raises:
         CaptionsError: as `captions.open_captions` does.
     """
-    return _read(captions.read_rows(source, captions.checker(count, limit), processes), source.limit)
+    return _read(captions.read_rows(source), source.limit, count, limit)
 
 
 def _read(
-    rows: Iterator[tuple[Row, CaptionPair | str]], wanted: int | None
+    rows: Iterator[tuple[Row, CaptionPair | str]],
+    wanted: int | None,
+    count: Callable[[str], int],
+    limit: int,
 ) -> Iterator[CaptionPair | Quarantined]:
-    seen = FirstPlaces()
+    seen, check = FirstPlaces(), captions.checker(count, limit)
     files: list[str] = []
     good = 0
     for row, pair in rows:
@@ -43,6 +45,8 @@ def _read(
             files.append(row.file)
         if isinstance(pair, str):
             yield row.quarantined(pair)
+        elif reason := check(pair):
+            yield row.quarantined(reason)
         elif first := seen.place_of(int(pair.id, 16), (len(files) - 1) << _LINES | row.line):
             file, line = files[first >> _LINES], first & ((1 << _LINES) - 1)
             elsewhere = "" if file == row.file else f" of {file}"

@@ -18,31 +18,32 @@ class FirstPlaces:
 
     def place_of(self, name: int, place: int) -> int:
         """The place at which `name` was first seen, or 0 if this is the first time; then it is `place`, above 0."""
-        names, places, mask = self._names, self._places, self._mask
-        slot = name & mask
-        while places[slot]:
-            if names[slot] == name:
-                return places[slot]
-            slot = (slot + 1) & mask
-        names[slot], places[slot] = name, place
+        slot = self._slot(name)
+        if self._places[slot]:
+            return self._places[slot]
+        self._names[slot], self._places[slot] = name, place
         self._count += 1
-        if 10 * self._count > 7 * len(names):
+        if 10 * self._count > 7 * len(self._names):
             self._grow()
         return 0
 
     def __len__(self) -> int:
         return self._count
 
+    def _slot(self, name: int) -> int:
+        names, places, mask = self._names, self._places, self._mask
+        slot = name & mask
+        while places[slot] and names[slot] != name:
+            slot = (slot + 1) & mask
+        return slot
+
     def _grow(self) -> None:
         names, places = self._names, self._places
         self._allocate(2 * len(names))
-        wider, their, mask = self._names, self._places, self._mask
         for name, place in zip(names, places, strict=True):
             if place:
-                slot = name & mask
-                while their[slot]:
-                    slot = (slot + 1) & mask
-                wider[slot], their[slot] = name, place
+                slot = self._slot(name)
+                self._names[slot], self._places[slot] = name, place
 
     def _allocate(self, slots: int) -> None:
         self._mask = slots - 1

@@ -6,6 +6,7 @@ import functools
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from json.encoder import encode_basestring as quoted
 from typing import Any
 
 from stages.records import CaptionPair, Unit
@@ -122,7 +123,11 @@ def _files(units: Iterable[Unit]) -> Iterator[list[str]]:
 
 def _line(unit: Unit) -> str:
     # What json.dumps would write with sorted keys, in a fraction of its time: a plan has millions of these.
-    pairs = ", ".join([pair.text for pair in unit.pairs])
+    pairs = ", ".join(
+        f'{{"edit": {quoted(p.edit)}, "input": {quoted(p.input)}, "line": {p.line}, '
+        f'"meta": {quoted(p.meta)}, "output": {quoted(p.output)}}}'
+        for p in unit.pairs
+    )
     return seal_text(f'{{"pairs": [{pairs}], "unit": {unit.index}}}')
 
 

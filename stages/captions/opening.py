@@ -9,10 +9,10 @@ from typing import Any
 from stages.captions.csv_file import open_csv
 from stages.captions.dataset import open_dataset
 from stages.captions.fields import check_given
-from stages.captions.jsonl import open_jsonl, open_judged
+from stages.captions.jsonl import open_jsonl
 from stages.captions.pair import pair_reader
 from stages.captions.parquet import open_parquet, parquet_files
-from stages.captions.row import Judge, Row
+from stages.captions.row import Row
 from stages.captions.source import CaptionsError, CaptionSource, near
 from stages.records import CaptionPair, Quarantined
 
@@ -37,15 +37,8 @@ def open_captions(source: CaptionSource) -> Iterator[CaptionPair | Quarantined]:
     return _limited(source.limit, read_rows(source))
 
 
-def read_rows(
-    source: CaptionSource, check: Callable[[CaptionPair], str] | None = None, processes: int = 1
-) -> Iterator[tuple[Row, CaptionPair | str]]:
+def read_rows(source: CaptionSource) -> Iterator[tuple[Row, CaptionPair | str]]:
     """Every row with its caption pair, or with the reason why it has none; `source.limit` is not looked at.
-
-    Args:
-        source: what to read.
-        check: what is wrong with a pair, "" if nothing is.
-        processes: how many to start for long files of JSON Lines.
 
     Raises:
         CaptionsError: as `open_captions` does.
@@ -57,10 +50,7 @@ def read_rows(
     kind = _kind_by_name(source.path) if source.kind == "auto" else source.kind
     if kind not in _KINDS:
         raise CaptionsError(f"there is no kind {kind!r}{near(kind, _KINDS)}: use {', '.join(_KINDS)} or auto")
-    judge = _checked(pair_reader(fields), check) if check else pair_reader(fields)
-    if kind == "jsonl":
-        return ((row, row.pair or row.flaw) for row in open_judged(source, judge, processes))
-    return _pairs(_KINDS[kind](source), judge)
+    return _pairs(_KINDS[kind](source), pair_reader(fields))
 
 
 def _limited(
@@ -77,17 +67,11 @@ def _limited(
             yield pair
 
 
-def _checked(read: Judge, check: Callable[[CaptionPair], str]) -> Judge:
-    def judge(record: dict[str, Any], line: int) -> CaptionPair | str:
-        pair = read(record, line)
-        return pair if isinstance(pair, str) else check(pair) or pair
-
-    return judge
-
-
-def _pairs(rows: Iterator[Row], judge: Judge) -> Iterator[tuple[Row, CaptionPair | str]]:
+def _pairs(
+    rows: Iterator[Row], read: Callable[[dict[str, Any], int], CaptionPair | str]
+) -> Iterator[tuple[Row, CaptionPair | str]]:
     for row in rows:
-        yield row, row.flaw if row.record is None else judge(row.record, row.line)
+        yield row, row.flaw if row.record is None else read(row.record, row.line)
 
 
 def _kind_by_name(path: str) -> str:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from stages.captions.meta import as_json
 from stages.captions.source import CaptionsError, one_line
-from stages.records import CaptionPair, Quarantined
+from stages.records import Quarantined
 
 TEXT = 500
-
-Judge = Callable[[dict[str, Any], int], CaptionPair | str]
-"""From a record and its line to its caption pair, or to what is wrong with it."""
 
 
 class Row(NamedTuple):
@@ -24,7 +21,6 @@ class Row(NamedTuple):
         record: the fields, or None.
         flaw: why there is no record, otherwise "".
         raw: the bytes as they stand, or None where there are only the fields.
-        pair: the caption pair, where it is known already.
     """
 
     file: str
@@ -32,7 +28,6 @@ class Row(NamedTuple):
     record: dict[str, Any] | None
     flaw: str = ""
     raw: bytes | None = None
-    pair: CaptionPair | None = None
 
     def quarantined(self, reason: str) -> Quarantined:
         """This row set aside, with its text cut to 500 characters."""

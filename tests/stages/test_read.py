@@ -1,18 +1,15 @@
 from __future__ import annotations
 
-import gzip
 import json
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.captions import CaptionsError, CaptionSource, checker
-from stages.captions.jsonl import open_judged
-from stages.captions.pair import pair_reader
+from stages.captions import CaptionsError, CaptionSource
 from stages.read import read_pairs
 from stages.records import CaptionPair, Quarantined
 from tests.models import clip_tokenizer
@@ -85,41 +82,3 @@ def test_each_pair_comes_once_where_it_stands_first(tmp_path_factory, numbers: l
             assert item == CaptionPair(**row(number))
         else:
             assert item.reason == f"the same caption pair stands on line {first}"
-
-
-LINES = st.one_of(
-    st.integers(0, 12).map(lambda n: json.dumps(row(n, url=f"u{n}")).encode()),
-    st.integers(0, 12).map(lambda n: json.dumps(row(n, output="hexagon " * 20)).encode()),
-    st.sampled_from([b"", b"{", b"7", b"\xff\xfe", b'{"input": 1}', "\u2028".encode(), b"\r"]),
-)
-
-
-def judged(path: Path, processes: int, block: int, alone: int) -> list[tuple[object, ...]]:
-    """Every row, read as ``read_pairs`` reads it, in blocks of ``block`` bytes."""
-    judge, check = pair_reader({}), checker(count, 20)
-
-    def judge_checked(record: dict[str, object], line: int) -> CaptionPair | str:
-        pair = judge(record, line)
-        return pair if isinstance(pair, str) else check(pair) or pair
-
-    rows = open_judged(CaptionSource("jsonl", str(path)), judge_checked, processes, block, alone)
-    return [(r.line, r.flaw, r.raw, r.pair, r.pair and r.pair.line, r.pair and r.pair.text) for r in rows]
-
-
-@settings(max_examples=8, deadline=None)
-@given(st.lists(LINES, min_size=1, max_size=60), st.integers(1, 400), st.integers(0, 3))
-def test_processes_judge_as_one_does(
-    tmp_path_factory: pytest.TempPathFactory, lines: list[bytes], block: int, alone: int
-) -> None:
-    path = tmp_path_factory.mktemp("pairs") / "pairs.jsonl"
-    path.write_bytes(b"\n".join(lines) + b"\n")
-    assert judged(path, 2, block, alone) == judged(path, 1, 2**20, 0)
-
-
-def test_what_breaks_off_is_told_after_what_processes_read(tmp_path: Path) -> None:
-    lines = b"".join(json.dumps(row(n)).encode() + b"\n" for n in range(2000))
-    (tmp_path / "pairs.jsonl.gz").write_bytes(gzip.compress(lines)[:-2000])
-    alone = judged(tmp_path / "pairs.jsonl.gz", 1, 2**20, 0)
-    assert len(alone) > 10
-    assert alone[-1][1].startswith("cannot be read from here on")
-    assert judged(tmp_path / "pairs.jsonl.gz", 2, 500, 1) == alone
