@@ -239,6 +239,7 @@ class Shards:
 class Cluster:
     """Where it runs. None of this changes results: ``null`` is "find out from the machine".
 
+    ``batch_rows`` of the denoiser in a batch; null takes what the pairs of a unit fill and the memory holds.
     A unit that takes longer than ``unit_seconds`` is taken to hang: its process is ended, and the pair at fault found.
     The run itself ends after ``hours``, if given, or when no machine could hold a worker for ``wait_seconds``.
     """
@@ -248,7 +249,7 @@ class Cluster:
     workers: int | None = None
     gpus_per_worker: float | None = None
     threads: int = 1
-    batch_rows: int = 32
+    batch_rows: int | None = 32
     unit_seconds: float = 3600.0
     wait_seconds: float = 600.0
     hours: float | None = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import sys
 from collections.abc import Sequence
 
@@ -14,7 +13,6 @@ from conf.schema import Config
 from pipeline import commands, environment, settings
 from pipeline.errors import FAILED_PAIRS, INTERRUPTED, STOPPED, UNFINISHED, USER_ERROR, RunError, unwritable
 
-OF_THE_SYSTEM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
 OWN_PACKAGES = frozenset({"pipeline", "stages", "p2p", "filters", "miniworld", "conf"})
 
 
@@ -36,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return UNFINISHED
     except OSError as error:
         # What the system says of a disk or a store; a file that is missing where ours should be is a fault of ours.
-        if error.errno not in OF_THE_SYSTEM:
+        if isinstance(error, (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError)):
             raise
         print(f"pairforge: {unwritable(error)}", file=sys.stderr)
         return UNFINISHED

@@ -81,7 +81,7 @@ class Generate:
         asked = [tuple(requests(pair, self.config)) for pair in pairs]
         started, denoised = time.perf_counter(), self.editor.usage.seconds
         flat = [request for own in asked for request in own]
-        sweeps = self.editor.sweep_many(flat, self.config.cluster.batch_rows)
+        sweeps = self.editor.sweep_many(flat, self.config.cluster.batch_rows or "auto")
         swept, denoised = time.perf_counter(), self.editor.usage.seconds - denoised
         seconds["denoise"] += denoised
         seconds["decode"] += swept - started - denoised

@@ -88,8 +88,10 @@ class Store:
         """The files in the order of ``names``; an object store is asked for many at once. Raises FileNotFoundError."""
         for first in range(0, len(names), AT_ONCE):
             paths = [self.path(name) for name in names[first : first + AT_ONCE]]
-            contents = _lasting(lambda paths=paths: self._fs.cat(paths))  # type: ignore[misc]
-            yield from (contents[path] for path in paths)
+            contents = self._fs.cat(paths, on_error="return")
+            for name, path in zip(names[first : first + AT_ONCE], paths, strict=True):
+                # Of many some fail sooner or later: those alone are asked for again.
+                yield self.read(name) if isinstance(contents[path], Exception) else contents[path]
 
     def list(self, folder: str) -> list[str]:
         """The names of the files in ``folder``, sorted, without those being written; empty if it is absent."""

@@ -132,3 +132,14 @@ def test_how_the_model_computes_is_the_configuration_s(
     weight = editor.family.network.conv_in.weight
     assert weight.is_contiguous(memory_format=torch.channels_last)
     assert not weight.is_contiguous()
+
+
+def test_a_batch_may_be_as_large_as_its_unit_fills(sd1_folder: Path, clip_folder: Path, generate: Generate):
+    auto = Generate(
+        runs.config(sd1_folder, clip_folder, "sheet.pairs=1", "cluster.batch_rows=null"), "f" * 64
+    )
+    made, expected = auto(UNIT), generate(UNIT)
+    assert [c.tau for c in made.candidates] == [c.tau for c in expected.candidates]
+    assert made.rows == expected.rows
+    scores = [[c.clip_sim_dir for c in result.candidates] for result in (made, expected)]
+    assert scores[0] == pytest.approx(scores[1], abs=0.05)
