@@ -11,7 +11,7 @@ import pipeline.help
 from conf.compose import ConfigError
 from conf.schema import Config
 from pipeline import commands, environment, settings
-from pipeline.errors import FAILED_PAIRS, INTERRUPTED, STOPPED, UNFINISHED, USER_ERROR, RunError, unwritable
+from pipeline.errors import FAILED_PAIRS, INTERRUPTED, STOPPED, UNFINISHED, USER_ERROR, RunError
 
 OWN_PACKAGES = frozenset({"pipeline", "stages", "p2p", "filters", "miniworld", "conf"})
 
@@ -31,12 +31,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return USER_ERROR
     except RunError as error:
         print(f"pairforge: {error}", file=sys.stderr)
-        return UNFINISHED
-    except OSError as error:
-        # What the system says of a disk or a store; a file that is missing where ours should be is a fault of ours.
-        if isinstance(error, (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError)):
-            raise
-        print(f"pairforge: {unwritable(error)}", file=sys.stderr)
         return UNFINISHED
     except KeyboardInterrupt:
         print(f"pairforge: {STOPPED}", file=sys.stderr)

@@ -11,10 +11,15 @@ STOPPED = "stopped; what is committed stays, the same command goes on"
 MAKE_ROOM = "make room, or mend what the system says of it; what is committed stays, the same command goes on"
 
 
-def unwritable(error: OSError) -> str:
+FAULTS_OF_OURS = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError)
+"""OSErrors of a file that is missing, or there, where it ought not to be; others are the system's or the store's."""
+
+
+def unwritable(error: OSError, out: str) -> str:
     """One line for an output that cannot be written or read."""
     reason = error.strerror or " ".join(str(error).split()) or type(error).__name__
-    return f"the output cannot be written: {reason}{f' ({error.filename})' if error.filename else ''}: {MAKE_ROOM}"
+    where = f" ({error.filename})" if error.filename else ""
+    return f"the output {out} cannot be written: {reason}{where}: {MAKE_ROOM}"
 
 
 class RunError(RuntimeError):

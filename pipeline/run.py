@@ -20,7 +20,7 @@ from conf.schema import Config, LogLevel
 from pipeline import sheet, stored
 from pipeline.beat import beating
 from pipeline.card import card
-from pipeline.errors import RunError
+from pipeline.errors import FAULTS_OF_OURS, RunError, unwritable
 from pipeline.funnel import Funnel, funnel_of
 from pipeline.pack import pack
 from pipeline.plan import Plan, make_or_resume
@@ -53,11 +53,16 @@ def run(config: Config) -> Funnel:
 
     Raises the ValueErrors of the parts, each with one line for the user, and RunError.
     """
-    store = Store(config.out)
-    store.prove_exclusive()
-    plan = make_or_resume(store, config)
-    stored.write(store, config)
-    return complete(config, plan, store)
+    try:
+        store = Store(config.out)
+        store.prove_exclusive()
+        plan = make_or_resume(store, config)
+        stored.write(store, config)
+        return complete(config, plan, store)
+    except FAULTS_OF_OURS:
+        raise
+    except OSError as error:
+        raise RunError(unwritable(error, config.out)) from error
 
 
 def complete(config: Config, plan: Plan, store: Store) -> Funnel:
