@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from conf.compose import ConfigError
+from pipeline.errors import FAULTS_OF_OURS, RunError, unwritable
 
 
 @dataclass(frozen=True)
@@ -53,14 +54,23 @@ COMMANDS = {
 
 
 def run(name: str, arguments: Sequence[str]) -> int:
-    """Run a sub-command; its exit code. Raises ConfigError for a name that is none."""
+    """Run a sub-command; its exit code.
+
+    Raises ConfigError for a name that is none, and RunError for what the system or a store does not let it do.
+    """
     if name not in COMMANDS:
         raise ConfigError(
             f"{name!r} is neither a setting (key=value) nor a command: the commands are {', '.join(COMMANDS)}"
         )
     command = COMMANDS[name]
     function = getattr(importlib.import_module(command.module), command.function)
-    return int(function(list(arguments)))
+    try:
+        return int(function(list(arguments)))
+    except FAULTS_OF_OURS:
+        raise
+    except OSError as error:
+        what = f"the output {arguments[0]}" if " OUT" in command.usage else f"what pairforge {name} makes"
+        raise RunError(unwritable(error, what)) from error
 
 
 def output_of(name: str, arguments: Sequence[str]) -> str:

@@ -15,11 +15,11 @@ FAULTS_OF_OURS = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADir
 """OSErrors of a file that is missing, or there, where it ought not to be; others are the system's or the store's."""
 
 
-def unwritable(error: OSError, out: str) -> str:
-    """One line for an output that cannot be written or read."""
+def unwritable(error: OSError, what: str) -> str:
+    """One line for ``what`` a system or a store does not let be written or read."""
     reason = error.strerror or " ".join(str(error).split()) or type(error).__name__
     where = f" ({error.filename})" if error.filename else ""
-    return f"the output {out} cannot be written: {reason}{where}: {MAKE_ROOM}"
+    return f"{what} cannot be written or read: {reason}{where}: {MAKE_ROOM}"
 
 
 class RunError(RuntimeError):

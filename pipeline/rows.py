@@ -56,5 +56,5 @@ def write_row(row: dict[str, Any], out: str) -> dict[str, Any]:
         flight.clear(store, record["unit"])
     except OSError as error:
         # An exception here would be tried again and told by Ray; this one says it to the user, once.
-        return {"error": unwritable(error, out), "record": row["record"]}
+        return {"error": unwritable(error, f"the output {out}"), "record": row["record"]}
     return {"error": "", "record": row["record"]}

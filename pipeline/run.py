@@ -62,7 +62,7 @@ def run(config: Config) -> Funnel:
     except FAULTS_OF_OURS:
         raise
     except OSError as error:
-        raise RunError(unwritable(error, config.out)) from error
+        raise RunError(unwritable(error, f"the output {config.out}")) from error
 
 
 def complete(config: Config, plan: Plan, store: Store) -> Funnel:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,6 +43,12 @@ def test_a_full_disk_ends_the_run_with_one_line_and_room_ends_it_well(tmp_path: 
     assert str(run.out) in last
     done = len(fire.commits(run.out))
     assert done < 24
+    report = subprocess.run(
+        [sys.executable, "-m", "pipeline.cli", "report", str(run.out)], capture_output=True, text=True
+    )
+    assert report.returncode == 1
+    assert len(report.stderr.splitlines()) == 1
+    assert f"the output {run.out}" in report.stderr
     filler.unlink()
     assert run.run(280) == 0, run.said()
     assert run.kept() == [f"{pair.id}-000" for pair in fire.pairs(48)]

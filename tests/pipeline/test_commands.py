@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
 
 import pytest
 
@@ -28,3 +29,12 @@ def test_a_word_that_is_no_command_is_told_the_commands(capsys: pytest.CaptureFi
 def test_a_command_s_wrong_arguments_get_its_usage(capsys, arguments: list[str]):
     assert main(arguments) == 2
     assert "pairforge status OUT" in capsys.readouterr().err
+
+
+def test_a_disk_that_is_full_is_one_line(capsys, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    (tmp_path / "attention.png").symlink_to("/dev/full")
+    monkeypatch.chdir(tmp_path)
+    assert main(["attention", "a red circle"]) == 1
+    said = capsys.readouterr().err
+    assert len(said.splitlines()) == 1
+    assert "No space left on device" in said
