@@ -17,7 +17,7 @@ test: .venv/ready
 	$(BIN)/python -m pytest
 
 test-all: .venv/ready
-	$(BIN)/python -m pytest -m 'long or not long'
+	$(BIN)/python -m pytest --hypothesis-profile=drawn -m 'long or not long'
 
 lint: .venv/ready
 	$(BIN)/ruff check .
