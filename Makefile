@@ -13,8 +13,9 @@ export OMP_NUM_THREADS ?= 2
 demo: .venv/ready
 	$(BIN)/pairforge
 
+# Two tests at once, of one thread each: most wait for processes that start.
 test: .venv/ready
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-all: .venv/ready
 	$(BIN)/python -m pytest --hypothesis-profile=drawn -m 'long or not long'
