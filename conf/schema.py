@@ -242,6 +242,7 @@ class Cluster:
     ``batch_rows`` of the denoiser in a batch; null takes what the pairs of a unit fill and the memory holds.
     A unit that takes longer than ``unit_seconds`` is taken to hang: its process is ended, and the pair at fault found.
     The run itself ends after ``hours``, if given, or when no machine could hold a worker for ``wait_seconds``.
+    ``metrics_port`` is where a Ray started here serves Prometheus; null leaves the choice to Ray.
     """
 
     kind: ClusterKind = MISSING
@@ -253,6 +254,7 @@ class Cluster:
     unit_seconds: float = 3600.0
     wait_seconds: float = 600.0
     hours: float | None = None
+    metrics_port: int | None = None
 
 
 @dataclass

@@ -21,6 +21,7 @@ from ray.data.exceptions import ExecutionTimeoutError
 from ray.exceptions import RayError
 
 from conf.schema import Cluster, ClusterKind, Config
+from pipeline import metrics
 from pipeline.errors import RunError
 from pipeline.rows import GenerateRow, write_row
 
@@ -61,6 +62,7 @@ def cluster(config: Config) -> Iterator[None]:
             # None: as many as Ray finds, which does not take torch's seconds. It counts Apple's, which torch does not.
             num_gpus=0 if sys.platform == "darwin" else None,
             include_dashboard=False,
+            _metrics_export_port=metrics.checked(config.cluster.metrics_port),
             log_to_driver=False,
             logging_level=level,
         )
@@ -101,12 +103,14 @@ def run(config: Config, model_fingerprint: str, units: Sequence[int]) -> Iterato
     # Closed whatever happens: an executor that outlives its cluster keeps the process from ending.
     # Nothing is fetched ahead: a summary would wait for the next one.
     blocks = written.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)
+    waiting = metrics.DriverMetrics(config.out, len(units))
     with closing(iter(blocks)) as blocks_written:
         try:
             for row in (row for block in blocks_written for row in block.to_pylist()):
                 if row["error"]:
                     # With a record, the unit was made and could not be written.
                     raise (RunError if row["record"] else WorkerError)(row["error"])
+                waiting.committed()
                 yield json.loads(row["record"])
         except (RayError, ExecutionTimeoutError) as error:
             reason = str(error).strip().partition("\n")[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from conf.schema import Config
 from pipeline.errors import unwritable
@@ -13,6 +13,9 @@ from stages.store import Store
 from stages.supervised import StageError, Supervised
 from stages.units import read_unit
 from stages.write import encode_part, summary, write_unit
+
+if TYPE_CHECKING:
+    from pipeline.metrics import WorkerMetrics
 
 KINDS = ("samples", "scores", "previews")
 
@@ -29,6 +32,7 @@ class GenerateRow:
             self.generate = Supervised(config, model_fingerprint)
         except StageError as error:
             self.error = str(error)
+        self.metrics = _metrics(config.out)
         self.since = time.perf_counter()
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
@@ -36,13 +40,22 @@ class GenerateRow:
             return {"error": self.error, "record": "", **dict.fromkeys(KINDS, b"")}
         unit = int(row["unit"])
         flight.note(self.store, unit)
-        result = self.generate(read_unit(self.store, unit))
+        with self.metrics.unit():
+            result = self.generate(read_unit(self.store, unit))
         files, record = encode_part(result, self.format), summary(result)
         # All of the worker's time is somebody's: what no activity accounts for, waiting included, lies between.
         now = time.perf_counter()
         record["seconds"]["between"] = round(now - self.since - sum(result.seconds.values()), 3)
         self.since = now
+        self.metrics.made(result, record["seconds"])
         return {"error": "", "record": json.dumps(record), **{k: files.get(k, b"") for k in KINDS}}
+
+
+def _metrics(run: str) -> WorkerMetrics:
+    # Ray takes a second to import, and is there already where this is called.
+    from pipeline.metrics import WorkerMetrics
+
+    return WorkerMetrics(run)
 
 
 def write_row(row: dict[str, Any], out: str) -> dict[str, Any]:

@@ -70,6 +70,7 @@ def _problems(config: Config) -> Iterator[str]:
         ("cluster.threads", config.cluster.threads, 1),
         ("cluster.unit_seconds", config.cluster.unit_seconds, 1),
         ("cluster.wait_seconds", config.cluster.wait_seconds, 1),
+        ("cluster.metrics_port", config.cluster.metrics_port, 1),
         ("sheet.pairs", config.sheet.pairs, 0),
     ):
         if value is not None and value < least:
@@ -80,6 +81,11 @@ def _problems(config: Config) -> Iterator[str]:
         yield f"shards.quality={config.shards.quality} must be from 1 to 100"
     if config.cluster.kind is ClusterKind.ray and not config.cluster.address:
         yield "cluster=ray needs cluster.address=HOST:PORT, or cluster.address=auto for the one this machine is in"
+    if config.cluster.kind is ClusterKind.ray and config.cluster.metrics_port is not None:
+        yield (
+            "cluster.metrics_port is for a Ray that pairforge starts; one that runs already has its own: "
+            "ray start --metrics-export-port=PORT"
+        )
     interval = config.sampler.guidance_interval
     if interval is not None and not (len(interval) == 2 and 0 <= interval[0] < interval[1]):
         yield f"sampler.guidance_interval={interval} must be two noise levels that rise from 0, like [0.3,5.0]"
