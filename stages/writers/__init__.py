@@ -1,0 +1,1 @@
+"""Writers: what turns a caption into instructions and edited captions."""
