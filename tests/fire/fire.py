@@ -125,7 +125,7 @@ def undisturbed(config: Config) -> Path:
     stage = Poisonable(config, plan.model_fingerprint)
     for index in range(plan.units):
         result = stage(read_unit(store, index))
-        write_unit(store, encode_part(result, config.shards.format), summary(result))
+        write_unit(store, encode_part(result, config.shards.format, config.shards.quality), summary(result))
     pack(store, list(read_commits(store, range(plan.units))), config.shards.samples)
     return Path(config.out)
 

@@ -44,7 +44,7 @@ class Job:
         stage = Poisonable(config, plan.model_fingerprint)
         for unit in sorted(set(range(plan.units)) - write.committed(self.store)):
             result = stage(units.read_unit(self.store, unit))
-            files = write.encode_part(result, config.shards.format)
+            files = write.encode_part(result, config.shards.format, config.shards.quality)
             write.write_unit(self.store, files, write.summary(result))
         pack(self.store, list(write.read_commits(self.store, range(plan.units))), 3)
 

@@ -59,7 +59,7 @@ def test_a_shard_is_the_tar_of_its_members(
     samples = [s for index, count in enumerate(kept) for s in unit_result(index, count).samples]
     for number, file in enumerate(f for f in pack(store, committed(store, kept), size) if "data/" in f.name):
         own = samples[number * size : (number + 1) * size]
-        members = [member for sample in own for member in tarball.members(sample, "png")]
+        members = [member for sample in own for member in tarball.members(sample, ImageFormat.png)]
         assert store.read(file.name) == tarball.pack_members(members)
 
 

@@ -33,7 +33,11 @@ def made(tmp_path_factory: pytest.TempPathFactory, sd1_folder: Path, clip_folder
     stage = Generate(config, plan.model_fingerprint)
     for unit in units.read_units(store, plan.units):
         result = stage(unit)
-        write.write_unit(store, write.encode_part(result, config.shards.format), write.summary(result))
+        write.write_unit(
+            store,
+            write.encode_part(result, config.shards.format, config.shards.quality),
+            write.summary(result),
+        )
     pack(store, list(write.read_commits(store, range(plan.units))), 3)
     return folder
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from conf.schema import Config
 from stages.records import Preview, Sample, Unit, UnitResult
-from tests.stages.results import candidate, picture
+from tests.stages.results import candidate, picture, pixels
 
 SEGFAULT, KILLED, HANG, MEMORY, ONCE = "segfault", "killed", "hang", "takes all memory", "die once, leaving "
 MEMORY_LIMIT = 4 * 2**30
@@ -30,8 +30,8 @@ class Poisonable:
         samples = tuple(
             Sample(
                 key=f"{pair.id}-000",
-                input_image=picture(int(pair.id[:8], 16)),
-                edited_image=picture(int(pair.id[8:], 16)),
+                input_image=pixels(int(pair.id[:8], 16)),
+                edited_image=pixels(int(pair.id[8:], 16)),
                 edit_prompt=pair.edit,
                 metadata={"pair_id": pair.id, "seed": 1000},
             )

@@ -19,8 +19,8 @@ def unit_result(index: int, kept: int, rejected: int = 2, failed: int = 0, previ
     samples = tuple(
         Sample(
             key=f"{pair.id}-{c.sample_index:03d}",
-            input_image=picture(c.seed),
-            edited_image=picture(c.seed + 1),
+            input_image=pixels(c.seed),
+            edited_image=pixels(c.seed + 1),
             edit_prompt=pair.edit,
             metadata={
                 "pair_id": pair.id,
@@ -69,6 +69,9 @@ def candidate(pair: CaptionPair, number: int, reason: str) -> Candidate:
     )
 
 
+def pixels(seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+
+
 def picture(seed: int) -> bytes:
-    pixels = np.random.default_rng(seed).integers(0, 256, (8, 8, 3), dtype=np.uint8)
-    return encode(pixels, ImageFormat.png, 100)
+    return encode(pixels(seed), ImageFormat.png, 100)

@@ -10,7 +10,6 @@ from conf.schema import Config
 from filters.change import ChangedArea
 from filters.structure import Ssim
 from stages.generate import Generate
-from stages.images import decode
 from stages.judging import Judge, specs
 from stages.records import Unit
 from stages.scores import SCHEMA, measures, table
@@ -42,7 +41,7 @@ def test_measures_are_told_of_every_candidate_and_choose_among_them(config: Conf
     assert rows.schema.names == [*SCHEMA.names, "ssim", "area"]
     assert measures(rows.schema) == ["ssim", "area"]
     for sample in result.samples:
-        before, after = decode(sample.input_image)[None], decode(sample.edited_image)[None]
+        before, after = sample.input_image[None], sample.edited_image[None]
         assert sample.metadata["ssim"] == pytest.approx(Ssim().score(before, after)[0])
         assert sample.metadata["area"] == pytest.approx(ChangedArea(0.02).score(before, after)[0])
         assert np.float32(sample.metadata["area"]) >= np.float32(least)

@@ -8,7 +8,6 @@ import pytest
 import filters
 import p2p
 from stages.generate import Generate
-from stages.images import decode
 from stages.judging import CLIP_SCORES
 from stages.records import Unit, UnitResult
 from stages.rescored import FULL_DECODE
@@ -42,7 +41,7 @@ def test_what_is_kept_is_decoded_in_full_and_scored_by_that(small: Generate, res
             small.editor.decode(sweep.source_latents[None])[0],
             small.editor.decode(sweep.edit_latents)[edit],
         )
-        made = decode(sample.input_image), decode(sample.edited_image)
+        made = sample.input_image, sample.edited_image
         for image, full in zip(made, wanted, strict=True):
             # One grey level: on its own a sweep runs in batches of another size.
             assert np.abs(image.astype(int) - full).max() <= 1

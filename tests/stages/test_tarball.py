@@ -8,14 +8,16 @@ import webdataset
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from conf.schema import ImageFormat
 from stages import tarball
 from stages.records import Sample
+from tests.stages.results import picture, pixels
 
-SAMPLE = Sample("0123456789abcdef-003", b"input", b"edited", "make it blue", {"tau": 0.5, "b": "é"})
+SAMPLE = Sample("0123456789abcdef-003", pixels(1), pixels(2), "make it blue", {"tau": 0.5, "b": "é"})
 
 
 def test_members_are_in_the_order_of_their_names_and_share_a_key():
-    names = [name for name, _ in tarball.members(SAMPLE, "jpg")]
+    names = [name for name, _ in tarball.members(SAMPLE, ImageFormat.jpeg)]
     assert names == sorted(names)
     assert {name.split(".", 1)[0] for name in names} == {SAMPLE.key}
     assert {name.split(".", 1)[1] for name in names} == {
@@ -27,7 +29,7 @@ def test_members_are_in_the_order_of_their_names_and_share_a_key():
 
 
 def test_nothing_in_a_tar_tells_when_or_by_whom_it_was_made():
-    data = tarball.pack_members(tarball.members(SAMPLE, "png"))
+    data = tarball.pack_members(tarball.members(SAMPLE, ImageFormat.png))
     with tarfile.open(fileobj=io.BytesIO(data)) as tar:
         about = {(i.mtime, i.uid, i.gid, i.uname, i.gname, i.mode, i.isreg()) for i in tar}
     assert about == {(0, 0, 0, "", "", 0o644, True)}
@@ -46,10 +48,10 @@ def test_samples_come_back_as_they_were_packed(contents: list[list[bytes]]):
 
 def test_webdataset_reads_it(tmp_path):
     path = tmp_path / "a.tar"
-    path.write_bytes(tarball.pack_members(tarball.members(SAMPLE, "png")))
+    path.write_bytes(tarball.pack_members(tarball.members(SAMPLE, ImageFormat.png)))
     (read,) = webdataset.WebDataset(str(path), shardshuffle=False)
     assert read["__key__"] == SAMPLE.key
-    assert (read["input_image.png"], read["edit_prompt.txt"]) == (b"input", b"make it blue")
+    assert (read["input_image.png"], read["edit_prompt.txt"]) == (picture(1), b"make it blue")
 
 
 @given(st.lists(st.integers(1, 3), max_size=6), st.integers(1, 80), st.sampled_from(["", "d" * 60 + "/"]))

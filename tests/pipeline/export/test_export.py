@@ -11,7 +11,6 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from datasets import Image, load_dataset
-from PIL import Image as Pillow
 
 from pipeline.cli import main
 from pipeline.export.command import export, settings
@@ -20,7 +19,7 @@ from pipeline.pack import pack
 from stages import write
 from stages.store import Store
 from tests.pipeline.outputs import commit, planned
-from tests.stages.results import picture, unit_result
+from tests.stages.results import pixels, unit_result
 
 KEPT = [1, 3, 0, 2, 4, 1, 2]
 
@@ -56,10 +55,10 @@ def test_datasets_reads_every_sample_with_its_images_its_metadata_flat(out: Path
     for row, sample in zip(data, wanted, strict=True):
         assert row["key"] == sample.key
         assert {name: row[name] for name in sample.metadata} == sample.metadata
-        assert row["input_image"].tobytes() == Pillow.open(io.BytesIO(sample.input_image)).tobytes()
-        assert row["edited_image"].tobytes() == Pillow.open(io.BytesIO(sample.edited_image)).tobytes()
+        assert row["input_image"].tobytes() == sample.input_image.tobytes()
+        assert row["edited_image"].tobytes() == sample.edited_image.tobytes()
     assert json.loads(data[0]["meta"]) == {"url": "u"}
-    assert data[0]["input_image"].tobytes() == Pillow.open(io.BytesIO(picture(1000))).tobytes()
+    assert data[0]["input_image"].tobytes() == pixels(1000).tobytes()
 
 
 def test_files_have_the_exact_rows_and_equal_runs_give_equal_bytes(out: Path, tmp_path: Path):
