@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator
 
-from stages.captions.fields import check_columns
+from stages.captions.fields import check_columns, roles
 from stages.captions.lines import ERRORS, open_lines
 from stages.captions.row import Row, until_broken
 from stages.captions.source import CaptionsError, CaptionSource, one_line
@@ -28,7 +28,7 @@ def open_csv(source: CaptionSource) -> Iterator[Row]:
     names = [name.strip() for name in header]
     if len(names) == 1 and any(separator in names[0] for separator in ";\t|"):
         raise CaptionsError(f"{path} separates its columns by another sign than a comma: save it with commas")
-    check_columns(path, names, source.fields or {})
+    check_columns(path, names, source.fields or {}, roles(source.alone))
     return until_broken(_rows(path, names, records), path, ERRORS)
 
 

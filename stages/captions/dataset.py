@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from stages.captions.fields import check_columns
+from stages.captions.fields import check_columns, roles
 from stages.captions.parquet import columns_of_text
 from stages.captions.row import Row, until_broken
 from stages.captions.source import CaptionsError, CaptionSource, one_line
@@ -21,7 +21,7 @@ def open_dataset(source: CaptionSource) -> Iterator[Row]:
     dataset = _load(source)
     if dataset.features:
         schema = dataset.features.arrow_schema
-        check_columns(source.path, schema.names, source.fields or {})
+        check_columns(source.path, schema.names, source.fields or {}, roles(source.alone))
         dataset = dataset.select_columns(columns_of_text(schema, source.fields or {}))
     rows = (Row(source.path, number, dict(example)) for number, example in enumerate(dataset, 1))
     return until_broken(rows, source.path, (Exception,))

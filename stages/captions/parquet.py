@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stages.captions.fields import KNOWN, check_columns
+from stages.captions.fields import CAPTION, KNOWN, check_columns, roles
 from stages.captions.row import Row, until_broken
 from stages.captions.source import CaptionsError, CaptionSource, near, one_line
 
@@ -36,7 +36,7 @@ def open_parquet(source: CaptionSource) -> Iterator[Row]:
     columns = {}
     for file in files:
         schema = _schema(file)
-        check_columns(str(file), schema.names, fields)
+        check_columns(str(file), schema.names, fields, roles(source.alone))
         columns[file] = columns_of_text(schema, fields)
     return chain.from_iterable(
         until_broken(_rows(file, names), str(file), _ERRORS) for file, names in columns.items()
@@ -59,7 +59,7 @@ def _hidden(file: Path, root: Path) -> bool:
 
 def columns_of_text(schema: pa.Schema, fields: Mapping[str, str]) -> list[str]:
     """The columns to read: all but those that hold bytes and are no caption's."""
-    captions = {*fields.values(), *chain.from_iterable(KNOWN.values())}
+    captions = {*fields.values(), *chain.from_iterable(KNOWN.values()), *CAPTION["input"]}
     return [field.name for field in schema if field.name in captions or not _holds_bytes(field.type)]
 
 

@@ -16,12 +16,13 @@ class CaptionSource:
     """Where caption pairs come from.
 
     Attributes:
-        kind: "jsonl", "csv" (both plain or gzip), "parquet" (a file, a folder or a glob), "dataset" (a folder or
-            hub name that `datasets.load_dataset` opens), or "auto": by the file's name.
+        kind: "jsonl", "csv", "text" (captions alone; all three plain or gzip), "parquet" (a file, a folder or a glob),
+            "dataset" (a folder or hub name that `datasets.load_dataset` opens), or "auto": by the file's name.
         path: the file, folder, glob or hub name.
         split: of a dataset; needed where it has more than one.
         limit: the number of good pairs after which reading stops, None for all.
         fields: the source's own names of "input", "edit" and "output", where they are none of the known ones.
+        alone: whether it holds captions alone, of which pairs are yet to be written.
     """
 
     kind: str
@@ -29,6 +30,7 @@ class CaptionSource:
     split: str | None = None
     limit: int | None = None
     fields: Mapping[str, str] | None = None
+    alone: bool = False
 
 
 def near(name: str, names: Iterable[str]) -> str:
