@@ -18,7 +18,18 @@ from omegaconf.errors import OmegaConfBaseException
 
 from conf.schema import Config, GridSweep, RandomSweep
 
-GROUPS = ("captions", "model", "sweep", "sampler", "edit", "filter", "shards", "cluster", "experiment")
+GROUPS = (
+    "captions",
+    "model",
+    "sweep",
+    "sampler",
+    "edit",
+    "filter",
+    "shards",
+    "cluster",
+    "tracker",
+    "experiment",
+)
 
 
 class ConfigError(ValueError):

@@ -82,6 +82,13 @@ class ClusterKind(Enum):
     ray = "ray"
 
 
+class TrackerKind(Enum):
+    none = "none"
+    tensorboard = "tensorboard"
+    wandb = "wandb"
+    mlflow = "mlflow"
+
+
 class LogLevel(Enum):
     error = "error"
     warning = "warning"
@@ -258,6 +265,19 @@ class Cluster:
 
 
 @dataclass
+class Tracker:
+    """Who is told of the funnel while it fills, beside the terminal. None of this changes results.
+
+    ``project`` is the name of W&B's project or MLflow's experiment. ``folder`` is where the files go, or where
+    MLflow's server is; null is OUT/run/tensorboard, and for the other two the client's own choice.
+    """
+
+    kind: TrackerKind = TrackerKind.none
+    project: str = "pairforge"
+    folder: str | None = None
+
+
+@dataclass
 class Sheet:
     """The contact sheet shows the first ``pairs`` caption pairs; 0 for none."""
 
@@ -287,4 +307,5 @@ class Config:
     filter: Filter = MISSING
     shards: Shards = MISSING
     cluster: Cluster = MISSING
+    tracker: Tracker = field(default_factory=Tracker)
     sheet: Sheet = field(default_factory=Sheet)

@@ -26,6 +26,7 @@ from pipeline.pack import pack
 from pipeline.plan import Plan, make_or_resume
 from pipeline.progress import Display, funnel_table
 from pipeline.quiet import to_log
+from pipeline.tracking import tracked
 from pipeline.watch import limits, watched
 from stages import previews
 from stages.records import Preview
@@ -89,11 +90,13 @@ def _generate(config: Config, plan: Plan, store: Store, missing: Sequence[int]) 
             display.live(),
             watched(limits(config.cluster, graph.room(config)), err),
             beating(store, display.rate, lambda: display.first_kept),
+            tracked(config, store, plan.settings, display.funnel, display.rate) as tick,
             graph.cluster(config),
             closing(graph.run(config, plan.model_fingerprint, missing)) as summaries,
         ):
             for summary in summaries:
                 display.committed(summary)
+                tick()
     lost = sorted(waiting - committed(store))
     if lost:
         raise RunError(

@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 
 import miniworld
 from conf.compose import ConfigError, compose_config, to_object
-from conf.schema import ClusterKind, Config, GridSweep, RandomSweep
+from conf.schema import ClusterKind, Config, GridSweep, RandomSweep, TrackerKind
 
 
 def compose(settings: Sequence[str]) -> DictConfig:
@@ -81,6 +81,8 @@ def _problems(config: Config) -> Iterator[str]:
         yield f"shards.quality={config.shards.quality} must be from 1 to 100"
     if config.cluster.kind is ClusterKind.ray and not config.cluster.address:
         yield "cluster=ray needs cluster.address=HOST:PORT, or cluster.address=auto for the one this machine is in"
+    if config.tracker.kind is TrackerKind.tensorboard and "://" in config.out and not config.tracker.folder:
+        yield f"tracker=tensorboard does not write to {config.out}: give tracker.folder=FOLDER"
     if config.cluster.kind is ClusterKind.ray and config.cluster.metrics_port is not None:
         yield (
             "cluster.metrics_port is for a Ray that pairforge starts; one that runs already has its own: "
