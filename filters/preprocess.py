@@ -45,7 +45,9 @@ def _apply(transform: Any, images: Tensor, device: torch.device) -> Tensor:
             picture = SimpleNamespace(size=(images.shape[-1], images.shape[-2]))
             images = resize(images, step.get_params(picture, step.size, step.longest), step.interpolation)
         elif isinstance(step, MaybeToTensor):
-            images = images.to(device).float().div(255)
+            # By page-locked memory a GPU takes them while the program goes on.
+            images = images.contiguous().pin_memory() if device.type == "cuda" else images
+            images = images.to(device, non_blocking=True).float().div(255)
         elif not isinstance(step, MaybeConvertMode):
             images = step(images)
     return images

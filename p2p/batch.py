@@ -13,6 +13,7 @@ from p2p.families.family import Family
 from p2p.noise import step_noise
 from p2p.router import route
 from p2p.samplers import State, stack, unstack
+from p2p.transfer import to_device
 from p2p.walker import Job, Walker
 
 
@@ -29,15 +30,15 @@ def advance(family: Family, jobs: Sequence[Job], padded_to: int | None = None) -
     n, device = len(walkers), family.device
     guided = [k for k, walker in enumerate(walkers) if walker.guided]
     spare = [0] * (0 if padded_to is None else padded_to - n - len(guided))
-    owner = torch.tensor([*range(n), *guided, *spare], device=device)
+    owner = to_device([*range(n), *guided, *spare], device)
     groups = _by_sampler(walkers, device)
 
     x = torch.stack([walker.state.x for walker in walkers])
     seen, timesteps = torch.empty_like(x), torch.empty(n, device=device)
-    for members, i in groups:
+    for members, at, i in groups:
         sampler = walkers[members[0]].plan.sampler
-        seen[members] = sampler.model_input(x[members], i)
-        timesteps[members] = sampler.timesteps[i]
+        seen[at] = sampler.model_input(x[at], i)
+        timesteps[at] = sampler.timesteps[i]
     prompts = [walker.plan.source if walker.branch is None else walker.plan.target for walker in walkers]
     prompts += [walkers[k].plan.unguided for k in guided] + [prompts[k] for k in spare]
     conditioning = tuple(torch.stack(parts) for parts in zip(*prompts, strict=True))
@@ -46,14 +47,15 @@ def advance(family: Family, jobs: Sequence[Job], padded_to: int | None = None) -
 
     output, unguided = output[:n], output[n : n + len(guided)]
     if guided:  # Ho & Salimans 2022, equation 6
-        scale = torch.tensor([walkers[k].plan.request.guidance_scale for k in guided], device=device)
-        output[guided] = unguided + scale[:, None, None, None] * (output[guided] - unguided)
+        scale = to_device([float(walkers[k].plan.request.guidance_scale) for k in guided], device)
+        at = to_device(guided, device)
+        output[at] = unguided + scale[:, None, None, None] * (output[at] - unguided)
     states: dict[int, State] = {}
-    for members, i in groups:
+    for members, at, i in groups:
         group = [walkers[k] for k in members]
         sampler = group[0].plan.sampler
         noise = _noise(group, device) if sampler.stochastic else None
-        after = sampler.step(stack([walker.state for walker in group]), output[members], i, noise)
+        after = sampler.step(stack([walker.state for walker in group]), output[at], i, noise)
         states.update(zip(members, unstack(after), strict=True))
 
     sums = iter(routing.watch.sums[0] if routing is not None and routing.watch is not None else ())
@@ -79,13 +81,13 @@ def blend(job: Job) -> Job:
     return tuple(held)
 
 
-def _by_sampler(walkers: Sequence[Walker], device: torch.device) -> list[tuple[list[int], Tensor]]:
-    """For each sampler: the indices of its walkers, and their steps."""
+def _by_sampler(walkers: Sequence[Walker], device: torch.device) -> list[tuple[list[int], Tensor, Tensor]]:
+    """For each sampler: the indices of its walkers, the same on the device, and the walkers' steps there."""
     groups: dict[int, list[int]] = {}
     for k, walker in enumerate(walkers):
         groups.setdefault(id(walker.plan.sampler), []).append(k)
     return [
-        (members, torch.tensor([walkers[k].step for k in members], device=device))
+        (members, to_device(members, device), to_device([walkers[k].step for k in members], device))
         for members in groups.values()
     ]
 
@@ -95,4 +97,4 @@ def _noise(walkers: Sequence[Walker], device: torch.device) -> Tensor:
     keys = [(walker.plan.request.seed, walker.step) for walker in walkers]
     shape = tuple(walkers[0].state.x.shape)
     drawn = {key: step_noise(*key, (shape[0], shape[1], shape[2])) for key in dict.fromkeys(keys)}
-    return torch.stack([drawn[key] for key in keys]).to(device)
+    return to_device(torch.stack([drawn[key] for key in keys]), device)

@@ -14,6 +14,7 @@ from p2p.batch import advance
 from p2p.capacity import MIN_BATCH_ROWS
 from p2p.families.family import Family
 from p2p.plan import SweepPlan
+from p2p.transfer import to_cpu, wait_for
 from p2p.walker import Job, Walker
 
 
@@ -85,7 +86,7 @@ def run(
             for job in (moved, *_restarted(moved)):
                 _record(job, outcomes[job[0].plan.index])
                 ready += regroup(job, batch_rows)
-    # The last latents have come to the CPU, so a device that works behind the program's back is done as well.
+    wait_for(family.device)
     usage.seconds += time.perf_counter() - started
     return outcomes
 
@@ -163,7 +164,7 @@ def _forks(walker: Walker) -> list[Walker]:
 def _record(job: Job, outcome: Outcome) -> None:
     for walker in job:
         if walker.step == walker.plan.request.steps and not walker.feeds_only:
-            outcome.finals[walker.branch.members if walker.branch else ()] = walker.state.x.cpu()
+            outcome.finals[walker.branch.members if walker.branch else ()] = to_cpu(walker.state.x)
 
 
 def _rows(job: Job) -> int:

@@ -15,6 +15,7 @@ from p2p.families.family import Conditioning, Family
 from p2p.noise import starting_noise
 from p2p.request import SweepRequest
 from p2p.samplers import Sampler, State
+from p2p.transfer import to_device
 from p2p.tree import Branch, grow, injected_steps, schedules
 from p2p.watching import Watching, map_size
 
@@ -84,7 +85,7 @@ def make_plan(
     )
     states = {injection.cross for schedule in sweep for injection in schedule}
     chosen = sampler(request.sampler, request.steps)
-    noise = _starting(request, family.latent_shape).to(family.device)
+    noise = to_device(_starting(request, family.latent_shape), family.device)
     source_said, target_said = map(family.encode, prompts)
     if request.pooled == "source":
         target_said = (target_said[0], *source_said[1:])

@@ -10,6 +10,7 @@ from torch import Tensor
 from p2p.families.family import Family
 from p2p.plan import Mixing
 from p2p.routing import LEAST, PLAIN, CrossRouting, Injected, Routing, SelfRouting, Watch
+from p2p.transfer import to_device
 from p2p.walker import Job, Walker
 
 
@@ -61,7 +62,7 @@ def _self_routing(
 ) -> SelfRouting:
     place = _places([source[k] for k in range(filled)])
     at = [place.get(own, 0) for own in source.values()]
-    return SelfRouting(_index(place, device, compiled), torch.tensor(at, device=device))
+    return SelfRouting(_index(place, device, compiled), to_device(at, device))
 
 
 def _cross_routing(
@@ -108,9 +109,9 @@ def _places(rows: Iterable[int]) -> dict[int, int]:
 def _index(rows: Iterable[int], device: torch.device, compiled: bool) -> Tensor:
     index = list(rows)
     if not compiled:
-        return torch.tensor(index, dtype=torch.int64, device=device)
+        return to_device(index, device)
     index += [index[0] if index else 0] * (LEAST - len(index))
-    return _marked(torch.tensor(index, device=device))
+    return _marked(to_device(index, device))
 
 
 def _stack(matrices: Iterable[Tensor], shape: tuple[int, int], family: Family, compiled: bool) -> Tensor:

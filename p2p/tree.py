@@ -78,6 +78,17 @@ def schedules(
     return tuple(schedule(tau) for tau in taus)
 
 
+def evaluations(
+    taus: Sequence[float], cross_gain: float, self_gain: float, steps: int, rounding: str = "nearest"
+) -> int:
+    """Steps of a source and its tree of edits in all: half of the rows that a guided sweep takes."""
+
+    def count(branches: Sequence[Branch]) -> int:
+        return sum(len(branch.injections) + count(branch.children) for branch in branches)
+
+    return steps + count(grow(schedules(taus, (), cross_gain, self_gain, steps, rounding)))
+
+
 def grow(
     schedules: Sequence[tuple[Injection, ...]], members: Sequence[int] | None = None, start: int = 0
 ) -> tuple[Branch, ...]:

@@ -9,6 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from p2p.transfer import to_cpu, to_device, wait_for
+
 # Latents decoded in one call on a GPU, to begin with: an autoencoder fills one with few, and its memory soon after.
 AT_ONCE = 8
 
@@ -36,7 +38,7 @@ class Decoder:
     def __call__(self, latents: Tensor) -> NDArray[np.uint8]:
         """Images (N, H, W, 3) for latents (N, C, h, w) fp32. What is decoded stays so when memory is short."""
         device, done = self.vae.device, 0
-        scaled = latents.to(device) * self._std.to(device) + self._mean.to(device)
+        scaled = to_device(latents.cpu() * self._std + self._mean, device)
         images = []
         while done < len(scaled):
             pixels = self._fitting(scaled[done : done + self.at_once])
@@ -46,19 +48,19 @@ class Decoder:
             else:
                 images.append(pixels)
                 done += len(pixels)
+        wait_for(device)
         return torch.cat(images).numpy()
 
     def _fitting(self, latents: Tensor) -> Tensor | None:
-        """uint8 (N, H, W, 3) on the CPU, or None where memory was short and less will do."""
+        """uint8 (N, H, W, 3) on its way to the CPU, or None where memory was short and less will do."""
         try:
             images = self._decoded(latents)
         except torch.OutOfMemoryError:
             if self.at_once == 1:
                 raise
             return None
-        return (
-            ((images.float() / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu()
-        )
+        pixels = ((images.float() / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8)
+        return to_cpu(pixels.permute(0, 2, 3, 1))
 
     def _decoded(self, latents: Tensor) -> Tensor:
         """Some autoencoders, SDXL's first, overflow in half precision. Each image that did is decoded in single, and no
