@@ -12,7 +12,10 @@ MODEL = _HERE / "weights" / "model"
 CLIP = _HERE / "weights" / "clip"
 """An open_clip local-dir: `open_clip.create_model(f"local-dir:{miniworld.CLIP}")` loads it."""
 
+WRITER = _HERE / "weights" / "writer"
+"""A transformers folder: a small causal language model that writes caption pairs of this world."""
+
 CAPTIONS = _HERE / "captions" / "pairs.jsonl"
 """256 caption pairs of this world, one JSON object a line."""
 
-__all__ = ["CAPTIONS", "CLIP", "MODEL"]
+__all__ = ["CAPTIONS", "CLIP", "MODEL", "WRITER"]

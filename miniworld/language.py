@@ -8,14 +8,14 @@ import numpy as np
 
 from miniworld.scene import COLOURS, GROUNDS, KINDS, STYLES, Scene, Thing
 
-_GROUND_WORDS = {
+GROUND_WORDS = {
     "grass": "on grass",
     "sand": "on sand",
     "snow": "on snow",
     "water": "on water",
     "lava": "on lava",
 }
-_SKY_WORDS = {"day": "by day", "night": "at night", "sunset": "at sunset", "storm": "in a storm"}
+SKY_WORDS = {"day": "by day", "night": "at night", "sunset": "at sunset", "storm": "in a storm"}
 
 
 def article(word: str) -> str:
@@ -38,11 +38,11 @@ def caption(scene: Scene, style: bool = True, sky: bool = True) -> str:
     """
     if (not style and scene.style != "photo") or (not sky and scene.sky != "day"):
         raise ValueError(f"only 'photo' and 'day' go without saying, not {scene.style!r} and {scene.sky!r}")
-    words = " and ".join(name(thing) for thing in scene.things) + " " + _GROUND_WORDS[scene.ground]
+    words = " and ".join(name(thing) for thing in scene.things) + " " + GROUND_WORDS[scene.ground]
     if style:
         words = f"{article(scene.style)} of {words}"
     if sky:
-        words = f"{words} {_SKY_WORDS[scene.sky]}"
+        words = f"{words} {SKY_WORDS[scene.sky]}"
     return words
 
 

@@ -16,7 +16,9 @@ _WORDS = """
     make paint turn change swap replace put render look like add place remove take delete get give
     colour ground time sky sun shine noon midnight dusk stormy go down come up cover dark clouds
     beside next there be too away rid
+    is was has become where once now no more left gone all seen stands
 """
+WORDS = tuple(dict.fromkeys(_WORDS.split()))
 
 
 def build_tokenizer() -> PreTrainedTokenizerFast:
@@ -25,7 +27,7 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
     There is nothing in it that is learnt, so that it is the same every time.
     """
     vocabulary = {byte: index for index, byte in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))}
-    for word in dict.fromkeys(_WORDS.split()):
+    for word in WORDS:
         for token in (word, f"Ġ{word}"):
             vocabulary.setdefault(token, len(vocabulary))
     # Words are looked up before merges are tried, and there are no merges: what is no word falls into bytes.

@@ -29,6 +29,11 @@ COMMANDS = {
         "export OUT to=DIR",
         "Parquet for datasets and trainers; split=[0.9,0.05,0.05]",
     ),
+    "finetune": Command(
+        "pipeline.finetune.command",
+        "finetune …",
+        "a language model learns from triples: data=… writer.model=… out=DIR",
+    ),
     "repair": Command("pipeline.repair", "repair OUT", "make again what verify names"),
     "retry-failed": Command(
         "pipeline.repair", "retry-failed OUT", "make again the units with a pair that failed", "retry_failed"

@@ -13,7 +13,7 @@ from miniworld.train.corpus import document
 from miniworld.train.loop import Recipe, device, fast_products, train
 from miniworld.words import END, build_tokenizer
 
-RECIPE = Recipe(steps=3400, learning_rate=2e-3, average=0.998)
+RECIPE = Recipe(steps=3200, learning_rate=2e-3, average=0.998)
 ROWS = 16
 TOKENS = 128  # of a row
 
