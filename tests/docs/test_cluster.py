@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+
+import pytest
+
+from pipeline import metrics, settings
+from pipeline.commands import COMMANDS
+from tests.docs.snippets import ROOT
+
+TEXT = (ROOT / "docs" / "cluster.md").read_text()
+BLOCKS = "\n".join(re.findall(r"```sh\n(.*?)```", TEXT, re.DOTALL)).replace("\\\n", " ")
+
+
+def words(line: str) -> list[str]:
+    """Those of the pairforge command in a line of shell; of a quoted command, those within the quotes."""
+    found = shlex.split(line, comments=True)
+    quoted = [word for word in found if word.startswith("pairforge ")]
+    found = shlex.split(quoted[0]) if quoted else found
+    if "deploy/slurm.sbatch" in found:
+        return found[found.index("deploy/slurm.sbatch") + 1 :]
+    start = found.index("pairforge") + 1
+    ends = [found.index(word) for word in found[start:] if word.endswith(";")]
+    return [word.rstrip(";") for word in found[start : ends[0] + 1 if ends else None]]
+
+
+def commands() -> Iterator[str]:
+    return (line for line in BLOCKS.splitlines() if "pairforge " in line or "slurm.sbatch" in line)
+
+
+@pytest.mark.parametrize("line", commands())
+def test_every_command_is_one(line: str):
+    first, *more = words(line)
+    if "=" in first:
+        settings.checked(settings.compose([first, *more]))
+    else:
+        assert first in COMMANDS
+        assert len(more) == 1
+
+
+def test_every_setting_in_the_text_is_one():
+    prose = re.sub(r"```.*?```", "", TEXT, flags=re.DOTALL)
+    told = re.findall(r"`((?:cluster|tracker)\.\w+=[\w.]+)`", prose)
+    assert len(told) >= 3
+    for setting in told:
+        settings.checked(settings.compose([setting]))
+
+
+def test_the_table_of_series_is_that_of_the_code():
+    told = re.findall(r"^\| `(ray_\w+)` \| (\w+) \| (?:`(\w+)`)? ?\| (.+) \|$", TEXT, re.MULTILINE)
+    there = [
+        (
+            f"ray_{series.name}{'_total' if series.kind is metrics.Counter else ''}",
+            series.kind.__name__.lower(),
+            "".join(series.labels),
+            series.about,
+        )
+        for series in metrics.SERIES
+    ]
+    assert told == there
+
+
+def test_links_lead_somewhere():
+    for target in re.findall(r"\]\(([^)#]+)", TEXT):
+        assert (ROOT / "docs" / target).exists(), target
