@@ -11,7 +11,7 @@ import pipeline.help
 from conf.compose import ConfigError
 from conf.schema import Config
 from pipeline import commands, environment, settings
-from pipeline.errors import FAILED_PAIRS, INTERRUPTED, STOPPED, UNFINISHED, USER_ERROR, RunError
+from pipeline.errors import FAILED_PAIRS, INTERRUPTED, STOPPED, UNFINISHED, USER_ERROR, RunError, TabledError
 
 OWN_PACKAGES = frozenset({"pipeline", "stages", "p2p", "filters", "miniworld", "conf"})
 
@@ -19,7 +19,8 @@ OWN_PACKAGES = frozenset({"pipeline", "stages", "p2p", "filters", "miniworld", "
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit code: 0, 1 for a run that is not finished, 2 for what the user can mend.
 
-    Either of those is one line on stderr. With strict=true, 3 is a finished run with pairs that failed.
+    Either of those is one line on stderr, and under it a table where several settings differ. With strict=true, 3 is a
+    finished run with pairs that failed.
     """
     try:
         return _dispatch(list(sys.argv[1:] if arguments is None else arguments))
@@ -28,6 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if type(error).__module__.partition(".")[0] not in OWN_PACKAGES:
             raise
         print(f"pairforge: {' '.join(str(error).split())}", file=sys.stderr)
+        for row in error.table if isinstance(error, TabledError) else ():
+            print(f"  {row}", file=sys.stderr)
         return USER_ERROR
     except RunError as error:
         print(f"pairforge: {error}", file=sys.stderr)

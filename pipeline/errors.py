@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 UNFINISHED, USER_ERROR, FAILED_PAIRS, INTERRUPTED = 1, 2, 3, 130
 """Exit codes."""
 
@@ -20,6 +22,18 @@ def unwritable(error: OSError, what: str) -> str:
     reason = error.strerror or " ".join(str(error).split()) or type(error).__name__
     where = f" ({error.filename})" if error.filename else ""
     return f"{what} cannot be written or read: {reason}{where}: {MAKE_ROOM}"
+
+
+class TabledError(ValueError):
+    """What the user can mend: one line, and ``table`` under it, of which each row is a line of its own."""
+
+    def __init__(self, line: str, table: Sequence[Sequence[str]] = ()) -> None:
+        super().__init__(line)
+        widths = [max(map(len, cells)) for cells in zip(*table, strict=True)]
+        self.table = tuple(
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+            for row in table
+        )
 
 
 class RunError(RuntimeError):

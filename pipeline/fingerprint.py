@@ -13,6 +13,8 @@ from stages.judging import specs
 
 # Raised when a change of the program changes what the same settings make.
 FORMAT = 1
+Change = tuple[str, str, str]
+"""A field, how it was planned, how it is now."""
 # Places, which stand for what lies there.
 BY_CONTENT = {("filter", "name"), ("filter", "pretrained"), ("filter", "measures")}
 
@@ -75,9 +77,14 @@ def identify(config: Config) -> Models:
 
 def difference(planned: dict[str, Any], now: dict[str, Any]) -> list[str]:
     """The fields in which two settings differ, as "name was a, is b"."""
+    return [f"{name} was {before}, is {after}" for name, before, after in changes(planned, now)]
+
+
+def changes(planned: dict[str, Any], now: dict[str, Any]) -> list[Change]:
+    """The fields in which two settings differ, by their names."""
     names = sorted(planned.keys() | now.keys())
     return [
-        f"{name} was {planned.get(name)!r}, is {now.get(name)!r}"
+        (name, repr(planned.get(name)), repr(now.get(name)))
         for name in names
         if planned.get(name) != now.get(name)
     ]

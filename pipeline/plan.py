@@ -10,7 +10,8 @@ from typing import IO, Any
 
 from conf.schema import Config
 from pipeline import reading
-from pipeline.fingerprint import Models, difference, identify, settings_of
+from pipeline.errors import TabledError
+from pipeline.fingerprint import Change, Models, changes, identify, settings_of
 from stages import units
 from stages.records import CaptionPair, Quarantined
 from stages.sealed import DamageError, seal, unseal
@@ -18,9 +19,11 @@ from stages.store import Store
 
 MANIFEST = f"{units.FOLDER}/plan.json"
 LINES = "quarantine/lines.jsonl"
+CELL = 50
+"""Characters of a cell of the table of settings that differ."""
 
 
-class PlanError(ValueError):
+class PlanError(TabledError):
     """The output was planned otherwise, or there is nothing to plan: one line with the ways out."""
 
 
@@ -92,11 +95,11 @@ def load(store: Store) -> Plan:
 def _resume(store: Store, config: Config, models: Models) -> Plan:
     plan, source = load(store), reading.source_digest(config)
     if source and source == plan.source and models.generator == plan.model_fingerprint:
-        captions, more, what = plan.settings["captions"], 0, ""
+        captions, more, pair = plan.settings["captions"], 0, ()
     else:
-        captions, more, what = _compared(store, config, plan)
+        captions, more, pair = _compared(store, config, plan)
     settings = settings_of(config, captions, models)
-    differing = difference({**plan.settings, "captions": captions}, settings)
+    differing = [*pair, *changes({**plan.settings, "captions": captions}, settings)]
     if more and config.extend and not differing:
         return _extend(store, config, models, plan, source)
     if more and not differing:
@@ -104,36 +107,41 @@ def _resume(store: Store, config: Config, models: Models) -> Plan:
             f"{store.url} was planned with the first {plan.pairs:,} of these caption pairs, and {more:,} were "
             "appended: give extend=true to add them to it (nothing is made twice), or another out=… to start anew"
         )
-    if what:
-        differing.insert(0, what)
     if differing:
+        # A single field is told in the line itself.
+        (name, before, now), *others = differing
+        told = "" if others else f" ({name} was {before}, is {now})"
         raise PlanError(
-            f"{store.url} holds a run with other settings ({'; '.join(differing)}): give the old ones, "
-            "as run/config.yaml in it has them, to go on with it, or another out=… to start anew"
+            f"{store.url} holds a run with other settings{told}: give the old ones, "
+            "as run/config.yaml in it has them, to go on with it, or another out=… to start anew",
+            [("setting", "planned", "now"), *(tuple(map(_cut, row)) for row in differing)] if others else (),
         )
     return plan
 
 
-def _compared(store: Store, config: Config, plan: Plan) -> tuple[str, int, str]:
-    """The digest of the pairs there are now, how many were appended, and what became of them otherwise, in words."""
+def _compared(store: Store, config: Config, plan: Plan) -> tuple[str, int, tuple[Change, ...]]:
+    """The digest of the pairs there are now, how many were appended, and the first that is another, if one is."""
     digest, planned = reading.PairsDigest(), ""
-    for pair in _good(reading.read(config)):
-        digest.add(pair)
-        if digest.pairs == plan.pairs:
+    for pairs in map(_good, reading.read(config)):
+        left = plan.pairs - digest.pairs
+        digest.add(pairs[: max(left, 0)])
+        if digest.pairs == plan.pairs and not planned:
             planned = digest.hex()
+        digest.add(pairs[max(left, 0) :])
     if planned == plan.settings["captions"]:
-        return digest.hex(), digest.pairs - plan.pairs, ""
+        return digest.hex(), digest.pairs - plan.pairs, ()
     old = (pair for unit in units.read_units(store, plan.units) for pair in unit.pairs)
-    numbered = enumerate(itertools.zip_longest(old, _good(reading.read(config))), 1)
+    new = itertools.chain.from_iterable(map(_good, reading.read(config)))
+    numbered = enumerate(itertools.zip_longest(old, new), 1)
     number, before, now = next((k, a, b) for k, (a, b) in numbered if a != b)
-    return digest.hex(), 0, f"caption pair {number:,} was {_shown(before)}, is {_shown(now)}"
+    return digest.hex(), 0, ((f"caption pair {number:,}", _shown(before), _shown(now)),)
 
 
 def _make(store: Store, config: Config, models: Models) -> Plan:
     digest, tally, source = reading.PairsDigest(), _Tally(), reading.source_digest(config)
     items = reading.read(config)
-    with store.open_write(LINES) as quarantine:
-        good = _digested(_set_aside(items, quarantine, tally), digest)
+    with reading.uncollected(), store.open_write(LINES) as quarantine:
+        good = _set_aside(items, quarantine, tally, digest)
         count, files = units.write_units(store, units.cut(good, config.unit_pairs))
     if not digest.pairs:
         raise PlanError(f"captions.path={config.captions.path} has no good line{tally.example()}")
@@ -148,8 +156,8 @@ def _make(store: Store, config: Config, models: Models) -> Plan:
 def _extend(store: Store, config: Config, models: Models, plan: Plan, source: str) -> Plan:
     """``plan`` and the pairs that were appended, as units of their own: those that are planned stay as they are."""
     digest, tally = reading.PairsDigest(), _Tally()
-    with store.open_write(LINES) as quarantine:
-        good = _digested(_set_aside(reading.read(config), quarantine, tally), digest)
+    with reading.uncollected(), store.open_write(LINES) as quarantine:
+        good = _set_aside(reading.read(config), quarantine, tally, digest)
         appended = itertools.islice(good, plan.pairs, None)
         files = units.extend_units(store, units.cut(appended, config.unit_pairs, plan.units))
     pairs = digest.pairs - plan.pairs
@@ -170,25 +178,29 @@ def _shown(pair: CaptionPair | None) -> str:
     return "not there" if pair is None else " / ".join((pair.input, pair.edit, pair.output, pair.meta))
 
 
-def _good(items: Iterator[CaptionPair | Quarantined]) -> Iterator[CaptionPair]:
-    return (item for item in items if isinstance(item, CaptionPair))
+def _cut(text: str) -> str:
+    return text if len(text) <= CELL else f"{text[: CELL - 1]}…"
 
 
-def _digested(pairs: Iterator[CaptionPair], digest: reading.PairsDigest) -> Iterator[CaptionPair]:
-    for pair in pairs:
-        digest.add(pair)
-        yield pair
+def _good(block: list[CaptionPair | Quarantined]) -> list[CaptionPair]:
+    return [item for item in block if isinstance(item, CaptionPair)]
 
 
 def _set_aside(
-    items: Iterator[CaptionPair | Quarantined], quarantine: IO[bytes], tally: _Tally
+    blocks: Iterator[list[CaptionPair | Quarantined]],
+    quarantine: IO[bytes],
+    tally: _Tally,
+    digest: reading.PairsDigest,
 ) -> Iterator[CaptionPair]:
-    for item in items:
-        if isinstance(item, CaptionPair):
-            yield item
-        else:
-            tally.bad(item)
-            quarantine.write(json.dumps(asdict(item), ensure_ascii=False).encode() + b"\n")
+    """The pairs that are good, digested; the others are written down."""
+    for block in blocks:
+        good = _good(block)
+        digest.add(good)
+        yield from good
+        for item in block:
+            if isinstance(item, Quarantined):
+                tally.bad(item)
+                quarantine.write(json.dumps(asdict(item), ensure_ascii=False).encode() + b"\n")
 
 
 @dataclass

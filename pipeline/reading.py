@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import hashlib
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from json.encoder import encode_basestring_ascii as quoted
 from pathlib import Path
@@ -18,8 +20,11 @@ from stages.read import read_pairs
 from stages.records import CaptionPair, Quarantined
 
 
-def read(config: Config) -> Iterator[CaptionPair | Quarantined]:
-    """The input in its order: what is rendered, and what is set aside. Raises CaptionsError and p2p.ModelError."""
+def read(config: Config) -> Iterator[list[CaptionPair | Quarantined]]:
+    """The input in its order, block by block: what is rendered, and what is set aside.
+
+    Raises CaptionsError and p2p.ModelError.
+    """
     source = config.captions
     prompts = p2p.load_prompts(config.model.path, config.model.revision)
     named = {name: column for name, column in asdict(source.fields).items() if column}
@@ -43,9 +48,9 @@ class PairsDigest:
         self.pairs = 0
         self._hash = hashlib.sha256()
 
-    def add(self, pair: CaptionPair) -> None:
-        self.pairs += 1
-        self._hash.update(f'["{pair.id}", {quoted(pair.meta)}]'.encode())
+    def add(self, pairs: Sequence[CaptionPair]) -> None:
+        self.pairs += len(pairs)
+        self._hash.update("".join([f'["{pair.id}", {quoted(pair.meta)}]' for pair in pairs]).encode())
 
     def hex(self) -> str:
         return self._hash.hexdigest()
@@ -69,3 +74,15 @@ def source_digest(config: Config) -> str:
         with file.open("rb") as stream:
             digest.update(hashlib.file_digest(stream, "sha256").digest())
     return digest.hexdigest()
+
+
+@contextlib.contextmanager
+def uncollected() -> Iterator[None]:
+    """Without Python's search for cycles, of which reading makes none: an eighth of its time."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()

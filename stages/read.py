@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
 
 from stages import captions
-from stages.captions.row import Row
 from stages.records import CaptionPair, Quarantined
 from stages.seen import FirstPlaces
 
@@ -15,8 +16,9 @@ _LINES = 40
 
 def read_pairs(
     source: captions.CaptionSource, count: Callable[[str], int], limit: int
-) -> Iterator[CaptionPair | Quarantined]:
-    """The source in its order: pairs of which no two are the same and none is too long, and what was set aside.
+) -> Iterator[list[CaptionPair | Quarantined]]:
+    """The source in its order, block by block: pairs of which no two are the same and none is too long, and what was
+    set aside.
 
     Args:
         source: its `limit` counts the pairs that pass all this.
@@ -26,31 +28,57 @@ def read_pairs(
     Raises:
         CaptionsError: as `captions.open_captions` does.
     """
-    return _read(captions.read_rows(source), source.limit, count, limit)
+    return _read(captions.read_blocks(source), source.limit, _Judge(captions.checker(count, limit)))
 
 
 def _read(
-    rows: Iterator[tuple[Row, CaptionPair | str]],
-    wanted: int | None,
-    count: Callable[[str], int],
-    limit: int,
-) -> Iterator[CaptionPair | Quarantined]:
-    seen, check = FirstPlaces(), captions.checker(count, limit)
-    files: list[str] = []
+    blocks: Iterator[tuple[captions.Block, list[CaptionPair | str]]], wanted: int | None, judge: _Judge
+) -> Iterator[list[CaptionPair | Quarantined]]:
     good = 0
-    for row, pair in rows:
+    for block, pairs in blocks:
         if good == wanted:
             return
-        if not files or files[-1] != row.file:
-            files.append(row.file)
-        if isinstance(pair, str):
-            yield row.quarantined(pair)
-        elif reason := check(pair):
-            yield row.quarantined(reason)
-        elif first := seen.place_of(int(pair.id, 16), (len(files) - 1) << _LINES | row.line):
-            file, line = files[first >> _LINES], first & ((1 << _LINES) - 1)
-            elsewhere = "" if file == row.file else f" of {file}"
-            yield row.quarantined(f"the same caption pair stands on line {line}{elsewhere}")
-        else:
-            good += 1
-            yield pair
+        judged = judge(block, pairs)
+        places = [place for place, pair in enumerate(judged) if not isinstance(pair, str)]
+        if wanted is not None and good + len(places) >= wanted:
+            places = places[: wanted - good]
+            judged = judged[: places[-1] + 1]
+        good += len(places)
+        yield [
+            block.row(index).quarantined(pair) if isinstance(pair, str) else pair
+            for index, pair in enumerate(judged)
+        ]
+
+
+class _Judge:
+    """What becomes of a block's pairs after all blocks before it: each as it is, or why it is set aside."""
+
+    def __init__(self, too_long: Callable[[Sequence[CaptionPair]], list[str]]) -> None:
+        self._too_long = too_long
+        self._seen = FirstPlaces()
+        self._files: list[str] = []
+
+    def __call__(self, block: captions.Block, pairs: Sequence[CaptionPair | str]) -> list[CaptionPair | str]:
+        if not self._files or self._files[-1] != block.file:
+            self._files.append(block.file)
+        judged = list(pairs)
+        for judge in (self._length, self._repetition):
+            good = [place for place, pair in enumerate(judged) if not isinstance(pair, str)]
+            lines = [block.lines[place] for place in good]
+            for place, reason in zip(good, judge([judged[place] for place in good], lines), strict=True):
+                if reason:
+                    judged[place] = reason
+        return judged
+
+    def _length(self, pairs: Sequence[CaptionPair], lines: Sequence[int]) -> list[str]:
+        return self._too_long(pairs)
+
+    def _repetition(self, pairs: Sequence[CaptionPair], lines: Sequence[int]) -> list[str]:
+        names = np.frombuffer(bytes.fromhex("".join([pair.id for pair in pairs])), ">u8").astype(np.uint64)
+        here = np.array(lines, np.uint64) | np.uint64((len(self._files) - 1) << _LINES)
+        return [self._stands(place) if place else "" for place in self._seen.places_of(names, here).tolist()]
+
+    def _stands(self, place: int) -> str:
+        file, line = self._files[place >> _LINES], place & ((1 << _LINES) - 1)
+        elsewhere = "" if file == self._files[-1] else f" of {file}"
+        return f"the same caption pair stands on line {line}{elsewhere}"

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
+from hashlib import sha256
 from json.encoder import encode_basestring as quoted
 from typing import Any
+
+Texts = tuple[str, str, str, str]
+"""Input caption, instruction, output caption and ``meta`` of a caption pair."""
 
 
 @dataclass(frozen=True)
@@ -23,29 +28,43 @@ class CaptionPair:
     meta: str = "{}"
     line: int = field(default=0, compare=False)
 
-    @property
+    @cached_property
     def id(self) -> str:
         """16 hex digits of the SHA-256 of the canonical pair: a pair's name for seeds, keys and files.
 
         Canonical is the JSON list of the three texts, without spaces, in UTF-8.
         """
-        return str(self.__dict__.get("_id") or self._written()[0])
+        (made,) = caption_pairs([(self.input, self.edit, self.output, self.meta)], [self.line])
+        return made.id
 
-    @property
+    @cached_property
     def text(self) -> str:
         """The fields as JSON with sorted keys, as ``json.dumps`` would write them."""
-        return str(self.__dict__.get("_text") or self._written()[1])
+        (made,) = caption_pairs([(self.input, self.edit, self.output, self.meta)], [self.line])
+        return made.text
 
-    def _written(self) -> tuple[str, str]:
-        source, edit, target = quoted(self.input), quoted(self.edit), quoted(self.output)
-        name = hashlib.sha256(f"[{source},{edit},{target}]".encode()).hexdigest()[:16]
-        text = (
-            f'{{"edit": {edit}, "input": {source}, "line": {self.line}, '
-            f'"meta": {quoted(self.meta)}, "output": {target}}}'
+
+def caption_pairs(texts: Iterable[Texts], lines: Iterable[int]) -> list[CaptionPair]:
+    """Pairs with their ids and texts, each string quoted once: for plans of millions, which ask for both.
+
+    Args:
+        texts: of each pair.
+        lines: as many, where each pair stood.
+    """
+    made, new = [], object.__new__
+    for (source, edit, target, meta), line in zip(texts, lines, strict=True):
+        pair = new(CaptionPair)
+        a, b, c = quoted(source), quoted(edit), quoted(target)
+        # Not by the constructor: a frozen one sets field by field, which takes longer than all the rest.
+        fields = pair.__dict__
+        fields["input"], fields["edit"], fields["output"] = source, edit, target
+        fields["meta"], fields["line"] = meta, line
+        fields["id"] = sha256(f"[{a},{b},{c}]".encode()).hexdigest()[:16]
+        fields["text"] = (
+            f'{{"edit": {b}, "input": {a}, "line": {line}, "meta": {quoted(meta)}, "output": {c}}}'
         )
-        # Kept beside the fields: a plan of millions asks more than once, and a field would enter comparisons.
-        self.__dict__["_id"], self.__dict__["_text"] = name, text
-        return name, text
+        made.append(pair)
+    return made
 
 
 @dataclass(frozen=True)

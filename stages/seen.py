@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from array import array
+import numpy as np
+from numpy.typing import NDArray
+
+Words = NDArray[np.uint64]
+_AT_ONCE = 1 << 12
 
 
 class FirstPlaces:
@@ -16,36 +20,51 @@ class FirstPlaces:
         self._count = 0
         self._allocate(1 << 10)
 
-    def place_of(self, name: int, place: int) -> int:
-        """The place at which `name` was first seen, or 0 if this is the first time; then it is `place`, above 0."""
-        slot = self._slot(name)
-        if self._places[slot]:
-            return self._places[slot]
-        self._names[slot], self._places[slot] = name, place
-        self._count += 1
-        if 10 * self._count > 7 * len(self._names):
+    def places_of(self, names: Words, places: Words) -> Words:
+        """The place at which each name was first seen, or 0 where this is the first time.
+
+        Args:
+            names: (N,) uint64 ids, in the order in which they are seen.
+            places: (N,) uint64, above 0; that of an id seen for the first time is remembered.
+        """
+        once, first, which = np.unique(names, return_index=True, return_inverse=True)
+        while 10 * (self._count + len(once)) > 7 * len(self._table):
             self._grow()
-        return 0
+        before = self._find_or_add(once, places[first])
+        found = np.where(before > 0, before, places[first])[which]
+        found[first[before == 0]] = 0
+        return found
 
     def __len__(self) -> int:
         return self._count
 
-    def _slot(self, name: int) -> int:
-        names, places, mask = self._names, self._places, self._mask
-        slot = name & mask
-        while places[slot] and names[slot] != name:
-            slot = (slot + 1) & mask
-        return slot
+    def _find_or_add(self, names: Words, places: Words) -> Words:
+        """What stands at each of ``names``, no two the same; where nothing does, 0, and its place does from now on."""
+        found = np.zeros_like(places)
+        left, slots = np.arange(len(names)), names & self._mask
+        while len(left):
+            at = names[left]
+            held, there = self._table[slots].T
+            same, free = (there > 0) & (held == at), there == 0
+            found[left[same]] = there[same]
+            # Several may want one free slot: all write their names, and the one whose name stays has it.
+            self._table[slots[free], 0] = at[free]
+            added = free & (self._table[slots, 0] == at)
+            self._table[slots[added], 1] = places[left[added]]
+            self._count += np.count_nonzero(added)
+            on = ~(same | added)
+            left, slots = left[on], (slots[on] + np.uint64(1)) & self._mask
+        return found
 
     def _grow(self) -> None:
-        names, places = self._names, self._places
-        self._allocate(2 * len(names))
-        for name, place in zip(names, places, strict=True):
-            if place:
-                slot = self._slot(name)
-                self._names[slot], self._places[slot] = name, place
+        table = self._table
+        self._count = 0
+        self._allocate(2 * len(table))
+        for start in range(0, len(table), _AT_ONCE):
+            names, places = table[start : start + _AT_ONCE].T
+            self._find_or_add(names[places > 0], places[places > 0])
 
     def _allocate(self, slots: int) -> None:
-        self._mask = slots - 1
-        self._names = array("Q", [0]) * slots
-        self._places = array("Q", [0]) * slots
+        self._mask = np.uint64(slots - 1)
+        # A name and its place lie side by side: whoever fetches the one has the other.
+        self._table = np.zeros((slots, 2), np.uint64)

@@ -7,7 +7,8 @@ for item in open_captions(CaptionSource("auto", "pairs.jsonl")):
 from __future__ import annotations
 
 from stages.captions.length import checker
-from stages.captions.opening import open_captions, read_rows
+from stages.captions.opening import open_captions, read_blocks
+from stages.captions.row import Block
 from stages.captions.source import CaptionsError, CaptionSource
 
-__all__ = ["CaptionSource", "CaptionsError", "checker", "open_captions", "read_rows"]
+__all__ = ["Block", "CaptionSource", "CaptionsError", "checker", "open_captions", "read_blocks"]

@@ -1,8 +1,9 @@
-"""Whether a pair's captions fit the text encoder."""
+"""Whether the captions of pairs fit the text encoder."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import chain, islice
 
 from stages.records import CaptionPair
 
@@ -10,8 +11,8 @@ _WORDS = 2**20
 """Words of which the tokens are remembered."""
 
 
-def checker(count: Callable[[str], int], limit: int) -> Callable[[CaptionPair], str]:
-    """A function from a pair to why the model cannot take its captions, or to "". The instruction is never encoded.
+def checker(count: Callable[[str], int], limit: int) -> Callable[[Sequence[CaptionPair]], list[str]]:
+    """A function from pairs to why the model cannot take each one's captions, or "". Instructions are never encoded.
 
     Args:
         count: tokens of a text, start and end included; each token stands for a character at least, and none for
@@ -21,16 +22,18 @@ def checker(count: Callable[[str], int], limit: int) -> Callable[[CaptionPair], 
     words = _Words(count)
     tokens_of = words.__getitem__
 
-    def check(pair: CaptionPair) -> str:
+    def check(pairs: Sequence[CaptionPair]) -> list[str]:
+        # Counting costs more than all the rest of reading. A short ASCII text fits whatever its tokens are; a longer
+        # one fits if the sum of its words does.
+        captions = chain([pair.input for pair in pairs], [pair.output for pair in pairs])
+        long = [text for text in captions if len(text) > limit - 2 or not text.isascii()]
+        tokens, room = map(tokens_of, " ".join(long).split(" ")), limit - words.specials
+        doubtful = {text for text in long if sum(islice(tokens, text.count(" ") + 1)) > room}
+        return [reason(pair, doubtful) for pair in pairs] if doubtful else [""] * len(pairs)
+
+    def reason(pair: CaptionPair, doubtful: set[str]) -> str:
         for field, text in (("input", pair.input), ("output", pair.output)):
-            # Counting costs more than all the rest of reading. A short ASCII text fits whatever its tokens are;
-            # a longer one fits if the sum of its words does.
-            if len(text) + 2 <= limit and text.isascii():
-                continue
-            if words.specials + sum(map(tokens_of, text.split(" "))) <= limit:
-                continue
-            tokens = count(text)
-            if tokens > limit:
+            if text in doubtful and (tokens := count(text)) > limit:
                 return (
                     f"the {field} caption has {tokens} tokens, the model's text encoder takes {limit}: "
                     "shorten it, or cut it with edit.too_long=truncate"

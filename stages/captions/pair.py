@@ -1,57 +1,92 @@
-"""From a record to a caption pair, or to the reason why it is none."""
+"""From rows to caption pairs, or to the reasons why they are none."""
 
 from __future__ import annotations
 
 import functools
+import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from json.encoder import encode_basestring as quoted
 from typing import Any
 
-from stages.captions.fields import find_layout
+from stages.captions.fields import Layout, find_layout
 from stages.captions.meta import as_json
-from stages.records import CaptionPair
+from stages.captions.row import Block
+from stages.records import CaptionPair, Texts, caption_pairs
+
+LayoutOf = Callable[[tuple[str, ...]], Layout | str]
 
 _UNUSABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _KINDS = {bool: "true or false", int: "a number", float: "a number", list: "a list", dict: "an object"}
 
 
-def pair_reader(fields: Mapping[str, str]) -> Callable[[dict[str, Any], int], CaptionPair | str]:
-    """A function from a record and its line to its caption pair, or to a sentence that says what is wrong with it.
+def pair_reader(fields: Mapping[str, str]) -> Callable[[Block], list[CaptionPair | str]]:
+    """A function from a block to the caption pair of each row, or to a sentence that says what is wrong with it.
 
     Whitespace around the texts is dropped; the fields that are none of the three go to `meta`.
     """
     # Records of one source have few sets of names: each is looked through once.
     layout_of = functools.lru_cache(maxsize=1024)(lambda names: find_layout(names, fields))
 
-    def read(record: dict[str, Any], line: int) -> CaptionPair | str:
-        layout = layout_of(tuple(record))
-        if isinstance(layout, str):
-            return layout
-        texts = []
-        for name in layout:
-            value = record[name]
-            text = value.strip() if isinstance(value, str) else ""
-            # Nearly all texts are printable: only the others are looked at closely.
-            if not (text and text.isprintable()):
-                flaw = _flaw(value, text)
-                if flaw:
-                    return f"field {name!r} {flaw}"
-            texts.append(text)
-        source, edit, target = texts
-        if source == target:
-            return f"fields {layout[0]!r} and {layout[2]!r} are the same text: there is no edit to show"
-        if len(record) == 3:
-            return CaptionPair(source, edit, target, line=line)
-        try:
-            meta = as_json({name: value for name, value in record.items() if name not in layout})
-        except RecursionError:
-            return "its other fields are nested too deeply"
-        return CaptionPair(source, edit, target, meta, line)
+    def read(block: Block) -> list[CaptionPair | str]:
+        # Nearly all blocks hold nothing that must be looked at closely; of any other, each row is by itself.
+        texts = _alike(block.texts, layout_of) if block.texts else None
+        if texts is not None:
+            return list(caption_pairs(texts, block.lines))
+        rows = map(block.row, range(len(block.lines)))
+        found = [row.flaw if row.record is None else _read(row.record, layout_of) for row in rows]
+        good = [index for index, texts in enumerate(found) if not isinstance(texts, str)]
+        pairs = iter(caption_pairs([found[index] for index in good], [block.lines[index] for index in good]))
+        return [texts if isinstance(texts, str) else next(pairs) for texts in found]
 
     return read
 
 
-def _flaw(value: object, text: str) -> str:
+def _alike(columns: Mapping[str, Sequence[str]], layout_of: LayoutOf) -> Iterable[Texts] | None:
+    """The texts of a block's rows, or None if any of them is none."""
+    layout = layout_of(tuple(columns))
+    if isinstance(layout, str):
+        return None
+    sources, edits, targets = ([text.strip() for text in columns[name]] for name in layout)
+    if not (all(sources) and all(edits) and all(targets)) or any(map(operator.eq, sources, targets)):
+        return None
+    metas = ["{}"] * len(sources)
+    if len(columns) > 3:
+        others = sorted(columns.keys() - set(layout))
+        fields = zip(
+            *([f"{quoted(name)}: {quoted(text)}" for text in columns[name]] for name in others), strict=True
+        )
+        metas = [f"{{{', '.join(field)}}}" for field in fields]
+    return zip(sources, edits, targets, metas, strict=True)
+
+
+def _read(record: dict[str, Any], layout_of: LayoutOf) -> Texts | str:
+    layout = layout_of(tuple(record))
+    if isinstance(layout, str):
+        return layout
+    texts = []
+    for name in layout:
+        value = record[name]
+        text = value.strip() if isinstance(value, str) else ""
+        # Nearly all texts are printable: only the others are looked at closely.
+        if not (text and text.isprintable()):
+            flaw = text_flaw(value, text)
+            if flaw:
+                return f"field {name!r} {flaw}"
+        texts.append(text)
+    source, edit, target = texts
+    if source == target:
+        return f"fields {layout[0]!r} and {layout[2]!r} are the same text: there is no edit to show"
+    if len(record) == 3:
+        return source, edit, target, "{}"
+    try:
+        meta = as_json({name: value for name, value in record.items() if name not in layout})
+    except RecursionError:
+        return "its other fields are nested too deeply"
+    return source, edit, target, meta
+
+
+def text_flaw(value: object, text: str) -> str:
     """What is wrong with a field's value, of which `text` is the stripped text; "" if nothing is."""
     if value is None:
         return "is null, not text"

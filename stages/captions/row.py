@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from stages.captions.meta import as_json
@@ -10,6 +10,7 @@ from stages.captions.source import CaptionsError, one_line
 from stages.records import Quarantined
 
 TEXT = 500
+BLOCK_ROWS, BLOCK_BYTES = 1024, 2**20
 
 
 class Row(NamedTuple):
@@ -39,6 +40,23 @@ class Row(NamedTuple):
         return Quarantined(self.file, self.line, reason, text[:TEXT])
 
 
+class Block(NamedTuple):
+    """Rows of one file that follow one another, and are judged at once.
+
+    Attributes:
+        file: the source's name.
+        lines: where each row stands.
+        row: the row of that index.
+        texts: the columns by name, if the rows all have the same fields and these hold printable texts; otherwise
+            None, and the rows must be looked at.
+    """
+
+    file: str
+    lines: Sequence[int]
+    row: Callable[[int], Row]
+    texts: Mapping[str, Sequence[str]] | None = None
+
+
 def until_broken(rows: Iterator[Row], file: str, errors: tuple[type[Exception], ...]) -> Iterator[Row]:
     """`rows`, and after them, where reading breaks off with one of `errors`, a row that says so.
 
@@ -51,7 +69,32 @@ def until_broken(rows: Iterator[Row], file: str, errors: tuple[type[Exception], 
             line = row.line
             yield row
     except errors as error:
-        reason = f"cannot be read from here on: {one_line(error)}"
-        if line == 0:
-            raise CaptionsError(f"{file} cannot be read: {one_line(error)}; is it damaged?") from error
-        yield Row(file, line + 1, None, reason, b"")
+        yield broken_off(file, line, error)
+
+
+def broken_off(file: str, line: int, error: Exception) -> Row:
+    """The row that says that reading broke off after `line`.
+
+    Raises:
+        CaptionsError: there was none before, so `line` is 0.
+    """
+    if line == 0:
+        raise CaptionsError(f"{file} cannot be read: {one_line(error)}; is it damaged?") from error
+    return Row(file, line + 1, None, f"cannot be read from here on: {one_line(error)}", b"")
+
+
+def blocks(rows: Iterable[Row]) -> Iterator[Block]:
+    """`rows` in blocks, each of one file and no more than the memory may hold."""
+    held, size = list[Row](), 0
+    for row in rows:
+        if held and (len(held) == BLOCK_ROWS or size >= BLOCK_BYTES or row.file != held[0].file):
+            yield block_of(held)
+            held, size = [], 0
+        held.append(row)
+        size += len(row.raw or b"")
+    if held:
+        yield block_of(held)
+
+
+def block_of(rows: Sequence[Row]) -> Block:
+    return Block(rows[0].file, [row.line for row in rows], rows.__getitem__)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.cli import main
 from pipeline.plan import make_or_resume
 from stages.records import CaptionPair
 from stages.store import Store
@@ -27,3 +28,36 @@ def test_long_captions_are_set_aside_or_kept(
     plan = make_or_resume(Store(str(tmp_path / "out")), config)
     assert (plan.pairs, plan.quarantined) == (kept, 2 - kept)
     assert plan.settings["edit.too_long"] == too_long
+
+
+def test_settings_that_differ_are_told_in_a_table_and_one_alone_in_the_line(
+    sd1_folder: Path, clip_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refused(*more: str, pairs: list[CaptionPair]) -> list[str]:
+        source = ("captions=jsonl", f"captions.path={runs.write_pairs(tmp_path / 'pairs.jsonl', pairs)}")
+        given = [*runs.settings(sd1_folder, clip_folder), *source, f"out={tmp_path / 'out'}", *more]
+        assert main(given) == 2
+        return capsys.readouterr().err.splitlines()
+
+    pairs = [
+        CaptionPair("a cat", "a dog instead", "a dog"),
+        CaptionPair("a tree", "in snow", "a tree in snow"),
+    ]
+    path = runs.write_pairs(tmp_path / "pairs.jsonl", pairs)
+    make_or_resume(
+        Store(str(tmp_path / "out")),
+        runs.config(
+            sd1_folder, clip_folder, "captions=jsonl", f"captions.path={path}", f"out={tmp_path / 'out'}"
+        ),
+    )
+    (line,) = refused("seed=1", pairs=pairs)
+    assert "other settings (seed was 0, is 1): give the old ones" in line
+    long = CaptionPair("a cat by a tree", "a dog by a very tall tree instead", "a dog by a tree")
+    line, head, *rows = refused("seed=1", "sampler.steps=7", pairs=[long, pairs[1]])
+    assert "other settings: give the old ones, as run/config.yaml" in line
+    starts = [head.index(name) for name in ("setting", "planned", "now")]
+    cells = [[row[a:b].strip() for a, b in zip(starts, [*starts[1:], None], strict=True)] for row in rows]
+    assert [cell[0] for cell in cells] == ["caption pair 1", "sampler.steps", "seed"]
+    assert cells[0][1] == "a cat / a dog instead / a dog / {}"
+    assert cells[0][2].endswith("…")
+    assert cells[2][1:] == ["0", "1"]

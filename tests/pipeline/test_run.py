@@ -222,11 +222,14 @@ def test_the_same_command_again_does_nothing_twice(out: Path, run: Run, monkeypa
 def test_other_settings_on_the_same_output_are_refused_by_name(out: Path, run: Run, monkeypatch, capsys):
     monkeypatch.chdir(run.folder)
     assert main(run.settings("seed=1", "sweep.taus=[0.2,0.5]", "cluster.workers=2")) == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    assert "seed was 0, is 1" in line
-    assert "sweep.taus was [0.2, 0.5, 1.0], is [0.2, 0.5]" in line
-    assert "workers" not in line
+    line, *table = capsys.readouterr().err.splitlines()
+    assert "run/config.yaml" in line
     assert "out=" in line
+    assert [row.split(maxsplit=1) for row in table] == [
+        ["setting", "planned          now"],
+        ["seed", "0                1"],
+        ["sweep.taus", "[0.2, 0.5, 1.0]  [0.2, 0.5]"],
+    ]
 
 
 def test_a_killed_run_goes_on_to_byte_identical_shards(out: Path, run: Run):

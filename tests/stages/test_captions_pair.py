@@ -4,6 +4,7 @@ import datetime
 import decimal
 import json
 import uuid
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,10 +12,16 @@ from hypothesis import strategies as st
 
 from stages.captions.meta import as_json
 from stages.captions.pair import pair_reader
+from stages.captions.row import Row, block_of
 from stages.records import CaptionPair
 
 GOOD = {"input": "a red ball", "edit": "make it blue", "output": "a blue ball"}
-read = pair_reader({})
+
+
+def read(record: dict[str, Any], line: int) -> CaptionPair | str:
+    (pair,) = pair_reader({})(block_of([Row("pairs", line, record)]))
+    return pair
+
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(exclude_categories=())),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from itertools import chain
 from pathlib import Path
 
 import pyarrow as pa
@@ -26,7 +27,7 @@ def row(n: int, **others: object) -> dict[str, object]:
 
 
 def read(path: Path, limit: int | None = None) -> list[CaptionPair | Quarantined]:
-    return list(read_pairs(CaptionSource("auto", str(path), limit=limit), count, 20))
+    return list(chain.from_iterable(read_pairs(CaptionSource("auto", str(path), limit=limit), count, 20)))
 
 
 def write(path: Path, rows: list[object]) -> Path:
