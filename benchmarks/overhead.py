@@ -3,7 +3,7 @@
 python -m benchmarks.overhead [--workers 64] [--seconds 60] [--units 4]
 
 The workers are a run's own, Ray actors each with its process, and all that a run does is done: units are read, parts
-written and committed, figures kept, shards packed. Only the work itself is a sleep, of which the worker notes begin and
+written and committed, figures kept. Only the work itself is a sleep, of which the worker notes begin and
 end. What a driver has to do goes by the number of units a second, so that a quarter of the workers with units a
 quarter as long ask as much of it.
 """
@@ -22,21 +22,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from benchmarks.captions import write_captions
 from benchmarks.results import markdown_table, write_section
 from conf.schema import Config
 from pipeline import settings
-from stages.records import Candidate, CaptionPair, Sample, Unit, UnitResult
+from stages.records import Candidate, CaptionPair, Unit, UnitResult
 
 UNIT = 60.0  # seconds of a unit to which the share is reckoned
 TIMES = "times"
-IMAGE = np.zeros((64, 64, 3), np.uint8)
+CANDIDATES = 100
 
 
 class Asleep:
-    """A stage that keeps one sample of each caption pair, and sleeps as long as the folder's ``seconds`` says."""
+    """A stage of a hundred candidates a caption pair, none kept, that sleeps for what the folder's ``seconds`` says."""
 
     def __init__(self, config: Config, model_fingerprint: str) -> None:
         self.times = Path(config.out).parent / TIMES
@@ -45,10 +43,8 @@ class Asleep:
     def __call__(self, unit: Unit) -> UnitResult:
         begun = time.time()
         time.sleep(self.seconds)
-        samples = tuple(Sample(f"{p.id}-000", IMAGE, IMAGE, p.edit, {"pair_id": p.id}) for p in unit.pairs)
-        result = UnitResult(
-            unit, samples, tuple(map(_kept, unit.pairs)), (), (), 1, {"denoise": self.seconds}
-        )
+        candidates = tuple(_rejected(pair, number) for pair in unit.pairs for number in range(CANDIDATES))
+        result = UnitResult(unit, (), candidates, (), (), 1, {"denoise": self.seconds})
         with (self.times / f"{os.getpid()}.jsonl").open("a") as stream:
             stream.write(json.dumps([unit.index, begun, time.time()]) + "\n")
         return result
@@ -97,11 +93,7 @@ def measure(workers: int, seconds: float, units: int) -> Gaps:
 def gaps_of(records: Sequence[Sequence[tuple[int, float, float]]], seconds: float) -> Gaps:
     """From each worker's units, (unit, begin, end) in order. The first unit of a worker is warm-up: the second begins
     the count."""
-    gaps = [
-        later[1] - earlier[2]
-        for worker in records
-        for earlier, later in itertools.pairwise(worker[1:])
-    ]
+    gaps = [later[1] - earlier[2] for worker in records for earlier, later in itertools.pairwise(worker[1:])]
     begun = min(worker[0][1] for worker in records)
     return Gaps(len(records), seconds, tuple(gaps), max(worker[-1][2] for worker in records) - begun)
 
@@ -142,8 +134,8 @@ def section(measured: Sequence[Gaps]) -> str:
     )
 
 
-def _kept(pair: CaptionPair) -> Candidate:
-    return Candidate(pair.id, 0, 0, 0.5, 7.5, 0.3, 0.3, 0.3, 0.9, True, "")
+def _rejected(pair: CaptionPair, number: int) -> Candidate:
+    return Candidate(pair.id, number, number, 0.5, 7.5, 0.3, 0.3, 0.1, 0.9, False, "clip_sim_dir")
 
 
 def main() -> None:

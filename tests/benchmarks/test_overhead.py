@@ -25,7 +25,7 @@ def test_the_stage_notes_when_it_worked(tmp_path: Path) -> None:
     (tmp_path / overhead.TIMES / "seconds").write_text("0.05")
     stage = overhead.Asleep(settings.checked(settings.compose([f"out={tmp_path / 'out'}"])), "")
     results = [stage(Unit(index, (CaptionPair(f"a {index}", "e", "b"),))) for index in range(3)]
-    assert all(len(result.samples) == len(result.candidates) == 1 for result in results)
+    assert all(len(result.candidates) == overhead.CANDIDATES for result in results)
     (file,) = (tmp_path / overhead.TIMES).glob("*.jsonl")
     rows = [overhead.json.loads(line) for line in file.read_text().splitlines()]
     assert [row[0] for row in rows] == [0, 1, 2]
