@@ -12,6 +12,7 @@ from typing import Any, get_type_hints
 from hydra import compose, initialize_config_module
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -61,6 +62,31 @@ def compose_config(settings: Sequence[str], miniworld: Callable[[str], str]) -> 
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(_explain(error)) from error
     return config
+
+
+def changed(
+    config: Config, settings: Sequence[str], allowed: Sequence[str], why_not: Callable[[str], str]
+) -> DictConfig:
+    """A configuration with other values of some keys.
+
+    Raises ConfigError for a key that is none, one that is not ``allowed``, as ``why_not`` says, and a bad value.
+    """
+    node = OmegaConf.structured(config)
+    parser = OverridesParser.create()
+    for setting in settings:
+        if "=" not in setting or setting[0] in "+~":
+            raise ConfigError(f"{setting!r} is no setting: write key=value (see pairforge --help)")
+        try:
+            override = parser.parse_override(setting)
+            key = override.key_or_group
+            if key not in allowed:
+                if key not in _known_keys():
+                    raise ConfigError(f"unknown key {key!r}{_near(key, allowed)}")
+                raise ConfigError(why_not(key))
+            OmegaConf.update(node, key, override.value())
+        except (HydraException, OmegaConfBaseException) as error:
+            raise ConfigError(_explain(error)) from error
+    return node
 
 
 def to_object(config: DictConfig) -> Config:

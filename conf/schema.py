@@ -77,6 +77,10 @@ class ImageFormat(Enum):
     webp = "webp"
 
 
+# In this form because of the hyphen.
+Keep = Enum("Keep", {"kept": "kept", "all-images": "all-images"})
+
+
 class ClusterKind(Enum):
     local = "local"
     ray = "ray"
@@ -222,7 +226,9 @@ class Measure:
 class Filter:
     """The CLIP that scores, the threshold of each score, and how many samples a caption pair may keep.
 
-    ``measures`` are further ones: filter.measures=[{kind:ssim,least:0.3}].
+    ``measures`` are further ones: filter.measures=[{kind:ssim,least:0.3}]. ``near_duplicate``: of a pair's samples none
+    is kept whose input or edit differs from a better one's in so few of the 192 bits of a perceptual hash; null keeps
+    them.
     """
 
     name: str = MISSING
@@ -233,6 +239,7 @@ class Filter:
     clip_sim_image: float = MISSING
     max_per_pair: int = MISSING
     measures: list[Measure] = field(default_factory=list)
+    near_duplicate: int | None = None
 
 
 @dataclass
@@ -289,6 +296,7 @@ class Config:
     """``stage`` is the class that makes a unit's samples. With ``strict`` a run with a failed pair ends with code 3.
 
     With ``extend`` caption pairs that were appended to the input since the output was planned are added to its plan.
+    ``keep``: with all-images those of rejected candidates stay in the parts, for ``pairforge refilter`` to choose from.
     """
 
     out: str = "out"
@@ -298,6 +306,7 @@ class Config:
     stage: str = "stages.generate.Generate"
     strict: bool = False
     extend: bool = False
+    keep: Keep = Keep.kept
     log: LogLevel = LogLevel.error
     captions: Captions = MISSING
     model: Model = MISSING

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -12,6 +12,7 @@ from filters.scores import ClipScores
 
 OTHER_TAU_OF_SEED = "other_tau_of_seed"
 MAX_PER_PAIR = "max_per_pair"
+NEAR_DUPLICATE = "near_duplicate"
 
 _SCORES = tuple(field.name for field in fields(ClipScores))
 
@@ -53,21 +54,26 @@ def verdicts(scores: ClipScores, thresholds: Thresholds) -> list[str]:
 
 
 def choose(
-    sample_indices: Sequence[int], scores: ClipScores, thresholds: Thresholds, measured: Sequence[str] = ()
+    sample_indices: Sequence[int],
+    scores: ClipScores,
+    thresholds: Thresholds,
+    measured: Sequence[str] = (),
+    near: Callable[[int, int], bool] | None = None,
 ) -> list[str]:
     """The candidates of one caption pair: "" for those kept, for each other the reason.
 
     Of the candidates that reach all thresholds, the best in `clip_sim_dir` come first (equal ones in the order
-    given), at most one τ of each sample, at most `max_per_pair` in all.
+    given), at most one τ of each sample, at most `max_per_pair` in all, and none that is `near` a better one.
 
     Args:
         sample_indices: (N,) the sample (seed and guidance) of each candidate, which differ by τ alone within one.
         scores: of the N candidates.
         measured: (N,) the first measure that is out of its bounds, "" for none, as `outside` says; () for none at all.
+        near: whether two candidates, by their places, show almost the same; None looks at none.
 
     Returns:
         (N,) "", or the first score below its threshold, or a measure out of its bounds, or "other_tau_of_seed" where
-        a better τ of the sample is kept, or "max_per_pair".
+        a better τ of the sample is kept, or "max_per_pair", or "near_duplicate".
 
     Raises:
         FilterError: as many sample indices and measured reasons as scores are needed.
@@ -84,13 +90,15 @@ def choose(
             )
         reasons = [reason or own for reason, own in zip(reasons, measured, strict=True)]
     passing = [index for index, reason in enumerate(reasons) if not reason]
-    kept: set[int] = set()
+    kept: dict[int, int] = {}
     for index in sorted(passing, key=lambda index: -scores.clip_sim_dir[index]):
         sample = sample_indices[index]
         if sample in kept:
             reasons[index] = OTHER_TAU_OF_SEED
         elif len(kept) == thresholds.max_per_pair:
             reasons[index] = MAX_PER_PAIR
+        elif near and any(near(index, better) for better in kept.values()):
+            reasons[index] = NEAR_DUPLICATE
         else:
-            kept.add(sample)
+            kept[sample] = index
     return reasons

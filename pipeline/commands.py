@@ -34,6 +34,11 @@ COMMANDS = {
         "finetune …",
         "a language model learns from triples: data=… writer.model=… out=DIR",
     ),
+    "refilter": Command(
+        "pipeline.refilter.command",
+        "refilter OUT out2=DIR",
+        "choose again under other thresholds, without generation: filter.clip_sim_dir=0.25 …",
+    ),
     "repair": Command("pipeline.repair", "repair OUT", "make again what verify names"),
     "retry-failed": Command(
         "pipeline.repair", "retry-failed OUT", "make again the units with a pair that failed", "retry_failed"

@@ -8,7 +8,7 @@ from typing import Any
 
 import filters
 import p2p
-from conf.schema import Config
+from conf.schema import Config, Keep
 from stages.judging import specs
 
 # Raised when a change of the program changes what the same settings make.
@@ -47,6 +47,9 @@ def settings_of(config: Config, captions_sha256: str, models: Models) -> dict[st
         ],
         "sweep.kind": type(config.sweep).__name__,
     }
+    if config.keep is not Keep.kept:
+        # Shards are the same without; but what a run was begun with it must not be ended without.
+        settings["keep"] = config.keep.value
     for section in ("sweep", "sampler", "edit", "filter", "shards"):
         for name, value in asdict(getattr(config, section)).items():
             if (section, name) not in BY_CONTENT:

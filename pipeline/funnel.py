@@ -16,9 +16,13 @@ REASONS = {
     "clip_sim_image": "below the threshold of clip_sim_image (likeness of the two)",
     "other_tau_of_seed": "passed, but another tau of the seed was better",
     "max_per_pair": "passed, but the pair has its share",
+    "near_duplicate": "passed, but almost the same as one that was kept",
+    "no_image": "passed, but its image was not stored",
     "full_decode": "passed by the scoring decoder, but not when decoded in full",
 }
 
+# Not told of where there are none: most runs do not look for them.
+SELDOM = ("near_duplicate", "no_image")
 CLIP_REASONS = [reason for reason in REASONS if reason.startswith("clip_sim")]
 
 
@@ -83,6 +87,9 @@ def reasons_of(funnel: Funnel) -> dict[str, str]:
     rest = {reason: text for reason, text in REASONS.items() if reason not in clip}
     if not funnel.rescored:
         del rest["full_decode"]
+    for reason in SELDOM:
+        if reason not in funnel.rejected:
+            del rest[reason]
     return {**clip, **measures, **rest}
 
 

@@ -21,6 +21,8 @@ MANIFEST = f"{units.FOLDER}/plan.json"
 LINES = "quarantine/lines.jsonl"
 CELL = 50
 """Characters of a cell of the table of settings that differ."""
+ORIGIN = "refilter.of"
+"""The setting that says from which parts an output was chosen again."""
 
 
 class PlanError(TabledError):
@@ -45,6 +47,11 @@ class Plan:
     @property
     def model_fingerprint(self) -> str:
         return str(self.settings["model.fingerprint"])
+
+    @property
+    def is_refiltered(self) -> bool:
+        """Whether it is of an output that ``pairforge refilter`` made."""
+        return ORIGIN in self.settings
 
     @property
     def named_files(self) -> Iterator[tuple[str, str]]:
@@ -94,6 +101,10 @@ def load(store: Store) -> Plan:
 
 def _resume(store: Store, config: Config, models: Models) -> Plan:
     plan, source = load(store), reading.source_digest(config)
+    if plan.is_refiltered:
+        raise PlanError(
+            f"{store.url} was made by pairforge refilter, which goes on with it; give a run another out=…"
+        )
     if source and source == plan.source and models.generator == plan.model_fingerprint:
         captions, more, pair = plan.settings["captions"], 0, ()
     else:

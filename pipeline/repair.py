@@ -48,13 +48,19 @@ def _idle(out: str) -> Store:
 
 
 def _again(store: Store, units: Iterable[int]) -> int:
-    config = stored.read(store)
+    config, plan, broken = stored.read(store), load(store), sorted(units)
+    if broken and plan.is_refiltered:
+        for unit in broken:
+            store.remove(commit_name(unit))
+        raise PlanError(
+            f"{len(broken)} units of {store.url} are to be chosen again: the pairforge refilter that made it does so"
+        )
     environment.prepare(config)
     # Imported here, because the libraries read the environment when they are imported.
     from pipeline.run import complete
 
-    for unit in sorted(units):
+    for unit in broken:
         print(f"unit {unit} is made again")
         store.remove(commit_name(unit))
-    complete(config, load(store), store)
+    complete(config, plan, store)
     return 0

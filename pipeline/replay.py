@@ -9,22 +9,23 @@ import io
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from conf.compose import ConfigError
-from conf.schema import Config
+from conf.schema import Config, Keep
 from pipeline import environment, stored
 from pipeline.commands import COMMANDS
 from pipeline.fingerprint import difference, identify, settings_of
 from pipeline.pack import Packed, manifest
 from pipeline.plan import Plan, load
 from stages import tarball
-from stages.images import decode
-from stages.records import Unit, UnitResult
+from stages.images import decode, encode
+from stages.records import Sample, Unit, UnitResult
+from stages.rendered import key_of, metadata
 from stages.sealed import DamageError
 from stages.store import Store
 from stages.units import read_units
@@ -67,6 +68,9 @@ def main(arguments: Sequence[str]) -> int:
     environment.prepare(config)
     for line in _changed(plan, config):
         print(f"not what it was made with: {line}")
+    if plan.is_refiltered:
+        # What stands in for a missing image, a run would not have kept.
+        config = replace(config, keep=Keep["all-images"])
     seconds = sum(read_commit(store, unit.index)["seconds"].values())
     print(
         f"unit {unit.index} ({len(unit.pairs)} caption pairs) is made again, in the batches it was made in: "
@@ -75,11 +79,15 @@ def main(arguments: Sequence[str]) -> int:
     started = time.monotonic()
     result = _made(config, plan, unit)
     print(f"made again in {time.monotonic() - started:.0f} s, models included")
-    new = next((sample for sample in result.samples if sample.key == key), None)
+    new = _of_tau(result, plan, config, old) if plan.is_refiltered else _kept(result, key)
     if new is None:
         print(f"{key} was not kept this time: {_why(result, key)}")
         return DIFFERS
-    again = Shown(decode(new.input_image), decode(new.edited_image), new.metadata)
+    shards = config.shards
+    images = (
+        decode(encode(image, shards.format, shards.quality)) for image in (new.input_image, new.edited_image)
+    )
+    again = Shown(*images, new.metadata)
     picture = beside(old, again)
     if len(arguments) == 3:
         picture.save(arguments[2], "PNG")
@@ -180,13 +188,35 @@ def _mean(keys: Sequence[str]) -> str:
 
 
 def _changed(plan: Plan, config: Config) -> list[str]:
-    return difference(plan.settings, settings_of(config, plan.settings["captions"], identify(config)))
+    planned = {name: value for name, value in plan.settings.items() if not name.startswith("refilter.")}
+    return difference(planned, settings_of(config, plan.settings["captions"], identify(config)))
 
 
 def _made(config: Config, plan: Plan, unit: Unit) -> UnitResult:
     module, _, name = config.stage.rpartition(".")
     stage = getattr(importlib.import_module(module), name)(config, identify(config).generator)
     return stage(unit)
+
+
+def _kept(result: UnitResult, key: str) -> Sample | None:
+    return next((sample for sample in result.samples if sample.key == key), None)
+
+
+def _of_tau(result: UnitResult, plan: Plan, config: Config, old: Shown) -> Sample | None:
+    """The sample with the τ that the shard has, whether it would be kept this time or not."""
+    pair = next(pair for pair in result.unit.pairs if pair.id == old.metadata["pair_id"])
+    own = [
+        c for c in result.candidates if (c.pair_id, c.sample_index) == (pair.id, old.metadata["sample_index"])
+    ]
+    place = next((k for k, c in enumerate(own) if c.tau == old.metadata["p2p_threshold"]), None)
+    if place is None:
+        return None
+    key = key_of(own[place])
+    if own[place].kept:
+        return _kept(result, key)
+    images = next(images for images in result.rejected if images.key == key)
+    about = metadata(pair, own[place], config, plan.model_fingerprint)
+    return Sample(key, images.input_image, images.edited_images[place], pair.edit, about)
 
 
 def _why(result: UnitResult, key: str) -> str:

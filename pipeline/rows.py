@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -17,15 +18,19 @@ from stages.write import encode_part, summary, write_unit
 if TYPE_CHECKING:
     from pipeline.metrics import WorkerMetrics
 
-KINDS = ("samples", "scores", "previews")
+KINDS = ("samples", "scores", "previews", "rejected")
 
 
 class GenerateRow:
-    """The generate stage behind a row's face: a unit's index in; its files and its summary out, all bytes."""
+    """The generate stage behind a row's face: a unit's index in; its files and its summary out, all bytes.
+
+    Two calls may be made at once: while the images of one unit are encoded here, the models, in a process of their
+    own, have the next.
+    """
 
     def __init__(self, config: Config, model_fingerprint: str) -> None:
         self.store = Store(config.out)
-        self.format = config.shards.format
+        self.shards = config.shards
         self.error = ""
         # An exception here would kill the actor, and its text would be lost among Ray's.
         try:
@@ -34,20 +39,23 @@ class GenerateRow:
             self.error = str(error)
         self.metrics = _metrics(config.out)
         self.since = time.perf_counter()
+        self.model = threading.Lock()
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         if self.error:
             return {"error": self.error, "record": "", **dict.fromkeys(KINDS, b"")}
-        unit = int(row["unit"])
-        flight.note(self.store, unit)
-        with self.metrics.unit():
-            result = self.generate(read_unit(self.store, unit))
-        files, record = encode_part(result, self.format), summary(result)
-        # All of the worker's time is somebody's: what no activity accounts for, waiting included, lies between.
-        now = time.perf_counter()
-        record["seconds"]["between"] = round(now - self.since - sum(result.seconds.values()), 3)
-        self.since = now
-        self.metrics.made(result, record["seconds"])
+        unit = read_unit(self.store, int(row["unit"]))
+        with self.model:
+            flight.note(self.store, unit.index)
+            with self.metrics.unit():
+                result = self.generate(unit)
+            record = summary(result)
+            # All of the model's time is somebody's: what no activity accounts for, waiting included, lies between.
+            now = time.perf_counter()
+            record["seconds"]["between"] = round(now - self.since - sum(result.seconds.values()), 3)
+            self.since = now
+            self.metrics.made(result, record["seconds"])
+        files = encode_part(result, self.shards.format, self.shards.quality)
         return {"error": "", "record": json.dumps(record), **{k: files.get(k, b"") for k in KINDS}}
 
 

@@ -71,7 +71,7 @@ def complete(config: Config, plan: Plan, store: Store) -> Funnel:
     missing = sorted(set(range(plan.units)) - committed(store))
     first_kept = _generate(config, plan, store, missing) if missing else None
     commits = list(read_commits(store, range(plan.units)))
-    funnel = _finish(config, plan, store, commits)
+    funnel = finish(config, plan, store, commits)
     _tell(config, funnel, first_kept)
     return funnel
 
@@ -106,7 +106,8 @@ def _generate(config: Config, plan: Plan, store: Store, missing: Sequence[int]) 
     return display.first_kept
 
 
-def _finish(config: Config, plan: Plan, store: Store, commits: Sequence[dict[str, Any]]) -> Funnel:
+def finish(config: Config, plan: Plan, store: Store, commits: Sequence[dict[str, Any]]) -> Funnel:
+    """Pack the units, all of them committed, and write what tells of them: sheet, card, report."""
     pack(store, commits, config.shards.samples)
     funnel = funnel_of(plan, commits)
     failures = b"".join(_failures(store, commits))

@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 
 import miniworld
 from conf.compose import ConfigError, compose_config, to_object
-from conf.schema import ClusterKind, Config, GridSweep, RandomSweep, TrackerKind
+from conf.schema import ClusterKind, Config, GridSweep, Keep, RandomSweep, TrackerKind
 
 
 def compose(settings: Sequence[str]) -> DictConfig:
@@ -64,6 +64,7 @@ def _problems(config: Config) -> Iterator[str]:
         ("unit_pairs", config.unit_pairs, 1),
         ("sampler.steps", config.sampler.steps, 1),
         ("filter.max_per_pair", config.filter.max_per_pair, 1),
+        ("filter.near_duplicate", config.filter.near_duplicate, 0),
         ("shards.samples", config.shards.samples, 1),
         ("cluster.workers", config.cluster.workers, 1),
         ("cluster.batch_rows", config.cluster.batch_rows, 4),
@@ -79,6 +80,13 @@ def _problems(config: Config) -> Iterator[str]:
         yield f"cluster.hours={config.cluster.hours:g} must be over 0, or null for no end"
     if not 1 <= config.shards.quality <= 100:
         yield f"shards.quality={config.shards.quality} must be from 1 to 100"
+    if config.keep is Keep["all-images"] and config.model.scoring_decoder:
+        yield (
+            "keep=all-images would store the pictures of model.scoring_decoder, which are no data: "
+            "give model.scoring_decoder=null or keep=kept"
+        )
+    if config.cluster.kind is ClusterKind.ray and not config.cluster.address:
+        yield "cluster=ray needs cluster.address=HOST:PORT, or cluster.address=auto for the one this machine is in"
     if config.cluster.kind is ClusterKind.ray and not config.cluster.address:
         yield "cluster=ray needs cluster.address=HOST:PORT, or cluster.address=auto for the one this machine is in"
     if config.tracker.kind is TrackerKind.tensorboard and "://" in config.out and not config.tracker.folder:

@@ -21,6 +21,9 @@ VERDICTS = {
     "clip_sim_image": "too unlike source",
     "other_tau_of_seed": "another tau is better",
     "max_per_pair": "pair has its share",
+    "full_decode": "not in full decoding",
+    "near_duplicate": "like a better one",
+    "no_image": "image not stored",
 }
 
 
@@ -91,4 +94,9 @@ def _cell(
     pen.text((x, below), f"tau {candidate.tau:.2g}", font=font, fill=INK)
     scores = f"dir {candidate.clip_sim_dir:.2f}   image {candidate.clip_sim_image:.2f}"
     pen.text((x, below + LINE), scores, font=font, fill=INK)
-    pen.text((x, below + 2 * LINE), VERDICTS[candidate.reason], font=font, fill=colour)
+    pen.text((x, below + 2 * LINE), _verdict(candidate), font=font, fill=colour)
+
+
+def _verdict(candidate: Candidate) -> str:
+    """In words; the reasons that are not of this program's choice are the names of measures."""
+    return VERDICTS.get(candidate.reason, f"{candidate.reason} out of bounds")

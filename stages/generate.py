@@ -9,10 +9,11 @@ from collections.abc import Sequence
 import torch
 
 import p2p
-from conf.schema import Config
+from conf.schema import Config, Keep
 from stages.judging import Judge, Judged
+from stages.near import NearWithin, Pair, as_stored
 from stages.records import CaptionPair, Failure, Unit, UnitResult
-from stages.rendered import Rendered, choose, preview, samples
+from stages.rendered import Rendered, choose, preview, rejected, samples
 from stages.rescored import in_full, shifts
 from stages.sweep import requests
 
@@ -51,7 +52,9 @@ class Generate:
         shown = max(0, self.config.sheet.pairs - unit.index * self.config.unit_pairs)
         on_sheet = {pair.id for pair in unit.pairs[:shown]}
         previews = [preview(one) for one in rendered if one.pair.id in on_sheet]
-        seconds["encode"] += time.perf_counter() - started
+        all_images = self.config.keep is Keep["all-images"]
+        left = [images for one in rendered for images in rejected(one)] if all_images else []
+        seconds["preview"] += time.perf_counter() - started
         rescored, moved = shifts(rendered)
         return UnitResult(
             unit=unit,
@@ -63,6 +66,7 @@ class Generate:
             seconds=dict(seconds),
             rescored=rescored,
             shifts=moved,
+            rejected=tuple(left),
         )
 
     def _render_or_split(
@@ -90,8 +94,10 @@ class Generate:
         rendered, sample, candidate = [], 0, 0
         for pair, own in zip(pairs, asked, strict=True):
             count = sum(len(request.taus) for request in own)
-            verdicts = choose(pair, own, judged.part(slice(candidate, candidate + count)), self.judge)
-            rendered.append(Rendered(pair, own, tuple(sweeps[sample : sample + len(own)]), verdicts))
+            made = tuple(sweeps[sample : sample + len(own)])
+            near = self._near(made)
+            verdicts = choose(pair, own, judged.part(slice(candidate, candidate + count)), self.judge, near)
+            rendered.append(Rendered(pair, own, made, verdicts))
             sample, candidate = sample + len(own), candidate + count
         if self.editor.scoring_decoder is None:
             return rendered
@@ -99,6 +105,19 @@ class Generate:
         rendered = in_full(rendered, self.editor, self.judge)
         seconds["rescore"] += time.perf_counter() - started
         return rendered
+
+    def _near(self, sweeps: Sequence[p2p.Sweep]) -> NearWithin | None:
+        """What tells a pair's candidates that show almost the same, if that is looked for."""
+        bits, shards = self.config.filter.near_duplicate, self.config.shards
+        if bits is None:
+            return None
+        places = [(sweep, place) for sweep in sweeps for place in range(len(sweep.edits))]
+
+        def images(candidate: int) -> Pair:
+            sweep, place = places[candidate]
+            return as_stored(sweep.source, shards), as_stored(sweep.edits[place], shards)
+
+        return NearWithin(bits, images)
 
     def _judge(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -44,13 +44,7 @@ class Judge:
     def __init__(self, chosen: Filter, device: str) -> None:
         """Raises filters.FilterError for what cannot be loaded."""
         self.clip = filters.load_clip(chosen.name, chosen.pretrained, device)
-        self.thresholds = filters.Thresholds(
-            clip_sim_0=chosen.clip_sim_0,
-            clip_sim_1=chosen.clip_sim_1,
-            clip_sim_dir=chosen.clip_sim_dir,
-            clip_sim_image=chosen.clip_sim_image,
-            max_per_pair=chosen.max_per_pair,
-        )
+        self.thresholds = thresholds(chosen)
         wanted = specs(chosen)
         self._measures = {spec.score: filters.load_measure(spec, device) for spec in wanted}
         self._bounds = {spec.score: spec.bounds for spec in wanted}
@@ -63,14 +57,27 @@ class Judge:
         measured = {name: measure.score(inputs, outputs) for name, measure in self._measures.items()}
         return Judged(scores, measured, tuple(filters.outside(measured, self._bounds, len(pairs))))
 
-    def choose(self, samples: Sequence[int], judged: Judged) -> list[str]:
+    def choose(
+        self, samples: Sequence[int], judged: Judged, near: Callable[[int, int], bool] | None = None
+    ) -> list[str]:
         """``filters.choose`` among the candidates of one caption pair, by all that is measured."""
-        return filters.choose(samples, judged.scores, self.thresholds, judged.outside)
+        return filters.choose(samples, judged.scores, self.thresholds, judged.outside, near)
 
     def verdicts(self, judged: Judged) -> list[str]:
         """For each candidate the first score or measure that it fails by, "" for none."""
         clip = filters.verdicts(judged.scores, self.thresholds)
         return [reason or other for reason, other in zip(clip, judged.outside, strict=True)]
+
+
+def thresholds(chosen: Filter) -> filters.Thresholds:
+    """CLIP's part of the choice. Raises filters.FilterError for what cannot be."""
+    return filters.Thresholds(
+        clip_sim_0=chosen.clip_sim_0,
+        clip_sim_1=chosen.clip_sim_1,
+        clip_sim_dir=chosen.clip_sim_dir,
+        clip_sim_image=chosen.clip_sim_image,
+        max_per_pair=chosen.max_per_pair,
+    )
 
 
 def specs(chosen: Filter) -> tuple[filters.MeasureSpec, ...]:

@@ -9,6 +9,9 @@ from hashlib import sha256
 from json.encoder import encode_basestring as quoted
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 Texts = tuple[str, str, str, str]
 """Input caption, instruction, output caption and ``meta`` of a caption pair."""
 
@@ -107,15 +110,27 @@ class Candidate:
     measures: dict[str, float] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Sample:
-    """A kept candidate with its images, encoded: what a shard holds under one KEY."""
+    """A kept candidate with its images, each uint8 (H, W, 3): what a shard holds under one KEY, encoded there."""
 
     key: str
-    input_image: bytes
-    edited_image: bytes
+    input_image: NDArray[np.uint8]
+    edited_image: NDArray[np.uint8]
     edit_prompt: str
     metadata: dict[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Rejected:
+    """The images of a sample's rejected candidates, each uint8 (H, W, 3): what other thresholds may keep.
+
+    ``edited_images`` goes by the candidate's place among the sample's own.
+    """
+
+    key: str
+    input_image: NDArray[np.uint8]
+    edited_images: dict[int, NDArray[np.uint8]]
 
 
 @dataclass(frozen=True)
@@ -140,8 +155,10 @@ class Preview:
 class UnitResult:
     """What became of a unit: all its candidates' scores, the images of those kept.
 
+    ``rejected`` has those of the others, where they are asked for.
+
     ``rows`` counts denoiser rows; ``seconds`` is wall clock by activity: denoise, decode (prompts
-    encoded, latents decoded), score, rescore, encode. With a scoring decoder ``rescored`` counts the candidates that
+    encoded, latents decoded), score, rescore, preview. With a scoring decoder ``rescored`` counts the candidates that
     were decoded in full and scored again, and ``shifts`` has for each score the sum of the absolute differences.
     """
 
@@ -154,3 +171,4 @@ class UnitResult:
     seconds: dict[str, float]
     rescored: int = 0
     shifts: dict[str, float] = field(default_factory=dict)
+    rejected: tuple[Rejected, ...] = ()

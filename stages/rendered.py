@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 import p2p
 from conf.schema import Config, ImageFormat
 from stages.images import encode
 from stages.judging import Judge, Judged
-from stages.records import Candidate, CaptionPair, Preview, Sample
+from stages.records import Candidate, CaptionPair, Preview, Rejected, Sample
+
+Pixels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -32,10 +37,14 @@ def choose(
     asked: Sequence[p2p.SweepRequest],
     judged: Judged,
     judge: Judge,
+    near: Callable[[int, int], bool] | None = None,
 ) -> tuple[Candidate, ...]:
-    """The verdict on every candidate of one pair, in the order of ``judged``: sample after sample, τ after τ."""
+    """The verdict on every candidate of one pair, in the order of ``judged``: sample after sample, τ after τ.
+
+    ``near`` as ``filters.choose`` takes it.
+    """
     tried = [(index, request, tau) for index, request in enumerate(asked) for tau in request.taus]
-    reasons, scores = judge.choose([index for index, _, _ in tried], judged), judged.scores
+    reasons, scores = judge.choose([index for index, _, _ in tried], judged, near), judged.scores
     return tuple(
         Candidate(
             pair_id=pair.id,
@@ -56,23 +65,43 @@ def choose(
 
 
 def samples(rendered: Rendered, config: Config, model_fingerprint: str) -> list[Sample]:
-    """The kept candidates with their images, encoded, by sample index."""
+    """The kept candidates with their images, by sample index."""
     kept = []
     for candidate in rendered.candidates:
         if not candidate.kept:
             continue
-        sweep = rendered.sweeps[candidate.sample_index]
-        edit = sweep.edits[rendered.asked[candidate.sample_index].taus.index(candidate.tau)]
+        source, edit = _images(rendered, candidate)
         kept.append(
             Sample(
                 key=key_of(candidate),
-                input_image=encode(sweep.source, config.shards.format, config.shards.quality),
-                edited_image=encode(edit, config.shards.format, config.shards.quality),
+                input_image=source,
+                edited_image=edit,
                 edit_prompt=rendered.pair.edit,
                 metadata=metadata(rendered.pair, candidate, config, model_fingerprint),
             )
         )
     return kept
+
+
+def rejected(rendered: Rendered) -> list[Rejected]:
+    """The images of candidates that were not kept, by sample index."""
+    samples: dict[int, list[Candidate]] = {}
+    for candidate in rendered.candidates:
+        samples.setdefault(candidate.sample_index, []).append(candidate)
+    return [
+        Rejected(
+            key_of(own[0]),
+            rendered.sweeps[index].source,
+            {place: _images(rendered, c)[1] for place, c in enumerate(own) if not c.kept},
+        )
+        for index, own in samples.items()
+        if not all(candidate.kept for candidate in own)
+    ]
+
+
+def _images(rendered: Rendered, candidate: Candidate) -> tuple[Pixels, Pixels]:
+    sweep = rendered.sweeps[candidate.sample_index]
+    return sweep.source, sweep.edits[rendered.asked[candidate.sample_index].taus.index(candidate.tau)]
 
 
 def key_of(candidate: Candidate) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Sequence
+from dataclasses import fields
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -69,6 +70,17 @@ def table(pairs: Sequence[CaptionPair], candidates: Sequence[Candidate]) -> pa.T
         for candidate in candidates
     ]
     return pa.Table.from_pylist(rows, schema=schema(candidates[0].measures if candidates else ()))
+
+
+def candidates(rows: pa.Table) -> list[Candidate]:
+    """What ``table`` was given, in its order."""
+    names = rows.schema.names[len(SCHEMA) :]
+    renamed = {"tau": "p2p_threshold"}
+    own = [field.name for field in fields(Candidate) if field.name != "measures"]
+    return [
+        Candidate(**{name: row[renamed.get(name, name)] for name in own}, measures={n: row[n] for n in names})
+        for row in rows.to_pylist()
+    ]
 
 
 def to_bytes(rows: pa.Table) -> bytes:

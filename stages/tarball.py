@@ -5,20 +5,56 @@ from __future__ import annotations
 import io
 import json
 import tarfile
-from collections.abc import Iterable, Iterator
-from typing import IO
+from collections.abc import Iterable, Iterator, Mapping
+from typing import IO, Any
 
-from stages.records import Sample
+from conf.schema import ImageFormat
+from stages.images import EXTENSIONS, encode
+from stages.records import Rejected, Sample
 
 BLOCK = tarfile.BLOCKSIZE
 
 
-def members(sample: Sample, extension: str) -> Iterator[tuple[str, bytes]]:
+def members(sample: Sample, format: ImageFormat, quality: int = 100) -> Iterator[tuple[str, bytes]]:
     """The files of one sample in the order of their names: WebDataset's ``KEY.part.extension``."""
-    yield f"{sample.key}.edit_prompt.txt", sample.edit_prompt.encode()
-    yield f"{sample.key}.edited_image.{extension}", sample.edited_image
-    yield f"{sample.key}.input_image.{extension}", sample.input_image
-    yield f"{sample.key}.json", json.dumps(sample.metadata, ensure_ascii=False, sort_keys=True).encode()
+    images = (encode(image, format, quality) for image in (sample.input_image, sample.edited_image))
+    return encoded_members(sample.key, *images, sample.edit_prompt, sample.metadata, EXTENSIONS[format])
+
+
+def encoded_members(
+    key: str,
+    input_image: bytes,
+    edited_image: bytes,
+    edit_prompt: str,
+    metadata: dict[str, Any],
+    extension: str,
+) -> Iterator[tuple[str, bytes]]:
+    """``members`` of a sample whose images are encoded already."""
+    yield f"{key}.edit_prompt.txt", edit_prompt.encode()
+    yield f"{key}.edited_image.{extension}", edited_image
+    yield f"{key}.input_image.{extension}", input_image
+    yield f"{key}.json", json.dumps(metadata, ensure_ascii=False, sort_keys=True).encode()
+
+
+def rejected_members(
+    rejected: Rejected, format: ImageFormat, quality: int = 100
+) -> Iterator[tuple[str, bytes]]:
+    """The images of a sample's rejected candidates: ``KEY.edited_image.003.png`` is that of its fourth."""
+    source = encode(rejected.input_image, format, quality)
+    images = {
+        place: (source, encode(image, format, quality)) for place, image in rejected.edited_images.items()
+    }
+    return encoded_rejected(rejected.key, images, EXTENSIONS[format])
+
+
+def encoded_rejected(
+    key: str, images: Mapping[int, tuple[bytes, bytes]], extension: str
+) -> Iterator[tuple[str, bytes]]:
+    """``rejected_members`` of encoded images: input and edited, one pair or more, by the candidate's place."""
+    for place, (_, edited) in images.items():
+        yield f"{key}.edited_image.{place:03d}.{extension}", edited
+    source, _ = next(iter(images.values()))
+    yield f"{key}.input_image.{extension}", source
 
 
 def pack_members(files: Iterable[tuple[str, bytes]]) -> bytes:

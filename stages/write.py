@@ -11,7 +11,6 @@ from typing import Any
 
 from conf.schema import ImageFormat
 from stages import previews, scores, tarball
-from stages.images import EXTENSIONS
 from stages.records import UnitResult
 from stages.sealed import seal, unseal
 from stages.store import Store
@@ -24,13 +23,19 @@ class PartError(ValueError):
     """A part is damaged: one line that names it and the mend."""
 
 
-def encode_part(result: UnitResult, format: ImageFormat) -> dict[str, bytes]:
-    """A unit's files by kind: samples (tar), scores (Parquet), previews (tar). What is empty is left out."""
+def encode_part(result: UnitResult, format: ImageFormat, quality: int = 100) -> dict[str, bytes]:
+    """A unit's files by kind: samples (tar), rejected (tar), scores (Parquet), previews (tar).
+
+    What is empty is left out. ``format`` and ``quality`` are those of ``stages.images.encode``.
+    """
     files = {}
     if result.samples:
-        extension = EXTENSIONS[format]
         files["samples"] = tarball.pack_members(
-            member for sample in result.samples for member in tarball.members(sample, extension)
+            member for sample in result.samples for member in tarball.members(sample, format, quality)
+        )
+    if result.rejected:
+        files["rejected"] = tarball.pack_members(
+            member for one in result.rejected for member in tarball.rejected_members(one, format, quality)
         )
     if result.candidates:
         files["scores"] = scores.to_bytes(scores.table(result.unit.pairs, result.candidates))

@@ -53,9 +53,10 @@ def test_nothing_done_is_a_funnel_too():
 
 def test_the_table_tells_every_reason_in_the_order_it_is_met():
     console, stream = said()
-    console.print(funnel_table(funnel_of(PLAN, COMMITS)))
+    seldom = {**COMMITS[0], "rejected": {"near_duplicate": 1, "no_image": 2}}
+    console.print(funnel_table(funnel_of(PLAN, [*COMMITS, seldom])))
     lines = stream.getvalue().splitlines()
-    assert [line for line in lines if "direction of the edit" in line and "8" in line and "73%" in line]
+    assert [line for line in lines if "direction of the edit" in line and "8" in line and "50%" in line]
     assert [line for line in lines if "failed" in line and "1" in line]
     order = [next(k for k, line in enumerate(lines) if text in line) for text in REASONS.values()]
     assert order == sorted(order)

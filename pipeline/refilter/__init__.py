@@ -1,0 +1,1 @@
+"""``pairforge refilter``: a dataset chosen again, from what a run has stored."""

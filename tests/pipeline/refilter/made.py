@@ -1,0 +1,69 @@
+"""Outputs of the real stages, made in this process as a worker makes them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from conf.schema import Config
+from pipeline import run, settings, stored
+from pipeline.cli import main
+from pipeline.plan import make_or_resume
+from stages import scores, units, write
+from stages.generate import Generate
+from stages.store import Store
+
+# Few steps: scores are spread, and thresholds between them tell candidates apart.
+BASE = (
+    "limit=4",
+    "sweep.seeds=2",
+    "sweep.taus=[0.2,0.5,0.8]",
+    "sampler.steps=6",
+    "unit_pairs=2",
+    "shards.samples=3",
+)
+NAMES = ("clip_sim_0", "clip_sim_1", "clip_sim_dir", "clip_sim_image")
+
+
+def thresholds(*values: float) -> tuple[str, ...]:
+    return tuple(f"filter.{name}={value}" for name, value in zip(NAMES, values, strict=True))
+
+
+LOOSE, TIGHT = thresholds(0.3, 0.3, 0.2, 0.5), thresholds(0.3, 0.6, 0.71, 0.77)
+
+
+def generated(out: Path, *more: str) -> Config:
+    """A run of the mini world's models over its own caption pairs, without Ray."""
+    config = settings.checked(settings.compose([*BASE, f"out={out}", *more]))
+    store = Store(config.out)
+    plan = make_or_resume(store, config)
+    stored.write(store, config)
+    stage = Generate(config, plan.model_fingerprint)
+    for unit in units.read_units(store, plan.units):
+        result = stage(unit)
+        files = write.encode_part(result, config.shards.format, config.shards.quality)
+        write.write_unit(store, files, write.summary(result))
+    run.finish(config, plan, store, list(write.read_commits(store, range(plan.units))))
+    return config
+
+
+def shards(out: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in sorted((out / "data").glob("*.tar"))}
+
+
+def table(out: Path) -> pa.Table:
+    files = sorted((out / "scores").iterdir())
+    return pa.concat_tables(scores.from_bytes(file.read_bytes()) for file in files)
+
+
+def commits(out: Path) -> list[dict]:
+    store = Store(str(out))
+    return list(write.read_commits(store, sorted(write.committed(store))))
+
+
+def refilter(*arguments: object, capsys: pytest.CaptureFixture[str] | None = None) -> str:
+    """The command; what it said."""
+    assert main(["refilter", *map(str, arguments)]) == 0
+    return capsys.readouterr().out if capsys else ""
