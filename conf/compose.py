@@ -17,7 +17,7 @@ from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from conf.schema import Config, GridSweep, RandomSweep
+from conf.schema import AdaptiveSweep, Config, GridSweep, RandomSweep
 
 GROUPS = (
     "captions",
@@ -48,6 +48,7 @@ def compose_config(settings: Sequence[str], miniworld: Callable[[str], str]) -> 
     store.store(name="schema", node=Config)
     store.store(group="schema/sweep", name="grid", node=GridSweep)
     store.store(group="schema/sweep", name="random", node=RandomSweep)
+    store.store(group="schema/sweep", name="adaptive", node=AdaptiveSweep)
     for setting in settings:
         if "=" not in setting or setting[0] in "+~":
             raise ConfigError(f"{setting!r} is no setting: write key=value (see pairforge --help)")
@@ -151,7 +152,7 @@ def _near(key: str, known: Sequence[str]) -> str:
 
 
 def _known_keys() -> list[str]:
-    sweeps = [key for sweep in (GridSweep, RandomSweep) for key in _dotted(sweep, "sweep.")]
+    sweeps = [key for sweep in (GridSweep, RandomSweep, AdaptiveSweep) for key in _dotted(sweep, "sweep.")]
     return sorted({*_dotted(Config), *sweeps, *GROUPS})
 
 

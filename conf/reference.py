@@ -13,7 +13,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 from omegaconf import OmegaConf
 
 from conf.compose import GROUPS, compose_config, options
-from conf.schema import Config, GridSweep, RandomSweep, Sweep
+from conf.schema import AdaptiveSweep, Config, GridSweep, RandomSweep, Sweep
 
 HEAD = """\
 # Configuration
@@ -28,7 +28,11 @@ the last column is what `pairforge` alone takes; `pairforge --cfg job …` print
 
 def text() -> str:
     """The whole document."""
-    composed = {GridSweep: _composed(), RandomSweep: _composed("sweep=random")}
+    composed = {
+        GridSweep: _composed(),
+        RandomSweep: _composed("sweep=random"),
+        AdaptiveSweep: _composed("sweep=adaptive"),
+    }
     parts = [HEAD, "## The run\n", _prose(Config), _table(_own(Config), "", composed[GridSweep])]
     hints = get_type_hints(Config)
     for group in [
@@ -40,7 +44,7 @@ def text() -> str:
             parts.append(_options(group))
         kind = hints.get(group)
         if kind is Sweep:
-            for option in (GridSweep, RandomSweep):
+            for option in composed:
                 parts += [_prose(option), _table(_own(option), "sweep.", composed[option])]
         elif kind is not None:
             parts += [_prose(kind), _table(_leaves(kind, f"{group}."), "", composed[GridSweep])]

@@ -171,6 +171,34 @@ class RandomSweep(Sweep):
 
 
 @dataclass
+class AdaptiveSweep(Sweep):
+    """Seed after seed at the τ that the caption pair's own candidates call best: ``stages/adaptive.py``.
+
+    A pair is done when ``filter.max_per_pair`` of its seeds pass with a clip_sim_dir ``aim`` over its threshold, or
+    pass at all once ``aim_seeds`` are tried; after ``seeds`` of them; or, given up, when after ``patience`` none has
+    passed, nor missed its thresholds by ``lack`` or less. A seed is tried at those of ``taus``, at most
+    ``taus_per_seed`` and ``apart`` from each other, that have the best chance of a pass for their rows. ``prior`` is
+    the chance at each of ``taus`` before anything is known of a pair; it weighs as much as ``prior_seeds`` seeds, and
+    what is seen at a τ tells of those within ``reach``. A seed whose pass must lie between two τ that failed,
+    ``bracket`` or more apart, is tried again halfway, up to ``taus_per_seed + bisections`` candidates in all.
+    """
+
+    seeds: int = MISSING
+    taus: list[float] = MISSING
+    prior: list[float] = MISSING
+    prior_seeds: float = MISSING
+    taus_per_seed: int = MISSING
+    apart: float = MISSING
+    reach: float = MISSING
+    aim: float = MISSING
+    aim_seeds: int = MISSING
+    patience: int = MISSING
+    lack: float = MISSING
+    bisections: int = MISSING
+    bracket: float = MISSING
+
+
+@dataclass
 class Sampler:
     """The sampler, its steps and its guidance.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from conf.schema import Config, EditMethod, RandomSweep
+from conf.schema import AdaptiveSweep, Config, EditMethod, GridSweep, RandomSweep, Sweep
 from pipeline.funnel import Funnel
 from stages.images import EXTENSIONS
 from stages.rendered import model_name
@@ -168,25 +168,33 @@ def exported(config: Config, splits: Mapping[str, int]) -> str:
 
 
 def _about(config: Config) -> str:
-    sweep = config.sweep
-    random = isinstance(sweep, RandomSweep)
     return ABOUT.format(
         model=model_name(config),
         revision=config.model.revision or "not pinned",
         method=METHODS[config.edit.method].rstrip(","),
-        sweep=(
-            f"{sweep.samples} seeds, each with a tau from {sweep.tau_min} to {sweep.tau_max} and a guidance from "
-            f"{sweep.guidance_min} to {sweep.guidance_max}"
-            if random
-            else f"{sweep.seeds} seeds, each with tau {', '.join(map(str, sweep.taus))}"
-        ),
+        sweep=_sweep(config.sweep),
         sampler=config.sampler.name.value,
         steps=config.sampler.steps,
-        guidance="" if random else f", guidance {config.sampler.guidance:g}",
+        guidance="" if isinstance(config.sweep, RandomSweep) else f", guidance {config.sampler.guidance:g}",
         clip=_clip(config),
         e=config.edit,
         f=config.filter,
     )
+
+
+def _sweep(sweep: Sweep) -> str:
+    if isinstance(sweep, RandomSweep):
+        return (
+            f"{sweep.samples} seeds, each with a tau from {sweep.tau_min} to {sweep.tau_max} and a guidance from "
+            f"{sweep.guidance_min} to {sweep.guidance_max}"
+        )
+    if isinstance(sweep, AdaptiveSweep):
+        return (
+            f"up to {sweep.seeds} seeds, each at up to {sweep.taus_per_seed} of tau "
+            f"{', '.join(map(str, sweep.taus))}, chosen by what the pair's seeds before it scored"
+        )
+    assert isinstance(sweep, GridSweep)
+    return f"{sweep.seeds} seeds, each with tau {', '.join(map(str, sweep.taus))}"
 
 
 def _clip(config: Config) -> str:

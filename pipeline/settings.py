@@ -10,7 +10,16 @@ from omegaconf import DictConfig
 
 import miniworld
 from conf.compose import ConfigError, compose_config, to_object
-from conf.schema import ClusterKind, Config, GridSweep, Keep, RandomSweep, TrackerKind
+from conf.schema import (
+    AdaptiveSweep,
+    ClusterKind,
+    Config,
+    EditMethod,
+    GridSweep,
+    Keep,
+    RandomSweep,
+    TrackerKind,
+)
 
 
 def compose(settings: Sequence[str]) -> DictConfig:
@@ -100,6 +109,8 @@ def _problems(config: Config) -> Iterator[str]:
     if interval is not None and not (len(interval) == 2 and 0 <= interval[0] < interval[1]):
         yield f"sampler.guidance_interval={interval} must be two noise levels that rise from 0, like [0.3,5.0]"
     yield from _sweep_problems(config.sweep)
+    if isinstance(config.sweep, AdaptiveSweep) and config.edit.method is not EditMethod.p2p:
+        yield f"edit.method={config.edit.method.value} has no tau to adapt: take sweep=grid"
 
 
 def _sweep_problems(sweep: object) -> Iterator[str]:
@@ -117,3 +128,25 @@ def _sweep_problems(sweep: object) -> Iterator[str]:
             yield f"sweep.tau_min={sweep.tau_min} and sweep.tau_max={sweep.tau_max} must rise, from 0 to 1"
         if sweep.guidance_min > sweep.guidance_max:
             yield "sweep.guidance_min must not be over sweep.guidance_max"
+    if isinstance(sweep, AdaptiveSweep):
+        yield from _adaptive_problems(sweep)
+
+
+def _adaptive_problems(sweep: AdaptiveSweep) -> Iterator[str]:
+    if (
+        not sweep.taus
+        or len(set(sweep.taus)) < len(sweep.taus)
+        or not all(0 <= tau <= 1 for tau in sweep.taus)
+    ):
+        yield f"sweep.taus={sweep.taus} must be one or more values from 0 to 1, each once"
+    if len(sweep.prior) != len(sweep.taus) or not all(0 <= chance <= 1 for chance in sweep.prior):
+        yield f"sweep.prior={sweep.prior} must be a chance from 0 to 1 for each of the {len(sweep.taus)} sweep.taus"
+    for name in ("seeds", "taus_per_seed", "aim_seeds", "patience"):
+        if getattr(sweep, name) < 1:
+            yield f"sweep.{name}={getattr(sweep, name)} must be 1 or more"
+    for name in ("apart", "aim", "lack", "bisections"):
+        if not getattr(sweep, name) >= 0:
+            yield f"sweep.{name}={getattr(sweep, name):g} must be 0 or more"
+    for name in ("prior_seeds", "reach", "bracket"):
+        if not getattr(sweep, name) > 0:
+            yield f"sweep.{name}={getattr(sweep, name):g} must be over 0"

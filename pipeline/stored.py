@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from conf.compose import ConfigError, to_object
-from conf.schema import Config, GridSweep, RandomSweep
+from conf.schema import AdaptiveSweep, Config, GridSweep, RandomSweep, Sweep
 from stages.store import Store
 
 NAME = "run/config.yaml"
@@ -23,9 +23,16 @@ def read(store: Store) -> Config:
     try:
         kept = OmegaConf.create(store.read(NAME).decode())
         schema = OmegaConf.structured(Config)
-        schema.sweep = OmegaConf.structured(GridSweep if "taus" in kept.sweep else RandomSweep)
+        schema.sweep = OmegaConf.structured(_kind(kept.sweep))
         merged = OmegaConf.merge(schema, kept, {"out": store.url})
     except (OmegaConfBaseException, ValueError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"{store.path(NAME)} is no configuration of a run: {reason}") from error
     return to_object(merged)
+
+
+def _kind(sweep: DictConfig) -> type[Sweep]:
+    """The sweep's schema, by a key that it alone has, or has not."""
+    if "prior" in sweep:
+        return AdaptiveSweep
+    return GridSweep if "taus" in sweep else RandomSweep

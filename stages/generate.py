@@ -5,16 +5,18 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 
 import p2p
-from conf.schema import Config, Keep
-from stages.judging import Judge, Judged
+from conf.schema import AdaptiveSweep, Config, Keep
+from stages.judging import Judge
 from stages.near import NearWithin, Pair, as_stored
 from stages.records import CaptionPair, Failure, Unit, UnitResult
 from stages.rendered import Rendered, choose, preview, rejected, samples
 from stages.rescored import in_full, shifts
+from stages.rounds import Swept, in_rounds
 from stages.sweep import requests
 
 
@@ -82,23 +84,15 @@ class Generate:
         return [one for pair in pairs for one in self._render_or_split([pair], failures, seconds)]
 
     def _render(self, pairs: Sequence[CaptionPair], seconds: dict[str, float]) -> list[Rendered]:
-        asked = [tuple(requests(pair, self.config)) for pair in pairs]
-        started, denoised = time.perf_counter(), self.editor.usage.seconds
-        flat = [request for own in asked for request in own]
-        sweeps = self.editor.sweep_many(flat, self.config.cluster.batch_rows or "auto")
-        swept, denoised = time.perf_counter(), self.editor.usage.seconds - denoised
-        seconds["denoise"] += denoised
-        seconds["decode"] += swept - started - denoised
-        judged = self._judge(pairs, asked, sweeps)
-        seconds["score"] += time.perf_counter() - swept
-        rendered, sample, candidate = [], 0, 0
-        for pair, own in zip(pairs, asked, strict=True):
-            count = sum(len(request.taus) for request in own)
-            made = tuple(sweeps[sample : sample + len(own)])
-            near = self._near(made)
-            verdicts = choose(pair, own, judged.part(slice(candidate, candidate + count)), self.judge, near)
-            rendered.append(Rendered(pair, own, made, verdicts))
-            sample, candidate = sample + len(own), candidate + count
+        sweep = partial(self._sweep, seconds)
+        if isinstance(self.config.sweep, AdaptiveSweep):
+            swept = in_rounds(pairs, self.config, self.judge, sweep)
+        else:
+            swept = sweep(pairs, [tuple(requests(pair, self.config)) for pair in pairs])
+        rendered = []
+        for pair, one in zip(pairs, swept, strict=True):
+            verdicts = choose(pair, one.asked, one.judged, self.judge, self._near(one.sweeps))
+            rendered.append(Rendered(pair, one.asked, one.sweeps, verdicts))
         if self.editor.scoring_decoder is None:
             return rendered
         started = time.perf_counter()
@@ -119,14 +113,29 @@ class Generate:
 
         return NearWithin(bits, images)
 
-    def _judge(
+    def _sweep(
         self,
+        seconds: dict[str, float],
         pairs: Sequence[CaptionPair],
-        asked: Sequence[Sequence[p2p.SweepRequest]],
-        sweeps: Sequence[p2p.Sweep],
-    ) -> Judged:
-        return self.judge(
+        asked: Sequence[tuple[p2p.SweepRequest, ...]],
+    ) -> list[Swept]:
+        """What is asked for of each pair, in shared batches, with the judgement on it."""
+        started, denoised = time.perf_counter(), self.editor.usage.seconds
+        flat = [request for own in asked for request in own]
+        sweeps = self.editor.sweep_many(flat, self.config.cluster.batch_rows or "auto")
+        swept, denoised = time.perf_counter(), self.editor.usage.seconds - denoised
+        seconds["denoise"] += denoised
+        seconds["decode"] += swept - started - denoised
+        judged = self.judge(
             [sweep.source for sweep in sweeps for _ in sweep.edits],
             [edit for sweep in sweeps for edit in sweep.edits],
             [pair for pair, own in zip(pairs, asked, strict=True) for request in own for _ in request.taus],
         )
+        seconds["score"] += time.perf_counter() - swept
+        found, sample, candidate = [], 0, 0
+        for own in asked:
+            count = sum(len(request.taus) for request in own)
+            part = judged.part(slice(candidate, candidate + count))
+            found.append(Swept(own, tuple(sweeps[sample : sample + len(own)]), part))
+            sample, candidate = sample + len(own), candidate + count
+        return found

@@ -38,6 +38,17 @@ class Judged:
         return {name: float(score[row]) for name, score in self.measured.items()}
 
 
+def joined(parts: Sequence[Judged]) -> Judged:
+    """One after the other; there is at least one."""
+    return Judged(
+        filters.ClipScores(
+            *(np.concatenate([getattr(part.scores, name) for part in parts]) for name in CLIP_SCORES)
+        ),
+        {name: np.concatenate([part.measured[name] for part in parts]) for name in parts[0].measured},
+        tuple(reason for part in parts for reason in part.outside),
+    )
+
+
 class Judge:
     """CLIP and the measures, loaded once."""
 

@@ -15,11 +15,14 @@ def seed_of(run_seed: int, pair_id: str, sample_index: int) -> int:
 
 
 def requests(pair: CaptionPair, config: Config) -> list[p2p.SweepRequest]:
-    """One request a sample, in the order of the sample index. Each holds every τ of that sample."""
+    """One request a sample, in the order of the sample index. Each holds every τ of that sample.
+
+    For the sweeps that are known beforehand: one that adapts goes by ``stages.rounds``.
+    """
     sweep = config.sweep
     if isinstance(sweep, GridSweep):
         return [
-            _request(pair, config, index, tuple(sweep.taus), config.sampler.guidance)
+            request(pair, config, index, tuple(sweep.taus), config.sampler.guidance)
             for index in range(sweep.seeds)
         ]
     assert isinstance(sweep, RandomSweep)
@@ -27,13 +30,14 @@ def requests(pair: CaptionPair, config: Config) -> list[p2p.SweepRequest]:
     for index in range(sweep.samples):
         tau = _uniform(config.seed, pair.id, index, "tau", sweep.tau_min, sweep.tau_max)
         guidance = _uniform(config.seed, pair.id, index, "guidance", sweep.guidance_min, sweep.guidance_max)
-        drawn.append(_request(pair, config, index, (tau,), guidance))
+        drawn.append(request(pair, config, index, (tau,), guidance))
     return drawn
 
 
-def _request(
+def request(
     pair: CaptionPair, config: Config, index: int, taus: tuple[float, ...], guidance: float
 ) -> p2p.SweepRequest:
+    """What is asked for of one sample, at some τ."""
     method, interval = config.edit.method, config.sampler.guidance_interval
     return p2p.SweepRequest(
         source=pair.input,

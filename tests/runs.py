@@ -30,7 +30,7 @@ PAIRS = (
 
 def settings(model: Path, clip: Path, *more: str) -> list[str]:
     """Command-line settings for these models; ``more`` come last."""
-    sweep = () if "sweep=random" in more else SWEEP
+    sweep = () if any(one.startswith("sweep=") for one in more) else SWEEP
     models = ["model=path", f"model.path={model}", f"filter.name=local-dir:{clip}", "filter.pretrained=null"]
     return [*models, "shards=png", *PERMISSIVE, *sweep, "sampler.steps=4", "unit_pairs=2", *more]
 
