@@ -7,7 +7,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from conf.schema import Config, Tracker, TrackerKind
@@ -157,7 +157,6 @@ def _mlflow(tracker: Tracker, store: Store, run: str, settings: Mapping[str, Any
 
 Opener = Callable[[Tracker, Store, str, Mapping[str, Any]], AbstractContextManager[Log]]
 OPENERS: dict[TrackerKind, Opener] = {
-    TrackerKind.none: lambda *_: nullcontext(lambda step, told: None),
     TrackerKind.tensorboard: _tensorboard,
     TrackerKind.wandb: _wandb,
     TrackerKind.mlflow: _mlflow,

@@ -16,6 +16,8 @@ from pipeline.funnel import Funnel
 from pipeline.tracking import TrackerError, tracked
 from stages.store import Store
 from tests import runs
+from tests.fire import fire
+from tests.fire.fire import Fire
 
 SETTINGS = {"seed": 7, "sweep.taus": [0.3, 0.6], "model.name": "sd15"}
 
@@ -38,6 +40,17 @@ def follow(folder: Path, *pairs: int, tracker: str, more: tuple[str, ...] = ()) 
 @pytest.fixture
 def every_tick(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(tracking, "SECONDS_BETWEEN", 0.0)
+
+
+def test_a_run_tells_tensorboard_of_its_funnel(tmp_path: Path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    run = Fire(tmp_path / "run", fire.pairs(5), *fire.FAKE, "cluster.workers=1", "tracker=tensorboard")
+    assert run.run(250) == 0, run.said()
+    events = EventAccumulator(str(run.out / "run/tensorboard")).Reload()
+    assert (events.Scalars("pairs")[-1].step, events.Scalars("pairs")[-1].value) == (5, 5.0)
+    assert events.Scalars("samples")[-1].value == len(run.kept()) == 5
+    assert events.Scalars("seconds/sweep")[-1].value == pytest.approx(1.5)
 
 
 @pytest.mark.usefixtures("every_tick")
