@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks.policies import BASE, played
+from benchmarks.recorded import Recorded, Tried, place, read
+from benchmarks.yield_ import FURTHER, WAYS, shipped, yielded
+from filters import Thresholds
+from pipeline.fingerprint import Models
+from pipeline.settings import checked, compose
+
+GOOD, POOR = (0.8, 0.8, 0.9, 0.8), (0.8, 0.8, 0.1, 0.2)
+
+
+def test_a_way_comes_to_its_kept_pairs_and_their_rows():
+    kept = [Tried(0, 0.5, 5.0, (0.7, 0.7, 0.8, 0.9), True), Tried(1, 0.5, 5.0, (0.7, 0.7, 0.6, 0.7), True)]
+    one = Recorded("a", "sky", 100, 1.0, (*kept, Tried(2, 0.5, 5.0, POOR, False)))
+    none = Recorded("b", "sky", 60, 1.0, (Tried(0, 0.5, 5.0, POOR, False),))
+    found = yielded([one, none])
+    assert (found.pairs, found.served, found.kept, found.candidates, found.rows) == (2, 1, 2, 4, 160)
+    assert found.rows_a_kept == 80
+    assert (found.direction, found.image) == (pytest.approx(0.7), pytest.approx(0.8))
+    assert yielded([none]).rows_a_kept == float("inf")
+
+
+def test_what_was_cut_off_is_made_again_and_other_settings_have_another_file(tmp_path: Path):
+    line = {"pair": "a", "kind": "sky", "rows": 4, "seconds": 1.0, "candidates": [[0, 0.5, 5.0, GOOD, True]]}
+    path = tmp_path / "way.jsonl"
+    assert read(path) == []
+    path.write_text(json.dumps(line) + "\n" + json.dumps(line)[:30])
+    assert read(path) == [Recorded("a", "sky", 4, 1.0, (Tried(0, 0.5, 5.0, GOOD, True),))]
+    models = Models("g", "c")
+    names = {
+        place(tmp_path, "way", settings, made)
+        for settings in (["a=1"], ["a=2"])
+        for made in (models, Models("h", "c"))
+    }
+    assert len(names) == 4
+    assert place(tmp_path, "way", ["a=1"], models) in names
+
+
+@pytest.mark.parametrize("way", [*WAYS, *FURTHER])
+def test_every_way_is_a_configuration_that_can_be(way: str):
+    config = checked(compose({**WAYS, **FURTHER}[way]))
+    assert config.filter.max_per_pair == 4
+
+
+def test_the_procedures_differ_in_steps_alone():
+    same = set(WAYS["instructpix2pix"]) ^ set(WAYS["instructpix2pix-100"])
+    assert same == {"sampler.steps=12", "sampler.steps=100"}
+    assert len({pair.id for pair, _ in shipped(200)}) == 200
+
+
+def test_a_policy_is_played_through_on_what_is_recorded():
+    taus = [round(k / 12, 4) for k in range(13)]
+    candidates = tuple(Tried(sample, tau, 5.0, GOOD, False) for sample in range(8) for tau in taus)
+    rows, kept = played(Recorded("a", "sky", 0, 0.0, candidates), BASE, Thresholds(0.6, 0.6, 0.6, 0.6))
+    assert len(kept) == 4
+    # Four seeds at τ 2/3 and 1: 12 steps of the source, and of the edits 4 in common and 8 each.
+    assert rows == 4 * 2 * (12 + 4 + 2 * 8)
