@@ -1,0 +1,167 @@
+"""The reader's recipe: drawn scenes, and the same as the generator paints them: `python -m miniworld.train.reader`.
+
+Half of what it learns from has been through the VAE with some noise, which one step of the generator removed: a reader
+of clean drawings alone reads what is generated worse. The other half is drawn, in all combinations of attributes, so
+that it finds none of them unlikely, and some without an object, as generators make them.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+from transformers import CLIPTextModel
+
+import miniworld
+from miniworld.draw import draw
+from miniworld.reader import Guesses, Reader, as_pixels
+from miniworld.scene import COLOURS, GROUNDS, KINDS, SKIES, STYLES, Layout, Scene, random_layout, random_scene
+from miniworld.train.data import PER_GROUP, drawn, group
+from miniworld.train.loop import Recipe, fast_products, train
+from miniworld.train.repaint import repainted
+
+RECIPE = Recipe(
+    steps=800, learning_rate=4e-3, warmup=50, weight_decay=0.02, average=0.99, checkpoint_every=100
+)
+SCENES, EMPTY = 8_000, 0.04
+PAINTED, GROUPS, PAINTED_SEED = 20_000, 10_000, 0
+BATCH = 64
+SEED = 5
+FOLDER = miniworld.MODEL.parent / "reader"
+
+
+def scene_at(index: int, seed: int = SEED) -> tuple[Scene, Layout]:
+    """Scene ``index`` of an endless set, and where everything in it is."""
+    rng = np.random.default_rng((seed, index))
+    scene = random_scene(rng, held_out=None)
+    if rng.random() < EMPTY:
+        scene = replace(scene, things=())
+    return scene, random_layout(rng)
+
+
+def answers(scenes: list[tuple[Scene, Layout]]) -> Guesses:
+    """What is to be read, in the form of what is guessed: classes in place of logits.
+
+    A colour of -100 is none, as `cross_entropy` ignores it. A place that is not taken, and the slope of a flat edge,
+    are NaN.
+    """
+    there = torch.zeros(len(scenes), len(KINDS))
+    colour = torch.full((len(scenes), len(KINDS)), -100)
+    place = torch.full((len(scenes), len(KINDS), 3), torch.nan)
+    edge = torch.tensor([[layout.horizon, layout.slope, layout.bulge] for _, layout in scenes])
+    for n, (scene, layout) in enumerate(scenes):
+        for thing, at in zip(scene.things, layout.places, strict=False):
+            k = KINDS.index(thing.kind)
+            there[n, k], colour[n, k] = 1, COLOURS.index(thing.colour)
+            place[n, k] = torch.tensor(at)
+        if scene.ground == "water":
+            edge[n, 1:] = torch.nan
+    return Guesses(
+        torch.tensor([STYLES.index(scene.style) for scene, _ in scenes]),
+        torch.tensor([GROUNDS.index(scene.ground) for scene, _ in scenes]),
+        torch.tensor([SKIES.index(scene.sky) for scene, _ in scenes]),
+        edge,
+        there,
+        colour,
+        place,
+    )
+
+
+def loss_of(guesses: Guesses, right: Guesses) -> Tensor:
+    """Cross-entropies of what is seen, and the mean distance of where."""
+    whole = sum(F.cross_entropy(guesses[i], right[i]) for i in range(3))
+    there = F.binary_cross_entropy_with_logits(guesses.there, right.there) * len(KINDS)
+    colour = F.cross_entropy(guesses.colour.flatten(0, 1), right.colour.flatten())
+    where = sum(
+        (ours - true)[~true.isnan()].abs().mean()
+        for ours, true in ((guesses.place, right.place), (guesses.edge, right.edge))
+    )
+    return whole + there + colour + 5 * where
+
+
+def blurred(pixels: Tensor, generator: torch.Generator) -> Tensor:
+    """Some of the images blurred, all with some noise, brighter or darker, of more or less contrast."""
+    n = (len(pixels), 1, 1, 1)
+
+    def uniform(low: float, high: float) -> Tensor:
+        return low + (high - low) * torch.rand(n, generator=generator)
+
+    soft = F.avg_pool2d(F.pad(pixels, (1, 1, 1, 1), mode="replicate"), 3, 1)
+    share = uniform(-1, 1).clamp(min=0)
+    mixed = (1 - share) * pixels + share * soft
+    noise = torch.randn(pixels.shape, generator=generator) * uniform(-0.08, 0.12).clamp(min=0)
+    return (uniform(0.9, 1.1) * mixed + uniform(-0.08, 0.08) + noise).clamp(-1, 1)
+
+
+def drawn_scenes(folder: Path, count: int) -> np.ndarray:
+    """The first scenes of `scene_at`, uint8 (count, 64, 64, 3), drawn once and mapped from disk after."""
+    path = folder / f"reader-{count}.npy"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        with path.with_suffix(".part").open("wb") as file:
+            np.save(file, np.stack([draw(*scene_at(index)) for index in range(count)]))
+        path.with_suffix(".part").rename(path)
+    return np.load(path, mmap_mode="r")
+
+
+def painted_scenes(folder: Path, count: int) -> np.ndarray:
+    """The first scenes of CLIP's training, as the shipped generator paints them: uint8 (count, 64, 64, 3)."""
+    vae, unet = (
+        part.from_pretrained(miniworld.MODEL, subfolder=name, dtype=torch.float32)
+        for part, name in ((AutoencoderKL, "vae"), (UNet2DConditionModel, "unet"))
+    )
+    encoder = CLIPTextModel.from_pretrained(miniworld.MODEL, subfolder="text_encoder", dtype=torch.float32)
+    images = drawn(folder, PAINTED_SEED, GROUPS)
+    return repainted(vae, encoder, unet, images, PAINTED_SEED, folder, count)
+
+
+def painted_at(index: int) -> tuple[Scene, Layout]:
+    """What `painted_scenes` show."""
+    own = group(PAINTED_SEED, index // PER_GROUP)
+    return own.scenes[index % PER_GROUP], own.layouts[index % PER_GROUP]
+
+
+def train_reader(scenes: np.ndarray, painted: np.ndarray, folder: Path, recipe: Recipe = RECIPE) -> Reader:
+    """Trains on scenes drawn by `scene_at`, and on the scenes of `painted_at` as painted: half of what is shown."""
+    torch.manual_seed(0)
+    reader = Reader().train()
+    right = answers([scene_at(index) for index in range(len(scenes))])
+    of_painted = answers([painted_at(index) for index in range(len(painted))])
+
+    def loss(step: int) -> Tensor:
+        rng = np.random.default_rng((6, step))
+        first = np.sort(rng.integers(len(painted), size=BATCH // 2))
+        second = np.sort(rng.integers(len(scenes), size=BATCH // 2))
+        pixels = as_pixels(np.concatenate([painted[first], scenes[second]]))
+        with fast_products():
+            guesses = reader(blurred(pixels, torch.Generator().manual_seed(step)))
+        shown = [torch.cat([a[first], b[second]]) for a, b in zip(of_painted, right, strict=True)]
+        return loss_of(Guesses(*(one.float() for one in guesses)), Guesses(*shown))
+
+    train("reader", nn.ModuleDict({"reader": reader}), loss, recipe, folder)
+    return reader.eval()
+
+
+def main() -> None:
+    """Trains, going on where it ended, and writes the weights in float16."""
+    parser = argparse.ArgumentParser(prog="python -m miniworld.train.reader", description=__doc__)
+    parser.add_argument("--work", type=Path, default=Path("runs/reader"), help="checkpoints and drawn scenes")
+    parser.add_argument("--steps", type=int, default=RECIPE.steps)
+    options = parser.parse_args()
+    scenes, painted = drawn_scenes(options.work, SCENES), painted_scenes(options.work, PAINTED)
+    reader = train_reader(scenes, painted, options.work, replace(RECIPE, steps=options.steps))
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    state = {key: value.contiguous() for key, value in reader.state_dict().items()}
+    halves = {key: value.half() if value.is_floating_point() else value for key, value in state.items()}
+    save_file(halves, FOLDER / "reader.safetensors")
+
+
+if __name__ == "__main__":
+    main()
