@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: demo test test-all lint format bench bench-scale bench-gpu bench-yield figures docs clean
+.PHONY: demo demo-captions test test-all lint format bench bench-scale bench-gpu bench-truth bench-yield bench-writer figures docs clean
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -12,6 +12,11 @@ export OMP_NUM_THREADS ?= 2
 
 demo: .venv/ready
 	$(BIN)/pairforge
+
+# From captions to shards: caption pairs are written first.
+demo-captions: .venv/ready
+	$(BIN)/pairforge pairs captions=miniworld_captions writer=grammar out=outputs/captions/pairs
+	$(BIN)/pairforge captions=jsonl captions.path=outputs/captions/pairs/pairs.jsonl out=outputs/captions/set
 
 # Two tests at once, of one thread each: most wait for processes that start.
 test: .venv/ready
@@ -37,9 +42,18 @@ bench-scale: .venv/ready
 bench-gpu: .venv/ready
 	$(BIN)/python -m benchmarks.gpu
 
+# The first time it makes what it looks at: some quarter of an hour on one core.
+bench-truth: .venv/ready
+	$(BIN)/python -m benchmarks.truth
+
 # Hours on one core with all 200 pairs; it goes on where it was cut short.
 bench-yield: .venv/ready
 	$(BIN)/python -m benchmarks.yield_
+
+# Fine-tunes three times, some five minutes on one core; the first time a quarter of an hour of pre-training before.
+bench-writer: .venv/ready
+	test -d runs/miniworld/writer || $(BIN)/python -m miniworld.train writer
+	$(BIN)/python -m benchmarks.writer
 
 figures: .venv/ready
 	$(BIN)/python -m benchmarks.figures
