@@ -111,13 +111,19 @@ class Fields:
 
 @dataclass
 class Captions:
-    """Where the caption pairs come from."""
+    """Where the caption pairs come from.
+
+    ``block``: words and phrases, whole and in any case, that set a pair aside where one of its three texts has them;
+    ``block_file`` has more, one a line.
+    """
 
     kind: CaptionsKind = MISSING
     path: str = MISSING
     split: str | None = None
     fields: Fields = field(default_factory=Fields)
     limit: int | None = None
+    block: list[str] = field(default_factory=list)
+    block_file: str | None = None
 
 
 @dataclass

@@ -9,6 +9,7 @@ from typing import Any
 import filters
 import p2p
 from conf.schema import Config, Keep
+from stages.captions import phrases
 from stages.judging import specs
 
 # Raised when a change of the program changes what the same settings make.
@@ -47,6 +48,9 @@ def settings_of(config: Config, captions_sha256: str, models: Models) -> dict[st
         ],
         "sweep.kind": type(config.sweep).__name__,
     }
+    blocked = phrases(config.captions.block, config.captions.block_file)
+    if blocked:
+        settings["captions.block"] = list(blocked)
     if config.keep is not Keep.kept:
         # Shards are the same without; but what a run was begun with it must not be ended without.
         settings["keep"] = config.keep.value

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import p2p
 from conf.schema import CaptionsKind, Config, TooLong
-from stages.captions import CaptionSource
+from stages.captions import CaptionSource, phrases
 from stages.captions.parquet import parquet_files
 from stages.read import read_pairs
 from stages.records import CaptionPair, Quarantined
@@ -38,6 +38,7 @@ def read(config: Config) -> Iterator[list[CaptionPair | Quarantined]]:
         ),
         prompts.count,
         prompts.limit if config.edit.too_long is TooLong.error else sys.maxsize,
+        phrases(config.captions.block, config.captions.block_file),
     )
 
 
@@ -69,7 +70,8 @@ def source_digest(config: Config) -> str:
     if not files:
         return ""
     how = [captions.kind.value, config.limit, asdict(captions.fields), config.edit.too_long.value]
-    digest = hashlib.sha256(json.dumps(how).encode())
+    blocked = phrases(captions.block, captions.block_file)
+    digest = hashlib.sha256(json.dumps([*how, blocked] if blocked else how).encode())
     for file in files:
         with file.open("rb") as stream:
             digest.update(hashlib.file_digest(stream, "sha256").digest())

@@ -39,7 +39,11 @@ def checked(composed: DictConfig) -> Config:
     return replace(
         config,
         out=config.out if "://" in config.out else str(Path(config.out).absolute()),
-        captions=replace(config.captions, path=_absolute(config.captions.path)),
+        captions=replace(
+            config.captions,
+            path=_absolute(config.captions.path),
+            block_file=config.captions.block_file and _absolute(config.captions.block_file),
+        ),
         model=replace(
             config.model, path=_absolute(config.model.path), scoring_decoder=small and _absolute(small)
         ),

@@ -15,20 +15,25 @@ _LINES = 40
 
 
 def read_pairs(
-    source: captions.CaptionSource, count: Callable[[str], int], limit: int
+    source: captions.CaptionSource, count: Callable[[str], int], limit: int, block: Sequence[str] = ()
 ) -> Iterator[list[CaptionPair | Quarantined]]:
-    """The source in its order, block by block: pairs of which no two are the same and none is too long, and what was
-    set aside.
+    """The source in its order, block by block: pairs of which no two are the same and none is too long or has a blocked
+    word, and what was set aside.
 
     Args:
         source: its `limit` counts the pairs that pass all this.
         count: tokens of a text as the model's tokenizer has them, start and end included.
         limit: tokens that the model's text encoder takes, start and end included.
+        block: words and phrases that no pair may have, as `captions.phrases` gives them.
 
     Raises:
         CaptionsError: as `captions.open_captions` does.
     """
-    return _read(captions.read_blocks(source), source.limit, _Judge(captions.checker(count, limit)))
+    return _read(
+        captions.read_blocks(source),
+        source.limit,
+        _Judge(captions.checker(count, limit), captions.blocker(block)),
+    )
 
 
 def _read(
@@ -53,8 +58,12 @@ def _read(
 class _Judge:
     """What becomes of a block's pairs after all blocks before it: each as it is, or why it is set aside."""
 
-    def __init__(self, too_long: Callable[[Sequence[CaptionPair]], list[str]]) -> None:
-        self._too_long = too_long
+    def __init__(
+        self,
+        too_long: Callable[[Sequence[CaptionPair]], list[str]],
+        blocked: Callable[[Sequence[CaptionPair]], list[str]],
+    ) -> None:
+        self._too_long, self._blocked = too_long, blocked
         self._seen = FirstPlaces()
         self._files: list[str] = []
 
@@ -62,13 +71,16 @@ class _Judge:
         if not self._files or self._files[-1] != block.file:
             self._files.append(block.file)
         judged = list(pairs)
-        for judge in (self._length, self._repetition):
+        for judge in (self._words, self._length, self._repetition):
             good = [place for place, pair in enumerate(judged) if not isinstance(pair, str)]
             lines = [block.lines[place] for place in good]
             for place, reason in zip(good, judge([judged[place] for place in good], lines), strict=True):
                 if reason:
                     judged[place] = reason
         return judged
+
+    def _words(self, pairs: Sequence[CaptionPair], lines: Sequence[int]) -> list[str]:
+        return self._blocked(pairs)
 
     def _length(self, pairs: Sequence[CaptionPair], lines: Sequence[int]) -> list[str]:
         return self._too_long(pairs)

@@ -6,9 +6,19 @@ for item in open_captions(CaptionSource("auto", "pairs.jsonl")):
 
 from __future__ import annotations
 
+from stages.captions.blocking import blocker, phrases
 from stages.captions.length import checker
 from stages.captions.opening import open_captions, read_blocks
 from stages.captions.row import Block
 from stages.captions.source import CaptionsError, CaptionSource
 
-__all__ = ["Block", "CaptionSource", "CaptionsError", "checker", "open_captions", "read_blocks"]
+__all__ = [
+    "Block",
+    "CaptionSource",
+    "CaptionsError",
+    "blocker",
+    "checker",
+    "open_captions",
+    "phrases",
+    "read_blocks",
+]

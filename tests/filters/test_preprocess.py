@@ -100,3 +100,13 @@ def test_pil_images_of_any_mode_become_rgb() -> None:
 def test_other_arrays_are_refused_by_name(image: np.ndarray, message: str) -> None:
     with pytest.raises(FilterError, match=message):
         to_pixels(image, "image 4")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+@pytest.mark.parametrize("mode", ["shortest", "longest", "squash"])
+def test_a_gpu_sees_what_the_cpu_sees(mode: str) -> None:
+    step, pixels = transform(32, mode), images([(32, 32), (64, 40), (20, 20)], seed=7)
+    here, there = (preprocess(step, pixels, torch.device(name)) for name in ("cpu", "cuda"))
+    assert there.device.type == "cuda"
+    # Resized in 8 bits on the CPU: what is left is one division and one normalisation in fp32.
+    torch.testing.assert_close(there.cpu(), here, atol=1e-6, rtol=0)

@@ -61,3 +61,25 @@ def test_settings_that_differ_are_told_in_a_table_and_one_alone_in_the_line(
     assert cells[0][1] == "a cat / a dog instead / a dog / {}"
     assert cells[0][2].endswith("…")
     assert cells[2][1:] == ["0", "1"]
+
+
+def test_blocked_words_belong_to_the_settings_wherever_they_are_listed(
+    sd1_folder: Path, clip_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pairs = [
+        CaptionPair("a cat", "a dog instead", "a dog"),
+        CaptionPair("a tree", "in snow", "a tree in snow"),
+    ]
+    source = ("captions=jsonl", f"captions.path={runs.write_pairs(tmp_path / 'pairs.jsonl', pairs)}")
+    (tmp_path / "words.txt").write_text("SNOW\nice\n")
+    given = (sd1_folder, clip_folder, *source, f"out={tmp_path / 'out'}")
+    store = Store(str(tmp_path / "out"))
+    plan = make_or_resume(store, runs.config(*given, f"captions.block_file={tmp_path / 'words.txt'}"))
+    assert (plan.pairs, plan.quarantined) == (1, 1)
+    assert plan.settings["captions.block"] == ["ice", "snow"]
+    assert "the instruction has 'snow'" in store.read("quarantine/lines.jsonl").decode()
+    assert make_or_resume(store, runs.config(*given, "captions.block=[ice,Snow]")) == plan
+    assert main([*runs.settings(*given), "captions.block=[ice]"]) == 2
+    assert "captions.block" in capsys.readouterr().err
+    assert main([*runs.settings(*given), f"captions.block_file={tmp_path / 'none.txt'}"]) == 2
+    assert "cannot be read" in capsys.readouterr().err
