@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -10,8 +11,9 @@ from omegaconf import OmegaConf
 import pipeline.help
 from conf.compose import ConfigError
 from conf.schema import Config
-from pipeline import commands, environment, settings
+from pipeline import commands, environment, settings, voice
 from pipeline.errors import FAILED_PAIRS, INTERRUPTED, STOPPED, UNFINISHED, USER_ERROR, RunError, TabledError
+from pipeline.voice import Voice
 
 OWN_PACKAGES = frozenset({"pipeline", "stages", "p2p", "filters", "miniworld", "conf"})
 
@@ -32,6 +34,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for row in error.table if isinstance(error, TabledError) else ():
             print(f"  {row}", file=sys.stderr)
         return USER_ERROR
+    except BrokenPipeError:
+        # As of ``| head``: who reads no more need not be told, by Python at its end either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return UNFINISHED
     except RunError as error:
         print(f"pairforge: {error}", file=sys.stderr)
         return UNFINISHED
@@ -52,20 +58,21 @@ def _dispatch(arguments: list[str]) -> int:
             raise ConfigError("--cfg takes the word job: pairforge --cfg job")
         print(OmegaConf.to_yaml(settings.compose(arguments[:position] + arguments[position + 2 :])), end="")
         return 0
-    options = [argument for argument in arguments if argument.startswith("-")]
+    form, given = voice.split(arguments)
+    options = [argument for argument in given if argument.startswith("-")]
     if options:
         raise ConfigError(
-            f"there is no option {options[0]}: only --help and --cfg job; settings are key=value"
+            f"there is no option {options[0]}: only --help, --cfg job, --quiet and --json; settings are key=value"
         )
-    return _run(settings.checked(settings.compose(arguments)))
+    return _run(settings.checked(settings.compose(given)), form)
 
 
-def _run(config: Config) -> int:
+def _run(config: Config, form: Voice) -> int:
     environment.prepare(config)
     # Imported here, because the libraries read the environment when they are imported.
     from pipeline.run import run
 
-    return FAILED_PAIRS if run(config).failed and config.strict else 0
+    return FAILED_PAIRS if run(config, form).failed and config.strict else 0
 
 
 if __name__ == "__main__":

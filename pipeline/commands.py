@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from conf.compose import ConfigError
-from pipeline.errors import FAULTS_OF_OURS, RunError, unwritable
+from pipeline.errors import NOT_THE_OUTPUT, RunError, unwritable
 
 
 @dataclass(frozen=True)
@@ -20,9 +21,15 @@ class Command:
     function: str = "main"
 
 
+WIDTH = 100
+"""Columns of the help: what fits beside an editor on a laptop's screen."""
+
 COMMANDS = {
     "attention": Command(
         "pipeline.attention", "attention PROMPT", "where the model looks for each word: attention.png"
+    ),
+    "completion": Command(
+        "pipeline.completion", "completion SHELL", "settings and commands at the Tab key: bash, zsh or fish"
     ),
     "export": Command(
         "pipeline.export.command",
@@ -34,10 +41,20 @@ COMMANDS = {
         "finetune …",
         "a language model learns from triples: data=… writer.model=… out=DIR",
     ),
+    "pairs": Command(
+        "pipeline.pairs.command",
+        "pairs …",
+        "caption pairs from captions: captions.path=… writer=… out=DIR",
+    ),
     "refilter": Command(
         "pipeline.refilter.command",
         "refilter OUT out2=DIR",
         "choose again under other thresholds, without generation: filter.clip_sim_dir=0.25 …",
+    ),
+    "plan": Command(
+        "pipeline.estimate",
+        "plan [settings]",
+        "what a run would take: pairs, rows, hours, bytes; a short probe, nothing written",
     ),
     "repair": Command("pipeline.repair", "repair OUT", "make again what verify names"),
     "retry-failed": Command(
@@ -76,7 +93,7 @@ def run(name: str, arguments: Sequence[str]) -> int:
     function = getattr(importlib.import_module(command.module), command.function)
     try:
         return int(function(list(arguments)))
-    except FAULTS_OF_OURS:
+    except NOT_THE_OUTPUT:
         raise
     except OSError as error:
         what = f"the output {arguments[0]}" if " OUT" in command.usage else f"what pairforge {name} makes"
@@ -91,5 +108,12 @@ def output_of(name: str, arguments: Sequence[str]) -> str:
 
 
 def lines() -> list[str]:
-    """The commands as ``pairforge --help`` shows them."""
-    return [f"  pairforge {command.usage:<18} {command.about}" for command in COMMANDS.values()]
+    """The commands as ``pairforge --help`` shows them, in at most 100 columns."""
+    return [_line(command) for command in COMMANDS.values()]
+
+
+def _line(command: Command) -> str:
+    start = f"  pairforge {command.usage:<18} "
+    return textwrap.fill(
+        command.about, WIDTH, initial_indent=start, subsequent_indent=" " * 31, break_on_hyphens=False
+    )

@@ -13,8 +13,9 @@ STOPPED = "stopped; what is committed stays, the same command goes on"
 MAKE_ROOM = "make room, or mend what the system says of it; what is committed stays, the same command goes on"
 
 
-FAULTS_OF_OURS = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError)
-"""OSErrors of a file that is missing, or there, where it ought not to be; others are the system's or the store's."""
+NOT_THE_OUTPUT = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError, BrokenPipeError)
+"""OSErrors of a file that is missing, or there, where it ought not to be, and of a reader of stdout who has left;
+others are the system's or the store's."""
 
 
 def unwritable(error: OSError, what: str) -> str:

@@ -6,9 +6,7 @@ import textwrap
 
 from conf.compose import GROUPS, default_of, options
 from pipeline import commands
-
-WIDTH = 100
-"""Columns: what fits beside an editor on a laptop's screen."""
+from pipeline.commands import WIDTH
 
 TOP = """\
 pairforge makes paired data for instruction-following image editors: it renders caption pairs with
@@ -18,13 +16,16 @@ Prompt-to-Prompt over a sweep of tau, keeps what CLIP approves, and writes WebDa
   pairforge captions=jsonl captions.path=pairs.jsonl   your own caption pairs
             model=sd15 model.path=FOLDER out=FOLDER    with Stable Diffusion 1.5
   pairforge experiment=instructpix2pix …               the published recipe
+  pairforge plan …                                     what that would take, before it is begun
   pairforge --cfg job [settings]                       print every setting, run nothing
 
 """
 
 INPUT = """
 A caption pair is {"input": …, "edit": …, "output": …}: caption, instruction, edited caption.
-The same command again goes on where the last one ended.
+The same command again goes on where the last one ended. --quiet says nothing but errors, --json
+one line of JSON at the end. Exit codes: 0 done, 1 not finished (the same command goes on), 2 for
+what is to be mended, 3 done with failed pairs under strict=true, 130 stopped by Ctrl-C.
 
 Settings are key=value.
 

@@ -16,17 +16,20 @@ from typing import Any, TextIO
 
 from rich.console import Console
 
+from conf.pairs import PairsConfig
 from conf.schema import Config, LogLevel
-from pipeline import sheet, stored
+from pipeline import said, sheet, stored
 from pipeline.beat import beating
 from pipeline.card import card
-from pipeline.errors import FAULTS_OF_OURS, RunError, unwritable
+from pipeline.errors import NOT_THE_OUTPUT, RunError, unwritable
 from pipeline.funnel import Funnel, funnel_of
+from pipeline.inputs import Settings
 from pipeline.pack import pack
 from pipeline.plan import Plan, make_or_resume
 from pipeline.progress import Display, funnel_table
 from pipeline.quiet import to_log
 from pipeline.tracking import tracked
+from pipeline.voice import Voice
 from pipeline.watch import limits, watched
 from stages import previews
 from stages.records import Preview
@@ -49,8 +52,8 @@ LIBRARIES = [
 ]
 
 
-def run(config: Config) -> Funnel:
-    """Make the dataset that ``config`` describes; what became of its caption pairs.
+def run(config: Settings, voice: Voice = Voice.terminal) -> Funnel:
+    """Make the dataset that ``config`` describes and say so as ``voice`` has it; what became of its caption pairs.
 
     Raises the ValueErrors of the parts, each with one line for the user, and RunError.
     """
@@ -59,24 +62,34 @@ def run(config: Config) -> Funnel:
         store.prove_exclusive()
         plan = make_or_resume(store, config)
         stored.write(store, config)
-        return complete(config, plan, store)
-    except FAULTS_OF_OURS:
+        return complete(config, plan, store, voice)
+    except NOT_THE_OUTPUT:
         raise
     except OSError as error:
         raise RunError(unwritable(error, f"the output {config.out}")) from error
 
 
-def complete(config: Config, plan: Plan, store: Store) -> Funnel:
+def complete(config: Settings, plan: Plan, store: Store, voice: Voice = Voice.terminal) -> Funnel:
     """Generate the units of ``plan`` that are not committed, then pack. Raises as ``run`` does."""
     missing = sorted(set(range(plan.units)) - committed(store))
-    first_kept = _generate(config, plan, store, missing) if missing else None
+    first_kept = _generate(config, plan, store, missing, voice) if missing else None
     commits = list(read_commits(store, range(plan.units)))
+    if isinstance(config, PairsConfig):
+        # Imported here: who makes images needs no writer.
+        from pipeline.pairs import ending
+
+        return ending.finish(config, plan, store, commits)
     funnel = finish(config, plan, store, commits)
-    _tell(config, funnel, first_kept)
+    if voice is Voice.terminal:
+        _tell(config, funnel, first_kept)
+    elif voice is Voice.json:
+        print(said.line(_answer(config, funnel, first_kept)))
     return funnel
 
 
-def _generate(config: Config, plan: Plan, store: Store, missing: Sequence[int]) -> float | None:
+def _generate(
+    config: Settings, plan: Plan, store: Store, missing: Sequence[int], voice: Voice
+) -> float | None:
     """The seconds from the command to the first sample kept, None if none was."""
     # Ray takes a second to import: a finished run or a wrong setting need not wait for it.
     from pipeline import graph
@@ -85,7 +98,7 @@ def _generate(config: Config, plan: Plan, store: Store, missing: Sequence[int]) 
     waiting = set(missing)
     before = funnel_of(plan, read_commits(store, [u for u in range(plan.units) if u not in waiting]))
     with _terminal(config) as err:
-        display = Display(Console(file=err), plan.pairs, before)
+        display = Display(Console(file=err, quiet=voice is not Voice.terminal), plan.pairs, before)
         with (
             display.live(),
             watched(limits(config.cluster, graph.room(config)), err),
@@ -110,9 +123,7 @@ def finish(config: Config, plan: Plan, store: Store, commits: Sequence[dict[str,
     """Pack the units, all of them committed, and write what tells of them: sheet, card, report."""
     pack(store, commits, config.shards.samples)
     funnel = funnel_of(plan, commits)
-    failures = b"".join(_failures(store, commits))
-    if failures:
-        store.write("quarantine/pairs.jsonl", failures)
+    write_failures(store, commits)
     shown = list(_previews(store, commits))
     if shown:
         store.write("contact-sheet.png", sheet.draw(shown))
@@ -122,6 +133,13 @@ def finish(config: Config, plan: Plan, store: Store, commits: Sequence[dict[str,
 
     command.write(store)
     return funnel
+
+
+def write_failures(store: Store, commits: Sequence[dict[str, Any]]) -> None:
+    """The pairs that failed, each with its reason, in quarantine/pairs.jsonl."""
+    failures = b"".join(_failures(store, commits))
+    if failures:
+        store.write("quarantine/pairs.jsonl", failures)
 
 
 def _failures(store: Store, commits: Sequence[dict[str, Any]]) -> Iterator[bytes]:
@@ -165,6 +183,11 @@ def _tell(config: Config, funnel: Funnel, first_kept: float | None) -> None:
         console.print(
             "Nothing was kept: scores/*.parquet shows what each candidate missed (filter.clip_sim_…)"
         )
+
+
+def _answer(config: Config, funnel: Funnel, first_kept: float | None) -> dict[str, Any]:
+    rates = {"keep_rate": funnel.keep_rate, "utilisation": funnel.utilisation, "first_kept": first_kept}
+    return {"out": config.out, **asdict(funnel), **rates}
 
 
 def _versions() -> dict[str, str]:

@@ -110,3 +110,15 @@ def test_the_command_as_a_user_calls_it(tmp_path: Path):
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.count("\n") == 1
     assert "Traceback" not in done.stderr
+
+
+def test_a_reader_who_has_left_is_told_nothing():
+    """As ``head`` leaves."""
+    asked = subprocess.Popen(
+        [sys.executable, "-m", "pipeline.cli", "--help"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert asked.stdout
+    assert asked.stderr
+    asked.stdout.close()
+    assert asked.stderr.read() == b""
+    assert asked.wait() == 1

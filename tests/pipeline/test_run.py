@@ -210,6 +210,17 @@ def test_where_the_time_went_is_written_down(out: Path, said: tuple[str, str]):
     assert f"First sample kept after {beat['first_kept']:.0f} s; " in said[0]
 
 
+def test_a_finished_run_tells_programs_in_json_and_nobody_when_quiet(
+    out: Path, run: Run, monkeypatch, capsys
+):
+    monkeypatch.chdir(run.folder)
+    assert main([*run.settings(), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["read"], told["quarantined"], told["candidates"], told["samples"]) == (8, 3, 30, 10)
+    assert main(["--quiet", *run.settings()]) == 0
+    assert capsys.readouterr() == ("", "")
+
+
 def test_the_same_command_again_does_nothing_twice(out: Path, run: Run, monkeypatch, capsys):
     monkeypatch.chdir(run.folder)
     data = ("data", "scores", "run/commits", "run/parts", "run/plan")

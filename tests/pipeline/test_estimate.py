@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pipeline.cli import main
+from pipeline.estimate import size
+from tests import runs
+
+
+@pytest.fixture
+def given(sd1_folder: Path, clip_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    monkeypatch.chdir(tmp_path)
+    path = runs.write_pairs(tmp_path / "pairs.jsonl", runs.PAIRS)
+    with path.open("a") as lines:
+        lines.write("not JSON\n")
+    return runs.settings(sd1_folder, clip_folder, "captions=jsonl", f"captions.path={path}")
+
+
+def test_a_whole_probe_counts_what_the_run_would_make(given: list[str], tmp_path: Path, capsys):
+    assert main(["plan", "--json", "probe=1000", *given]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["pairs"], told["quarantined"], told["units"]) == (5, 1, 3)
+    assert list(told["reasons"].values()) == [1]
+    # Every pair was probed, so that there is nothing to multiply: 2 seeds of 3 values of tau.
+    assert told["probe"]["pairs"] == 5
+    assert told["candidates"] == told["probe"]["candidates"] == 5 * 2 * 3
+    assert told["rows"] == told["probe"]["rows"] > 0
+    assert told["hours"]["1"] == pytest.approx(told["probe"]["seconds"] / 3600, rel=0.01, abs=1e-5)
+    assert told["hours"]["8"] == pytest.approx(told["hours"]["1"] / 8, abs=1e-5)
+    assert {path.name for path in tmp_path.iterdir()} == {"pairs.jsonl"}
+
+
+def test_a_short_probe_is_multiplied_and_told_in_words(given: list[str], capsys):
+    assert main(["plan", "probe=0", *given]) == 0
+    told = capsys.readouterr().out
+    assert "5 in 3 units; 1 lines would be quarantined" in told
+    assert "2 pairs took" in told
+    assert f"{5 * 2 * 3} of" in told.replace(",", "")
+    assert "nothing was written" in told
+
+
+@pytest.mark.parametrize("probe", ["probe=soon", "probe=-1", "probe=inf"])
+def test_a_probe_that_is_no_time_is_named(given: list[str], probe: str, capsys):
+    assert main(["plan", probe, *given]) == 2
+    assert probe in capsys.readouterr().err
+
+
+def test_an_input_without_a_good_pair_says_why(given: list[str], tmp_path: Path, capsys):
+    (tmp_path / "none.jsonl").write_text("not JSON\n")
+    assert main(["plan", *given, f"captions.path={tmp_path / 'none.jsonl'}"]) == 2
+    said = capsys.readouterr().err
+    assert "none of 1 lines" in said
+    assert len(said.splitlines()) == 1
+
+
+@pytest.mark.parametrize(("number", "text"), [(950, "0.95 kB"), (12_340_000, "12.3 MB"), (5.2e14, "520 TB")])
+def test_bytes_are_told_by_thousands(number: float, text: str):
+    assert size(number) == text
