@@ -7,9 +7,10 @@ import io
 import itertools
 import json
 import operator
-from collections import deque
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
 from typing import IO, Any
 
@@ -17,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from stages import scores, tarball
+from stages.ahead import ahead
 from stages.sealed import DamageError, seal, unseal
 from stages.store import Store
 from stages.write import read_part
@@ -24,6 +26,7 @@ from stages.write import read_part
 MANIFEST = "run/pack.json"
 SCORES_ROWS, SCORES_GROUP = 1_000_000, 65_536
 READERS = 4
+FLUSH_BYTES = 2**25
 
 
 @dataclass(frozen=True)
@@ -81,12 +84,11 @@ def _standing(store: Store, digest: str) -> list[Packed] | None:
 def _pack_shards(store: Store, commits: Iterable[dict[str, Any]], size: int) -> Iterator[Packed]:
     for number, runs in itertools.groupby(_runs(store, commits, size), operator.itemgetter(0)):
         name, rows = f"data/train-{number:06d}.tar", 0
-        with store.open_write(name) as stream:
-            measured = _Measured(stream)
+        with store.open_write(name) as stream, closing(_Measured(stream)) as measured:
             for _, samples, run in runs:
                 rows += samples
-                measured.write(run)
-            measured.write(tarball.end(measured.bytes))
+                measured.write_kept(run)
+            measured.write_kept(tarball.end(measured.bytes))
         yield measured.packed(name, rows)
 
 
@@ -107,33 +109,25 @@ def _runs(
 
 def _parts(store: Store, commits: Iterable[dict[str, Any]], kind: str) -> Iterator[bytes]:
     """The parts of that kind in order; the next ones are read, and held to their digests, while one is used."""
-    remaining, waiting = iter(commits), deque[Future[bytes | None]]()
-    with ThreadPoolExecutor(READERS) as readers:
-        try:
-            while True:
-                for commit in itertools.islice(remaining, 2 * READERS - len(waiting)):
-                    waiting.append(readers.submit(read_part, store, commit, kind))
-                if not waiting:
-                    return
-                data = waiting.popleft().result()
-                if data is not None:
-                    yield data
-        finally:
-            readers.shutdown(cancel_futures=True)
+    read = ahead(lambda commit: read_part(store, commit, kind), commits, READERS, 2 * READERS)
+    with closing(read):
+        yield from (data for data in read if data is not None)
 
 
 def _pack_scores(store: Store, commits: Iterable[dict[str, Any]]) -> Iterator[Packed]:
     groups = _row_groups(store, commits)
     for number, first in enumerate(groups):
         name, rows = f"scores/candidates-{number:06d}.parquet", 0
-        with store.open_write(name) as stream:
-            measured = _Measured(stream)
-            with pq.ParquetWriter(pa.PythonFile(measured, "w"), first.schema, compression="zstd") as writer:
-                for group in itertools.chain([first], groups):
-                    writer.write_table(group)
-                    rows += group.num_rows
-                    if rows >= SCORES_ROWS:
-                        break
+        with (
+            store.open_write(name) as stream,
+            closing(_Measured(stream)) as measured,
+            pq.ParquetWriter(pa.PythonFile(measured, "w"), first.schema, compression="zstd") as writer,
+        ):
+            for group in itertools.chain([first], groups):
+                writer.write_table(group)
+                rows += group.num_rows
+                if rows >= SCORES_ROWS:
+                    break
         yield measured.packed(name, rows)
 
 
@@ -154,20 +148,51 @@ class _Measured(io.RawIOBase):
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
         self._hash = hashlib.sha256()
-        self._beside = ThreadPoolExecutor(1)
+        self._beside, self._behind = ThreadPoolExecutor(1), ThreadPoolExecutor(1)
+        self._hashed: Future[None] | None = None
+        self._flushed: Future[None] | None = None
+        self._flushed_bytes = 0
         self.bytes = 0
 
     def writable(self) -> bool:
         return True
 
     def write(self, data: Any) -> int:
-        # Hashing takes as long as writing does, and neither needs the interpreter.
-        hashed = self._beside.submit(self._hash.update, data)
-        self._stream.write(data)
-        hashed.result()
-        self.bytes += len(data)
+        self.write_kept(data)
+        self._settle()
         return len(data)
 
+    def write_kept(self, data: bytes | memoryview) -> None:
+        """``write`` of what nobody changes afterwards: it is hashed while the next is read and written."""
+        # Hashing takes as long as writing does, and neither needs the interpreter.
+        self._settle()
+        self._hashed = self._beside.submit(self._hash.update, data)
+        self._stream.write(data)
+        self.bytes += len(data)
+        # The disk begins while there is more to write, and need not take all of it at the end.
+        if self.bytes - self._flushed_bytes >= FLUSH_BYTES and (
+            self._flushed is None or self._flushed.done()
+        ):
+            self._flushed_bytes = self.bytes
+            self._flushed = self._behind.submit(_flush, self._stream)
+
     def packed(self, name: str, rows: int) -> Packed:
-        self._beside.shutdown()
+        self._settle()
+        self.close()
         return Packed(name, rows, self.bytes, self._hash.hexdigest())
+
+    def close(self) -> None:
+        """Wait for what goes on beside; the stream underneath stays open."""
+        self._beside.shutdown()
+        self._behind.shutdown()
+        super().close()
+
+    def _settle(self) -> None:
+        if self._hashed is not None:
+            self._hashed.result()
+
+
+def _flush(stream: IO[bytes]) -> None:
+    # No file of this machine, or a disk that says at the end what is wrong with it.
+    with suppress(OSError):
+        os.fdatasync(stream.fileno())

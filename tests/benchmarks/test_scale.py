@@ -19,9 +19,9 @@ def test_captions_are_all_different_and_go_on_where_others_end(tmp_path: Path):
 def test_every_pair_is_planned_and_every_figure_above_zero(tmp_path: Path):
     write_captions(tmp_path / "pairs.jsonl", 2000)
     measured = scale.plan_once(tmp_path, 2000)
-    assert measured.keys() == {"plan", "resume", "peak"}
+    assert measured.keys() == {"plan", "cpu", "resume", "peak"}
     assert 0 < measured["resume"] < measured["plan"]
     assert scale.listing(300) > 0
-    assert min(scale.packing(0.01)) > 0
+    assert min(scale.packing(0.003, 7_500)) > 0
     scale.draw_figure([(2000, measured), (4000, measured)], tmp_path / "scale.png")
     assert (tmp_path / "scale.png").stat().st_size > 1000
