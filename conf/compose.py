@@ -17,6 +17,7 @@ from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from conf.pairs import PairsConfig
 from conf.schema import AdaptiveSweep, Config, GridSweep, RandomSweep
 
 GROUPS = (
@@ -37,8 +38,11 @@ class ConfigError(ValueError):
     """A setting that cannot be: its message is one line that names the key and the mend."""
 
 
-def compose_config(settings: Sequence[str], miniworld: Callable[[str], str]) -> DictConfig:
-    """The configuration that ``settings`` (``key=value``, Hydra's grammar) make of ``conf/config.yaml``.
+def compose_config(
+    settings: Sequence[str], miniworld: Callable[[str], str], schema: type = Config
+) -> DictConfig:
+    """The configuration that ``settings`` (``key=value``, Hydra's grammar) make of ``conf/config.yaml``, or with
+    the schema PairsConfig of ``conf/pairs.yaml``.
 
     ``miniworld`` resolves ``${miniworld:model}``, ``${miniworld:clip}`` and ``${miniworld:captions}`` to paths.
     Raises ConfigError for a key, an option or a value that does not exist, and for a key left without value.
@@ -46,6 +50,7 @@ def compose_config(settings: Sequence[str], miniworld: Callable[[str], str]) -> 
     OmegaConf.register_new_resolver("miniworld", miniworld, replace=True)
     store = ConfigStore.instance()
     store.store(name="schema", node=Config)
+    store.store(name="pairs_schema", node=PairsConfig)
     store.store(group="schema/sweep", name="grid", node=GridSweep)
     store.store(group="schema/sweep", name="random", node=RandomSweep)
     store.store(group="schema/sweep", name="adaptive", node=AdaptiveSweep)
@@ -55,13 +60,13 @@ def compose_config(settings: Sequence[str], miniworld: Callable[[str], str]) -> 
     GlobalHydra.instance().clear()
     try:
         with initialize_config_module("conf", version_base="1.3"):
-            config = compose("config", overrides=list(settings))
+            config = compose("config" if schema is Config else "pairs", overrides=list(settings))
         missing = sorted(OmegaConf.missing_keys(config))
         if missing:
             raise ConfigError(f"{missing[0]} has no value: give {missing[0]}=…")
         OmegaConf.resolve(config)
     except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(_explain(error)) from error
+        raise ConfigError(_explain(error, schema)) from error
     return config
 
 
@@ -81,7 +86,7 @@ def changed(
             override = parser.parse_override(setting)
             key = override.key_or_group
             if key not in allowed:
-                if key not in _known_keys():
+                if key not in known_keys():
                     raise ConfigError(f"unknown key {key!r}{_near(key, allowed)}")
                 raise ConfigError(why_not(key))
             OmegaConf.update(node, key, override.value())
@@ -114,7 +119,7 @@ def _summary(text: str) -> str:
     return next((comment for comment in comments if not comment.startswith("@package")), "")
 
 
-def _explain(error: Exception) -> str:
+def _explain(error: Exception, schema: type = Config) -> str:
     """Hydra's several lines as one, with near matches for a key that does not exist."""
     if isinstance(error, OverrideParseException):
         return f"{error.override}: put a value with special characters in quotes: key='\"a value, with = and ,\"'"
@@ -123,9 +128,9 @@ def _explain(error: Exception) -> str:
     absent = re.search(r"Could not find '([^'/]+)/([^']*)'", chain[0])
     if unknown:
         key = unknown[1]
-        if key in _known_keys():
+        if key in known_keys(schema):
             return f"{key} belongs to another option of its group; pairforge --cfg job shows the chosen one's"
-        return f"unknown key {key!r}{_near(key, _known_keys())}; pairforge --cfg job shows every key"
+        return f"unknown key {key!r}{_near(key, known_keys(schema))}; pairforge --cfg job shows every key"
     if absent:
         group, choice = absent[1], absent[2]
         return f"no option {choice!r} in group {group!r}: choose one of {', '.join(options(group))}"
@@ -151,7 +156,10 @@ def _near(key: str, known: Sequence[str]) -> str:
     return f"; did you mean {' or '.join(near[:3])}?" if near else ""
 
 
-def _known_keys() -> list[str]:
+def known_keys(schema: type = Config) -> list[str]:
+    """Every key and group that a setting may name."""
+    if schema is not Config:
+        return sorted(_dotted(schema))
     sweeps = [key for sweep in (GridSweep, RandomSweep, AdaptiveSweep) for key in _dotted(sweep, "sweep.")]
     return sorted({*_dotted(Config), *sweeps, *GROUPS})
 

@@ -13,6 +13,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 from omegaconf import OmegaConf
 
 from conf.compose import GROUPS, compose_config, options
+from conf.pairs import Checks, PairsConfig, Writer
 from conf.schema import AdaptiveSweep, Config, GridSweep, RandomSweep, Sweep
 
 HEAD = """\
@@ -48,7 +49,22 @@ def text() -> str:
                 parts += [_prose(option), _table(_own(option), "sweep.", composed[option])]
         elif kind is not None:
             parts += [_prose(kind), _table(_leaves(kind, f"{group}."), "", composed[GridSweep])]
-    return "\n".join(part for part in parts if part)
+    return "\n".join(part for part in [*parts, *_pairs()] if part)
+
+
+def _pairs() -> Iterator[str]:
+    """The part on ``pairforge pairs``; the groups that it shares with a run stand there."""
+    composed = compose_config(["captions.path=FILE"], "(the mini world's {})".format, PairsConfig)
+    yield "## pairforge pairs\n"
+    yield _prose(PairsConfig)
+    yield _table(_own(PairsConfig), "", composed)
+    yield "### writer\n"
+    yield _options("writer")
+    yield _prose(Writer)
+    yield _table(_leaves(Writer, "writer."), "", composed)
+    yield "### checks\n"
+    yield _prose(Checks)
+    yield _table(_leaves(Checks, "checks."), "", composed)
 
 
 def _composed(*settings: str) -> Any:
@@ -108,7 +124,7 @@ def _value(value: Any) -> str:
         return value.name
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
-    return str(value)
+    return str(value).replace("\n", "\\n")
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ class CaptionsKind(Enum):
     csv = "csv"
     parquet = "parquet"
     dataset = "dataset"
+    text = "text"
 
 
 class Dtype(Enum):

@@ -18,4 +18,7 @@ WRITER = _HERE / "weights" / "writer"
 CAPTIONS = _HERE / "captions" / "pairs.jsonl"
 """256 caption pairs of this world, one JSON object a line."""
 
-__all__ = ["CAPTIONS", "CLIP", "MODEL", "WRITER"]
+ALONE = _HERE / "captions" / "captions.txt"
+"""Captions of this world, one a line, of which caption pairs are yet to be written."""
+
+__all__ = ["ALONE", "CAPTIONS", "CLIP", "MODEL", "WRITER"]

@@ -84,7 +84,7 @@ def _standing(store: Store, digest: str) -> list[Packed] | None:
 def _pack_shards(store: Store, commits: Iterable[dict[str, Any]], size: int) -> Iterator[Packed]:
     for number, runs in itertools.groupby(_runs(store, commits, size), operator.itemgetter(0)):
         name, rows = f"data/train-{number:06d}.tar", 0
-        with store.open_write(name) as stream, closing(_Measured(stream)) as measured:
+        with store.open_write(name) as stream, closing(Measured(stream)) as measured:
             for _, samples, run in runs:
                 rows += samples
                 measured.write_kept(run)
@@ -97,7 +97,7 @@ def _runs(
 ) -> Iterator[tuple[int, int, memoryview]]:
     """What each shard takes of each part: the shard's number, how many samples, and they as they stand."""
     packed = 0
-    for data in _parts(store, commits, "samples"):
+    for data in parts(store, commits, "samples"):
         start, ends = 0, tarball.sample_ends(data)
         while ends:
             room = size - packed % size
@@ -107,7 +107,7 @@ def _runs(
             packed += len(taken)
 
 
-def _parts(store: Store, commits: Iterable[dict[str, Any]], kind: str) -> Iterator[bytes]:
+def parts(store: Store, commits: Iterable[dict[str, Any]], kind: str) -> Iterator[bytes]:
     """The parts of that kind in order; the next ones are read, and held to their digests, while one is used."""
     read = ahead(lambda commit: read_part(store, commit, kind), commits, READERS, 2 * READERS)
     with closing(read):
@@ -120,7 +120,7 @@ def _pack_scores(store: Store, commits: Iterable[dict[str, Any]]) -> Iterator[Pa
         name, rows = f"scores/candidates-{number:06d}.parquet", 0
         with (
             store.open_write(name) as stream,
-            closing(_Measured(stream)) as measured,
+            closing(Measured(stream)) as measured,
             pq.ParquetWriter(pa.PythonFile(measured, "w"), first.schema, compression="zstd") as writer,
         ):
             for group in itertools.chain([first], groups):
@@ -133,7 +133,7 @@ def _pack_scores(store: Store, commits: Iterable[dict[str, Any]]) -> Iterator[Pa
 
 def _row_groups(store: Store, commits: Iterable[dict[str, Any]]) -> Iterator[pa.Table]:
     held: list[pa.Table] = []
-    for data in _parts(store, commits, "scores"):
+    for data in parts(store, commits, "scores"):
         held.append(scores.from_bytes(data))
         if sum(table.num_rows for table in held) >= SCORES_GROUP:
             yield pa.concat_tables(held)
@@ -142,7 +142,7 @@ def _row_groups(store: Store, commits: Iterable[dict[str, Any]]) -> Iterator[pa.
         yield pa.concat_tables(held)
 
 
-class _Measured(io.RawIOBase):
+class Measured(io.RawIOBase):
     """A writable stream that passes on what it is given, counting and hashing it."""
 
     def __init__(self, stream: IO[bytes]) -> None:

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import IO, Any
 
-from conf.schema import Config
 from pipeline import reading
 from pipeline.errors import TabledError
-from pipeline.fingerprint import Change, Models, changes, identify, settings_of
+from pipeline.fingerprint import Change, Models, changes
+from pipeline.inputs import Settings, input_of
 from stages import units
 from stages.records import CaptionPair, Quarantined
 from stages.sealed import DamageError, seal, unseal
@@ -61,13 +61,13 @@ class Plan:
             yield from extension.files
 
 
-def make_or_resume(store: Store, config: Config) -> Plan:
+def make_or_resume(store: Store, config: Settings) -> Plan:
     """The output's plan, made if there is none, extended if ``config.extend`` says so and pairs were appended.
 
     Raises PlanError if the output was planned under settings that make other results, or if no caption pair is
     good; CaptionsError, ModelError and FilterError for what is not there.
     """
-    models = identify(config)
+    models = input_of(config).identify(config)
     if store.exists(MANIFEST):
         return _resume(store, config, models)
     return _make(store, config, models)
@@ -99,8 +99,8 @@ def load(store: Store) -> Plan:
     return plan
 
 
-def _resume(store: Store, config: Config, models: Models) -> Plan:
-    plan, source = load(store), reading.source_digest(config)
+def _resume(store: Store, config: Settings, models: Models) -> Plan:
+    plan, source = load(store), input_of(config).source_digest(config)
     if plan.is_refiltered:
         raise PlanError(
             f"{store.url} was made by pairforge refilter, which goes on with it; give a run another out=…"
@@ -109,7 +109,7 @@ def _resume(store: Store, config: Config, models: Models) -> Plan:
         captions, more, pair = plan.settings["captions"], 0, ()
     else:
         captions, more, pair = _compared(store, config, plan)
-    settings = settings_of(config, captions, models)
+    settings = input_of(config).settings(config, captions, models)
     differing = [*pair, *changes({**plan.settings, "captions": captions}, settings)]
     if more and config.extend and not differing:
         return _extend(store, config, models, plan, source)
@@ -130,10 +130,10 @@ def _resume(store: Store, config: Config, models: Models) -> Plan:
     return plan
 
 
-def _compared(store: Store, config: Config, plan: Plan) -> tuple[str, int, tuple[Change, ...]]:
+def _compared(store: Store, config: Settings, plan: Plan) -> tuple[str, int, tuple[Change, ...]]:
     """The digest of the pairs there are now, how many were appended, and the first that is another, if one is."""
     digest, planned = reading.PairsDigest(), ""
-    for pairs in map(_good, reading.read(config)):
+    for pairs in map(_good, input_of(config).read(config)):
         left = plan.pairs - digest.pairs
         digest.add(pairs[: max(left, 0)])
         if digest.pairs == plan.pairs and not planned:
@@ -142,21 +142,21 @@ def _compared(store: Store, config: Config, plan: Plan) -> tuple[str, int, tuple
     if planned == plan.settings["captions"]:
         return digest.hex(), digest.pairs - plan.pairs, ()
     old = (pair for unit in units.read_units(store, plan.units) for pair in unit.pairs)
-    new = itertools.chain.from_iterable(map(_good, reading.read(config)))
+    new = itertools.chain.from_iterable(map(_good, input_of(config).read(config)))
     numbered = enumerate(itertools.zip_longest(old, new), 1)
     number, before, now = next((k, a, b) for k, (a, b) in numbered if a != b)
     return digest.hex(), 0, ((f"caption pair {number:,}", _shown(before), _shown(now)),)
 
 
-def _make(store: Store, config: Config, models: Models) -> Plan:
-    digest, tally, source = reading.PairsDigest(), _Tally(), reading.source_digest(config)
-    items = reading.read(config)
+def _make(store: Store, config: Settings, models: Models) -> Plan:
+    digest, tally, source = reading.PairsDigest(), _Tally(), input_of(config).source_digest(config)
+    items = input_of(config).read(config)
     with reading.uncollected(), store.open_write(LINES) as quarantine:
         good = _set_aside(items, quarantine, tally, digest)
         count, files = units.write_units(store, units.cut(good, config.unit_pairs))
     if not digest.pairs:
         raise PlanError(f"captions.path={config.captions.path} has no good line{tally.example()}")
-    settings = settings_of(config, digest.hex(), models)
+    settings = input_of(config).settings(config, digest.hex(), models)
     plan = Plan(count, digest.pairs, tally.quarantined, settings, tuple(files), source)
     # The manifest comes last: a plan that has one is whole.
     record = {name: value for name, value in asdict(plan).items() if name != "extensions"}
@@ -164,11 +164,11 @@ def _make(store: Store, config: Config, models: Models) -> Plan:
     return plan
 
 
-def _extend(store: Store, config: Config, models: Models, plan: Plan, source: str) -> Plan:
+def _extend(store: Store, config: Settings, models: Models, plan: Plan, source: str) -> Plan:
     """``plan`` and the pairs that were appended, as units of their own: those that are planned stay as they are."""
     digest, tally = reading.PairsDigest(), _Tally()
     with reading.uncollected(), store.open_write(LINES) as quarantine:
-        good = _set_aside(reading.read(config), quarantine, tally, digest)
+        good = _set_aside(input_of(config).read(config), quarantine, tally, digest)
         appended = itertools.islice(good, plan.pairs, None)
         files = units.extend_units(store, units.cut(appended, config.unit_pairs, plan.units))
     pairs = digest.pairs - plan.pairs

@@ -13,7 +13,7 @@ from json.encoder import encode_basestring_ascii as quoted
 from pathlib import Path
 
 import p2p
-from conf.schema import CaptionsKind, Config, TooLong
+from conf.schema import Captions, CaptionsKind, Config, TooLong
 from stages.captions import CaptionSource, phrases
 from stages.captions.parquet import parquet_files
 from stages.read import read_pairs
@@ -25,20 +25,25 @@ def read(config: Config) -> Iterator[list[CaptionPair | Quarantined]]:
 
     Raises CaptionsError and p2p.ModelError.
     """
-    source = config.captions
     prompts = p2p.load_prompts(config.model.path, config.model.revision)
-    named = {name: column for name, column in asdict(source.fields).items() if column}
     return read_pairs(
-        CaptionSource(
-            kind=source.kind.value,
-            path=source.path,
-            split=source.split,
-            limit=config.limit,
-            fields=named or None,
-        ),
+        caption_source(config.captions, config.limit),
         prompts.count,
         prompts.limit if config.edit.too_long is TooLong.error else sys.maxsize,
         phrases(config.captions.block, config.captions.block_file),
+    )
+
+
+def caption_source(captions: Captions, limit: int | None, alone: bool = False) -> CaptionSource:
+    """What the settings say of the input, for its reader; ``alone`` for captions of which pairs are to be written."""
+    named = {name: column for name, column in asdict(captions.fields).items() if column}
+    return CaptionSource(
+        kind=captions.kind.value,
+        path=captions.path,
+        split=captions.split,
+        limit=limit,
+        fields=named or None,
+        alone=alone,
     )
 
 
@@ -63,15 +68,20 @@ def source_digest(config: Config) -> str:
     Equal digests under one model give equal pairs: to read them again is not needed.
     """
     captions = config.captions
+    return digest_of_files(captions, [config.limit, asdict(captions.fields), config.edit.too_long.value])
+
+
+def digest_of_files(captions: Captions, how: Sequence[object]) -> str:
+    """``source_digest``, of files that are read as their kind and ``how`` say."""
     path = Path(captions.path)
     if captions.kind is CaptionsKind.dataset:
         return ""
     files = [path] if path.is_file() else parquet_files(captions.path)
     if not files:
         return ""
-    how = [captions.kind.value, config.limit, asdict(captions.fields), config.edit.too_long.value]
     blocked = phrases(captions.block, captions.block_file)
-    digest = hashlib.sha256(json.dumps([*how, blocked] if blocked else how).encode())
+    read = [captions.kind.value, *how, *([blocked] if blocked else [])]
+    digest = hashlib.sha256(json.dumps(read).encode())
     for file in files:
         with file.open("rb") as stream:
             digest.update(hashlib.file_digest(stream, "sha256").digest())

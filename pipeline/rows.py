@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import threading
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from conf.pairs import PairsConfig
 from conf.schema import Config
 from pipeline.errors import unwritable
-from stages import flight
+from stages import answers, flight
+from stages.records import UnitResult
 from stages.store import Store
 from stages.supervised import StageError, Supervised
 from stages.units import read_unit
@@ -18,7 +22,8 @@ from stages.write import encode_part, summary, write_unit
 if TYPE_CHECKING:
     from pipeline.metrics import WorkerMetrics
 
-KINDS = ("samples", "scores", "previews", "rejected")
+Settings = Config | PairsConfig
+KINDS = ("samples", "scores", "previews", "rejected", "answers")
 
 
 class GenerateRow:
@@ -28,9 +33,9 @@ class GenerateRow:
     own, have the next.
     """
 
-    def __init__(self, config: Config, model_fingerprint: str) -> None:
+    def __init__(self, config: Settings, model_fingerprint: str) -> None:
         self.store = Store(config.out)
-        self.shards = config.shards
+        self.encode = encoder(config)
         self.error = ""
         # An exception here would kill the actor, and its text would be lost among Ray's.
         try:
@@ -47,16 +52,28 @@ class GenerateRow:
         unit = read_unit(self.store, int(row["unit"]))
         with self.model:
             flight.note(self.store, unit.index)
-            with self.metrics.unit():
-                result = self.generate(unit)
+            try:
+                with self.metrics.unit():
+                    result = self.generate(unit)
+            except StageError as error:
+                # What the stage needs was there and is gone: no other unit would escape it.
+                self.error = str(error)
+                return self(row)
             record = summary(result)
             # All of the model's time is somebody's: what no activity accounts for, waiting included, lies between.
             now = time.perf_counter()
             record["seconds"]["between"] = round(now - self.since - sum(result.seconds.values()), 3)
             self.since = now
             self.metrics.made(result, record["seconds"])
-        files = encode_part(result, self.shards.format, self.shards.quality)
+        files = self.encode(result)
         return {"error": "", "record": json.dumps(record), **{k: files.get(k, b"") for k in KINDS}}
+
+
+def encoder(config: Settings) -> Callable[[UnitResult], dict[str, bytes]]:
+    """What makes a unit's files of its result, by kind."""
+    if isinstance(config, PairsConfig):
+        return lambda result: {"answers": answers.to_bytes(result.answers)} if result.answers else {}
+    return partial(encode_part, format=config.shards.format, quality=config.shards.quality)
 
 
 def _metrics(run: str) -> WorkerMetrics:

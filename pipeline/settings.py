@@ -35,24 +35,24 @@ def checked(composed: DictConfig) -> Config:
         raise ConfigError(problem)
     name, pretrained, small = config.filter.name, config.filter.pretrained, config.model.scoring_decoder
     if name.startswith("local-dir:"):
-        name = "local-dir:" + _absolute(name.removeprefix("local-dir:"))
+        name = "local-dir:" + absolute(name.removeprefix("local-dir:"))
     return replace(
         config,
         out=config.out if "://" in config.out else str(Path(config.out).absolute()),
         captions=replace(
             config.captions,
-            path=_absolute(config.captions.path),
-            block_file=config.captions.block_file and _absolute(config.captions.block_file),
+            path=absolute(config.captions.path),
+            block_file=config.captions.block_file and absolute(config.captions.block_file),
         ),
         model=replace(
-            config.model, path=_absolute(config.model.path), scoring_decoder=small and _absolute(small)
+            config.model, path=absolute(config.model.path), scoring_decoder=small and absolute(small)
         ),
         filter=replace(
             config.filter,
             name=name,
-            pretrained=pretrained and _absolute(pretrained),
+            pretrained=pretrained and absolute(pretrained),
             measures=[
-                replace(one, model=one.model and _absolute(one.model)) for one in config.filter.measures
+                replace(one, model=one.model and absolute(one.model)) for one in config.filter.measures
             ],
         ),
     )
@@ -66,7 +66,7 @@ def stays_local(config: Config) -> bool:
     return clip and all(Path(model).is_dir() for model in models) and Path(config.captions.path).exists()
 
 
-def _absolute(path: str) -> str:
+def absolute(path: str) -> str:
     """A hub name stays what it is: only what exists here is a path."""
     return str(Path(path).absolute()) if Path(path).exists() else path
 

@@ -6,24 +6,26 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from conf.compose import ConfigError, to_object
+from conf.pairs import PairsConfig
 from conf.schema import AdaptiveSweep, Config, GridSweep, RandomSweep, Sweep
 from stages.store import Store
 
 NAME = "run/config.yaml"
 
 
-def write(store: Store, config: Config) -> None:
+def write(store: Store, config: Config | PairsConfig) -> None:
     store.write(NAME, OmegaConf.to_yaml(OmegaConf.structured(config)).encode())
 
 
-def read(store: Store) -> Config:
+def read(store: Store) -> Config | PairsConfig:
     """The configuration, with ``out`` where the output lies now. Raises ConfigError if it is not there or not whole."""
     if not store.exists(NAME):
         raise ConfigError(f"{store.url} is not the output of a run: it has no {NAME}")
     try:
         kept = OmegaConf.create(store.read(NAME).decode())
-        schema = OmegaConf.structured(Config)
-        schema.sweep = OmegaConf.structured(_kind(kept.sweep))
+        schema = OmegaConf.structured(PairsConfig if "writer" in kept else Config)
+        if "sweep" in kept:
+            schema.sweep = OmegaConf.structured(_kind(kept.sweep))
         merged = OmegaConf.merge(schema, kept, {"out": store.url})
     except (OmegaConfBaseException, ValueError) as error:
         reason = " ".join(str(error).split())

@@ -26,9 +26,11 @@ def main(arguments: Sequence[str]) -> int:
         print(f"{count} damaged: pairforge repair {store.url} makes shards, scores, parts and commits anew")
         return DAMAGED
     done = len(committed(store))
-    shards = [file for file in manifest(store) if file.name.startswith("data/")]
-    print(
-        f"{store.url} is whole: {done:,} of {plan.units:,} units committed, {len(shards):,} shards with "
-        f"{sum(file.rows for file in shards):,} samples"
-    )
+    packed = manifest(store)
+    shards = [file for file in packed if file.name.startswith("data/")]
+    pairs = [file.rows for file in packed if file.name.endswith(".jsonl")]
+    what = f"{len(shards):,} shards with {sum(file.rows for file in shards):,} samples"
+    if pairs:
+        what = f"{sum(pairs):,} caption pairs"
+    print(f"{store.url} is whole: {done:,} of {plan.units:,} units committed, {what}")
     return 0

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stages.answers import WrittenPair
+
 Texts = tuple[str, str, str, str]
 """Input caption, instruction, output caption and ``meta`` of a caption pair."""
 
@@ -155,7 +157,7 @@ class Preview:
 class UnitResult:
     """What became of a unit: all its candidates' scores, the images of those kept.
 
-    ``rejected`` has those of the others, where they are asked for.
+    ``rejected`` has those of the others, where they are asked for. Of a unit of captions ``answers`` is all there is.
 
     ``rows`` counts denoiser rows; ``seconds`` is wall clock by activity: denoise, decode (prompts
     encoded, latents decoded), score, rescore, preview. With a scoring decoder ``rescored`` counts the candidates that
@@ -172,3 +174,4 @@ class UnitResult:
     rescored: int = 0
     shifts: dict[str, float] = field(default_factory=dict)
     rejected: tuple[Rejected, ...] = ()
+    answers: tuple[WrittenPair, ...] = ()

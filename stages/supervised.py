@@ -143,4 +143,5 @@ def merge(unit: Unit, pieces: Sequence[UnitResult], on_sheet: set[str]) -> UnitR
         seconds=dict(seconds),
         rescored=sum(piece.rescored for piece in pieces),
         shifts=dict(shifts),
+        answers=tuple(answer for piece in pieces for answer in piece.answers),
     )

@@ -17,6 +17,8 @@ from stages.store import Store
 
 COMMITS = "run/commits"
 PARTS = "run/parts"
+TABLES = ("scores", "answers")
+"""Kinds of a part's files that are Parquet; others are tar."""
 
 
 class PartError(ValueError):
@@ -45,14 +47,18 @@ def encode_part(result: UnitResult, format: ImageFormat, quality: int = 100) -> 
 
 
 def summary(result: UnitResult) -> dict[str, Any]:
-    """The counts of a unit, as they stand in its commit and travel back to the driver."""
+    """The counts of a unit, as they stand in its commit and travel back to the driver.
+
+    Of a unit of captions the candidates are the answers, and the samples those that are kept.
+    """
+    judged = (*result.candidates, *result.answers)
     return {
         "unit": result.unit.index,
         "pairs": len(result.unit.pairs),
-        "pairs_kept": len({candidate.pair_id for candidate in result.candidates if candidate.kept}),
-        "candidates": len(result.candidates),
-        "samples": len(result.samples),
-        "rejected": dict(sorted(Counter(c.reason for c in result.candidates if not c.kept).items())),
+        "pairs_kept": len({one.pair_id for one in judged if one.kept}),
+        "candidates": len(judged),
+        "samples": len(result.samples) + sum(answer.kept for answer in result.answers),
+        "rejected": dict(sorted(Counter(one.reason for one in judged if not one.kept).items())),
         "failures": [asdict(failure) for failure in result.failures],
         "rows": result.rows,
         "seconds": {name: round(value, 3) for name, value in result.seconds.items()},
@@ -69,7 +75,7 @@ def write_unit(store: Store, files: dict[str, bytes], record: dict[str, Any]) ->
     attempt = uuid.uuid4().hex[:12]
     part = {}
     for kind, data in files.items():
-        name = f"{PARTS}/{record['unit']:08d}-{attempt}.{kind}{'.parquet' if kind == 'scores' else '.tar'}"
+        name = f"{PARTS}/{record['unit']:08d}-{attempt}.{kind}{'.parquet' if kind in TABLES else '.tar'}"
         store.write(name, data)
         part[kind] = {"name": name, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
     commit = seal({**record, "part": part})

@@ -1,0 +1,36 @@
+"""``pairforge pairs captions.path=FILE writer=… out=FOLDER``: a writer makes caption pairs from captions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from conf.compose import options
+from conf.pairs import WriterKind
+from pipeline import environment
+from pipeline.errors import FAILED_PAIRS
+from pipeline.pairs import settings
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write caption pairs as ``pairforge captions=jsonl captions.path=FOLDER/pairs.jsonl`` reads them.
+
+    0, or 3 where captions failed and strict=true. The same command again goes on. Raises ConfigError, WriterError and
+    as ``pipeline.run.run`` does.
+    """
+    if {"-h", "--help"} & set(arguments):
+        print(
+            __doc__
+            + "\n\n"
+            + "\n".join(f"  writer={name:<14} {about}" for name, about in options("writer").items())
+        )
+        return 0
+    config = settings.read(arguments)
+    environment.prepare(config)
+    if config.writer.kind is WriterKind.openai:
+        from stages.writers.endpoint import key_of
+
+        key_of(config.writer)
+    # Imported here, because the libraries read the environment when they are imported.
+    from pipeline.run import run
+
+    return FAILED_PAIRS if run(config).failed and config.strict else 0

@@ -1,0 +1,84 @@
+"""The end of a run that writes caption pairs: packing, and what is told of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from conf.pairs import PairsConfig
+from pipeline import stored
+from pipeline.funnel import Funnel, funnel_of
+from pipeline.pairs import report
+from pipeline.pairs.pack import ACROSS, PAIRS, Written, pack
+from pipeline.plan import Plan, PlanError, load
+from pipeline.run import write_failures
+from stages.store import Store
+from stages.write import committed, read_commits
+from stages.writers.checks import REASONS
+
+
+def finish(config: PairsConfig, plan: Plan, store: Store, commits: Sequence[dict[str, Any]]) -> Funnel:
+    """Pack the units, all of them committed, and say how it went."""
+    written = pack(store, commits, config.checks.near_duplicate)
+    funnel = with_packing(funnel_of(plan, commits), written)
+    write_failures(store, commits)
+    report.write(store, funnel, config.writer.model or config.writer.kind.value, config.sheet.pairs)
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(table(funnel))
+    where = config.out if "://" in config.out else os.path.relpath(config.out)
+    console.print(
+        f"\nThe caption pairs are in {where}/{PAIRS}: pairforge captions=jsonl captions.path={where}/{PAIRS}\n"
+        f"{where}/{report.NAME} shows what they are"
+    )
+    if funnel.failed:
+        console.print(f"{funnel.failed} captions got no answer: quarantine/pairs.jsonl says why")
+    return funnel
+
+
+def report_again(store: Store) -> None:
+    """The report of a finished run. Raises PlanError for one that is not, ConfigError as ``pipeline.stored.read``."""
+    config, plan = stored.read(store), load(store)
+    done = len(committed(store))
+    if not isinstance(config, PairsConfig) or done < plan.units:
+        raise PlanError(f"{store.url} is not complete ({done:,} of {plan.units:,} units): end its run first")
+    commits = list(read_commits(store, range(plan.units)))
+    written = pack(store, commits, config.checks.near_duplicate)
+    funnel = with_packing(funnel_of(plan, commits), written)
+    report.write(store, funnel, config.writer.model or config.writer.kind.value, config.sheet.pairs)
+
+
+def with_packing(funnel: Funnel, written: Written) -> Funnel:
+    """The funnel with what packing left away."""
+    if written.across:
+        funnel.rejected[ACROSS] = written.across
+    funnel.samples, funnel.pairs_kept = written.pairs, written.captions
+    return funnel
+
+
+def table(funnel: Funnel) -> Table:
+    """The funnel, from the captions read to the pairs kept; reasons without a case are left out."""
+    shown = Table(box=None, show_header=False, pad_edge=False)
+    shown.add_column(justify="right")
+    shown.add_column()
+    shown.add_column(justify="right")
+    rows = [
+        (funnel.read, "captions read", None),
+        (funnel.quarantined, "quarantined lines", funnel.read),
+        (funnel.failed, "captions without an answer", funnel.read),
+        (funnel.candidates, "answers", None),
+        *[
+            (funnel.rejected[reason], f"  {text}", funnel.candidates)
+            for reason, text in REASONS.items()
+            if reason in funnel.rejected
+        ],
+        (funnel.samples, "caption pairs kept", funnel.candidates),
+        (funnel.pairs_kept, "captions with a pair kept", funnel.pairs),
+    ]
+    for count, text, of in rows:
+        share = f"{count / of:.0%}" if of else ""
+        shown.add_row(f"{count:,}", text, share, style="bold" if "kept" in text else "")
+    return shown

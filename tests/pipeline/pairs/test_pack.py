@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from conf.pairs import PairsConfig
+from miniworld.truth import Verdict, judge
+from pipeline.funnel import funnel_of
+from pipeline.pairs import ending, settings
+from pipeline.pairs.pack import ANSWERS, line, pack
+from pipeline.plan import Plan, PlanError, make_or_resume
+from pipeline.rows import encoder
+from stages import answers
+from stages.answers import WrittenPair
+from stages.captions import CaptionSource, open_captions
+from stages.records import CaptionPair
+from stages.store import Store
+from stages.units import read_unit
+from stages.write import committed, read_commits, summary, write_unit
+from stages.writing import WritePairs
+from tests.pipeline.pairs import small
+
+
+def planned(folder: Path, *more: str) -> tuple[PairsConfig, Store, Plan]:
+    config = settings.read(small.settings(folder, *more))
+    store = Store(config.out)
+    return config, store, make_or_resume(store, config)
+
+
+def write(config: PairsConfig, store: Store, plan: Plan, units: list[int]) -> None:
+    stage = WritePairs(config, plan.model_fingerprint)
+    for index in units:
+        result = stage(read_unit(store, index))
+        write_unit(store, encoder(config)(result), summary(result))
+
+
+def packed(config: PairsConfig, store: Store, plan: Plan) -> dict[str, bytes]:
+    commits = list(read_commits(store, range(plan.units)))
+    ending.finish(config, plan, store, commits)
+    return {name: store.read(name) for name in ("pairs.jsonl", ANSWERS, "run/pack.json")}
+
+
+def test_any_order_of_units_gives_the_same_bytes(tmp_path: Path) -> None:
+    files = []
+    for name, order in (("a", [0, 1, 2, 3]), ("b", [3, 1]), ("c", [2])):
+        (tmp_path / name).mkdir()
+        config, store, plan = planned(tmp_path / name)
+        write(config, store, plan, order)
+        # Somebody else goes on with what is left.
+        write(*planned(tmp_path / name), sorted(set(range(plan.units)) - committed(store)))
+        files.append(packed(config, store, plan))
+    assert files[0]["pairs.jsonl"]
+    for other in files[1:]:
+        assert other["pairs.jsonl"] == files[0]["pairs.jsonl"]
+        assert other[ANSWERS] == files[0][ANSWERS]
+
+
+def test_what_is_packed_is_read_and_true(tmp_path: Path) -> None:
+    config, store, plan = planned(tmp_path)
+    assert (plan.pairs, plan.quarantined, plan.units) == (10, 1, 4)
+    write(config, store, plan, [0, 1, 2, 3])
+    packed(config, store, plan)
+    pairs = list(open_captions(CaptionSource("jsonl", store.path("pairs.jsonl"))))
+    assert all(isinstance(pair, CaptionPair) for pair in pairs)
+    assert len(pairs) >= 12
+    for pair in pairs:
+        assert judge(pair.input, pair.edit, pair.output) is Verdict.right
+        assert json.loads(pair.meta) == {
+            "url": f"http://x/{small.CAPTIONS.index(pair.input)}",
+            "source_edit": "none",
+        }
+    every = list(answers.from_bytes(store.read(ANSWERS)))
+    assert len(every) == 20
+    assert [one.reason for one in every if one.caption == "a girl riding a horse"] == ["unknown_caption"] * 2
+    funnel = funnel_of(plan, read_commits(store, range(plan.units)))
+    assert (funnel.read, funnel.quarantined, funnel.candidates) == (11, 1, 20)
+    assert funnel.rejected["unknown_caption"] == 2
+    assert funnel.samples >= len(pairs)
+
+
+def test_other_settings_are_refused_and_places_are_not(tmp_path: Path) -> None:
+    planned(tmp_path)
+    planned(tmp_path, "writer.timeout=3", "cluster.threads=2")
+    for other in ("seed=1", "edits=3", "checks.near_duplicate=0.5", "writer=openai writer.model=x"):
+        with pytest.raises(PlanError, match="other settings"):
+            planned(tmp_path, *other.split())
+
+
+def test_near_duplicates_across_captions_go_in_plan_order(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+
+    def answer(pair: str, edited: str) -> WrittenPair:
+        return WrittenPair(
+            pair, 0, 1, f"{edited} by day", "make it night", f"{edited} at night", True, "", "", "{}"
+        )
+
+    first, near, other = (
+        "a red ball on the green grass",
+        "a red ball on the green grasses",
+        "a house and a tree",
+    )
+    for unit, own in enumerate([[answer("a", first)], [answer("b", near), answer("c", other)]]):
+        record = {"unit": unit, "candidates": len(own)}
+        write_unit(store, {"answers": answers.to_bytes(own)}, record)
+    commits = list(read_commits(store, [0, 1]))
+    written = pack(store, commits, 0.8)
+    assert (written.pairs, written.captions, written.across) == (2, 2, 1)
+    reasons = {one.pair_id: one.reason for one in answers.from_bytes(store.read(ANSWERS))}
+    assert reasons == {"a": "", "b": "near_duplicate_across", "c": ""}
+    assert pack(store, commits, 0.8) == written
+
+
+def test_a_line_keeps_other_fields_apart() -> None:
+    answer = WrittenPair("a", 0, 1, "x", "do", "y", True, "", "", '{"caption": "z", "url": "ü"}')
+    assert json.loads(line(answer)) == {
+        "input": "x",
+        "edit": "do",
+        "output": "y",
+        "source_caption": "z",
+        "url": "ü",
+    }
