@@ -13,7 +13,7 @@ from typing import TypeVar
 import open_clip
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
-from transformers import CLIPTextModel, LlamaForCausalLM
+from transformers import CLIPTextModel
 
 import miniworld
 from miniworld.train.autoencoder import RECIPE as AUTOENCODER
@@ -26,8 +26,8 @@ from miniworld.train.denoiser import train_denoiser
 from miniworld.train.export import export_clip, export_model
 from miniworld.train.loop import Recipe
 from miniworld.train.repaint import repainted
-from miniworld.train.writer import RECIPE as WRITER
-from miniworld.train.writer import export_writer, train_writer
+from miniworld.train.writer import RECIPE as PLAIN
+from miniworld.train.writer import VARIED, export_writer, train_writer
 
 SEED = 0
 PARTS = ("autoencoder", "denoiser", "clip", "writer")
@@ -62,9 +62,8 @@ def main() -> None:
         return replace(own, steps=options.steps or own.steps, learning_rate=options.rate or own.learning_rate)
 
     if "writer" in options.parts:
-        base = options.work / "writer"
-        reader = LlamaForCausalLM.from_pretrained(base, dtype=torch.float32) if options.further else None
-        export_writer(train_writer(options.work, recipe(WRITER), reader), base)
+        trained = train_writer(options.work, recipe(PLAIN), recipe(VARIED))
+        export_writer(trained, options.work / "writer")
     if not {"autoencoder", "denoiser", "clip"} & set(options.parts):
         return
     images = drawn(options.work, SEED, options.groups)

@@ -27,27 +27,28 @@ from miniworld.train.telling import in_brief, of_place, of_what_is_new
 from miniworld.triples import reserved
 from miniworld.words import WORDS
 
-_NEWS, _BRIEF = 0.45, 0.25
+_OTHER_WORDS, _NEWS = 0.7, 0.65
 _AGAIN = 0.15
 _IN_CIPHER = 0.5
 _SHARES = (0.15, 0.5, 1.0)  # of a document's words that stand for others
 
 
-def document(rng: np.random.Generator) -> str:
-    """Two to six scenes, a line each or two. None is reserved, none held out, nor is any that a cipher makes."""
+def document(rng: np.random.Generator, varied: bool = True) -> str:
+    """Two to six scenes, a line each or two. None is reserved, none held out, nor is any that a cipher makes.
+
+    Where it is not ``varied``, the other words are parts of the caption alone, and no word stands for another.
+    """
     scenes = [_allowed_scene(rng)]
     lines = [caption(scenes[0])]
     for _ in range(int(rng.integers(1, 6))):
         before = scenes[int(rng.integers(len(scenes)))] if rng.random() < _AGAIN else scenes[-1]
         after = _neighbour(before, rng)
-        kind = rng.random()
-        if kind < _NEWS:
-            lines.append(of_what_is_new(before, after, rng))
-        elif kind < _NEWS + _BRIEF:
-            lines.append(in_brief(after, rng))
+        if rng.random() < _OTHER_WORDS:
+            news = varied and rng.random() < _NEWS
+            lines.append(of_what_is_new(before, after, rng) if news else in_brief(after, rng))
         lines.append(caption(after))
         scenes.append(after)
-    if rng.random() < _IN_CIPHER:
+    if varied and rng.random() < _IN_CIPHER:
         changed = in_cipher(lines, rng)
         lines = changed if _may_be_seen(changed) else lines
     return "\n".join(lines)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from enum import Enum
@@ -69,7 +69,7 @@ def run(asked: Finetune, say: Callable[[str], None]) -> Trained:
 def _encoded(
     triples: Sequence[CaptionPair], base: Loaded, asked: Finetune, edited_only: bool = False
 ) -> list[Example]:
-    completion = CompletionFormat(**asdict(asked.format))
+    completion = CompletionFormat(**asdict(asked.writer.format))
     examples = []
     for triple in triples:
         try:
@@ -105,13 +105,15 @@ def _begin(out: Path, told: dict[str, Any]) -> None:
 
 def _settings(asked: Finetune) -> dict[str, Any]:
     """The settings that decide the outcome, by dotted names."""
-    flat: dict[str, Any] = {}
-    for key, value in asdict(asked).items():
+    return {key: value for key, value in _dotted(asdict(asked)) if key not in _FREE}
+
+
+def _dotted(settings: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in settings.items():
         if isinstance(value, dict):
-            flat |= {f"{key}.{name}": inner for name, inner in value.items()}
+            yield from _dotted(value, f"{prefix}{key}.")
         else:
-            flat[key] = value.value if isinstance(value, Enum) else value
-    return {key: value for key, value in flat.items() if key not in _FREE}
+            yield prefix + key, value.value if isinstance(value, Enum) else value
 
 
 def _digest(triples: Triples) -> str:

@@ -18,21 +18,25 @@ USAGE = "pairforge finetune data=triples.jsonl writer.model=FOLDER out=FOLDER [e
 
 
 @dataclass
-class Base:
-    """The causal language model to begin with: a transformers folder, or a name on the hub and its revision."""
-
-    model: str = MISSING
-    revision: str | None = None
-    device: str = "auto"
-
-
-@dataclass
 class Format:
     """What stands between caption, instruction and edited caption, and behind: the same when the model is asked."""
 
     separator: str = CompletionFormat.separator
     divider: str = CompletionFormat.divider
     stop: str = CompletionFormat.stop
+
+
+@dataclass
+class Base:
+    """The causal language model to begin with: a transformers folder, or a name on the hub and its revision.
+
+    ``format`` is what it is to be asked with: ``writer.format`` of ``pairforge pairs``.
+    """
+
+    model: str = MISSING
+    revision: str | None = None
+    device: str = "auto"
+    format: Format = field(default_factory=Format)
 
 
 @dataclass
@@ -60,7 +64,6 @@ class Finetune:
     split: str | None = None
     limit: int | None = None
     writer: Base = field(default_factory=Base)
-    format: Format = field(default_factory=Format)
     lora: Lora = field(default_factory=Lora)
     epochs: int = 20
     batch: int = 16

@@ -9,10 +9,10 @@ GIVEN = ["data=t.jsonl", "writer.model=m", "out=o"]
 
 
 def test_what_is_given_and_what_is_not() -> None:
-    asked = read([*GIVEN, "lora.rank=8", "learning_rate=1e-3", 'format.stop="\\n<end>"'])
+    asked = read([*GIVEN, "lora.rank=8", "learning_rate=1e-3", 'writer.format.stop="\\n<end>"'])
     assert (asked.data, asked.writer.model, asked.out, asked.lora.rank) == ("t.jsonl", "m", "o", 8)
     assert asked.learning_rate == 1e-3
-    assert asked.format.stop == "\n<end>"
+    assert asked.writer.format.stop == "\n<end>"
     assert asked.epochs == Finetune().epochs
 
 
