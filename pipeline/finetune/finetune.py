@@ -34,7 +34,7 @@ def run(asked: Finetune, say: Callable[[str], None]) -> Trained:
     While it trains ``out/checkpoints`` holds what it goes on from; that is removed at the end. LoRA's updates are
     merged into the weights, so that the folder loads as any model's does, in the precision of the one it came from.
 
-    Raises ConfigError and CaptionsError.
+    Raises ConfigError, CaptionsError and WriterError.
     """
     out = Path(asked.out)
     triples = read_triples(asked)

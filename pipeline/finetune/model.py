@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
@@ -16,10 +15,10 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
-from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 
 from conf.compose import ConfigError
 from pipeline.finetune.settings import Base, Lora
+from stages.writers.causal import identify
 
 
 @dataclass(frozen=True)
@@ -36,19 +35,13 @@ def load(base: Base, lora: Lora) -> Loaded:
     """The model with all its weights in fp32; for LoRA on a GPU in their own precision. Safetensors only.
 
     Raises:
-        ConfigError: there is no such model, it is no causal language model, or it does not load.
+        WriterError: there is no such model, or it is no causal language model.
+        ConfigError: it does not load.
     """
-    local = Path(base.model).is_dir()
-    if not local and (base.model.startswith((".", "/", "~")) or base.model.count("/") > 1):
-        raise ConfigError(f"writer.model={base.model}: there is no such folder")
+    identify(base.model, base.revision)
     keep = lora.rank and on_gpu(base)
     try:
         config = AutoConfig.from_pretrained(base.model, revision=base.revision)
-        if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
-            raise ConfigError(
-                f"writer.model={base.model} is a {config.model_type} model, no causal language model: name one such "
-                "as Llama, Qwen or GPT-2"
-            )
         tokenizer = AutoTokenizer.from_pretrained(base.model, revision=base.revision)
         model = AutoModelForCausalLM.from_pretrained(
             base.model,
@@ -57,8 +50,6 @@ def load(base: Base, lora: Lora) -> Loaded:
             use_safetensors=True,
         )
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        if isinstance(error, ConfigError):
-            raise
         reason = " ".join(str(error).split())
         raise ConfigError(f"writer.model={base.model} does not load: {reason[:300]}") from error
     if tokenizer.eos_token_id is None:

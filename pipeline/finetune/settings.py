@@ -11,19 +11,10 @@ from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from conf.compose import ConfigError
+from conf.pairs import Marks
 from conf.schema import CaptionsKind
-from stages.writers.format import CompletionFormat
 
 USAGE = "pairforge finetune data=triples.jsonl writer.model=FOLDER out=FOLDER [epochs=20] [lora.rank=8] …"
-
-
-@dataclass
-class Format:
-    """What stands between caption, instruction and edited caption, and behind: the same when the model is asked."""
-
-    separator: str = CompletionFormat.separator
-    divider: str = CompletionFormat.divider
-    stop: str = CompletionFormat.stop
 
 
 @dataclass
@@ -36,7 +27,7 @@ class Base:
     model: str = MISSING
     revision: str | None = None
     device: str = "auto"
-    format: Format = field(default_factory=Format)
+    format: Marks = field(default_factory=Marks)
 
 
 @dataclass
