@@ -48,7 +48,7 @@ class Writer:
     """
 
     kind: WriterKind = MISSING
-    model: str = ""
+    model: str = MISSING
     revision: str | None = None
     device: str = "auto"
     dtype: Dtype = Dtype.auto

@@ -22,6 +22,7 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     return line
 
 
+@pytest.mark.long
 def test_captions_become_pairs_and_the_same_command_does_nothing_twice(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -56,7 +57,7 @@ def test_captions_become_pairs_and_the_same_command_does_nothing_twice(
         (["writer=openai", "writer.model=x"], "no key in OPENAI_API_KEY"),
         (["writer=openai"], "writer.model has no value"),
         (["writer=gpt"], "no option 'gpt' in group 'writer': choose one of grammar"),
-        (["writer.tempreture=1"], "did you mean writer.temperature?"),
+        (["writer.tempreture=1"], "did you mean writer.temperature"),
         (["sweep.seeds=1"], "unknown key 'sweep.seeds'"),
         (["writer=transformers", "writer.model=/no/such"], "there is no such folder"),
         (["writer=transformers", "writer.model=MINIWORLD"], "does not load"),

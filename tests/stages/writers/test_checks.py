@@ -3,9 +3,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from transformers import LlamaConfig, LlamaForSequenceClassification
 
 import miniworld
 from conf.pairs import Checks
+from miniworld.words import build_tokenizer
 from stages.writers.checks import REASONS, Checker
 from stages.writers.writer import Answer, WriterError
 
@@ -71,7 +73,33 @@ def test_language() -> None:
     assert english(
         "a girl on a horse", [Answer("have her ride a dragon", "a girl riding a dragon in the sky")]
     ) == [""]
-    german = Answer(
-        "lass sie auf einem Drachen reiten", "ein Mädchen reitet am Abend auf einem großen Drachen"
-    )
+    german = Answer("male es rot an", "ein rotes Haus im Schnee")
     assert english("a girl on a horse", [german]) == ["language"]
+
+
+@pytest.fixture(scope="module")
+def classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A text classifier that has learnt nothing."""
+    folder, tokenizer = tmp_path_factory.mktemp("classifier"), build_tokenizer()
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=16,
+        intermediate_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=1,
+        pad_token_id=tokenizer.pad_token_id,
+        id2label={0: "fine", 1: "toxic"},
+        label2id={"fine": 0, "toxic": 1},
+    )
+    LlamaForSequenceClassification(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def test_moderation(classifier: Path) -> None:
+    assert reasons(GOOD, moderation=str(classifier), moderation_most=1.0) == [""]
+    assert reasons(GOOD, moderation=str(classifier), moderation_most=0.0) == ["moderation"]
+    with pytest.raises(WriterError, match=r"moderation_label=nsfw is none of .*: fine, toxic"):
+        checker(moderation=str(classifier), moderation_label="nsfw")
+    with pytest.raises(WriterError, match="does not load"):
+        checker(moderation=str(classifier / "none"))
