@@ -4,12 +4,15 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from diffusers import DDIMScheduler
+from PIL import Image, ImageFilter
 
 import p2p
 import p2p.samplers
+from filters.measure import Bounds, outside
 from stages.captions import CaptionSource, open_captions
 from stages.records import CaptionPair
 from tests.docs.snippets import snippet
@@ -55,3 +58,15 @@ def test_the_sampler_runs_a_sweep_and_the_noise_is_shared(sd1_folder: Path, monk
     alone = editor.sweep("a red ball on grass", "a blue ball on grass", taus=(1.0,), **ask)
     assert abs(sweep.edits[1].astype(int) - alone.edits[0].astype(int)).max() <= 1
     assert (sweep.edits[0] != sweep.edits[1]).any()
+
+
+def test_the_filter_tells_a_blurred_edit_from_a_sharp_one():
+    measure = run("filter")["Sharpness"]()
+    sharp = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    blurred = np.asarray(Image.fromarray(sharp).filter(ImageFilter.GaussianBlur(1)))
+    scores = measure.score([sharp, sharp, blurred], [sharp, blurred, sharp])
+    assert scores.dtype == np.float32
+    assert scores[0] == pytest.approx(1)
+    assert scores[1] < 0.5
+    assert scores[2] > 2
+    assert outside({"sharpness": scores}, {"sharpness": Bounds(least=0.5)}, 3) == ["", "sharpness", ""]
