@@ -11,6 +11,7 @@ import p2p
 from conf.pairs import PairsConfig
 from pipeline.fingerprint import FORMAT, Models
 from pipeline.reading import caption_source, digest_of_files
+from stages.captions import phrases
 from stages.read import read_pairs
 from stages.records import CaptionPair, Quarantined
 from stages.writers import making
@@ -22,7 +23,13 @@ def read(config: PairsConfig) -> Iterator[list[CaptionPair | Quarantined]]:
     Raises CaptionsError and p2p.ModelError.
     """
     prompts = p2p.load_prompts(config.checks.model, config.checks.revision)
-    return read_pairs(caption_source(config.captions, config.limit, alone=True), prompts.count, prompts.limit)
+    captions = config.captions
+    return read_pairs(
+        caption_source(captions, config.limit, alone=True),
+        prompts.count,
+        prompts.limit,
+        phrases(captions.block, captions.block_file),
+    )
 
 
 def source_digest(config: PairsConfig) -> str:

@@ -11,6 +11,7 @@ from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from conf.compose import ConfigError, changed
+from conf.pairs import PairsConfig
 from conf.schema import Config, Filter
 from pipeline import settings, stored
 from pipeline.commands import COMMANDS
@@ -58,6 +59,10 @@ def read(arguments: Sequence[str]) -> Asked:
             f"out2={own.out2} is the output that is read, which stays as it is: give another folder"
         )
     old = stored.read(source)
+    if isinstance(old, PairsConfig):
+        raise ConfigError(
+            f"{source.url} holds caption pairs: refilter chooses among images, give the output of a run"
+        )
     new = settings.checked(changed(replace(old, out=target.url), given, _ALLOWED, _why_not))
     if own.duplicates is not None and own.duplicates < 0:
         raise ConfigError(f"duplicates={own.duplicates} must be 0 or more")
