@@ -100,8 +100,6 @@ def _problems(config: Config) -> Iterator[str]:
         )
     if config.cluster.kind is ClusterKind.ray and not config.cluster.address:
         yield "cluster=ray needs cluster.address=HOST:PORT, or cluster.address=auto for the one this machine is in"
-    if config.cluster.kind is ClusterKind.ray and not config.cluster.address:
-        yield "cluster=ray needs cluster.address=HOST:PORT, or cluster.address=auto for the one this machine is in"
     if config.tracker.kind is TrackerKind.tensorboard and "://" in config.out and not config.tracker.folder:
         yield f"tracker=tensorboard does not write to {config.out}: give tracker.folder=FOLDER"
     if config.cluster.kind is ClusterKind.ray and config.cluster.metrics_port is not None:
