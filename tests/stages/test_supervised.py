@@ -7,13 +7,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 
 from conf.compose import compose_config, to_object
 from conf.schema import ImageFormat
-from stages.records import CaptionPair, Unit, UnitResult
-from stages.supervised import StageError, Supervised
+from stages.answers import WrittenPair
+from stages.records import CaptionPair, Rejected, Unit, UnitResult
+from stages.supervised import StageError, Supervised, merge
 from stages.write import encode_part
 from tests.stages import poison
 
@@ -100,3 +102,25 @@ def test_the_process_ends_with_whoever_started_it():
     while psutil.pid_exists(orphan) and psutil.Process(orphan).status() != psutil.STATUS_ZOMBIE:
         assert time.monotonic() < deadline
         time.sleep(0.1)
+
+
+def test_pieces_hold_what_was_rejected_and_what_was_written_when_they_are_put_together() -> None:
+    image = np.zeros((2, 2, 3), np.uint8)
+    units = [Unit(0, (pair,)) for pair in (CaptionPair("a", "", ""), CaptionPair("b", "", ""))]
+    pieces = [
+        UnitResult(
+            unit,
+            samples=(),
+            candidates=(),
+            failures=(),
+            previews=(),
+            rows=1,
+            seconds={},
+            rejected=(Rejected(unit.pairs[0].id, image, {0: image}),),
+            answers=(WrittenPair(unit.pairs[0].id, 0, 1, "a", "b", "c", True, "", "", "{}"),),
+        )
+        for unit in units
+    ]
+    whole = merge(Unit(0, tuple(pair for unit in units for pair in unit.pairs)), pieces, set())
+    assert whole.rejected == tuple(one for piece in pieces for one in piece.rejected)
+    assert whole.answers == tuple(one for piece in pieces for one in piece.answers)
