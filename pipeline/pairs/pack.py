@@ -87,9 +87,8 @@ def _judged(
     for data in parts(store, commits, "answers"):
         for answer in answers.from_bytes(data):
             text = f"{answer.caption} {answer.instruction} {answer.edited_caption}"
-            key = f"{answer.pair_id}-{answer.sample_index}"
             # Two of one caption share most of their letters by nature: the unit has looked at them by themselves.
-            if answer.kept and near is not None and near(key, text, answer.pair_id):
+            if answer.kept and near is not None and near(text, answer.pair_id):
                 answer = replace(answer, kept=False, reason=ACROSS)
             yield answer
 
