@@ -9,7 +9,7 @@ from huggingface_hub import snapshot_download
 
 from p2p.errors import ModelError
 
-_CONFIGS = {".json", ".txt", ".model"}
+_CONFIGS = {".json", ".txt", ".model", ".jinja"}
 _WHOLE = 64 * 2**20
 _SAMPLES, _SAMPLE = 256, 64 * 2**10
 
