@@ -61,14 +61,14 @@ def plot(
         ylabel="precision: candidates that pass and are right (%)",
     )
     axes.set_title("What a score knows of the truth (area under the curve)", fontsize=11)
-    axes.legend(frameon=False, fontsize=8.5, loc="lower left")
+    axes.legend(frameon=False, fontsize=8.5, loc="lower right")
     for place, sweep in zip(right.subplots(2, 2, sharey=True).flat, sweeps, strict=True):
         place.plot(sweep.thresholds, 100 * np.array(sweep.precision), color=COLOURS[0], label="precision")
         place.plot(sweep.thresholds, 100 * np.array(sweep.recall), color=COLOURS[1], label="recall")
         place.axvline(sweep.default, color="#555555", lw=1, ls="--", label="default")
         place.set(xlabel=f"threshold of {sweep.name}", ylim=(0, 102))
     right.suptitle("Each threshold, the other three at their defaults (%)", fontsize=11)
-    right.axes[0].legend(frameon=False, fontsize=8.5, loc="lower left")
+    right.axes[0].legend(frameon=False, fontsize=8.5, loc="lower right")
     for place in (axes, *right.axes):
         place.grid(alpha=0.25)
         place.spines[["top", "right"]].set_visible(False)

@@ -108,7 +108,7 @@ def _runs(
 
 
 def parts(store: Store, commits: Iterable[dict[str, Any]], kind: str) -> Iterator[bytes]:
-    """The parts of that kind in order; the next ones are read, and held to their digests, while one is used."""
+    """The parts of that kind, in order; the next ones are read, and held to their digests, while one is used."""
     read = ahead(lambda commit: read_part(store, commit, kind), commits, READERS, 2 * READERS)
     with closing(read):
         yield from (data for data in read if data is not None)

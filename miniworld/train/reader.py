@@ -28,7 +28,7 @@ from miniworld.train.loop import Recipe, fast_products, train
 from miniworld.train.repaint import repainted
 
 RECIPE = Recipe(
-    steps=800, learning_rate=4e-3, warmup=50, weight_decay=0.02, average=0.99, checkpoint_every=100
+    steps=2000, learning_rate=4e-3, warmup=50, weight_decay=0.02, average=0.99, checkpoint_every=100
 )
 SCENES, EMPTY = 8_000, 0.04
 PAINTED, GROUPS, PAINTED_SEED = 20_000, 10_000, 0
