@@ -68,7 +68,7 @@ def plot(
         place.axvline(sweep.default, color="#555555", lw=1, ls="--", label="default")
         place.set(xlabel=f"threshold of {sweep.name}", ylim=(0, 102))
     right.suptitle("Each threshold, the other three at their defaults (%)", fontsize=11)
-    right.axes[0].legend(frameon=False, fontsize=8.5, loc="lower right")
+    right.axes[0].legend(frameon=False, fontsize=8.5, loc="lower left")
     for place in (axes, *right.axes):
         place.grid(alpha=0.25)
         place.spines[["top", "right"]].set_visible(False)
