@@ -42,6 +42,7 @@ def every_tick(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(tracking, "SECONDS_BETWEEN", 0.0)
 
 
+@pytest.mark.long
 def test_a_run_tells_tensorboard_of_its_funnel(tmp_path: Path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 

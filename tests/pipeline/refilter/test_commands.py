@@ -46,6 +46,7 @@ def test_every_command_takes_it(again: Path, tmp_path: Path, capsys: pytest.Capt
     assert "data/*.tar" in (again / "README.md").read_text()
 
 
+@pytest.mark.long
 def test_every_sample_is_made_again_to_the_last_bit(again: Path, capsys: pytest.CaptureFixture[str]):
     for key in keys(again):
         assert main(["replay", str(again), key]) == 0

@@ -38,7 +38,16 @@ def parts(out: Path) -> list[dict[str, str]]:
     ]
 
 
-@pytest.mark.parametrize("given", OTHERS.values(), ids=OTHERS.keys())
+AT_LENGTH = ("one sample a pair", "nothing", "some looser, some tighter")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        pytest.param(given, id=name, marks=[pytest.mark.long] if name in AT_LENGTH else [])
+        for name, given in OTHERS.items()
+    ],
+)
 def test_from_all_images_it_is_what_a_run_with_these_settings_makes(
     all_images: Path, tmp_path: Path, given: tuple[str, ...]
 ):
