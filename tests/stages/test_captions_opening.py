@@ -29,9 +29,9 @@ def auto(path: Path, **options) -> list[CaptionPair | Quarantined]:
         ("pairs.jsonl", LINES),
         ("pairs.ndjson", LINES),
         ("PAIRS.JSONL", LINES),
-        ("pairs.jsonl.gz", gzip.compress(LINES)),
+        ("pairs.jsonl.gz", gzip.compress(LINES, mtime=0)),
         ("pairs.csv", TABLE),
-        ("pairs.csv.gz", gzip.compress(TABLE)),
+        ("pairs.csv.gz", gzip.compress(TABLE, mtime=0)),
         ("more.pairs.csv", TABLE),
     ],
 )
