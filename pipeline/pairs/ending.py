@@ -15,6 +15,7 @@ from pipeline.funnel import Funnel, funnel_of
 from pipeline.pairs import report
 from pipeline.pairs.pack import ACROSS, PAIRS, Written, pack
 from pipeline.plan import Plan, PlanError, load
+from pipeline.progress import counted
 from pipeline.run import write_failures
 from stages.store import Store
 from stages.write import committed, read_commits
@@ -61,24 +62,18 @@ def with_packing(funnel: Funnel, written: Written) -> Funnel:
 
 def table(funnel: Funnel) -> Table:
     """The funnel, from the captions read to the pairs kept; reasons without a case are left out."""
-    shown = Table(box=None, show_header=False, pad_edge=False)
-    shown.add_column(justify="right")
-    shown.add_column()
-    shown.add_column(justify="right")
-    rows = [
-        (funnel.read, "captions read", None),
-        (funnel.quarantined, "quarantined lines", funnel.read),
-        (funnel.failed, "captions without an answer", funnel.read),
-        (funnel.candidates, "answers", None),
-        *[
-            (funnel.rejected[reason], f"  {text}", funnel.candidates)
-            for reason, text in REASONS.items()
-            if reason in funnel.rejected
-        ],
-        (funnel.samples, "caption pairs kept", funnel.candidates),
-        (funnel.pairs_kept, "captions with a pair kept", funnel.pairs),
-    ]
-    for count, text, of in rows:
-        share = f"{count / of:.0%}" if of else ""
-        shown.add_row(f"{count:,}", text, share, style="bold" if "kept" in text else "")
-    return shown
+    return counted(
+        [
+            (funnel.read, "captions read", None),
+            (funnel.quarantined, "quarantined lines", funnel.read),
+            (funnel.failed, "captions without an answer", funnel.read),
+            (funnel.candidates, "answers", None),
+            *[
+                (funnel.rejected[reason], f"  {text}", funnel.candidates)
+                for reason, text in REASONS.items()
+                if reason in funnel.rejected
+            ],
+            (funnel.samples, "caption pairs kept", funnel.candidates),
+            (funnel.pairs_kept, "captions with a pair kept", funnel.pairs),
+        ]
+    )
