@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import torch
 from safetensors import SafetensorError
 from transformers import (
-    AutoConfig,
     AutoModelForCausalLM,
     AutoTokenizer,
     PretrainedConfig,
@@ -18,7 +17,7 @@ from transformers import (
 
 from conf.compose import ConfigError
 from pipeline.finetune.settings import Base, Lora
-from stages.writers.causal import identify
+from stages.writers.causal import config_of
 
 
 @dataclass(frozen=True)
@@ -38,10 +37,9 @@ def load(base: Base, lora: Lora) -> Loaded:
         WriterError: there is no such model, or it is no causal language model.
         ConfigError: it does not load.
     """
-    identify(base.model, base.revision)
+    config = config_of(base.model, base.revision)
     keep = lora.rank and on_gpu(base)
     try:
-        config = AutoConfig.from_pretrained(base.model, revision=base.revision)
         tokenizer = AutoTokenizer.from_pretrained(base.model, revision=base.revision)
         model = AutoModelForCausalLM.from_pretrained(
             base.model,

@@ -14,6 +14,7 @@ from transformers import (
     AutoTokenizer,
     GenerationConfig,
     LogitsProcessorList,
+    PretrainedConfig,
     PreTrainedTokenizerBase,
     StoppingCriteriaList,
 )
@@ -72,7 +73,7 @@ class TransformersWriter:
         """
         on_gpu = device != "cpu" and torch.cuda.is_available()
         known = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-        identify(model, revision)
+        config_of(model, revision)
         try:
             self._tokenizer = AutoTokenizer.from_pretrained(model, revision=revision)
             self._model = AutoModelForCausalLM.from_pretrained(
@@ -161,7 +162,16 @@ def _pad_token(tokenizer: PreTrainedTokenizerBase) -> int:
 
 
 def identify(model: str, revision: str | None = None) -> str:
-    """The digest of a folder, or the commit of a name on the hub. Raises WriterError as ``TransformersWriter`` does."""
+    """The digest of a folder, or the commit of a name on the hub. Raises WriterError as ``config_of`` does."""
+    config = config_of(model, revision)
+    return p2p.fingerprint(model) if Path(model).is_dir() else str(config._commit_hash)
+
+
+def config_of(model: str, revision: str | None = None) -> PretrainedConfig:
+    """The configuration of a causal language model, a folder or a hub name; no weights are read.
+
+    Raises WriterError: there is no such model, it is no causal language model, or its configuration does not load.
+    """
     if not Path(model).is_dir() and (model.startswith((".", "/", "~")) or model.count("/") > 1):
         raise WriterError(f"writer.model={model}: there is no such folder")
     try:
@@ -173,7 +183,7 @@ def identify(model: str, revision: str | None = None) -> str:
             f"writer.model={model} is a {config.model_type} model, no causal language model: name one such as Llama, "
             "Qwen or GPT-2"
         )
-    return p2p.fingerprint(model) if Path(model).is_dir() else str(config._commit_hash)
+    return config
 
 
 def _does_not_load(model: str, error: Exception) -> WriterError:

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
 from transformers import CLIPTextConfig, CLIPTextModel
 
-from stages.writers.causal import Sampling, TransformersWriter
+from stages.writers.causal import Sampling, TransformersWriter, config_of
 from stages.writers.sampling import Draw
 from stages.writers.writer import Answer, Asked, WriterError
 
@@ -69,3 +70,10 @@ def test_what_is_no_causal_language_model_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(WriterError, match="does not load") as caught:
         TransformersWriter(str(tmp_path / "empty"))
     assert "\n" not in str(caught.value)
+
+
+def test_a_configuration_is_read_without_weights(untrained: Path, tmp_path: Path) -> None:
+    shutil.copy(untrained / "config.json", tmp_path)
+    assert config_of(str(tmp_path)).model_type == "llama"
+    with pytest.raises(WriterError, match="does not load"):
+        TransformersWriter(str(tmp_path))
