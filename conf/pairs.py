@@ -7,7 +7,7 @@ from enum import Enum
 
 from omegaconf import MISSING
 
-from conf.schema import Captions, Cluster, Dtype, LogLevel, Sheet, Tracker
+from conf.schema import Captions, Cluster, Dtype, LogLevel, Tracker
 
 
 class WriterKind(Enum):
@@ -94,6 +94,13 @@ class Checks:
 
 
 @dataclass
+class Examples:
+    """The report shows as many ``pairs`` that were kept."""
+
+    pairs: int = 12
+
+
+@dataclass
 class PairsConfig:
     """``edits`` of each caption are asked for. Captions are planned, retried and committed by ``unit_pairs``.
 
@@ -114,4 +121,4 @@ class PairsConfig:
     checks: Checks = field(default_factory=Checks)
     cluster: Cluster = MISSING
     tracker: Tracker = field(default_factory=Tracker)
-    sheet: Sheet = field(default_factory=Sheet)
+    sheet: Examples = field(default_factory=Examples)

@@ -137,11 +137,14 @@ class Model:
 
     ``scoring_decoder``: a small decoder (TAESD, a folder or hub name) whose images are scored in place of the model's.
     What passes is decoded in full, scored again, and kept by those scores.
+
+    ``family``: a module of one's own that opens the model, for pipelines that PairForge does not know.
     """
 
     name: str = MISSING
     path: str = MISSING
     revision: str | None = None
+    family: str | None = None
     dtype: Dtype = Dtype.auto
     compile: Compile = Compile.none
     channels_last: bool = False
@@ -321,9 +324,14 @@ class Tracker:
 
 @dataclass
 class Sheet:
-    """The contact sheet shows the first ``pairs`` caption pairs; 0 for none."""
+    """The contact sheet shows the first ``pairs`` caption pairs; 0 for none.
+
+    Of the first ``attention`` of them the report shows where the model looked for each word: a source and an edit more
+    to denoise, for each. A compiled model is not asked.
+    """
 
     pairs: int = 12
+    attention: int = 6
 
 
 @dataclass

@@ -16,7 +16,7 @@ from p2p.capacity import BatchRows
 from p2p.executor import Outcome, Usage, run
 from p2p.families.decoding import Decoder
 from p2p.families.family import Family
-from p2p.pictures import AttentionMaps, attention_maps
+from p2p.pictures import AttentionMaps, attention_maps, edit_maps
 from p2p.request import Sweep, SweepRequest
 from p2p.samplers import Sampler, make_sampler
 
@@ -141,6 +141,15 @@ class Editor:
             prompt, prompt, seed=seed, steps=steps, guidance_scale=guidance_scale, sampler=sampler
         )
         return attention_maps(self.family, request, self._samplers(), groups)
+
+    @torch.inference_mode()
+    def edit_attention(self, request: SweepRequest) -> tuple[AttentionMaps, AttentionMaps]:
+        """Where each word of both prompts was attended to, in the source and in the edit at the request's one τ.
+
+        Raises:
+            P2PError: a request that cannot be carried out, with several τ, with a blend or of another method.
+        """
+        return edit_maps(self.family, request, self._samplers())
 
     def _samplers(self) -> Callable[[str, int], Sampler]:
         """Makes a sampler once for each name and number of steps."""

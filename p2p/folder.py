@@ -54,6 +54,17 @@ def family_name(folder: Path) -> str:
     Raises:
         ModelError: no diffusers folder, or of no supported family.
     """
+    name = pipeline_class(folder)
+    if name not in FAMILIES:
+        raise ModelError(
+            f"{folder}: {name} is not supported; {', '.join(FAMILIES)} are, "
+            "and family= takes a module of your own (docs/extending.md)"
+        )
+    return name
+
+
+def pipeline_class(folder: Path) -> str:
+    """The name of the pipeline class of a diffusers folder. Raises ModelError if it is none."""
     index = folder / "model_index.json"
     if not index.is_file():
         pickled = next((path for path in sorted(folder.glob("*")) if path.suffix in PICKLES), None)
@@ -61,12 +72,9 @@ def family_name(folder: Path) -> str:
             raise ModelError(f"{pickled}: pickled weights are never loaded; convert to a safetensors folder")
         raise ModelError(f"{folder}: not a diffusers folder, it has no model_index.json")
     try:
-        name = json.loads(index.read_text(encoding="utf-8"))["_class_name"]
+        return str(json.loads(index.read_text(encoding="utf-8"))["_class_name"])
     except (ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{index}: damaged, it names no pipeline class ({one_line(error)})") from error
-    if name not in FAMILIES:
-        raise ModelError(f"{folder}: {name} is not supported; {', '.join(FAMILIES)} are")
-    return str(name)
 
 
 def one_line(error: BaseException) -> str:

@@ -16,6 +16,7 @@ from safetensors import SafetensorError
 from p2p.editor import Editor
 from p2p.errors import ModelError
 from p2p.families import FAMILIES
+from p2p.families.own import own_family
 from p2p.families.tiny import load_tiny
 from p2p.folder import PICKLES, family_name, local_folder, one_line
 
@@ -38,6 +39,7 @@ def load(
     compile: str = "none",
     channels_last: bool = False,
     scoring_decoder: str | Path | None = None,
+    family: str | None = None,
 ) -> Editor:
     """Open a model for editing.
 
@@ -53,30 +55,33 @@ def load(
         channels_last: whether the weights of convolutions are laid out channels last, as tensor cores like them.
         scoring_decoder: an ``AutoencoderTiny`` made for the model's latents (TAESD and its kin), a folder or a name on
             the hub. Sweeps are decoded by it, in a fraction of the time; ``Editor.decode`` is the model's own.
+        family: a module of one's own, on Python's path, that opens the model; ``p2p.families.family.OwnFamily`` says
+            what it holds. None is the family that goes by the name of the folder's pipeline.
 
     Raises:
-        ModelError: ``compile`` is unknown, there is no such model, its family is not supported, or it has weights as
-            pickles only, which are never loaded.
+        ModelError: ``compile`` is unknown, there is no such model, its family is not supported or cannot be imported,
+            or it has weights as pickles only, which are never loaded.
     """
     if compile not in COMPILE:
         raise ModelError(f"compile {compile!r} is unknown; there are {', '.join(COMPILE)}")
     place = _device(device)
     precision = _dtype(dtype)
     folder = local_folder(model, revision, whole=True)
-    name = family_name(folder)
+    module = FAMILIES[family_name(folder)] if family is None else own_family(family, folder)
     _check_weights(folder)
+    half = module.HALF if place.type == "cuda" else torch.float32
     try:
         with _no_progress_bars():
-            family = FAMILIES[name].load(folder, place, precision or _default_dtype(name, place))
+            opened = module.load(folder, place, precision or half)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise ModelError(f"{folder}: the model does not load: {one_line(error)}") from error
-    small = None if scoring_decoder is None else load_tiny(scoring_decoder, family)
+    small = None if scoring_decoder is None else load_tiny(scoring_decoder, opened)
     if channels_last:
-        for part in (family.network, family.decoder.vae):
+        for part in (opened.network, opened.decoder.vae):
             part.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if compile != "none":
-        family.network.compile(fullgraph=True, mode=compile)
-    return Editor(family, pad=compile != "none", scoring_decoder=small)
+        opened.network.compile(fullgraph=True, mode=compile)
+    return Editor(opened, pad=compile != "none", scoring_decoder=small)
 
 
 def _check_weights(folder: Path) -> None:
@@ -109,10 +114,6 @@ def _device(device: str | torch.device) -> torch.device:
         return torch.device(device)
     except RuntimeError as error:
         raise ModelError(f"device {device!r} is unknown; name auto, cpu or cuda") from error
-
-
-def _default_dtype(family: str, device: torch.device) -> torch.dtype:
-    return FAMILIES[family].HALF if device.type == "cuda" else torch.float32
 
 
 def _dtype(dtype: str | torch.dtype) -> torch.dtype | None:

@@ -12,13 +12,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from p2p.batch import advance
+from p2p.capacity import MIN_BATCH_ROWS
 from p2p.errors import P2PError
+from p2p.executor import regroup, start
 from p2p.families.family import Family
 from p2p.plan import make_plan, watch
 from p2p.request import SweepRequest
 from p2p.samplers import Sampler
 from p2p.walker import Walker
-from p2p.watching import columns
+from p2p.watching import Watching, columns
+from p2p.words import TokenizedPrompt
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,12 +71,51 @@ def attention_maps(
         prepend=torch.zeros(1, device=family.device).long()
     )
     averages = torch.stack(sums).diff(dim=0) / (lengths * watching.layers)[:, None, None]
-    whole = sums[-1][None] / (request.steps * watching.layers)
-
-    def pictures(seen: Tensor) -> NDArray[np.float32]:
-        maps = seen.mT.reshape(len(seen), -1, *watching.size)
-        enlarged = F.interpolate(maps, image.shape[:2], mode="bilinear", align_corners=False)
-        return enlarged.cpu().numpy()
-
+    whole = _enlarged(sums[-1][None] / (request.steps * watching.layers), watching, image)
     words = tuple(word.text for word in prompt.words)
-    return AttentionMaps(words, pictures(whole)[0], pictures(averages), image)
+    return AttentionMaps(words, whole[0], _enlarged(averages, watching, image), image)
+
+
+def edit_maps(
+    family: Family, request: SweepRequest, sampler: Callable[[str, int], Sampler]
+) -> tuple[AttentionMaps, AttentionMaps]:
+    """Denoise a request's source and beside it its edit at its one τ, and watch the words of both, over all steps.
+
+    The edit's maps are its own, M* of algorithm 1, as they are before the source's take their place.
+
+    Raises:
+        P2PError: a request that cannot be carried out, with several τ, with a blend or of another method.
+    """
+    if request.method != "p2p" or len(request.taus) != 1 or request.local_blend is not None:
+        raise P2PError("attention maps of an edit take method='p2p', one τ, and no blend")
+    plan = make_plan(0, request, family, sampler)
+    fitted = (request.source, request.target)
+    if request.too_long == "truncate":
+        fitted = (family.fit(request.source), family.fit(request.target))
+    prompts = tuple(map(family.tokenize, fitted))
+    n = max(len(prompt.words) for prompt in prompts)
+    said = [
+        F.pad(columns(prompt, [word.tokens for word in prompt.words]), (0, n - len(prompt.words)))
+        for prompt in prompts
+    ]
+    watching = watch(family, *said)
+    jobs, ends = start(replace(plan, watching=watching), MIN_BATCH_ROWS), dict[bool, Walker]()
+    while jobs:
+        moved = advance(family, jobs)
+        ends |= {one.branch is None: one for job in moved for one in job if one.step == request.steps}
+        jobs = [part for job in moved for part in regroup(job, MIN_BATCH_ROWS)]
+
+    def maps(prompt: TokenizedPrompt, end: Walker) -> AttentionMaps:
+        assert end.seen is not None
+        image = family.decoder(end.state.x[None])[0]
+        average = end.seen[None, :, : len(prompt.words)] / (request.steps * watching.layers)
+        enlarged = _enlarged(average, watching, image)
+        return AttentionMaps(tuple(word.text for word in prompt.words), enlarged[0], enlarged, image)
+
+    return maps(prompts[0], ends[True]), maps(prompts[1], ends[False])
+
+
+def _enlarged(seen: Tensor, watching: Watching, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """(g, n, H, W) of averages (g, P, n)."""
+    maps = seen.mT.reshape(len(seen), -1, *watching.size)
+    return F.interpolate(maps, image.shape[:2], mode="bilinear", align_corners=False).cpu().numpy()

@@ -6,19 +6,22 @@ from pathlib import Path
 
 from p2p.errors import ModelError
 from p2p.families import PROMPTS
+from p2p.families.own import own_family
 from p2p.families.tokenizing import PromptWindow
 from p2p.folder import family_name, local_folder, one_line
 
 
-def load_prompts(model: str | Path, revision: str | None = None) -> PromptWindow:
+def load_prompts(model: str | Path, revision: str | None = None, family: str | None = None) -> PromptWindow:
     """The model's tokenizer alone: what it counts, and how much its text encoder takes.
+
+    The arguments are those of ``load``.
 
     Raises:
         ModelError: as ``load``.
     """
     folder = local_folder(model, revision, whole=False)
-    name = family_name(folder)
+    window = PROMPTS[family_name(folder)] if family is None else own_family(family, folder).window
     try:
-        return PROMPTS[name](folder)
+        return window(folder)
     except (OSError, ValueError) as error:
         raise ModelError(f"{folder}: the tokenizer does not load: {one_line(error)}") from error

@@ -59,7 +59,9 @@ def write(asked: Asked) -> Path:
     import p2p
 
     model, sampler = asked.config.model, asked.config.sampler
-    seen = p2p.load(model.path, model.device, model.dtype.value, model.revision).attention(
+    seen = p2p.load(
+        model.path, model.device, model.dtype.value, model.revision, family=model.family
+    ).attention(
         asked.prompt,
         seed=asked.config.seed,
         steps=sampler.steps,

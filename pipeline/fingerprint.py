@@ -48,6 +48,8 @@ def settings_of(config: Config, captions_sha256: str, models: Models) -> dict[st
         ],
         "sweep.kind": type(config.sweep).__name__,
     }
+    if config.model.family:
+        settings["model.family"] = config.model.family
     blocked = phrases(config.captions.block, config.captions.block_file)
     if blocked:
         settings["captions.block"] = list(blocked)

@@ -25,7 +25,7 @@ def read(config: Config) -> Iterator[list[CaptionPair | Quarantined]]:
 
     Raises CaptionsError and p2p.ModelError.
     """
-    prompts = p2p.load_prompts(config.model.path, config.model.revision)
+    prompts = p2p.load_prompts(config.model.path, config.model.revision, config.model.family)
     return read_pairs(
         caption_source(config.captions, config.limit),
         prompts.count,

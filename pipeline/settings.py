@@ -86,6 +86,7 @@ def _problems(config: Config) -> Iterator[str]:
         ("cluster.wait_seconds", config.cluster.wait_seconds, 1),
         ("cluster.metrics_port", config.cluster.metrics_port, 1),
         ("sheet.pairs", config.sheet.pairs, 0),
+        ("sheet.attention", config.sheet.attention, 0),
     ):
         if value is not None and value < least:
             yield f"{key}={value} must be {least} or more"

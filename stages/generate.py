@@ -12,8 +12,9 @@ import torch
 import p2p
 from conf.schema import AdaptiveSweep, Config, Keep
 from stages.judging import Judge
+from stages.looked import with_maps
 from stages.near import NearWithin, Pair, as_stored
-from stages.records import CaptionPair, Failure, Unit, UnitResult
+from stages.records import CaptionPair, Failure, Preview, Unit, UnitResult
 from stages.rendered import Rendered, choose, preview, rejected, samples
 from stages.rescored import in_full, shifts
 from stages.rounds import Swept, in_rounds
@@ -41,6 +42,7 @@ class Generate:
             compile=model.compile.value,
             channels_last=model.channels_last,
             scoring_decoder=model.scoring_decoder,
+            family=model.family,
         )
         self.judge = Judge(config.filter, model.device)
 
@@ -51,9 +53,7 @@ class Generate:
         rendered = self._render_or_split(unit.pairs, failures, seconds)
         started = time.perf_counter()
         kept = [sample for one in rendered for sample in samples(one, self.config, self.model_fingerprint)]
-        shown = max(0, self.config.sheet.pairs - unit.index * self.config.unit_pairs)
-        on_sheet = {pair.id for pair in unit.pairs[:shown]}
-        previews = [preview(one) for one in rendered if one.pair.id in on_sheet]
+        previews = self._previews(unit, rendered)
         all_images = self.config.keep is Keep["all-images"]
         left = [images for one in rendered for images in rejected(one)] if all_images else []
         seconds["preview"] += time.perf_counter() - started
@@ -70,6 +70,19 @@ class Generate:
             shifts=moved,
             rejected=tuple(left),
         )
+
+    def _previews(self, unit: Unit, rendered: Sequence[Rendered]) -> list[Preview]:
+        """Of the unit's pairs that are on the sheet, with attention maps of those that are to have them."""
+        before, sheet = unit.index * self.config.unit_pairs, self.config.sheet
+        on_sheet, looked_at = (
+            {pair.id for pair in unit.pairs[: max(0, count - before)]}
+            for count in (sheet.pairs, min(sheet.pairs, sheet.attention))
+        )
+        shown = [one for one in rendered if one.pair.id in on_sheet]
+        return [
+            with_maps(preview(one), one, self.editor) if one.pair.id in looked_at else preview(one)
+            for one in shown
+        ]
 
     def _render_or_split(
         self, pairs: Sequence[CaptionPair], failures: list[Failure], seconds: dict[str, float]

@@ -13,7 +13,10 @@ EXTENSIONS = {ImageFormat.png: "png", ImageFormat.jpeg: "jpg", ImageFormat.webp:
 
 
 def encode(image: np.ndarray, format: ImageFormat, quality: int) -> bytes:
-    """Encode uint8 (H, W, 3). ``quality`` is JPEG's and WebP's, 1 to 100; WebP at 100 is lossless, as PNG is."""
+    """Encode uint8 (H, W, 3), or grey (H, W).
+
+    ``quality`` is JPEG's and WebP's, 1 to 100; WebP at 100 is lossless, as PNG is.
+    """
     buffer = io.BytesIO()
     picture = Image.fromarray(image)
     if format is ImageFormat.png:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
 from stages import tarball
-from stages.records import Candidate, CaptionPair, Preview
+from stages.records import Candidate, CaptionPair, Preview, WordMaps
 
 
 def to_bytes(previews: Sequence[Preview]) -> bytes:
@@ -23,10 +23,14 @@ def from_bytes(data: bytes) -> list[Preview]:
 def _members(preview: Preview) -> Iterator[tuple[str, bytes]]:
     key = preview.pair.id
     about = {"pair": asdict(preview.pair), "candidates": [asdict(c) for c in preview.candidates]}
+    if preview.maps:
+        about["maps"] = [{"edit": maps.edit, "words": maps.words} for maps in preview.maps]
     yield f"{key}.json", json.dumps(about, ensure_ascii=False).encode()
     yield f"{key}.source.png", preview.source
     for index, edit in enumerate(preview.edits):
         yield f"{key}.edit{index:03d}.png", edit
+    for index, maps in enumerate(preview.maps):
+        yield f"{key}.maps{index}.png", maps.png
 
 
 def _preview(files: dict[str, bytes]) -> Preview:
@@ -38,4 +42,8 @@ def _preview(files: dict[str, bytes]) -> Preview:
         source=parts["source.png"],
         edits=tuple(parts[f"edit{index:03d}.png"] for index in range(len(candidates))),
         candidates=candidates,
+        maps=tuple(
+            WordMaps(maps["edit"], tuple(maps["words"]), parts[f"maps{index}.png"])
+            for index, maps in enumerate(about.get("maps", ()))
+        ),
     )

@@ -144,13 +144,32 @@ class Failure:
 
 
 @dataclass(frozen=True)
+class WordMaps:
+    """Where the denoiser looked for each word of a caption while it drew an image.
+
+    Attributes:
+        edit: the image's place among a preview's edits; -1 is the source.
+        words: of the caption, in its order.
+        png: grey, one word's map below the other, each scaled to its own greatest value.
+    """
+
+    edit: int
+    words: tuple[str, ...]
+    png: bytes
+
+
+@dataclass(frozen=True)
 class Preview:
-    """One sample of a caption pair for the contact sheet: the source and every edit, PNG, kept or not."""
+    """One sample of a caption pair for the contact sheet and the report: the source and every edit, PNG, kept or not.
+
+    ``maps`` are the attention maps of the source and of one edit, where they were asked for.
+    """
 
     pair: CaptionPair
     source: bytes
     edits: tuple[bytes, ...]
     candidates: tuple[Candidate, ...]
+    maps: tuple[WordMaps, ...] = ()
 
 
 @dataclass(frozen=True)

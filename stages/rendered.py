@@ -152,11 +152,16 @@ def model_name(config: Config) -> str:
     return Path(config.model.path).name if config.model.name == "path" else config.model.name
 
 
+def best(rendered: Rendered) -> Candidate:
+    """The candidate that shows most: a kept one if there is one, then the best in clip_sim_dir."""
+    return max(rendered.candidates, key=lambda candidate: (candidate.kept, candidate.clip_sim_dir))
+
+
 def preview(rendered: Rendered) -> Preview:
-    """The sample that shows most: with a kept candidate if there is one, then the best in clip_sim_dir."""
-    best = max(rendered.candidates, key=lambda candidate: (candidate.kept, candidate.clip_sim_dir))
-    sweep = rendered.sweeps[best.sample_index]
-    own = tuple(c for c in rendered.candidates if c.sample_index == best.sample_index)
+    """The sample of the candidate that shows most."""
+    index = best(rendered).sample_index
+    sweep = rendered.sweeps[index]
+    own = tuple(c for c in rendered.candidates if c.sample_index == index)
     return Preview(
         pair=rendered.pair,
         source=encode(sweep.source, ImageFormat.png, 100),

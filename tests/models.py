@@ -1,7 +1,7 @@
 """Small diffusion models with random weights, made of the libraries' own classes, saved as diffusers folders.
 
-They are shaped like Stable Diffusion 1 (epsilon), 2 (v-prediction), XL and 3, and FLUX: whatever loads those loads
-these. All make 16×16 pixels from 8×8 latents.
+They are shaped like Stable Diffusion 1 (epsilon), 2 (v-prediction), XL and 3, FLUX, and PixArt-Σ: whatever loads
+those loads these. All make 16×16 pixels from 8×8 latents.
 """
 
 from __future__ import annotations
@@ -14,10 +14,13 @@ from diffusers import (
     AutoencoderKL,
     AutoencoderTiny,
     DDIMScheduler,
+    DPMSolverMultistepScheduler,
     EulerDiscreteScheduler,
     FlowMatchEulerDiscreteScheduler,
     FluxPipeline,
     FluxTransformer2DModel,
+    PixArtSigmaPipeline,
+    PixArtTransformer2DModel,
     SD3Transformer2DModel,
     StableDiffusion3Pipeline,
     StableDiffusionPipeline,
@@ -221,6 +224,35 @@ def save_flux(folder: Path, guidance: bool = True) -> Path:
             text_encoder_2=t5_encoder(width=96),
             tokenizer=tokenizer,
             tokenizer_2=t5_tokenizer(),
+        )
+    pipeline.save_pretrained(folder)
+    return folder
+
+
+def save_pixart_sigma(folder: Path) -> Path:
+    """Save a PixArt-Σ of 4×4 image tokens and two blocks, which predicts the noise and its variance."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        pipeline = PixArtSigmaPipeline(
+            transformer=with_sharp_attention(
+                PixArtTransformer2DModel(
+                    sample_size=8,
+                    patch_size=2,
+                    in_channels=4,
+                    out_channels=8,
+                    num_layers=2,
+                    attention_head_dim=8,
+                    num_attention_heads=4,
+                    cross_attention_dim=32,
+                    caption_channels=96,
+                )
+            ),
+            scheduler=DPMSolverMultistepScheduler(
+                beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear"
+            ),
+            vae=autoencoder(),
+            text_encoder=t5_encoder(width=96),
+            tokenizer=t5_tokenizer(),
         )
     pipeline.save_pretrained(folder)
     return folder

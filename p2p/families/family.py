@@ -11,6 +11,7 @@ from torch import Tensor
 
 from p2p.attention import Routing
 from p2p.families.decoding import Decoder
+from p2p.families.tokenizing import PromptWindow
 from p2p.words import TokenizedPrompt
 
 # Encoded prompts that a family remembers.
@@ -97,3 +98,10 @@ class FamilyModule(Protocol):
 
     def load(self, folder: Path, device: torch.device, dtype: torch.dtype) -> Family:
         """Load a diffusers folder of the family."""
+
+
+class OwnFamily(FamilyModule, Protocol):
+    """A module outside this package."""
+
+    def window(self, folder: Path) -> PromptWindow:
+        """What a prompt has to fit into, of a folder that need not hold weights."""

@@ -10,9 +10,10 @@ from typing import Any
 
 from PIL import Image
 
-from pipeline.report import sampling
-from pipeline.report.facts import Facts, kind_of
+from pipeline.report import maps, sampling
+from pipeline.report.facts import Facts
 from stages import previews, tarball
+from stages.kinds import kind_of
 from stages.records import Preview
 from stages.store import Store
 from stages.write import read_part
@@ -118,7 +119,13 @@ def _strip(preview: Preview, thumbnail: Thumbnails) -> dict[str, Any]:
         for candidate, edit in zip(preview.candidates, preview.edits, strict=True)
     ]
     texts = {"input": preview.pair.input, "edit": preview.pair.edit, "output": preview.pair.output}
-    return {**texts, "kind": kind_of(preview.pair), "source": thumbnail(preview.source), "edits": edits}
+    return {
+        **texts,
+        "kind": kind_of(preview.pair),
+        "source": thumbnail(preview.source),
+        "edits": edits,
+        "maps": maps.of(preview, thumbnail),
+    }
 
 
 def _previews(store: Store, facts: Facts) -> Iterator[Preview]:

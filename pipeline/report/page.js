@@ -55,8 +55,27 @@
       cell(edit.picture, `${card.output}, τ ${edit.tau}`, `τ ${edit.tau}${edit.kept ? " kept" : ""}`,
         `dir ${edit.clip_sim_dir.toFixed(2)} · img ${edit.clip_sim_image.toFixed(2)}`, edit.kept ? "kept" : "");
     }
-    box.append(texts(card), row);
+    box.append(texts(card), row, ...attention(card));
     return box;
+  };
+
+  const attention = (card) => {
+    if (!card.maps.length) return [];
+    const box = make("div", "maps");
+    box.append(make("h3", "", "Where the model looked for each word"));
+    for (const { tau, words } of card.maps) {
+      const name = tau === null ? "in the source" : `in the edit, τ ${tau}`, row = make("ol");
+      row.tabIndex = 0;
+      row.setAttribute("aria-label", `Attention to each word ${name}: ${card.edit}`);
+      for (const { word, picture } of words) {
+        const item = make("li");
+        if (picture) item.append(image(picture, `${word}, ${name}`));
+        item.append(worded("b", "", word));
+        row.append(item);
+      }
+      box.append(make("p", "", name), row);
+    }
+    return [box];
   };
 
   const single = (card) => {

@@ -87,14 +87,22 @@ class NaiveAttention:
         """For every step the maps of cross-attention, before the edit: (2, heads, pixels, tokens)."""
 
     def __call__(
-        self, attn: Any, hidden_states: Tensor, encoder_hidden_states: Tensor | None = None, **_: Any
+        self,
+        attn: Any,
+        hidden_states: Tensor,
+        encoder_hidden_states: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        **_: Any,
     ) -> Tensor:
         context = hidden_states if encoder_hidden_states is None else encoder_hidden_states
         query, key, value = (
             attn.head_to_batch_dim(x, out_dim=4)
             for x in (attn.to_q(hidden_states), attn.to_k(context), attn.to_v(context))
         )
-        maps = torch.softmax(query @ key.transpose(-1, -2) * attn.scale, dim=-1)
+        products = query @ key.transpose(-1, -2) * attn.scale
+        if attention_mask is not None:
+            products = products + attention_mask[:, None]
+        maps = torch.softmax(products, dim=-1)
         source, edited = len(maps) - 2, len(maps) - 1
         maps = maps.clone()
         if encoder_hidden_states is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,10 @@ import pytest
 from diffusers import StableDiffusionPipeline
 
 import p2p
+from p2p.tree import injected_steps
+from tests import models
 from tests.oracle import naive
+from tests.oracle.prompts import PromptPair, Segment, mapper
 
 PROMPT = "a red hexagon on grass"
 SETTINGS: dict[str, Any] = {"seed": 4, "steps": 5, "guidance_scale": 3.0}
@@ -57,3 +61,47 @@ def test_the_image_is_that_of_a_sweep(editor: p2p.Editor) -> None:
 def test_groups_are_runs_of_steps(sd1_editor: p2p.Editor, groups: int) -> None:
     with pytest.raises(p2p.P2PError, match=f"groups = {groups} is not in 1 to 5, the steps"):
         sd1_editor.attention(PROMPT, groups=groups, **SETTINGS)
+
+
+REQUEST = p2p.SweepRequest(PROMPT, "a blue ball on grass and sand", (0.4,), **SETTINGS)
+
+
+@pytest.mark.parametrize("guidance_scale", [1.0, 3.0])
+@pytest.mark.parametrize("tau", [0.0, 0.4, 1.0])
+def test_an_edit_s_maps_are_its_own_before_the_source_s_take_their_place(
+    editor: p2p.Editor, pipeline: StableDiffusionPipeline, tau: float, guidance_scale: float
+) -> None:
+    request = replace(REQUEST, taus=(tau,), guidance_scale=guidance_scale)
+    settings = {**SETTINGS, "guidance_scale": guidance_scale}
+    pair = PromptPair(
+        (
+            Segment(("a",), ("a",)),
+            Segment(("red", "hexagon"), ("blue", "ball")),
+            Segment(("on", "grass"), ("on", "grass")),
+            Segment((), ("and", "sand")),
+        )
+    )
+    mapped = mapper(pipeline.tokenizer, pair, "auto", models.TOKENS)
+    edit = naive.NaiveEdit(mapped, injected_steps(1.0, tau, 5), injected_steps(0.5, tau, 5))
+    result = naive.generate(pipeline, pair.source, pair.target, edit, sampler="ddim", **settings)
+    for row, seen, prompt, image in zip(
+        (0, 1),
+        editor.edit_attention(request),
+        (pair.source, pair.target),
+        (result.source_image, result.edit_image),
+        strict=True,
+    ):
+        tokens = naive.tokens_of_words(pipeline.tokenizer, prompt)
+        own = [[maps[row:] for maps in step] for step in result.seen]
+        wanted = naive.word_maps(own, range(5), tokens, side=8, pixels=16)
+        assert seen.words == tuple(prompt.split())
+        assert np.abs(seen.maps - wanted.numpy()).max() < 1e-5
+        assert np.abs(seen.image - image.numpy()).max() <= 1
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"taus": (0.2, 0.4)}, {"method": "same_seed"}, {"blend": ("grass", "grass")}]
+)
+def test_an_edit_s_maps_are_of_one_plain_edit(sd1_editor: p2p.Editor, wrong: dict[str, Any]) -> None:
+    with pytest.raises(p2p.P2PError, match="take method='p2p', one τ, and no blend"):
+        sd1_editor.edit_attention(replace(REQUEST, **wrong))

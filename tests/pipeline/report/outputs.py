@@ -6,11 +6,14 @@ import json
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
+
 from conf.schema import ImageFormat
 from pipeline import stored
 from pipeline.plan import LINES, MANIFEST, Plan
 from stages import units, write
-from stages.records import CaptionPair, Preview, Quarantined, Unit, UnitResult
+from stages.images import encode
+from stages.records import CaptionPair, Preview, Quarantined, Unit, UnitResult, WordMaps
 from stages.sealed import seal
 from stages.store import Store
 from tests import runs
@@ -36,13 +39,24 @@ def result(index: int, text: str) -> UnitResult:
         replace(sample, key=f"{pair.id}-{number:03d}", edit_prompt=text)
         for number, sample in enumerate(made.samples)
     )
-    shown = Preview(pair, picture(1), tuple(picture(n) for n in range(4)), candidates)
+    shown = Preview(
+        pair, picture(1), tuple(picture(n) for n in range(4)), candidates, maps(pair) if index == 0 else ()
+    )
     return replace(
         made,
         unit=Unit(index, (pair, *made.unit.pairs[1:])),
         candidates=candidates,
         samples=samples,
         previews=(shown,) if index == 0 else (),
+    )
+
+
+def maps(pair: CaptionPair) -> tuple[WordMaps, WordMaps]:
+    """A row a word that brightens to the right: of the source, and of the edit at the second τ."""
+    ramp = np.tile(np.linspace(0, 255, 8).astype(np.uint8), (8, 1))
+    return tuple(
+        WordMaps(edit, tuple(words), encode(np.concatenate([ramp] * len(words)), ImageFormat.png, 100))
+        for edit, words in ((-1, ["a", "ball", "<b>"]), (1, ["a", "blue", "ball", ","]))
     )
 
 

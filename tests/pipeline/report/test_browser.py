@@ -93,10 +93,22 @@ def test_search_and_filters_narrow_the_gallery(page: Page):
 
 def test_strips_and_misses_have_their_lists(page: Page):
     page.locator(".controls").get_by_text("τ strips").click()
-    assert page.locator(".strip li").count() == 5
+    assert page.locator(".strip > ol li").count() == 5
     assert page.locator(".strip li.kept").count() == 2
     page.locator(".controls").get_by_text("Near misses").click()
     assert page.locator("#gallery .why").count() == 6
+
+
+def test_a_strip_shows_where_the_model_looked_for_each_word(page: Page):
+    page.locator(".controls").get_by_text("τ strips").click()
+    rows = page.locator(".maps ol")
+    assert rows.count() == 2
+    assert [row.inner_text().split() for row in rows.all()] == [["a", "ball", "<b>"], ["a", "blue", "ball"]]
+    assert page.locator(".maps p").all_inner_texts() == ["in the source", "in the edit, τ 0.4"]
+    page.wait_for_function(
+        "() => [...document.images].every(image => image.complete && image.naturalWidth > 0)"
+    )
+    assert rows.first.locator("img").first.get_attribute("alt") == "a, in the source"
 
 
 def test_captions_are_text_and_never_markup(page: Page):
