@@ -26,8 +26,8 @@ from miniworld.train.denoiser import train_denoiser
 from miniworld.train.export import export_clip, export_model
 from miniworld.train.loop import Recipe
 from miniworld.train.repaint import repainted
-from miniworld.train.writer import RECIPE as PLAIN
-from miniworld.train.writer import VARIED, export_writer, train_writer
+from miniworld.train.writer import RECIPE as WRITER
+from miniworld.train.writer import export_writer, train_writer
 
 SEED = 0
 PARTS = ("autoencoder", "denoiser", "clip", "writer")
@@ -62,7 +62,7 @@ def main() -> None:
         return replace(own, steps=options.steps or own.steps, learning_rate=options.rate or own.learning_rate)
 
     if "writer" in options.parts:
-        trained = train_writer(options.work, recipe(PLAIN), recipe(VARIED))
+        trained = train_writer(options.work, recipe(WRITER))
         export_writer(trained, options.work / "writer")
     if not {"autoencoder", "denoiser", "clip"} & set(options.parts):
         return

@@ -9,14 +9,14 @@ import torch
 from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from miniworld.train.corpus import document
+from miniworld.train.corpus import Line, document
 from miniworld.train.loop import Recipe, device, fast_products, train
 from miniworld.words import END, build_tokenizer
 
-RECIPE = Recipe(steps=3400, learning_rate=2e-3, average=0.998)
-VARIED = Recipe(steps=1400, learning_rate=1.5e-3, average=0.995)
-ROWS = 16
+RECIPE = Recipe(steps=8500, learning_rate=2.5e-3, warmup=200, average=0.998)
+ROWS = 12
 TOKENS = 128  # of a row
+IGNORED = -100  # the label of a token that the loss leaves out
 
 
 def build() -> LlamaForCausalLM:
@@ -26,8 +26,8 @@ def build() -> LlamaForCausalLM:
         LlamaConfig(
             vocab_size=len(tokenizer),
             hidden_size=192,
-            intermediate_size=512,
-            num_hidden_layers=4,
+            intermediate_size=384,
+            num_hidden_layers=5,
             num_attention_heads=6,
             max_position_embeddings=tokenizer.model_max_length,
             tie_word_embeddings=True,
@@ -38,33 +38,46 @@ def build() -> LlamaForCausalLM:
     )
 
 
-def batch(tokenizer: PreTrainedTokenizerFast, step: int, varied: bool) -> Tensor:
-    """Token ids (16, 128) of step `step`: documents one after the other, an end token behind each."""
-    rng = np.random.default_rng((3, int(varied), step))
-    rows = []
+def batch(tokenizer: PreTrainedTokenizerFast, step: int) -> tuple[Tensor, Tensor]:
+    """Token ids and labels, (12, 128) each, of step `step`: documents one after the other, an end token behind each."""
+    rng = np.random.default_rng((3, step))
+    rows: list[list[Line]] = []
     for _ in range(ROWS):
-        ids: list[int] = []
-        while len(ids) < TOKENS:
-            ids += tokenizer(document(rng, varied) + END).input_ids
-        rows.append(ids[:TOKENS])
-    return torch.tensor(rows)
+        lines: list[Line] = []
+        while sum(len(line.text.split()) + 1 for line in lines) < TOKENS:  # each word is a token
+            *all_but_last, last = document(rng)
+            lines += [Line(f"{line.text}\n", line.learnt) for line in all_but_last]
+            lines.append(Line(last.text + END, last.learnt))
+        rows.append(lines)
+    tokens = iter(tokenizer([line.text for lines in rows for line in lines]).input_ids)
+    ids, labels = [], []
+    for lines in rows:
+        own: list[int] = []
+        learnt: list[int] = []
+        for line in lines:
+            new = next(tokens)
+            own += new
+            learnt += new if line.learnt else [IGNORED] * len(new)
+        ids.append(own[:TOKENS])
+        labels.append(learnt[:TOKENS])
+    return torch.tensor(ids), torch.tensor(labels)
 
 
-def train_writer(folder: Path, plain: Recipe = RECIPE, varied: Recipe = VARIED) -> LlamaForCausalLM:
-    """Trains on captions, first on plain documents and then on varied ones: the loss is that of the next token."""
+def train_writer(folder: Path, recipe: Recipe = RECIPE) -> LlamaForCausalLM:
+    """Trains on captions; the loss is that of the next token, where it is to be learnt."""
     torch.manual_seed(0)
     model = build().train().to(device())
     tokenizer = build_tokenizer()
 
-    def loss(step: int, of_varied: bool) -> Tensor:
-        ids = batch(tokenizer, step, of_varied).to(device())
+    def loss(step: int) -> Tensor:
+        ids, labels = (of_step.to(device()) for of_step in batch(tokenizer, step))
         with fast_products():
             logits = model(input_ids=ids[:, :-1], use_cache=False).logits
-        return nn.functional.cross_entropy(logits.float().flatten(0, 1), ids[:, 1:].flatten())
+        return nn.functional.cross_entropy(
+            logits.float().flatten(0, 1), labels[:, 1:].flatten(), ignore_index=IGNORED
+        )
 
-    modules = nn.ModuleDict({"writer": model})
-    train("writer", modules, lambda step: loss(step, False), plain, folder)
-    train("writer-varied", modules, lambda step: loss(step, True), varied, folder)
+    train("writer", nn.ModuleDict({"writer": model}), loss, recipe, folder)
     return model.eval()
 
 
