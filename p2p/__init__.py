@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from p2p.blend import Blend
     from p2p.editor import Editor
     from p2p.loading import load
+    from p2p.look import Look, Predicted
     from p2p.pictures import AttentionMaps
     from p2p.request import Sweep, SweepRequest
 
@@ -26,6 +27,8 @@ _LATE = {
     "AttentionMaps": "p2p.pictures",
     "Blend": "p2p.blend",
     "Editor": "p2p.editor",
+    "Look": "p2p.look",
+    "Predicted": "p2p.look",
     "Sweep": "p2p.request",
     "SweepRequest": "p2p.request",
     "load": "p2p.loading",
@@ -35,8 +38,10 @@ __all__ = [
     "AttentionMaps",
     "Blend",
     "Editor",
+    "Look",
     "ModelError",
     "P2PError",
+    "Predicted",
     "Sweep",
     "SweepRequest",
     "fingerprint",

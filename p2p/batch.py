@@ -51,16 +51,26 @@ def advance(family: Family, jobs: Sequence[Job], padded_to: int | None = None) -
         at = to_device(guided, device)
         output[at] = unguided + scale[:, None, None, None] * (output[at] - unguided)
     states: dict[int, State] = {}
+    clean: dict[int, Tensor] = {}
     for members, at, i in groups:
         group = [walkers[k] for k in members]
         sampler = group[0].plan.sampler
         noise = _noise(group, device) if sampler.stochastic else None
         after = sampler.step(stack([walker.state for walker in group]), output[at], i, noise)
         states.update(zip(members, unstack(after), strict=True))
+        if any(walker.step + 1 == walker.plan.look for walker in group):
+            predicted = zip(members, group, sampler.denoised(x[at], output[at], i), strict=True)
+            clean.update({k: row for k, walker, row in predicted if walker.step + 1 == walker.plan.look})
 
     sums = iter(routing.watch.sums[0] if routing is not None and routing.watch is not None else ())
     moved = iter(
-        replace(w, state=states[k], step=w.step + 1, seen=None if w.seen is None else next(sums))
+        replace(
+            w,
+            state=states[k],
+            step=w.step + 1,
+            seen=None if w.seen is None else next(sums),
+            clean=clean.get(k),
+        )
         for k, w in enumerate(walkers)
     )
     return [blend(tuple(next(moved) for _ in job)) for job in jobs]
@@ -77,7 +87,10 @@ def blend(job: Job) -> Job:
     for walker in branches:
         assert walker.seen is not None
         alpha = mask(source.seen, walker.seen, plan, size)
-        held.append(replace(walker, state=blended(walker.state, source.state, alpha)))
+        clean = walker.clean
+        if clean is not None and source.clean is not None:
+            clean = torch.where(alpha, clean, source.clean)
+        held.append(replace(walker, state=blended(walker.state, source.state, alpha), clean=clean))
     return tuple(held)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -16,6 +17,7 @@ from p2p.capacity import BatchRows
 from p2p.executor import Outcome, Usage, run
 from p2p.families.decoding import Decoder
 from p2p.families.family import Family
+from p2p.look import Gate, Look, Predicted
 from p2p.pictures import AttentionMaps, attention_maps, edit_maps
 from p2p.request import Sweep, SweepRequest
 from p2p.samplers import Sampler, make_sampler
@@ -98,11 +100,13 @@ class Editor:
         return self.sweep_many([request])[0]
 
     @torch.inference_mode()
-    def sweep_many(self, requests: Sequence[SweepRequest], batch_rows: BatchRows = 32) -> list[Sweep]:
+    def sweep_many(
+        self, requests: Sequence[SweepRequest], batch_rows: BatchRows = 32, look: Look | None = None
+    ) -> list[Sweep]:
         """Many sweeps whose rows share batches of at most ``batch_rows`` for the denoiser.
 
         "auto" takes as many as the sweeps can fill and the memory has room for. A batch for which memory is short is
-        halved, and nothing that was done is lost.
+        halved, and nothing that was done is lost. A ``look`` leaves edits on the way that promise nothing.
 
         Raises:
             P2PError: a request that cannot be carried out, or ``batch_rows`` below 4.
@@ -111,8 +115,10 @@ class Editor:
         plans = [baselines.plan(k, request, self.family, sampler) for k, request in enumerate(requests)]
         if not plans:
             return []
+        if look:
+            plans = [replace(p, look=look.step(p.request.steps) if p.branches else None) for p in plans]
         rows = capacity.batch_rows(batch_rows, plans, self._largest or capacity.largest(self.family.device))
-        outcomes = run(self.family, plans, rows, self.pad, self.usage)
+        outcomes = run(self.family, plans, rows, self.pad, self.usage, look and self._gate(look))
         if self.usage.batch_rows < rows:
             self._largest = self.usage.batch_rows
         return self._decode(outcomes, [len(request.taus) for request in requests])
@@ -156,10 +162,22 @@ class Editor:
         config, device = self.family.scheduler_config, self.family.device
         return cache(lambda name, steps: make_sampler(name, config, steps, device))
 
+    def _gate(self, look: Look) -> Gate:
+        def decide(
+            request: int, source: Tensor, edits: Tensor, members: tuple[tuple[int, ...], ...]
+        ) -> Sequence[bool]:
+            images = self._pictured(torch.cat([source[None], edits]))
+            return look.goes_on(Predicted(request, images[0], images[1:], members))
+
+        return Gate(decide)
+
+    def _pictured(self, latents: Tensor) -> NDArray[np.uint8]:
+        return (self.scoring_decoder or self.family.decoder)(latents)
+
     def _decode(self, outcomes: Sequence[Outcome], counts: Sequence[int]) -> list[Sweep]:
         """Every distinct latents decoded once."""
         latents = torch.stack([final for outcome in outcomes for final in outcome.finals.values()])
-        images = iter((self.scoring_decoder or self.family.decoder)(latents))
+        images = iter(self._pictured(latents))
         sweeps = []
         for outcome, count in zip(outcomes, counts, strict=True):
             image = {members: next(images) for members in outcome.finals}
@@ -172,6 +190,7 @@ class Editor:
                     rows=outcome.rows,
                     source_latents=outcome.finals[()],
                     edit_latents=torch.stack([outcome.finals[leaf] for leaf in leaves]),
+                    stopped=outcome.stopped,
                 )
             )
         return sweeps

@@ -13,6 +13,7 @@ from p2p.baselines import restart
 from p2p.batch import advance
 from p2p.capacity import MIN_BATCH_ROWS
 from p2p.families.family import Family
+from p2p.look import Gate
 from p2p.plan import SweepPlan
 from p2p.transfer import to_cpu, wait_for
 from p2p.walker import Job, Walker
@@ -21,10 +22,11 @@ from p2p.walker import Job, Walker
 @dataclass
 class Outcome:
     """What a plan comes to: final latents (C, h, w) on the CPU for each set of members that share them, the source's
-    for ()."""
+    for (). Those that were ``stopped`` at a look have the latents predicted there."""
 
     finals: dict[tuple[int, ...], Tensor] = field(default_factory=dict)
     rows: int = 0
+    stopped: tuple[int, ...] = ()
 
 
 @dataclass
@@ -52,6 +54,7 @@ def run(
     batch_rows: int,
     pad: bool = False,
     usage: Usage | None = None,
+    gate: Gate | None = None,
 ) -> list[Outcome]:
     """Denoise all plans to the end.
 
@@ -65,6 +68,7 @@ def run(
             and so are those after it.
         pad: whether every call is to have just as many.
         usage: where to count the calls.
+        gate: where plans with a look are held until it is taken.
     """
     outcomes, usage = [Outcome() for _ in plans], usage or Usage()
     started = time.perf_counter()
@@ -84,8 +88,11 @@ def run(
         usage.padding += batch_rows - rows if pad else 0
         for moved in advanced:
             for job in (moved, *_restarted(moved)):
-                _record(job, outcomes[job[0].plan.index])
-                ready += regroup(job, batch_rows)
+                outcome = outcomes[job[0].plan.index]
+                _record(job, outcome)
+                onward, left = gate.admit(job) if gate and _looked_at(job) else ([job], [])
+                _leave(left, outcome)
+                ready += [one for going in onward for one in regroup(going, batch_rows)]
     wait_for(family.device)
     usage.seconds += time.perf_counter() - started
     return outcomes
@@ -165,6 +172,18 @@ def _record(job: Job, outcome: Outcome) -> None:
     for walker in job:
         if walker.step == walker.plan.request.steps and not walker.feeds_only:
             outcome.finals[walker.branch.members if walker.branch else ()] = to_cpu(walker.state.x)
+
+
+def _looked_at(job: Job) -> bool:
+    return job[0].step == job[0].plan.look
+
+
+def _leave(left: Sequence[Walker], outcome: Outcome) -> None:
+    for walker in left:
+        members = walker.branch.members if walker.branch else ()
+        assert walker.clean is not None
+        outcome.finals[members] = to_cpu(walker.clean)
+        outcome.stopped = tuple(sorted((*outcome.stopped, *members)))
 
 
 def _rows(job: Job) -> int:

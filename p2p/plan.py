@@ -35,7 +35,7 @@ class SweepPlan:
     ``mixings`` has the cross-attention for each state of injection that occurs, None where a row is left alone;
     ``starting`` is the sampler's state at step 0; ``guided`` says of every step whether rows have an unguided one
     beside them; ``watching`` the words that are watched, and ``blend`` what that is for in a sweep. ``restarts`` are
-    branches that set out from the finished source.
+    branches that set out from the finished source. ``look`` is the step at which the tree is looked at, None for never.
     """
 
     index: int
@@ -51,6 +51,7 @@ class SweepPlan:
     watching: Watching | None
     blend: BlendPlan | None
     restarts: tuple[Branch, ...] = ()
+    look: int | None = None
 
 
 def make_plan(

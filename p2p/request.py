@@ -168,6 +168,8 @@ class Sweep:
         rows: rows of the denoiser's batches that were evaluated for it.
         source_latents: (C, h, w) fp32 on the CPU, before decoding.
         edit_latents: (K, C, h, w) fp32 on the CPU.
+        stopped: places of edits that were left at a look: theirs are the images and latents predicted there, and the
+            source's are if no edit went on.
     """
 
     source: NDArray[np.uint8]
@@ -175,3 +177,4 @@ class Sweep:
     rows: int
     source_latents: Tensor
     edit_latents: Tensor
+    stopped: tuple[int, ...] = ()

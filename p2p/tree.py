@@ -44,6 +44,13 @@ class Branch:
         return self.injections[step - self.start]
 
 
+def standing(branches: Sequence[Branch], step: int) -> int:
+    """Branches that come to ``step``, counted before they fork there."""
+    return sum(
+        1 if branch.start < step <= branch.stop else standing(branch.children, step) for branch in branches
+    )
+
+
 ROUNDINGS = ("nearest", "instructpix2pix")
 
 

@@ -17,7 +17,8 @@ class Walker:
 
     ``branch`` is None for the source. A source that ``feeds_only`` is a second copy, for branches that do not fit in
     one batch with the first. ``seen`` (P, n) fp32 are the sums so far of the watched words' columns of its maps, None
-    where none are watched.
+    where none are watched. ``clean`` (C, h, w) are the clean latents predicted in the step before, after the one that
+    its plan says.
     """
 
     plan: SweepPlan
@@ -26,6 +27,7 @@ class Walker:
     branch: Branch | None = None
     feeds_only: bool = False
     seen: Tensor | None = None
+    clean: Tensor | None = None
 
     @property
     def needs_source(self) -> bool:

@@ -41,11 +41,15 @@ class DDIM:
     def model_input(self, x: Tensor, i: Tensor) -> Tensor:
         return x
 
+    def denoised(self, x: Tensor, output: Tensor, i: Tensor) -> Tensor:
+        a = per_row(self.alpha, i)
+        predicted = denoised_vp(x, output, a.sqrt(), (1 - a).sqrt(), self.v_prediction)
+        return predicted.clamp(-self.clip, self.clip)
+
     def step(self, state: State, output: Tensor, i: Tensor, noise: Tensor | None) -> State:
         x, a, a_next = state.x, per_row(self.alpha, i), per_row(self.alpha_next, i)
-        denoised = denoised_vp(x, output, a.sqrt(), (1 - a).sqrt(), self.v_prediction)
         eps = a.sqrt() * output + (1 - a).sqrt() * x if self.v_prediction else output
-        return State(a_next.sqrt() * denoised.clamp(-self.clip, self.clip) + (1 - a_next).sqrt() * eps)
+        return State(a_next.sqrt() * self.denoised(x, output, i) + (1 - a_next).sqrt() * eps)
 
 
 def ddim(config: Mapping[str, Any], steps: int, device: torch.device) -> DDIM:

@@ -44,11 +44,14 @@ class DPMPP2M:
     def model_input(self, x: Tensor, i: Tensor) -> Tensor:
         return x
 
+    def denoised(self, x: Tensor, output: Tensor, i: Tensor) -> Tensor:
+        return denoised_vp(x, output, per_row(self.alpha, i), per_row(self.sigma, i), self.v_prediction)
+
     def step(self, state: State, output: Tensor, i: Tensor, noise: Tensor | None) -> State:
         assert state.denoised is not None
         alpha_next, sigma_next = per_row(self.alpha, i + 1), per_row(self.sigma, i + 1)
-        alpha, sigma, h, w = (per_row(table, i) for table in (self.alpha, self.sigma, self.h, self.w))
-        denoised = denoised_vp(state.x, output, alpha, sigma, self.v_prediction)
+        sigma, h, w = (per_row(table, i) for table in (self.sigma, self.h, self.w))
+        denoised = self.denoised(state.x, output, i)
         last = torch.where(state.denoised.isnan(), denoised, state.denoised)
         D = (1 + w) * denoised - w * last
         return State(sigma_next / sigma * state.x - alpha_next * torch.expm1(-h) * D, denoised)

@@ -39,9 +39,12 @@ class Euler:
     def model_input(self, x: Tensor, i: Tensor) -> Tensor:
         return x / (per_row(self.sigma, i) ** 2 + 1).sqrt()
 
+    def denoised(self, x: Tensor, output: Tensor, i: Tensor) -> Tensor:
+        return denoised_ve(x, output, per_row(self.sigma, i), self.v_prediction)
+
     def step(self, state: State, output: Tensor, i: Tensor, noise: Tensor | None) -> State:
         x, sigma, sigma_next = state.x, per_row(self.sigma, i), per_row(self.sigma, i + 1)
-        d = (x - denoised_ve(x, output, sigma, self.v_prediction)) / sigma
+        d = (x - self.denoised(x, output, i)) / sigma
         return State(x + (sigma_next - sigma) * d)
 
 

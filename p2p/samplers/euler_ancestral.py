@@ -40,12 +40,15 @@ class EulerAncestral:
     def model_input(self, x: Tensor, i: Tensor) -> Tensor:
         return x / (per_row(self.sigma, i) ** 2 + 1).sqrt()
 
+    def denoised(self, x: Tensor, output: Tensor, i: Tensor) -> Tensor:
+        return denoised_ve(x, output, per_row(self.sigma, i), self.v_prediction)
+
     def step(self, state: State, output: Tensor, i: Tensor, noise: Tensor | None) -> State:
         assert noise is not None
         x, sigma, sigma_next = state.x, per_row(self.sigma, i), per_row(self.sigma, i + 1)
         sigma_up = (sigma_next**2 * (sigma**2 - sigma_next**2) / sigma**2).sqrt()
         sigma_down = (sigma_next**2 - sigma_up**2).sqrt()
-        d = (x - denoised_ve(x, output, sigma, self.v_prediction)) / sigma
+        d = (x - self.denoised(x, output, i)) / sigma
         return State(x + d * (sigma_down - sigma) + noise * sigma_up)
 
 

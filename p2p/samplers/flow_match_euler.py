@@ -39,6 +39,9 @@ class FlowMatchEuler:
     def model_input(self, x: Tensor, i: Tensor) -> Tensor:
         return x
 
+    def denoised(self, x: Tensor, output: Tensor, i: Tensor) -> Tensor:
+        return x - per_row(self.sigma, i) * output
+
     def step(self, state: State, output: Tensor, i: Tensor, noise: Tensor | None) -> State:
         return State(state.x + (per_row(self.sigma, i + 1) - per_row(self.sigma, i)) * output)
 

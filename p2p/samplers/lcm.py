@@ -45,12 +45,15 @@ class LCM:
     def model_input(self, x: Tensor, i: Tensor) -> Tensor:
         return x
 
-    def step(self, state: State, output: Tensor, i: Tensor, noise: Tensor | None) -> State:
-        assert noise is not None
-        x, a, a_next = state.x, per_row(self.alpha, i), per_row(self.alpha_next, i)
+    def denoised(self, x: Tensor, output: Tensor, i: Tensor) -> Tensor:
+        a = per_row(self.alpha, i)
         predicted = denoised_vp(x, output, a.sqrt(), (1 - a).sqrt(), self.v_prediction)
         predicted = predicted.clamp(-self.clip, self.clip)
-        denoised = per_row(self.c_skip, i) * x + per_row(self.c_out, i) * predicted
+        return per_row(self.c_skip, i) * x + per_row(self.c_out, i) * predicted
+
+    def step(self, state: State, output: Tensor, i: Tensor, noise: Tensor | None) -> State:
+        assert noise is not None
+        a_next, denoised = per_row(self.alpha_next, i), self.denoised(state.x, output, i)
         return State(a_next.sqrt() * denoised + (1 - a_next).sqrt() * noise)
 
 

@@ -49,6 +49,9 @@ class Sampler(Protocol):
     def model_input(self, x: Tensor, i: Tensor) -> Tensor:
         """What the denoiser sees of latents x (B, C, h, w) at steps i (B,)."""
 
+    def denoised(self, x: Tensor, output: Tensor, i: Tensor) -> Tensor:
+        """The clean latents (B, C, h, w) that the denoiser's output at steps i predicts of latents x."""
+
     def step(self, state: State, output: Tensor, i: Tensor, noise: Tensor | None) -> State:
         """The state at steps i + 1, from the denoiser's output at steps i and unit normal noise (B, C, h, w)."""
 
