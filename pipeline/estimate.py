@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import itertools
 import time
 from collections import Counter
@@ -18,6 +17,7 @@ from pipeline.fingerprint import identify
 from pipeline.plan import PlanError
 from pipeline.progress import clock
 from pipeline.voice import Voice
+from stages import named
 from stages.records import CaptionPair, Quarantined, Unit, UnitResult
 from stages.write import encode_part
 
@@ -162,8 +162,7 @@ def _input(config: Config) -> Input:
 
 
 def _probe(config: Config, found: Input, seconds: float) -> Probe:
-    module, _, name = config.stage.rpartition(".")
-    make = getattr(importlib.import_module(module), name)(config, identify(config).generator)
+    make = named.make(config.stage, config, identify(config).generator)
     # A first pair warms up: memory, kernels, a compiled denoiser.
     make(Unit(0, found.first[:1]))
     results, spent = list[UnitResult](), 0.0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-import importlib
 import io
 import json
 import time
@@ -22,7 +21,7 @@ from pipeline.commands import COMMANDS
 from pipeline.fingerprint import difference, identify, settings_of
 from pipeline.pack import Packed, manifest
 from pipeline.plan import Plan, load
-from stages import tarball
+from stages import named, tarball
 from stages.images import decode, encode
 from stages.records import Sample, Unit, UnitResult
 from stages.rendered import key_of, metadata
@@ -77,7 +76,7 @@ def main(arguments: Sequence[str]) -> int:
         f"it took {seconds:.0f} s"
     )
     started = time.monotonic()
-    result = _made(config, plan, unit)
+    result = named.make(config.stage, config, identify(config).generator)(unit)
     print(f"made again in {time.monotonic() - started:.0f} s, models included")
     new = _of_tau(result, plan, config, old) if plan.is_refiltered else _kept(result, key)
     if new is None:
@@ -190,12 +189,6 @@ def _mean(keys: Sequence[str]) -> str:
 def _changed(plan: Plan, config: Config) -> list[str]:
     planned = {name: value for name, value in plan.settings.items() if not name.startswith("refilter.")}
     return difference(planned, settings_of(config, plan.settings["captions"], identify(config)))
-
-
-def _made(config: Config, plan: Plan, unit: Unit) -> UnitResult:
-    module, _, name = config.stage.rpartition(".")
-    stage = getattr(importlib.import_module(module), name)(config, identify(config).generator)
-    return stage(unit)
 
 
 def _kept(result: UnitResult, key: str) -> Sample | None:
