@@ -22,7 +22,7 @@ from pipeline.fingerprint import difference, identify, settings_of
 from pipeline.pack import Packed, manifest
 from pipeline.plan import Plan, load
 from stages import named, tarball
-from stages.images import decode, encode
+from stages.images import as_stored, decode
 from stages.records import Sample, Unit, UnitResult
 from stages.rendered import key_of, metadata
 from stages.sealed import DamageError
@@ -82,10 +82,7 @@ def main(arguments: Sequence[str]) -> int:
     if new is None:
         print(f"{key} was not kept this time: {_why(result, key)}")
         return DIFFERS
-    shards = config.shards
-    images = (
-        decode(encode(image, shards.format, shards.quality)) for image in (new.input_image, new.edited_image)
-    )
+    images = (as_stored(image, config.shards) for image in (new.input_image, new.edited_image))
     again = Shown(*images, new.metadata)
     picture = beside(old, again)
     if len(arguments) == 3:

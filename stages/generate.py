@@ -11,9 +11,10 @@ import torch
 
 import p2p
 from conf.schema import AdaptiveSweep, Config, Keep
+from stages.images import as_stored
 from stages.judging import Judge
 from stages.looked import with_maps
-from stages.near import NearWithin, Pair, as_stored
+from stages.near import NearWithin, Pair
 from stages.records import CaptionPair, Failure, Preview, Unit, UnitResult
 from stages.rendered import Rendered, choose, preview, rejected, samples
 from stages.rescored import in_full, shifts

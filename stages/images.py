@@ -7,7 +7,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from conf.schema import ImageFormat
+from conf.schema import ImageFormat, Shards
 
 EXTENSIONS = {ImageFormat.png: "png", ImageFormat.jpeg: "jpg", ImageFormat.webp: "webp"}
 
@@ -32,3 +32,11 @@ def encode(image: np.ndarray, format: ImageFormat, quality: int) -> bytes:
 def decode(data: bytes) -> np.ndarray:
     """uint8 (H, W, 3)."""
     return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+
+
+def as_stored(image: np.ndarray, shards: Shards) -> np.ndarray:
+    """The pixels that a reader of the shards will see, uint8 (H, W, 3)."""
+    lossless = shards.format is ImageFormat.png or (
+        shards.format is ImageFormat.webp and shards.quality == 100
+    )
+    return image if lossless else decode(encode(image, shards.format, shards.quality))

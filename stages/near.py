@@ -7,21 +7,11 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from conf.schema import ImageFormat, Shards
 from filters.likeness import Hash, distance, perceptual_hash
-from stages.images import decode, encode
 
 Pixels = NDArray[np.uint8]
 Pair = tuple[Pixels, Pixels]
 """Input and edited image, each uint8 (H, W, 3)."""
-
-
-def as_stored(image: Pixels, shards: Shards) -> Pixels:
-    """The pixels that a reader of the shards will see."""
-    lossless = shards.format is ImageFormat.png or (
-        shards.format is ImageFormat.webp and shards.quality == 100
-    )
-    return image if lossless else decode(encode(image, shards.format, shards.quality))
 
 
 class NearWithin:
