@@ -14,6 +14,7 @@ from conf.schema import Config, ImageFormat
 from stages.images import encode
 from stages.judging import Judge, Judged
 from stages.records import Candidate, CaptionPair, Preview, Rejected, Sample
+from stages.scores import columns
 
 Pixels = NDArray[np.uint8]
 
@@ -114,18 +115,7 @@ def metadata(
 ) -> dict[str, str | int | float | bool]:
     """Everything that makes the sample again. Each field has one type in every sample, and none is null."""
     return {
-        "pair_id": pair.id,
-        "sample_index": candidate.sample_index,
-        "input_prompt": pair.input,
-        "edit_prompt": pair.edit,
-        "output_prompt": pair.output,
-        "seed": candidate.seed,
-        "p2p_threshold": candidate.tau,
-        "cfg_scale": candidate.cfg_scale,
-        "clip_sim_0": candidate.clip_sim_0,
-        "clip_sim_1": candidate.clip_sim_1,
-        "clip_sim_dir": candidate.clip_sim_dir,
-        "clip_sim_image": candidate.clip_sim_image,
+        **columns(pair, candidate),
         **candidate.measures,
         "steps": config.sampler.steps,
         "sampler": config.sampler.name.value,

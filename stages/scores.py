@@ -51,18 +51,7 @@ def table(pairs: Sequence[CaptionPair], candidates: Sequence[Candidate]) -> pa.T
     by_id = {pair.id: pair for pair in pairs}
     rows = [
         {
-            "pair_id": candidate.pair_id,
-            "sample_index": candidate.sample_index,
-            "input_prompt": by_id[candidate.pair_id].input,
-            "edit_prompt": by_id[candidate.pair_id].edit,
-            "output_prompt": by_id[candidate.pair_id].output,
-            "seed": candidate.seed,
-            "p2p_threshold": candidate.tau,
-            "cfg_scale": candidate.cfg_scale,
-            "clip_sim_0": candidate.clip_sim_0,
-            "clip_sim_1": candidate.clip_sim_1,
-            "clip_sim_dir": candidate.clip_sim_dir,
-            "clip_sim_image": candidate.clip_sim_image,
+            **columns(by_id[candidate.pair_id], candidate),
             "kept": candidate.kept,
             "reason": candidate.reason,
             **candidate.measures,
@@ -70,6 +59,24 @@ def table(pairs: Sequence[CaptionPair], candidates: Sequence[Candidate]) -> pa.T
         for candidate in candidates
     ]
     return pa.Table.from_pylist(rows, schema=schema(candidates[0].measures if candidates else ()))
+
+
+def columns(pair: CaptionPair, candidate: Candidate) -> dict[str, str | int | float]:
+    """What was tried and how CLIP scored it, by the names that InstructPix2Pix's users parse."""
+    return {
+        "pair_id": pair.id,
+        "sample_index": candidate.sample_index,
+        "input_prompt": pair.input,
+        "edit_prompt": pair.edit,
+        "output_prompt": pair.output,
+        "seed": candidate.seed,
+        "p2p_threshold": candidate.tau,
+        "cfg_scale": candidate.cfg_scale,
+        "clip_sim_0": candidate.clip_sim_0,
+        "clip_sim_1": candidate.clip_sim_1,
+        "clip_sim_dir": candidate.clip_sim_dir,
+        "clip_sim_image": candidate.clip_sim_image,
+    }
 
 
 def candidates(rows: pa.Table) -> list[Candidate]:
