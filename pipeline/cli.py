@@ -17,6 +17,7 @@ from pipeline.voice import Voice
 
 OWN_PACKAGES = frozenset({"pipeline", "stages", "p2p", "filters", "miniworld", "conf"})
 
+from stages.starting import forkserver
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit code: 0, 1 for a run that is not finished, 2 for what the user can mend.
@@ -69,8 +70,19 @@ def _dispatch(arguments: list[str]) -> int:
 
 def _run(config: Config, form: Voice) -> int:
     environment.prepare(config)
-    # Imported here, because the libraries read the environment when they are imported.
-    from pipeline.run import run
+    # Before anything else: the models' libraries take longest to import.
+    with forkserver(config):
+        # Imported here, because the libraries read the environment when they are imported.
+        from pipeline.run import run
+
+        return FAILED_PAIRS if run(config, form).failed and config.strict else 0
+
+
+def _run_both(pairs: PairsConfig, images: Config, form: Voice) -> int:
+    # The file that the second reads is yet to be written.
+    environment.prepare(pairs, replace(images, captions=pairs.captions))
+    # Imported here, as above.
+    from pipeline.pairs import both
 
     return FAILED_PAIRS if run(config, form).failed and config.strict else 0
 

@@ -33,6 +33,7 @@ from pipeline.voice import Voice
 from pipeline.watch import limits, watched
 from stages import previews
 from stages.records import Preview
+from stages.starting import forkserver
 from stages.store import Store
 from stages.units import read_unit
 from stages.write import committed, read_commits, read_part
@@ -72,7 +73,10 @@ def run(config: Settings, voice: Voice = Voice.terminal) -> Funnel:
 def complete(config: Settings, plan: Plan, store: Store, voice: Voice = Voice.terminal) -> Funnel:
     """Generate the units of ``plan`` that are not committed, then pack. Raises as ``run`` does."""
     missing = sorted(set(range(plan.units)) - committed(store))
-    first_kept = _generate(config, plan, store, missing, voice) if missing else None
+    first_kept = None
+    if missing:
+        with forkserver(config):
+            first_kept = _generate(config, plan, store, missing, voice)
     commits = list(read_commits(store, range(plan.units)))
     if isinstance(config, PairsConfig):
         # Imported here: who makes images needs no writer.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import time
 from collections import defaultdict
 from collections.abc import Sequence
@@ -11,6 +12,8 @@ import torch
 
 import p2p
 from conf.schema import AdaptiveSweep, Config, Keep
+from p2p.prepare import prepare
+from stages.early import look, marked
 from stages.images import as_stored
 from stages.judging import Judge
 from stages.looked import with_maps
@@ -24,6 +27,13 @@ from stages.sweep import requests
 
 class Generate:
     """The stage: models are loaded once, then each call takes a unit and returns what became of it."""
+
+    @staticmethod
+    def prepare(config: Config) -> None:
+        """Import what loading the models imports, ahead of it. Raises p2p.ModelError."""
+        model = config.model
+        prepare(model.path, model.revision, model.family)
+        importlib.import_module("filters.load")
 
     def __init__(self, config: Config, model_fingerprint: str) -> None:
         """Load the models.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from conf.pairs import PairsConfig
@@ -12,13 +12,16 @@ if TYPE_CHECKING:
     from stages.records import Unit, UnitResult
 
 
+def find(name: str) -> Any:
+    """The stage's class. Raises ImportError and AttributeError for a name that is none."""
+    module, _, own = name.rpartition(".")
+    return getattr(importlib.import_module(module), own)
+
+
 def make(name: str, config: Config | PairsConfig, model_fingerprint: str) -> Callable[[Unit], UnitResult]:
     """The stage, set up for units.
 
     Raises ImportError and AttributeError for a name that is none, and what the class does.
     """
-    module, _, own = name.rpartition(".")
-    stage: Callable[[Unit], UnitResult] = getattr(importlib.import_module(module), own)(
-        config, model_fingerprint
-    )
+    stage: Callable[[Unit], UnitResult] = find(name)(config, model_fingerprint)
     return stage

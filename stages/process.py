@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 import threading
 import time
 from multiprocessing.connection import Connection
+
+from stages import named
+from stages.errors import StageError
 
 SECONDS_BETWEEN_LOOKS = 1.0
 # diffusers imports it wherever it is installed, a second of every start, for adapters that no stage loads.
@@ -17,12 +19,12 @@ UNUSED = "peft"
 def serve(descriptor: int) -> None:
     """Set the stage up, then answer every unit with its result until the other end closes."""
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
-    sys.modules[UNUSED] = None  # type: ignore[assignment]
+    hide_unused()
     link = Connection(descriptor)
     name, *arguments = link.recv()
     module, _, stage = name.rpartition(".")
     try:
-        make = getattr(importlib.import_module(module), stage)(*arguments)
+        make = named.find(name)(*arguments)
     # The project's errors, and a library's: either is told in words, and nobody else can.
     except Exception as error:
         link.send(" ".join(str(error).split()) or type(error).__name__)
@@ -44,6 +46,11 @@ def serve(descriptor: int) -> None:
 
 def _end_with(parent: int) -> None:
     """Whoever started this may be killed without a word: nothing must go on for nobody."""
+def hide_unused() -> None:
+    """Let what a stage has no use for not be found."""
+    sys.modules[UNUSED] = None  # type: ignore[assignment]
+
+
     while os.getppid() == parent:
         time.sleep(SECONDS_BETWEEN_LOOKS)
     os._exit(1)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -14,6 +12,7 @@ from multiprocessing.connection import Connection
 from conf.schema import Config
 from stages.records import CaptionPair, Failure, Unit, UnitResult
 
+from stages.starting import start
 # A process may also die of what is not the pairs' fault; so often the same pairs are tried before they are split.
 TRIES = 2
 
@@ -103,11 +102,7 @@ class Supervised:
     def _start(self) -> None:
         own, other = socket.socketpair()
         with other:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "stages.process", str(other.fileno())],
-                pass_fds=[other.fileno()],
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
-            )
+            self._process = start(other.fileno())
         self._link = Connection(own.detach())
         try:
             self._link.send(self._arguments)

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from conf.compose import compose_config, to_object
 from conf.schema import ImageFormat
 from stages.answers import WrittenPair
 from stages.records import CaptionPair, Rejected, Unit, UnitResult
+from stages.starting import forkserver
 from stages.supervised import StageError, Supervised, merge
 from stages.write import encode_part
 from tests.stages import poison
@@ -33,11 +35,12 @@ def packed(result: UnitResult) -> dict[str, bytes]:
     return encode_part(result, ImageFormat.png)
 
 
-@pytest.fixture(scope="module")
-def stage() -> Iterator[Supervised]:
-    supervised = Supervised(CONFIG, "f")
-    yield supervised
-    supervised.close()
+@pytest.fixture(scope="module", params=[True, False], ids=["forked", "started"])
+def stage(request: pytest.FixtureRequest) -> Iterator[Supervised]:
+    with forkserver(CONFIG) if request.param else nullcontext():
+        supervised = Supervised(CONFIG, "f")
+        yield supervised
+        supervised.close()
 
 
 def unit(*captions: str) -> Unit:
