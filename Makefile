@@ -22,8 +22,7 @@ demo: .venv/usable
 
 # From captions to shards: caption pairs are written first.
 demo-captions: .venv/usable
-	$(BIN)/pairforge pairs captions=miniworld_captions writer=grammar out=outputs/captions/pairs
-	$(BIN)/pairforge captions=jsonl captions.path=outputs/captions/pairs/pairs.jsonl out=outputs/captions/set
+	$(BIN)/pairforge captions=from_captions pairs.captions=miniworld_captions writer=grammar out=outputs/captions
 
 # Two tests at once, of one thread each: most wait for processes that start.
 test: .venv/ready

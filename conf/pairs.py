@@ -14,6 +14,12 @@ class WriterKind(Enum):
     grammar = "grammar"
     transformers = "transformers"
     openai = "openai"
+    vllm = "vllm"
+
+
+class PairsFile(Enum):
+    jsonl = "jsonl"
+    parquet = "parquet"
 
 
 class Ask(Enum):
@@ -35,7 +41,7 @@ class Marks:
 
 @dataclass
 class Writer:
-    """Who writes. ``model`` is a folder or hub name (transformers), or the name that the endpoint knows (openai).
+    """Who writes. ``model`` is a folder or hub name (transformers, vllm), or the name that the endpoint knows (openai).
 
     ``ask`` with auto takes ``template`` (a name that comes along, or a file) where the model has a chat template or is
     behind an endpoint, ``format`` elsewhere. ``temperature`` 0 takes the likeliest words; ``top_p`` is the mass of the
@@ -44,7 +50,9 @@ class Writer:
     transformers: ``rows`` of a batch, which are part of what an answer depends on. openai: ``endpoint`` is the address
     that ends with /v1; the key is read from the environment's variable ``key_env``, null is without; ``concurrency``
     requests at a time, of which each may take ``timeout`` seconds and is sent again up to ``retries`` times;
-    ``requests_per_minute`` of a worker, null is as fast as it goes; ``structured`` asks for answers in a JSON schema.
+    ``requests_per_minute`` of a worker, null is as fast as it goes. vllm: ``context`` is the longest prompt with its
+    answer, in tokens, null is the model's own; ``gpu_memory`` is the share of each GPU that it may take. Of these two
+    ``structured`` asks for answers in a JSON schema.
     """
 
     kind: WriterKind = MISSING
@@ -66,6 +74,8 @@ class Writer:
     retries: int = 5
     requests_per_minute: float | None = None
     structured: bool = False
+    context: int | None = None
+    gpu_memory: float = 0.9
 
 
 @dataclass
@@ -74,7 +84,7 @@ class Checks:
 
     ``model``: the image model whose tokenizer says how long a caption may be. ``instruction_words`` at most.
     ``near_duplicate``: the likeness (Jaccard, of runs of five letters) from which one of two pairs is left away, of one
-    caption or of two; null looks at none. ``block``: words that are not to appear; ``block_list``: a file of them, one
+    caption or of two; null looks at none. ``block``: words that are not to appear; ``block_file``: a file of them, one
     a line. ``language``: of the edited captions, such as en, with ``language_least`` probability. ``moderation``: a
     text classifier of transformers, whose ``moderation_label`` may have ``moderation_most`` probability.
     """
@@ -84,7 +94,7 @@ class Checks:
     instruction_words: int = 40
     near_duplicate: float | None = 0.9
     block: list[str] = field(default_factory=list)
-    block_list: str | None = None
+    block_file: str | None = None
     language: str | None = None
     language_least: float = 0.5
     moderation: str | None = None
@@ -102,7 +112,8 @@ class Examples:
 
 @dataclass
 class PairsConfig:
-    """``edits`` of each caption are asked for. Captions are planned, retried and committed by ``unit_pairs``.
+    """``edits`` of each caption are asked for. Captions are planned, retried and committed by ``unit_pairs``. The pairs
+    are in OUT/pairs.jsonl, or with ``file=parquet`` in OUT/pairs.parquet.
 
     ``seed``, ``limit``, ``strict``, ``extend`` and the groups captions, cluster and tracker are those of a run.
     """
@@ -111,6 +122,7 @@ class PairsConfig:
     seed: int = 0
     limit: int | None = None
     edits: int = 1
+    file: PairsFile = PairsFile.jsonl
     unit_pairs: int = 16
     stage: str = "stages.writing.WritePairs"
     strict: bool = False

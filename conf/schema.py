@@ -19,6 +19,7 @@ class CaptionsKind(Enum):
     parquet = "parquet"
     dataset = "dataset"
     text = "text"
+    from_captions = "from_captions"
 
 
 class Dtype(Enum):

@@ -47,7 +47,7 @@ Columns: `input_image.{ext}`, `edit_prompt.txt`, `edited_image.{ext}`, `json`, `
 | `scores/*.parquet` | every candidate, kept or not, with its scores and the reason |
 | `quarantine/*.jsonl` | lines of input that could not be used, and pairs that failed, each with its reason |
 | `run/` | configuration, versions, plan and commits |
-
+{written}
 ## KEY.json
 
 | field | meaning |
@@ -97,6 +97,8 @@ Columns: `input_image`, `edit_prompt`, `edited_image`, `key`, then what made the
 
 {about}"""
 
+WRITTEN = """| `pairs/` | the caption pairs as they were written from captions: every answer, a report, a `run/` |
+"""
 GRID = """![Source, edits over tau, and the ones that were kept](contact-sheet.png)
 
 """
@@ -138,10 +140,14 @@ METHODS = {
 }
 
 
-def card(config: Config, funnel: Funnel, grid: bool) -> str:
-    """The text of the output's README.md; ``grid``: whether there is a contact sheet to show."""
+def card(config: Config, funnel: Funnel, grid: bool, written: bool = False) -> str:
+    """The text of the output's README.md.
+
+    ``grid``: whether there is a contact sheet to show; ``written``: whether its caption pairs were written first.
+    """
     return CARD.format(
         grid=GRID if grid else "",
+        written=WRITTEN if written else "",
         samples=funnel.samples,
         pairs_kept=funnel.pairs_kept,
         pairs=funnel.pairs,

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from omegaconf import OmegaConf
 
 import pipeline.help
 from conf.compose import ConfigError
+from conf.pairs import PairsConfig
 from conf.schema import Config
 from pipeline import commands, environment, settings, voice
 from pipeline.errors import FAILED_PAIRS, INTERRUPTED, STOPPED, UNFINISHED, USER_ERROR, RunError, TabledError
+from pipeline.pairs import split
 from pipeline.voice import Voice
+from stages.starting import forkserver
 
 OWN_PACKAGES = frozenset({"pipeline", "stages", "p2p", "filters", "miniworld", "conf"})
 
-from stages.starting import forkserver
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit code: 0, 1 for a run that is not finished, 2 for what the user can mend.
@@ -57,7 +60,7 @@ def _dispatch(arguments: list[str]) -> int:
         position = arguments.index("--cfg")
         if arguments[position + 1 : position + 2] != ["job"]:
             raise ConfigError("--cfg takes the word job: pairforge --cfg job")
-        print(OmegaConf.to_yaml(settings.compose(arguments[:position] + arguments[position + 2 :])), end="")
+        print("---\n".join(_composed(arguments[:position] + arguments[position + 2 :])), end="")
         return 0
     form, given = voice.split(arguments)
     options = [argument for argument in given if argument.startswith("-")]
@@ -65,7 +68,17 @@ def _dispatch(arguments: list[str]) -> int:
         raise ConfigError(
             f"there is no option {options[0]}: only --help, --cfg job, --quiet and --json; settings are key=value"
         )
+    if split.wanted(given):
+        return _run_both(*split.configured(given), form)
     return _run(settings.checked(settings.compose(given)), form)
+
+
+def _composed(given: Sequence[str]) -> Iterator[str]:
+    """The configuration as YAML; those of both halves where caption pairs are written first."""
+    if split.wanted(given):
+        yield from (OmegaConf.to_yaml(OmegaConf.structured(half)) for half in split.configured(given))
+    else:
+        yield OmegaConf.to_yaml(settings.compose(given))
 
 
 def _run(config: Config, form: Voice) -> int:
@@ -84,7 +97,7 @@ def _run_both(pairs: PairsConfig, images: Config, form: Voice) -> int:
     # Imported here, as above.
     from pipeline.pairs import both
 
-    return FAILED_PAIRS if run(config, form).failed and config.strict else 0
+    return both.run(pairs, images, form)
 
 
 if __name__ == "__main__":

@@ -10,12 +10,19 @@ from pipeline import settings
 from pipeline.pairs import settings as pairs_settings
 
 
-def prepare(config: Config | PairsConfig) -> None:
-    """Nothing is sent anywhere, and nothing fetched that was not asked for. Call it before the libraries come in."""
+def prepare(*configs: Config | PairsConfig) -> None:
+    """Nothing is sent anywhere, and nothing fetched that was not asked for. Call it before the libraries come in.
+
+    Of several configurations that this process is to run, all count.
+    """
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", config.log.value)
-    os.environ.setdefault("DIFFUSERS_VERBOSITY", config.log.value)
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", configs[0].log.value)
+    os.environ.setdefault("DIFFUSERS_VERBOSITY", configs[0].log.value)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    local = pairs_settings.stays_local if isinstance(config, PairsConfig) else settings.stays_local
-    if local(config):
+    if all(map(_stays_local, configs)):
         os.environ["HF_HUB_OFFLINE"] = "1"
+
+
+def _stays_local(config: Config | PairsConfig) -> bool:
+    local = pairs_settings.stays_local if isinstance(config, PairsConfig) else settings.stays_local
+    return local(config)

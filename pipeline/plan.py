@@ -49,6 +49,11 @@ class Plan:
         return str(self.settings["model.fingerprint"])
 
     @property
+    def of_captions(self) -> bool:
+        """Whether it is of a run that writes caption pairs."""
+        return self.settings.get("task") == "pairs"
+
+    @property
     def is_refiltered(self) -> bool:
         """Whether it is of an output that ``pairforge refilter`` made."""
         return ORIGIN in self.settings

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 
-from pipeline import beat, commands, damage, environment, stored
+from pipeline import beat, commands, damage, environment, halves, stored
 from pipeline.plan import PlanError, load
 from stages.store import Store
 from stages.write import commit_name, committed, read_commits
@@ -16,7 +16,12 @@ def main(arguments: Sequence[str]) -> int:
 
     0. Raises PlanError for a damaged plan or a run that goes on, and as ``pipeline.run.run`` does.
     """
-    store = _idle(commands.output_of("repair", arguments))
+    stores = _idle(commands.output_of("repair", arguments))
+    environment.prepare(*map(stored.read, stores))
+    return max(map(_repaired, stores))
+
+
+def _repaired(store: Store) -> int:
     broken = list(damage.in_plan(store, load(store)))
     if broken:
         raise PlanError(
@@ -31,20 +36,24 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def retry_failed(arguments: Sequence[str]) -> int:
-    """Units with a pair that failed are generated again; 0. Raises PlanError for a run that goes on."""
-    store = _idle(commands.output_of("retry-failed", arguments))
+    """Units with a pair that failed are generated again; 0. Raises PlanError for a run that goes on.
+
+    Of an output whose caption pairs were written first these are the images': a pair that came later would move others.
+    """
+    store = _idle(commands.output_of("retry-failed", arguments))[-1]
+    environment.prepare(stored.read(store))
     return _again(store, {c["unit"] for c in read_commits(store, sorted(committed(store))) if c["failures"]})
 
 
-def _idle(out: str) -> Store:
-    store = Store(out)
-    load(store)
-    alive = [driver for driver in beat.beats(store) if driver.alive(time.time())]
+def _idle(out: str) -> list[Store]:
+    """The output's halves, of which none is made at present."""
+    stores = halves.planned(out)
+    alive = [driver for store in stores for driver in beat.beats(store) if driver.alive(time.time())]
     if alive:
         raise PlanError(
             f"{out} has a run that goes on (process {alive[0].pid} on {alive[0].host}): stop it first, or wait"
         )
-    return store
+    return stores
 
 
 def _again(store: Store, units: Iterable[int]) -> int:
@@ -55,7 +64,6 @@ def _again(store: Store, units: Iterable[int]) -> int:
         raise PlanError(
             f"{len(broken)} units of {store.url} are to be chosen again: the pairforge refilter that made it does so"
         )
-    environment.prepare(config)
     # Imported here, because the libraries read the environment when they are imported.
     from pipeline.run import complete
 

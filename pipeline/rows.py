@@ -13,9 +13,10 @@ from conf.pairs import PairsConfig
 from conf.schema import Config
 from pipeline.errors import unwritable
 from stages import answers, flight
+from stages.errors import StageError
 from stages.records import UnitResult
 from stages.store import Store
-from stages.supervised import StageError, Supervised
+from stages.supervised import Supervised
 from stages.units import read_unit
 from stages.write import encode_part, summary, write_unit
 

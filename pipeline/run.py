@@ -18,7 +18,7 @@ from rich.console import Console
 
 from conf.pairs import PairsConfig
 from conf.schema import Config, LogLevel
-from pipeline import said, sheet, stored
+from pipeline import halves, said, sheet, stored
 from pipeline.beat import beating
 from pipeline.card import card
 from pipeline.errors import NOT_THE_OUTPUT, RunError, unwritable
@@ -87,7 +87,7 @@ def complete(config: Settings, plan: Plan, store: Store, voice: Voice = Voice.te
     if voice is Voice.terminal:
         _tell(config, funnel, first_kept)
     elif voice is Voice.json:
-        print(said.line(_answer(config, funnel, first_kept)))
+        print(said.line(_answer(config, funnel, first_kept, halves.written(store))))
     return funnel
 
 
@@ -131,7 +131,7 @@ def finish(config: Config, plan: Plan, store: Store, commits: Sequence[dict[str,
     shown = list(_previews(store, commits))
     if shown:
         store.write("contact-sheet.png", sheet.draw(shown))
-    store.write("README.md", card(config, funnel, bool(shown)).encode())
+    store.write("README.md", card(config, funnel, bool(shown), halves.writing(store) is not None).encode())
     # matplotlib takes a second to import: a wrong setting need not wait for it.
     from pipeline.report import command
 
@@ -189,9 +189,11 @@ def _tell(config: Config, funnel: Funnel, first_kept: float | None) -> None:
         )
 
 
-def _answer(config: Config, funnel: Funnel, first_kept: float | None) -> dict[str, Any]:
+def _answer(
+    config: Config, funnel: Funnel, first_kept: float | None, written: Funnel | None
+) -> dict[str, Any]:
     rates = {"keep_rate": funnel.keep_rate, "utilisation": funnel.utilisation, "first_kept": first_kept}
-    return {"out": config.out, **asdict(funnel), **rates}
+    return {"out": config.out, **asdict(funnel), **rates, **({"written": asdict(written)} if written else {})}
 
 
 def _versions() -> dict[str, str]:

@@ -12,6 +12,7 @@ import miniworld
 from conf.compose import ConfigError, compose_config, to_object
 from conf.schema import (
     AdaptiveSweep,
+    CaptionsKind,
     ClusterKind,
     Config,
     EditMethod,
@@ -90,6 +91,11 @@ def _problems(config: Config) -> Iterator[str]:
     ):
         if value is not None and value < least:
             yield f"{key}={value} must be {least} or more"
+    if config.captions.kind is CaptionsKind.from_captions:
+        yield (
+            "captions=from_captions is for a run, which writes the caption pairs first: for this, write them by "
+            "pairforge pairs, and name their file by captions.path=…"
+        )
     if config.cluster.hours is not None and config.cluster.hours <= 0:
         yield f"cluster.hours={config.cluster.hours:g} must be over 0, or null for no end"
     if not 1 <= config.shards.quality <= 100:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from pipeline import beat, commands
+from pipeline import beat, commands, halves
 from pipeline.beat import Beat
 from pipeline.funnel import Funnel, funnel_of
 from pipeline.plan import load
@@ -21,8 +21,18 @@ SHOWN = 10
 
 def main(arguments: Sequence[str]) -> int:
     """Print it; 0. Raises PlanError for an output without a plan."""
-    store = Store(commands.output_of("status", arguments))
+    out = commands.output_of("status", arguments)
+    stores = halves.planned(out)
+    for store in stores:
+        _tell(store)
+    if stores[-1].url != out:
+        print(f"{out}: its images begin when the caption pairs are written")
+    return 0
+
+
+def _tell(store: Store) -> None:
     plan = load(store)
+    given, made = ("captions", "caption pairs") if plan.of_captions else ("pairs", "samples")
     done = sorted(committed(store))
     funnel = funnel_of(plan, read_commits(store, done))
     flying = [note for note in flight.noted(store) if note.unit not in set(done)]
@@ -32,9 +42,9 @@ def main(arguments: Sequence[str]) -> int:
     for line in (
         f"{store.url}: {_state(seen, alive, len(done), plan.units, now)}",
         f"units      {len(done):,} of {plan.units:,} done ({len(done) / plan.units:.0%})",
-        f"pairs      {funnel.pairs:,} of {plan.pairs:,} done, {funnel.failed:,} failed, "
+        f"{given:<10} {funnel.pairs:,} of {plan.pairs:,} done, {funnel.failed:,} failed, "
         f"{funnel.quarantined:,} lines quarantined",
-        f"kept       {funnel.samples:,} samples of {funnel.pairs_kept:,} pairs ({funnel.keep_rate:.0%})",
+        f"kept       {funnel.samples:,} {made} of {funnel.pairs_kept:,} {given} ({funnel.keep_rate:.0%})",
         f"rate       {_rate(alive, funnel)}",
         *_left(alive, plan.pairs - funnel.pairs),
     ):
@@ -45,7 +55,6 @@ def main(arguments: Sequence[str]) -> int:
         console.print(f"{word:<10} unit {note.unit} on {note.host} (process {note.pid}), begun {since} ago")
     if len(flying) > SHOWN:
         console.print(f"{word:<10} and {len(flying) - SHOWN} more")
-    return 0
 
 
 def _state(seen: Sequence[Beat], alive: Sequence[Beat], done: int, units: int, now: float) -> str:

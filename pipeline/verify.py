@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
-from pipeline import commands, damage
+from pipeline import commands, damage, halves
 from pipeline.pack import manifest
 from pipeline.plan import load
 from stages.store import Store
@@ -16,7 +16,10 @@ DAMAGED = 1
 
 def main(arguments: Sequence[str]) -> int:
     """Print what is damaged, a line each; 0 if nothing is, else 1. Raises PlanError and DamageError."""
-    store = Store(commands.output_of("verify", arguments))
+    return max(map(_verified, halves.planned(commands.output_of("verify", arguments))))
+
+
+def _verified(store: Store) -> int:
     plan = load(store)
     count = 0
     for one in itertools.chain(damage.in_plan(store, plan), damage.in_units(store), damage.in_packed(store)):
@@ -28,7 +31,7 @@ def main(arguments: Sequence[str]) -> int:
     done = len(committed(store))
     packed = manifest(store)
     shards = [file for file in packed if file.name.startswith("data/")]
-    pairs = [file.rows for file in packed if file.name.endswith(".jsonl")]
+    pairs = [file.rows for file in packed if file.name.startswith("pairs.")]
     what = f"{len(shards):,} shards with {sum(file.rows for file in shards):,} samples"
     if pairs:
         what = f"{sum(pairs):,} caption pairs"

@@ -22,7 +22,6 @@ def serve(descriptor: int) -> None:
     hide_unused()
     link = Connection(descriptor)
     name, *arguments = link.recv()
-    module, _, stage = name.rpartition(".")
     try:
         make = named.find(name)(*arguments)
     # The project's errors, and a library's: either is told in words, and nobody else can.
@@ -37,6 +36,9 @@ def serve(descriptor: int) -> None:
             return
         try:
             made = make(unit)
+        except StageError as error:
+            link.send(StageError(" ".join(str(error).split())))
+            return
         # Memory that runs out among them: the reason is told, and another process goes on without what this one holds.
         except Exception as error:
             link.send(f"it raised {type(error).__name__}: {' '.join(str(error).split())}".rstrip(": "))
@@ -44,13 +46,13 @@ def serve(descriptor: int) -> None:
         link.send(made)
 
 
-def _end_with(parent: int) -> None:
-    """Whoever started this may be killed without a word: nothing must go on for nobody."""
 def hide_unused() -> None:
     """Let what a stage has no use for not be found."""
     sys.modules[UNUSED] = None  # type: ignore[assignment]
 
 
+def _end_with(parent: int) -> None:
+    """Whoever started this may be killed without a word: nothing must go on for nobody."""
     while os.getppid() == parent:
         time.sleep(SECONDS_BETWEEN_LOOKS)
     os._exit(1)

@@ -10,15 +10,12 @@ from collections.abc import Sequence
 from multiprocessing.connection import Connection
 
 from conf.schema import Config
+from stages.errors import StageError
 from stages.records import CaptionPair, Failure, Unit, UnitResult
-
 from stages.starting import start
+
 # A process may also die of what is not the pairs' fault; so often the same pairs are tried before they are split.
 TRIES = 2
-
-
-class StageError(ValueError):
-    """The stage cannot be set up: one line that no other unit would escape."""
 
 
 class Supervised:
@@ -39,7 +36,7 @@ class Supervised:
         self._start()
 
     def __call__(self, unit: Unit) -> UnitResult:
-        """What became of the unit. Raises StageError if the stage cannot be set up again."""
+        """What became of the unit. Raises StageError if the stage cannot be set up again, or says so itself."""
         pieces = self._make(unit.index, unit.pairs)
         if len(pieces) == 1:
             return pieces[0]
@@ -84,14 +81,20 @@ class Supervised:
         return made
 
     def _attempt(self, unit: Unit) -> UnitResult | str:
-        """The result, or how the process ended without one; then another one stands ready."""
+        """The result, or how the process ended without one; then another one stands ready.
+
+        Raises StageError for what the stage says that no unit would escape.
+        """
         try:
             self._link.send(unit)
             reason = f"it took more than {self._seconds:g} s (cluster.unit_seconds)"
             if self._link.poll(self._seconds):
-                answer: UnitResult | str = self._link.recv()
+                answer: UnitResult | StageError | str = self._link.recv()
                 if isinstance(answer, UnitResult):
                     return answer
+                if isinstance(answer, StageError):
+                    self.close()
+                    raise answer
                 reason = answer
         except (EOFError, OSError):
             reason = self._death()

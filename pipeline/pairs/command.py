@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from conf.compose import options
-from conf.pairs import WriterKind
+from conf.pairs import PairsConfig, WriterKind
+from conf.schema import ClusterKind
 from pipeline import environment
 from pipeline.errors import FAILED_PAIRS
 from pipeline.pairs import settings
@@ -26,11 +27,20 @@ def main(arguments: Sequence[str]) -> int:
         return 0
     config = settings.read(arguments)
     environment.prepare(config)
-    if config.writer.kind is WriterKind.openai:
-        from stages.writers.endpoint import key_of
-
-        key_of(config.writer)
+    check(config)
     # Imported here, because the libraries read the environment when they are imported.
     from pipeline.run import run
 
     return FAILED_PAIRS if run(config).failed and config.strict else 0
+
+
+def check(config: PairsConfig) -> None:
+    """Raises WriterError for what is missing here, before anything is planned or started."""
+    if config.writer.kind is WriterKind.openai:
+        from stages.writers.endpoint import key_of
+
+        key_of(config.writer)
+    if config.writer.kind is WriterKind.vllm and config.cluster.kind is ClusterKind.local:
+        from stages.writers import engine
+
+        engine.check()

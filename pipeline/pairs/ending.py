@@ -13,7 +13,8 @@ from conf.pairs import PairsConfig
 from pipeline import stored
 from pipeline.funnel import Funnel, funnel_of
 from pipeline.pairs import report
-from pipeline.pairs.pack import ACROSS, PAIRS, Written, pack
+from pipeline.pairs.pack import ACROSS, pack
+from pipeline.pairs.split import name_of
 from pipeline.plan import Plan, PlanError, load
 from pipeline.progress import counted
 from pipeline.run import write_failures
@@ -24,15 +25,15 @@ from stages.writers.checks import REASONS
 
 def finish(config: PairsConfig, plan: Plan, store: Store, commits: Sequence[dict[str, Any]]) -> Funnel:
     """Pack the units, all of them committed, and say how it went."""
-    written = pack(store, commits, config.checks.near_duplicate)
-    funnel = with_packing(funnel_of(plan, commits), written)
+    funnel = _packed(config, plan, store, commits)
     write_failures(store, commits)
     report.write(store, funnel, config.writer.model or config.writer.kind.value, config.sheet.pairs)
     console = Console(highlight=False, soft_wrap=True)
     console.print(table(funnel))
     where = config.out if "://" in config.out else os.path.relpath(config.out)
+    file = f"{where}/{name_of(config.file)}"
     console.print(
-        f"\nThe caption pairs are in {where}/{PAIRS}: pairforge captions=jsonl captions.path={where}/{PAIRS}\n"
+        f"\nThe caption pairs are in {file}: pairforge captions={config.file.value} captions.path={file}\n"
         f"{where}/{report.NAME} shows what they are"
     )
     if funnel.failed:
@@ -41,19 +42,27 @@ def finish(config: PairsConfig, plan: Plan, store: Store, commits: Sequence[dict
 
 
 def report_again(store: Store) -> None:
-    """The report of a finished run. Raises PlanError for one that is not, ConfigError as ``pipeline.stored.read``."""
+    """The report of a finished run. Raises as ``ended`` does."""
+    config, funnel = ended(store)
+    report.write(store, funnel, config.writer.model or config.writer.kind.value, config.sheet.pairs)
+
+
+def ended(store: Store) -> tuple[PairsConfig, Funnel]:
+    """The configuration and the funnel of a finished run.
+
+    Raises PlanError for one that is not, ConfigError as ``pipeline.stored.read``.
+    """
     config, plan = stored.read(store), load(store)
     done = len(committed(store))
     if not isinstance(config, PairsConfig) or done < plan.units:
         raise PlanError(f"{store.url} is not complete ({done:,} of {plan.units:,} units): end its run first")
-    commits = list(read_commits(store, range(plan.units)))
-    written = pack(store, commits, config.checks.near_duplicate)
-    funnel = with_packing(funnel_of(plan, commits), written)
-    report.write(store, funnel, config.writer.model or config.writer.kind.value, config.sheet.pairs)
+    return config, _packed(config, plan, store, list(read_commits(store, range(plan.units))))
 
 
-def with_packing(funnel: Funnel, written: Written) -> Funnel:
-    """The funnel with what packing left away."""
+def _packed(config: PairsConfig, plan: Plan, store: Store, commits: Sequence[dict[str, Any]]) -> Funnel:
+    """Pack the units, unless that is done; the funnel with what packing left away."""
+    written = pack(store, commits, config.checks.near_duplicate, config.file)
+    funnel = funnel_of(plan, commits)
     if written.across:
         funnel.rejected[ACROSS] = written.across
     funnel.samples, funnel.pairs_kept = written.pairs, written.captions

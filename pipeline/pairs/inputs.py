@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict
-from enum import Enum
 from typing import Any
 
 import p2p
@@ -15,6 +14,8 @@ from stages.captions import phrases
 from stages.read import read_pairs
 from stages.records import CaptionPair, Quarantined
 from stages.writers import making
+
+_BY_CONTENT = ("model", "revision", "block", "block_file", "moderation", "moderation_revision")
 
 
 def read(config: PairsConfig) -> Iterator[list[CaptionPair | Quarantined]]:
@@ -43,30 +44,31 @@ def identify(config: PairsConfig) -> Models:
     Raises WriterError and p2p.ModelError.
     """
     checks = config.checks
-    return Models(making.fingerprint(config.writer), p2p.fingerprint(checks.model, checks.revision))
+    return Models(making.identify(config.writer), p2p.fingerprint(checks.model, checks.revision))
 
 
 def settings_of(config: PairsConfig, captions_sha256: str, models: Models) -> dict[str, Any]:
-    """Every setting that changes results, by its dotted name."""
+    """Every setting that changes results, by its dotted name. Files and models enter by what they hold.
+
+    Raises WriterError, CaptionsError and p2p.ModelError for what is not there.
+    """
+    checks = config.checks
     settings: dict[str, Any] = {
         "format": FORMAT,
         "task": "pairs",
         "seed": config.seed,
         "edits": config.edits,
+        "file": config.file.value,
         "unit_pairs": config.unit_pairs,
         "stage": config.stage,
         "captions": captions_sha256,
+        "captions.block": list(phrases(config.captions.block, config.captions.block_file)),
         "model.fingerprint": models.generator,
+        **{f"writer.{name}": value for name, value in making.deciding(config.writer).items()},
+        **{f"checks.{name}": value for name, value in asdict(checks).items() if name not in _BY_CONTENT},
         "checks.model": models.clip,
+        "checks.block": list(phrases(checks.block, checks.block_file, "checks")),
+        "checks.moderation": checks.moderation
+        and p2p.fingerprint(checks.moderation, checks.moderation_revision),
     }
-    # The writer's own fingerprint holds these; by name they tell what differs.
-    for name in ("kind", "ask", "temperature", "top_p", "max_tokens", "rows", "template", "structured"):
-        settings[f"writer.{name}"] = _plain(getattr(config.writer, name))
-    for name, value in asdict(config.checks).items():
-        if name not in ("model", "revision"):
-            settings[f"checks.{name}"] = value
     return settings
-
-
-def _plain(value: Any) -> Any:
-    return value.value if isinstance(value, Enum) else value

@@ -12,8 +12,11 @@ from omegaconf import OmegaConf
 import miniworld
 from conf.compose import ConfigError, compose_config
 from conf.pairs import PairsConfig, WriterKind
-from conf.schema import ClusterKind
+from conf.schema import CaptionsKind, ClusterKind
 from pipeline.settings import absolute
+
+LOADED = (WriterKind.transformers, WriterKind.vllm)
+"""Writers whose model is a folder or a hub name."""
 
 
 def read(settings: Sequence[str]) -> PairsConfig:
@@ -27,12 +30,16 @@ def read(settings: Sequence[str]) -> PairsConfig:
     return replace(
         config,
         out=config.out if "://" in config.out else str(Path(config.out).absolute()),
-        captions=replace(config.captions, path=absolute(config.captions.path)),
+        captions=replace(
+            config.captions,
+            path=absolute(config.captions.path),
+            block_file=config.captions.block_file and absolute(config.captions.block_file),
+        ),
         writer=replace(config.writer, model=_local(config), template=absolute(config.writer.template)),
         checks=replace(
             checks,
             model=absolute(checks.model),
-            block_list=checks.block_list and absolute(checks.block_list),
+            block_file=checks.block_file and absolute(checks.block_file),
             moderation=checks.moderation and absolute(checks.moderation),
         ),
     )
@@ -41,14 +48,14 @@ def read(settings: Sequence[str]) -> PairsConfig:
 def stays_local(config: PairsConfig) -> bool:
     """Whether no model need be asked of a hub."""
     models = [config.checks.model, *([config.checks.moderation] if config.checks.moderation else [])]
-    if config.writer.kind is WriterKind.transformers:
+    if config.writer.kind in LOADED:
         models.append(config.writer.model)
     return all(Path(model).is_dir() for model in models) and Path(config.captions.path).exists()
 
 
 def _local(config: PairsConfig) -> str:
     model = config.writer.model
-    return absolute(model) if config.writer.kind is WriterKind.transformers else model
+    return absolute(model) if config.writer.kind in LOADED else model
 
 
 def _problems(config: PairsConfig) -> Iterator[str]:
@@ -59,6 +66,7 @@ def _problems(config: PairsConfig) -> Iterator[str]:
         ("unit_pairs", config.unit_pairs, 1),
         ("writer.max_tokens", writer.max_tokens, 1),
         ("writer.rows", writer.rows, 1),
+        ("writer.context", writer.context, 1),
         ("writer.concurrency", writer.concurrency, 1),
         ("writer.retries", writer.retries, 0),
         ("checks.instruction_words", checks.instruction_words, 1),
@@ -72,10 +80,14 @@ def _problems(config: PairsConfig) -> Iterator[str]:
         yield f"writer.temperature={writer.temperature:g} must be 0 or more"
     if not 0 < writer.top_p <= 1:
         yield f"writer.top_p={writer.top_p:g} must be over 0 and at most 1"
+    if not 0 < writer.gpu_memory <= 1:
+        yield f"writer.gpu_memory={writer.gpu_memory:g} must be over 0 and at most 1"
     for key, number in (("timeout", writer.timeout), ("requests_per_minute", writer.requests_per_minute)):
         if number is not None and number <= 0:
             yield f"writer.{key}={number:g} must be over 0"
     if checks.near_duplicate is not None and not 0 < checks.near_duplicate <= 1:
         yield f"checks.near_duplicate={checks.near_duplicate:g} must be over 0 and at most 1, or null"
+    if config.captions.kind is CaptionsKind.from_captions:
+        yield "captions=from_captions is for pairforge without pairs: pairforge captions=from_captions captions.path=…"
     if config.cluster.kind is ClusterKind.ray and not config.cluster.address:
         yield "cluster=ray needs cluster.address=HOST:PORT, or cluster.address=auto for the one this machine is in"

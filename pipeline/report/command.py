@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipeline import commands
+from pipeline import commands, halves
 from pipeline.plan import load
 from pipeline.report import facts, page
 from pipeline.report.gallery import Thumbnails, gallery
@@ -15,15 +15,15 @@ NAME = "report/index.html"
 
 def main(arguments: Sequence[str]) -> int:
     """Write the page and say where; 0. Raises PlanError for an output without a plan, PartError for damage."""
-    store = Store(commands.output_of("report", arguments))
-    if load(store).settings.get("task") == "pairs":
-        # Imported here: who makes images needs no writer.
-        from pipeline.pairs import ending
+    for store in halves.planned(commands.output_of("report", arguments)):
+        if load(store).of_captions:
+            # Imported here: who makes images needs no writer.
+            from pipeline.pairs import ending
 
-        ending.report_again(store)
-    else:
-        write(store)
-    print(store.path(NAME))
+            ending.report_again(store)
+        else:
+            write(store)
+        print(store.path(NAME))
     return 0
 
 

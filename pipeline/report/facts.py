@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from conf.schema import Config
-from pipeline import stored
+from pipeline import halves, stored
 from pipeline.funnel import Funnel, funnel_of
 from pipeline.pack import manifest
 from pipeline.plan import LINES, Plan, load
@@ -29,6 +29,7 @@ class Facts:
     """``scores`` holds every candidate so far, without captions; ``committed_at`` is in seconds since 1970.
 
     ``pairs`` and ``unit_of`` go by pair id, over the committed units; ``committed_at`` runs beside ``commits``.
+    ``written`` is of the captions, where the caption pairs were written first.
     """
 
     config: Config
@@ -40,6 +41,7 @@ class Facts:
     pairs: dict[str, CaptionPair]
     unit_of: dict[str, int]
     quarantined: tuple[dict[str, Any], ...]
+    written: Funnel | None = None
 
     @property
     def finished(self) -> bool:
@@ -65,6 +67,7 @@ def read(store: Store) -> Facts:
         pairs={pair.id: pair for unit in units for pair in unit.pairs},
         unit_of={pair.id: unit.index for unit in units for pair in unit.pairs},
         quarantined=_quarantined(store),
+        written=halves.written(store),
     )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
+from pipeline import halves
 from pipeline.funnel import Funnel, reasons_of
 from pipeline.report import figures, rates, sampling
 from pipeline.report.facts import Facts, kind_of
@@ -54,6 +55,7 @@ def html(facts: Facts, cards: dict[str, list[dict[str, Any]]]) -> str:
         units=facts.plan.units,
         done=len(facts.commits),
         steps=steps(facts.funnel),
+        written=halves.steps(facts.written) if facts.written else [],
         losses=losses(facts.funnel),
         sections=sections(facts),
         cards=cards,

@@ -6,7 +6,7 @@ for item in open_captions(CaptionSource("auto", "pairs.jsonl")):
 
 from __future__ import annotations
 
-from stages.captions.blocking import blocker, phrases
+from stages.captions.blocking import blocker, pattern, phrases
 from stages.captions.length import checker
 from stages.captions.opening import open_captions, read_blocks
 from stages.captions.row import Block
@@ -19,6 +19,7 @@ __all__ = [
     "blocker",
     "checker",
     "open_captions",
+    "pattern",
     "phrases",
     "read_blocks",
 ]

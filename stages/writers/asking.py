@@ -5,12 +5,17 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from typing import Annotated, Protocol
+from typing import TYPE_CHECKING, Annotated, Protocol
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
+from conf.pairs import Ask
 from stages.writers.format import CompletionFormat
 from stages.writers.template import Template
+from stages.writers.template import load as load_template
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 Message = dict[str, str]
 """``role`` and ``content``, as chat models take them."""
@@ -99,3 +104,27 @@ class ByExamples:
 
 def _one_line(text: str) -> str:
     return re.sub(r"\s+", " ", text)
+
+
+def chosen(ask: Ask, conversations: bool, format: CompletionFormat, template: str) -> Asking:
+    """As ``writer.ask`` says; with auto by examples if the model was trained on ``conversations``.
+
+    Raises WriterError for a template that cannot be used.
+    """
+    if ask is Ask.few_shot or (ask is Ask.auto and conversations):
+        return ByExamples(load_template(template))
+    return ByCompletion(format)
+
+
+def encoded(tokenizer: PreTrainedTokenizerBase, asking: Asking, caption: str) -> list[int]:
+    """The tokens of a prompt, by the tokenizer's chat template where it has one and examples are given.
+
+    Raises FormatError for a caption with the separator in it.
+    """
+    if isinstance(asking, ByExamples) and tokenizer.chat_template:
+        text = tokenizer.apply_chat_template(
+            asking.messages(caption), tokenize=False, add_generation_prompt=True
+        )
+        # The template has the special tokens in it.
+        return list(tokenizer(text, add_special_tokens=False).input_ids)
+    return list(tokenizer(asking.prompt(caption)).input_ids)

@@ -21,10 +21,10 @@ from transformers import (
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 
 import p2p
-from stages.writers.asking import Asking, ByCompletion, ByExamples
+from conf.pairs import Ask
+from stages.writers.asking import chosen, encoded
 from stages.writers.format import CompletionFormat, FormatError
 from stages.writers.sampling import Draw, Stopped
-from stages.writers.template import load as load_template
 from stages.writers.writer import Answer, Asked, NoAnswer, WriterError, answer_of
 
 _BUCKET = 32
@@ -85,9 +85,8 @@ class TransformersWriter:
         except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
             raise _does_not_load(model, error) from error
         self._model = self._model.eval().to("cuda" if on_gpu else "cpu")
-        self._asking: Asking = ByCompletion(format or CompletionFormat())
-        if ask == "few_shot" or (ask == "auto" and self._tokenizer.chat_template):
-            self._asking = ByExamples(load_template(template))
+        conversations = bool(self._tokenizer.chat_template)
+        self._asking = chosen(Ask(ask), conversations, format or CompletionFormat(), template)
         self._sampling = sampling or Sampling()
         self._rows = rows
 
@@ -97,7 +96,7 @@ class TransformersWriter:
         prompts: dict[int, list[tuple[int, list[int]]]] = {}
         for place, one in enumerate(asked):
             try:
-                ids = self._encode(one.caption)
+                ids = encoded(self._tokenizer, self._asking, one.caption)
             except FormatError:
                 answers[place] = Answer(reason="separator_in_caption", text=one.caption)
                 continue
@@ -111,15 +110,6 @@ class TransformersWriter:
                 for (place, _), text in zip(batch, texts, strict=True):
                     answers[place] = answer_of(text, self._asking.parse(text))
         return answers
-
-    def _encode(self, caption: str) -> list[int]:
-        if isinstance(self._asking, ByExamples) and self._tokenizer.chat_template:
-            text = self._tokenizer.apply_chat_template(
-                self._asking.messages(caption), tokenize=False, add_generation_prompt=True
-            )
-            # The template has the special tokens in it.
-            return list(self._tokenizer(text, add_special_tokens=False).input_ids)
-        return list(self._tokenizer(self._asking.prompt(caption)).input_ids)
 
     @torch.inference_mode()
     def _continue(self, tokens: int, prompts: Sequence[list[int]], seeds: Sequence[int]) -> list[str]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import p2p
 from conf.pairs import Checks
+from stages.captions import pattern, phrases
 from stages.writers.near import likeness, shingles
 from stages.writers.writer import Answer, WriterError
 
@@ -42,12 +42,13 @@ class Checker:
         """Load what checks.
 
         Raises:
-            WriterError: a block list, a library or a model that is not there.
+            WriterError: a library or a model that is not there.
+            CaptionsError: a block list that is not there.
             p2p.ModelError: the image model has no tokenizer.
         """
         self._checks = checks
         self._window = p2p.load_prompts(checks.model, checks.revision)
-        self._blocked = _blocked([*checks.block, *_listed(checks.block_list)])
+        self._blocked = pattern(phrases(checks.block, checks.block_file, "checks"))
         self._language = _language(checks) if checks.language else None
         self._moderation = _moderation(checks) if checks.moderation else None
 
@@ -79,7 +80,7 @@ class Checker:
         if _letters(caption) in told or told == _letters(edited):
             return "repeats_caption"
         text = f"{instruction}\n{edited}"
-        if self._blocked is not None and self._blocked.search(text):
+        if self._blocked is not None and self._blocked.search(text.casefold()):
             return "blocked"
         if self._language is not None and not self._language(edited):
             return "language"
@@ -96,23 +97,6 @@ class Checker:
 
 def _letters(text: str) -> str:
     return " ".join(re.findall(r"\w+", text.casefold()))
-
-
-def _listed(path: str | None) -> list[str]:
-    if path is None:
-        return []
-    try:
-        return [line.strip() for line in Path(path).read_text().splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise WriterError(
-            f"checks.block_list={path} cannot be read: {' '.join(str(error).split())}"
-        ) from error
-
-
-def _blocked(words: Sequence[str]) -> re.Pattern[str] | None:
-    """Whole words, or runs of words, in any case."""
-    alternatives = "|".join(re.escape(word) for word in words)
-    return re.compile(rf"(?<!\w)(?:{alternatives})(?!\w)", re.IGNORECASE) if words else None
 
 
 def _language(checks: Checks) -> Callable[[str], bool]:

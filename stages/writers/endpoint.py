@@ -9,13 +9,16 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from conf.pairs import Ask
 from conf.pairs import Writer as Settings
-from stages.writers.asking import Asking, ByCompletion, ByExamples, JsonAnswer
+from stages.writers.asking import ByExamples, JsonAnswer, chosen
 from stages.writers.format import CompletionFormat, FormatError
-from stages.writers.template import load as load_template
 from stages.writers.writer import Answer, Asked, NoAnswer, WriterError, answer_of
 
+_HOLDS = 3
+"""So often nobody asks for a while, before what a limit keeps from being answered ends the run."""
+_HOLD, _LONGEST_HOLD = 60.0, 900.0
+"""Seconds, where a service does not say how long, and at most."""
+_NEWER_LIMIT = "max_completion_tokens"
 _NO_KEY = "none"
 """What the client sends where there is no key: it takes no empty one."""
 
@@ -27,7 +30,7 @@ class OpenAIWriter:
     The key is read from the environment when the writer is made, is sent to the endpoint, and goes nowhere else.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, format: CompletionFormat | None = None) -> None:
         """Ask the endpoint whether it is there.
 
         Raises:
@@ -41,24 +44,25 @@ class OpenAIWriter:
         self._openai = openai
         self._settings = settings
         self._key = key_of(settings)
+        self._wait = _Pace(settings.requests_per_minute)
         self._client = openai.OpenAI(
             api_key=self._key or _NO_KEY,
             base_url=settings.endpoint,
             timeout=settings.timeout,
             max_retries=settings.retries,
+            # What is asked again by the client itself counts as well.
+            http_client=openai.DefaultHttpxClient(event_hooks={"request": [lambda _: self._wait()]}),
         )
-        self._asking: Asking = ByCompletion(
-            CompletionFormat(settings.format.separator, settings.format.divider, settings.format.stop)
-        )
-        if settings.ask is not Ask.completion:
-            self._asking = ByExamples(load_template(settings.template))
-        self._wait = _Pace(settings.requests_per_minute)
+        # What is behind an endpoint is taken to know conversations.
+        self._asking = chosen(settings.ask, True, format or CompletionFormat(), settings.template)
+        self._limit = "max_tokens"
         self._look()
 
     def write(self, asked: Sequence[Asked]) -> list[Answer | NoAnswer]:
         """As ``Writer.write`` says, as far as the endpoint keeps to seeds.
 
-        What it refuses, or still fails at after ``writer.retries``, gives no answer. Raises WriterError if it is gone.
+        What it refuses, or still fails at after ``writer.retries``, gives no answer. Raises WriterError if it is gone,
+        or lets nobody through any more: that is no caption's fault.
         """
         with ThreadPoolExecutor(self._settings.concurrency) as pool:
             try:
@@ -85,13 +89,19 @@ class OpenAIWriter:
 
     def _answer(self, asked: Asked) -> Answer | NoAnswer:
         openai = self._openai
-        self._wait()
         try:
-            text = self._ask(asked)
+            text = self._patiently(asked)
         except FormatError:
             return Answer(reason="separator_in_caption", text=asked.caption)
         except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
             raise self._refused(error) from None
+        except openai.RateLimitError as error:
+            raise WriterError(
+                self._safe(
+                    f"writer.endpoint={self._settings.endpoint} lets no request through: {_line(error)}; raise the "
+                    "limit or lower writer.requests_per_minute, what is committed stays, the same command goes on"
+                )
+            ) from None
         except openai.APITimeoutError:
             return NoAnswer(f"no answer in {self._settings.timeout:g} s, {self._settings.retries + 1} times")
         except openai.APIConnectionError:
@@ -104,6 +114,23 @@ class OpenAIWriter:
         text = self._safe(text)
         return answer_of(text, self._asking.parse(text))
 
+    def _patiently(self, asked: Asked) -> str:
+        """The answer. Where the limit is met although the client has waited, nobody asks for a while."""
+        openai = self._openai
+        for _ in range(_HOLDS):
+            try:
+                return self._ask(asked)
+            except openai.RateLimitError as error:
+                if error.code == "insufficient_quota":
+                    raise
+                self._wait.hold(_seconds(error.response.headers.get("retry-after")))
+            except openai.BadRequestError as error:
+                # Newer models of OpenAI's count their thinking as well, and call the limit otherwise.
+                if error.param != self._limit or self._limit == _NEWER_LIMIT:
+                    raise
+                self._limit = _NEWER_LIMIT
+        return self._ask(asked)
+
     def _ask(self, asked: Asked) -> str:
         settings = self._settings
         # Not every server takes a seed of more than 31 bits.
@@ -111,18 +138,19 @@ class OpenAIWriter:
             "model": settings.model,
             "temperature": settings.temperature,
             "top_p": settings.top_p,
-            "max_tokens": settings.max_tokens,
             "seed": asked.seed & 0x7FFFFFFF,
         }
         if isinstance(self._asking, ByExamples):
-            more: dict[str, Any] = {"response_format": _SCHEMA} if settings.structured else {}
+            more: dict[str, Any] = {self._limit: settings.max_tokens}
+            if settings.structured:
+                more["response_format"] = _SCHEMA
             told: Any = self._client.chat.completions.create(
                 messages=self._asking.messages(asked.caption), **drawn, **more
             )
             return str(told.choices[0].message.content or "")
         stop = self._asking.stop
         told = self._client.completions.create(
-            prompt=self._asking.prompt(asked.caption), stop=[stop], **drawn
+            prompt=self._asking.prompt(asked.caption), stop=[stop], max_tokens=settings.max_tokens, **drawn
         )
         choice = told.choices[0]
         # A server leaves the stop sequence away that it met.
@@ -160,7 +188,7 @@ def key_of(settings: Settings) -> str:
 
 
 class _Pace:
-    """Lets callers through no faster than so many a minute, one after the other at equal distances."""
+    """Lets callers through no faster than so many a minute, at equal distances, and nobody while it is held."""
 
     def __init__(self, per_minute: float | None, now: Callable[[], float] = time.monotonic) -> None:
         self._seconds = 60 / per_minute if per_minute else 0.0
@@ -169,12 +197,23 @@ class _Pace:
         self._lock = threading.Lock()
 
     def __call__(self) -> None:
-        if not self._seconds:
-            return
         with self._lock:
             start = max(self._now(), self._next)
             self._next = start + self._seconds
         time.sleep(max(0.0, start - self._now()))
+
+    def hold(self, seconds: float) -> None:
+        with self._lock:
+            self._next = max(self._next, self._now() + seconds)
+
+
+def _seconds(retry_after: str | None) -> float:
+    try:
+        asked = float(retry_after or _HOLD)
+    except ValueError:
+        # A date, which few services send: long enough for what is counted by the minute.
+        asked = _HOLD
+    return min(max(asked, 0.0), _LONGEST_HOLD)
 
 
 _SCHEMA = {

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import asdict
 from enum import Enum
+from typing import Any
 
 from conf.pairs import Writer as Settings
 from conf.pairs import WriterKind
@@ -13,8 +13,14 @@ from stages.writers import template
 from stages.writers.format import CompletionFormat
 from stages.writers.writer import Writer
 
-_FREE = ("device", "endpoint", "key_env", "concurrency", "timeout", "retries", "requests_per_minute")
-"""Settings of a writer that may change from one call to the next."""
+_ASKING = ("ask", "format", "template", "temperature", "top_p", "max_tokens")
+DECIDING: dict[WriterKind, tuple[str, ...]] = {
+    WriterKind.grammar: (),
+    WriterKind.transformers: ("model", "dtype", *_ASKING, "rows"),
+    WriterKind.openai: ("model", *_ASKING, "structured"),
+    WriterKind.vllm: ("model", "dtype", *_ASKING, "structured"),
+}
+"""The settings that an answer of each kind depends on. All others may change from one call to the next."""
 
 
 def make(settings: Settings) -> Writer:
@@ -38,27 +44,41 @@ def make(settings: Settings) -> Writer:
     if settings.kind is WriterKind.openai:
         from stages.writers.endpoint import OpenAIWriter
 
-        return OpenAIWriter(settings)
+        return OpenAIWriter(settings, format)
+    if settings.kind is WriterKind.vllm:
+        from stages.writers.engine import VllmWriter
+
+        return VllmWriter(settings, format)
     from stages.writers.grammar import GrammarWriter
 
     return GrammarWriter()
 
 
-def fingerprint(settings: Settings) -> str:
-    """SHA-256 of all that an answer depends on: of a local model what its folder holds, of a template its text.
+def identify(settings: Settings) -> str:
+    """Who writes: what a local model's folder holds, a hub name's commit, the name that an endpoint knows.
 
-    Raises WriterError for a model or a template that is not there.
+    Raises WriterError for a model that is not there.
     """
-    told = {
-        name: value.value if isinstance(value, Enum) else value
-        for name, value in asdict(settings).items()
-        if name not in _FREE
-    }
-    if settings.kind is WriterKind.transformers:
-        from stages.writers.causal import identify
+    if settings.kind in (WriterKind.transformers, WriterKind.vllm):
+        from stages.writers.causal import identify as of_model
 
-        told["model"] = identify(settings.model, settings.revision)
-    if settings.kind is not WriterKind.grammar:
-        template.load(settings.template)
-        told["template"] = template.text_of(settings.template)
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+        return of_model(settings.model, settings.revision)
+    return settings.model or settings.kind.value
+
+
+def deciding(settings: Settings) -> dict[str, Any]:
+    """What an answer depends on beside the model, by name; of a template the SHA-256 of its text.
+
+    Raises WriterError for a template that is not there or cannot be used.
+    """
+    told: dict[str, Any] = {"kind": settings.kind.value}
+    for name in DECIDING[settings.kind]:
+        value = getattr(settings, name)
+        if name == "template":
+            template.load(value)
+            told[name] = hashlib.sha256(template.text_of(value).encode()).hexdigest()
+        elif name == "format":
+            told.update({f"format.{mark}": text for mark, text in asdict(value).items()})
+        elif name != "model":
+            told[name] = value.value if isinstance(value, Enum) else value
+    return told

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from stages.errors import StageError
 
-class WriterError(ValueError):
+
+class WriterError(StageError):
     """A writer that cannot write for any caption: one line that names what is missing and the mend."""
 
 

@@ -61,6 +61,10 @@ def test_captions_become_pairs_and_the_same_command_does_nothing_twice(
         (["sweep.seeds=1"], "unknown key 'sweep.seeds'"),
         (["writer=transformers", "writer.model=/no/such"], "there is no such folder"),
         (["writer=transformers", "writer.model=MINIWORLD"], "does not load"),
+        (["writer=transformers", "writer.model=ENCODER"], "no causal language model"),
+        (["writer=vllm", "writer.model=x"], "writer=vllm needs vLLM: pip install"),
+        (["checks.block_file=none.txt"], "checks.block_file=none.txt cannot be read"),
+        (["checks.moderation=./none"], "none"),
         (["writer=openai", "writer.model=x", "writer.key_env=null", "writer.template=TEMPLATE"], "{captoin}"),
         (["edits=0"], "edits=0 must be 1 or more"),
         (["writer.top_p=0"], "writer.top_p"),
@@ -79,7 +83,11 @@ def test_what_cannot_be_is_one_line(
     (tmp_path / "own.yaml").write_text("ask: 'Caption: {captoin}'")
     import miniworld
 
-    named = {"MINIWORLD": str(miniworld.MODEL / "unet"), "TEMPLATE": str(tmp_path / "own.yaml")}
+    named = {
+        "MINIWORLD": str(miniworld.MODEL / "unet"),
+        "ENCODER": str(miniworld.MODEL / "text_encoder"),
+        "TEMPLATE": str(tmp_path / "own.yaml"),
+    }
     for name, path in named.items():
         settings = [setting.replace(name, path) for setting in settings]
     assert said in refused(capsys, *small.settings(tmp_path), *settings)

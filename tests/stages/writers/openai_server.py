@@ -20,7 +20,8 @@ MODEL = "grammar"
 
 
 class Server(ThreadingHTTPServer):
-    """``faults`` are met by the next requests, one each: a status, "stall", "drop", "garbage", "echo" or a text.
+    """``faults`` are met by the next requests, one each: a status, "stall", "drop", "garbage", "echo",
+    "quota", "newer" or a text.
 
     A text is the answer's content.
     """
@@ -80,6 +81,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.connection.close()
         elif fault == "garbage":
             self._send_bytes(200, b"<html>welcome</html>", {"Content-Type": "text/html"})
+        elif fault == "quota":
+            about = {"message": "you exceeded your current quota", "code": "insufficient_quota"}
+            self._send(429, {"error": about}, {"x-should-retry": "false"})
+        elif fault == "newer":
+            self._send(400, {"error": {"message": "unsupported parameter", "param": "max_tokens"}})
         elif fault == "echo":
             self._send(400, {"error": {"message": f"you sent {self.headers['Authorization']}"}})
         elif isinstance(fault, int):

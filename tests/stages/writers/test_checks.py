@@ -8,6 +8,7 @@ from transformers import LlamaConfig, LlamaForSequenceClassification
 import miniworld
 from conf.pairs import Checks
 from miniworld.words import build_tokenizer
+from stages.captions import CaptionsError
 from stages.writers.checks import REASONS, Checker
 from stages.writers.writer import Answer, WriterError
 
@@ -60,12 +61,12 @@ def test_near_duplicates_of_a_caption() -> None:
     assert reasons(Answer(reason="no_stop"), GOOD) == ["no_stop", ""]
 
 
-def test_a_block_list_is_a_file(tmp_path: Path) -> None:
+def test_a_block_file_is_a_file(tmp_path: Path) -> None:
     path = tmp_path / "block.txt"
     path.write_text("naked\n\nblue ball\n")
-    assert reasons(GOOD, block_list=str(path)) == ["blocked"]
-    with pytest.raises(WriterError, match=r"checks\.block_list"):
-        checker(block_list=str(tmp_path / "none"))
+    assert reasons(GOOD, block_file=str(path)) == ["blocked"]
+    with pytest.raises(CaptionsError, match=r"checks\.block_file"):
+        checker(block_file=str(tmp_path / "none"))
 
 
 def test_language() -> None:

@@ -10,7 +10,7 @@ from conf.pairs import Ask, Writer, WriterKind
 from miniworld.language import caption
 from miniworld.scene import random_scene
 from miniworld.truth import Verdict, judge
-from stages.writers.endpoint import OpenAIWriter, _Pace
+from stages.writers.endpoint import OpenAIWriter, _Pace, _seconds
 from stages.writers.writer import Answer, Asked, NoAnswer, WriterError
 from tests.stages.writers.openai_server import KEY, MODEL, Server, serving
 
@@ -74,7 +74,6 @@ def test_what_passes_is_asked_again(server: Server, fault: int | str) -> None:
     ("faults", "reason"),
     [
         ([500] * 3, "HTTP 500"),
-        ([429] * 3, "HTTP 429"),
         ([400], "HTTP 400"),
         (["stall"] * 3, "no answer in 1 s, 3 times"),
         (["garbage"], "no answer of this protocol"),
@@ -145,8 +144,57 @@ def test_a_key_that_the_server_tells_is_not_repeated(server: Server) -> None:
     assert told == Answer(reason="no_json", text="the key is ***")
 
 
-def test_the_pace_is_kept() -> None:
+def test_a_limit_that_is_met_is_nobody_s_failure(server: Server) -> None:
+    one = writer(server, concurrency=1)
+    # The client asks three times; then all wait as Retry-After says, and it asks again.
+    server.faults.extend([429] * 5)
+    (answer,) = one.write(ASKED[:1])
+    assert isinstance(answer, Answer)
+    assert len(server.requests) == 6
+    server.faults.extend([429] * 12)
+    with pytest.raises(WriterError, match=r"lets no request through.*the same command goes on"):
+        one.write(ASKED[:1])
+
+
+def test_an_account_without_money_ends_the_writing_at_once(server: Server) -> None:
+    server.faults.extend(["quota"])
+    with pytest.raises(WriterError, match="you exceeded your current quota"):
+        writer(server).write(ASKED[:1])
+    assert len(server.requests) == 1
+
+
+def test_a_model_that_calls_its_limit_otherwise_is_asked_so(server: Server) -> None:
+    server.faults.extend(["newer"])
+    answers = writer(server, concurrency=1, max_tokens=77).write(ASKED[:3])
+    assert all(isinstance(answer, Answer) and not answer.reason for answer in answers)
+    assert "max_completion_tokens" not in server.requests[0][2]
+    for _, _, body in server.requests[1:]:
+        assert (body["max_completion_tokens"], "max_tokens" in body) == (77, False)
+
+
+def test_no_more_requests_a_minute_than_set_those_asked_again_included(server: Server) -> None:
+    one = writer(server, requests_per_minute=600)
+    server.faults.extend([500, 500])
+    one.write(ASKED[:4])
+    times = sorted(when for when, _, _ in server.requests)
+    assert len(times) == 6
+    # Some milliseconds pass between the pace and the server.
+    assert times[-1] - times[0] >= 0.45
+
+
+def test_the_pace_is_kept_and_held() -> None:
     pace = _Pace(6000, now=lambda: 0.0)
     for _ in range(3):
         pace()
     assert pace._next == pytest.approx(0.03)
+    pace.hold(0.05)
+    pace.hold(0.01)
+    assert pace._next == pytest.approx(0.05)
+
+
+@pytest.mark.parametrize(
+    ("told", "seconds"),
+    [(None, 60), ("7", 7), ("0.3", 0.3), ("-3", 0), ("1e9", 900), ("Wed, 21 Oct 2026 07:28:00 GMT", 60)],
+)
+def test_how_long_nobody_asks(told: str | None, seconds: float) -> None:
+    assert _seconds(told) == seconds

@@ -1,38 +1,62 @@
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 
-from conf.pairs import Writer, WriterKind
+from conf.pairs import Marks, Writer, WriterKind
 from stages.writers.causal import TransformersWriter
 from stages.writers.grammar import GrammarWriter
-from stages.writers.making import fingerprint, make
+from stages.writers.making import DECIDING, deciding, identify, make
 from stages.writers.writer import WriterError
 
 ENDPOINT = Writer(kind=WriterKind.openai, model="x", endpoint="http://a/v1")
 
 
-def test_what_answers_depend_on_is_in_the_fingerprint_and_places_are_not(tmp_path: Path) -> None:
+def test_every_setting_decides_or_is_free() -> None:
+    free = {"kind", "revision", "device", "endpoint", "key_env", "concurrency", "timeout", "retries"}
+    free |= {"requests_per_minute", "context", "gpu_memory"}
+    told = {name for names in DECIDING.values() for name in names}
+    assert told.isdisjoint(free)
+    assert told | free == {entry.name for entry in fields(Writer)}
+    assert set(DECIDING) == set(WriterKind)
+
+
+def test_what_answers_depend_on_is_named_and_places_are_not(tmp_path: Path) -> None:
     own = tmp_path / "own.yaml"
     own.write_text("ask: '{caption}'")
-    same = [
+    told = deciding(ENDPOINT)
+    assert "sk-" not in str(told)
+    for one in (
         replace(ENDPOINT, endpoint="http://b/v1"),
         replace(ENDPOINT, key_env=None),
         replace(ENDPOINT, retries=9),
-    ]
-    others = [
-        replace(ENDPOINT, model="y"),
-        replace(ENDPOINT, temperature=0.1),
-        replace(ENDPOINT, template="miniworld"),
-        replace(ENDPOINT, template=str(own)),
-    ]
-    assert {fingerprint(one) for one in same} == {fingerprint(ENDPOINT)}
-    prints = [fingerprint(one) for one in [ENDPOINT, *others]]
-    assert len(set(prints)) == len(prints)
+        replace(ENDPOINT, rows=3),
+    ):
+        assert deciding(one) == told
+    for name, other in (
+        ("temperature", replace(ENDPOINT, temperature=0.1)),
+        ("template", replace(ENDPOINT, template="miniworld")),
+        ("template", replace(ENDPOINT, template=str(own))),
+        ("format.stop", replace(ENDPOINT, format=Marks(stop="###"))),
+        ("structured", replace(ENDPOINT, structured=True)),
+        ("max_tokens", replace(ENDPOINT, max_tokens=3)),
+        ("top_p", replace(ENDPOINT, top_p=0.5)),
+    ):
+        assert [key for key in told if deciding(other)[key] != told[key]] == [name]
+    with_own = deciding(replace(ENDPOINT, template=str(own)))
+    moved = tmp_path / "moved.yaml"
+    moved.write_text(own.read_text())
+    assert deciding(replace(ENDPOINT, template=str(moved))) == with_own
     own.write_text("ask: 'Caption: {caption}'")
-    assert fingerprint(others[-1]) != prints[-1]
+    assert deciding(replace(ENDPOINT, template=str(own))) != with_own
+
+
+def test_the_grammar_depends_on_nothing() -> None:
+    grammar = Writer(kind=WriterKind.grammar, model="")
+    assert deciding(replace(grammar, temperature=3, template="none.yaml")) == {"kind": "grammar"}
+    assert identify(grammar) == "grammar"
 
 
 def test_a_local_model_is_known_by_what_it_holds(
@@ -41,10 +65,11 @@ def test_a_local_model_is_known_by_what_it_holds(
     settings = Writer(kind=WriterKind.transformers, model=str(untrained))
     moved = tmp_path / "moved"
     moved.symlink_to(untrained)
-    assert fingerprint(replace(settings, model=str(moved))) == fingerprint(settings)
-    assert fingerprint(replace(settings, model=str(untrained_chat))) != fingerprint(settings)
+    assert identify(replace(settings, model=str(moved))) == identify(settings)
+    assert identify(replace(settings, model=str(untrained_chat))) != identify(settings)
+    assert identify(ENDPOINT) == "x"
     with pytest.raises(WriterError, match="no such folder"):
-        fingerprint(replace(settings, model=str(tmp_path / "none")))
+        identify(replace(settings, model=str(tmp_path / "none")))
 
 
 def test_each_kind_is_made(untrained: Path) -> None:

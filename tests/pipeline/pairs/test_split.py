@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from conf.compose import ConfigError
+from conf.pairs import WriterKind
+from conf.schema import CaptionsKind
+from pipeline.cli import main
+from pipeline.pairs.split import OPTION, configured, split
+
+GIVEN = [
+    OPTION,
+    "captions.path=c.txt",
+    "writer=grammar",
+    "edits=2",
+    "limit=5",
+    "seed=3",
+    "sweep.seeds=2",
+    "out=o",
+]
+
+
+def test_each_setting_goes_to_its_half_and_some_to_both() -> None:
+    writing, making = split([*GIVEN, "pairs.unit_pairs=8", "unit_pairs=2"])
+    assert writing == [
+        "captions.path=c.txt",
+        "writer=grammar",
+        "edits=2",
+        "limit=5",
+        "seed=3",
+        "unit_pairs=8",
+    ]
+    assert making == ["seed=3", "sweep.seeds=2", "out=o", "unit_pairs=2"]
+
+
+def test_what_is_given_to_the_first_half_alone_wins_there() -> None:
+    writing, making = split(
+        ["pairs.tracker=none", "tracker=wandb", "cluster.workers=4", "pairs.cluster.workers=1"]
+    )
+    assert writing == ["tracker=none", "cluster.workers=1"]
+    assert making == ["tracker=wandb", "cluster.workers=4"]
+
+
+def test_the_second_half_reads_what_the_first_writes(tmp_path: Path) -> None:
+    pairs, images = configured([*GIVEN, f"out={tmp_path}", "file=parquet"])
+    assert (pairs.out, images.out) == (f"{tmp_path}/pairs", str(tmp_path))
+    assert images.captions.path == f"{tmp_path}/pairs/pairs.parquet"
+    assert images.captions.kind is CaptionsKind.auto
+    assert (pairs.limit, images.limit) == (5, None)
+    assert (pairs.seed, images.seed) == (3, 3)
+    assert pairs.writer.kind is WriterKind.grammar
+
+
+def test_captions_may_be_as_long_as_the_image_model_takes(tmp_path: Path) -> None:
+    other = [*GIVEN, "model=sd15", f"model.path={tmp_path}", "model.revision=v1"]
+    pairs, _ = configured(other)
+    assert (pairs.checks.model, pairs.checks.revision) == (str(tmp_path), "v1")
+    pairs, _ = configured([*other, "checks.model=owner/name"])
+    assert (pairs.checks.model, pairs.checks.revision) == ("owner/name", None)
+
+
+def test_an_experiment_may_choose_captions_of_its_own() -> None:
+    pairs, images = configured([*GIVEN, "experiment=demo"])
+    assert images.captions.path.endswith("/pairs/pairs.jsonl")
+    assert pairs.captions.path == "c.txt"
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["pairs.out=x"], "the pairs are in OUT/pairs"),
+        (["writer.tempreture=1"], "did you mean writer.temperature"),
+        (["sweep.sedes=1"], "did you mean sweep.seeds"),
+        (["pairs.sweep.seeds=1"], "unknown key 'sweep.seeds'"),
+        (["writer=gpt"], "no option 'gpt' in group 'writer'"),
+    ],
+)
+def test_what_cannot_be_is_named(more: list[str], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        configured([*GIVEN, *more])
+
+
+def test_the_job_is_shown_in_two_parts(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*GIVEN, "--cfg", "job"]) == 0
+    first, second = capsys.readouterr().out.split("---\n")
+    assert "writer:" in first
+    assert "sweep:" in second
+
+
+@pytest.mark.parametrize("command", ["plan", "pairs"])
+def test_other_commands_do_not_take_it(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([command, OPTION, "captions.path=c.txt"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "captions=from_captions is for" in line
