@@ -24,7 +24,7 @@ def fingerprint(name: str, pretrained: str | None = None) -> str:
         return folder_digest(source.folder)
     digest = hashlib.sha256(json.dumps([name, source.tag], sort_keys=True).encode())
     if source.weights:
-        digest.update(_digest(source.weights))
+        digest.update(bytes.fromhex(file_digest(source.weights)))
     return digest.hexdigest()
 
 
@@ -33,10 +33,11 @@ def folder_digest(folder: Path) -> str:
     digest = hashlib.sha256(b"local-dir")
     for path in sorted(path for path in folder.iterdir() if path.suffix in _PARTS):
         digest.update(path.name.encode())
-        digest.update(_digest(path))
+        digest.update(bytes.fromhex(file_digest(path)))
     return digest.hexdigest()
 
 
-def _digest(path: Path) -> bytes:
+def file_digest(path: Path) -> str:
+    """Hex SHA-256 of a file's bytes."""
     with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").digest()
+        return hashlib.file_digest(stream, "sha256").hexdigest()

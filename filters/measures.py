@@ -11,11 +11,12 @@ from pathlib import Path
 from huggingface_hub import snapshot_download
 
 from filters.errors import FilterError
-from filters.fingerprint import folder_digest
+from filters.fingerprint import file_digest, folder_digest
 from filters.measure import Bounds, Measure
+from filters.weights import lpips_weights
 
-# Those that look at the images with a model of transformers'; the others need none.
-WITH_MODEL = ("dino", "classifier")
+# Those that look at the images with a model; the others need none.
+WITH_MODEL = ("dino", "classifier", "lpips")
 KINDS = (*WITH_MODEL, "ssim", "changed_area")
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -25,9 +26,9 @@ class MeasureSpec:
     """One entry of the list.
 
     Attributes:
-        kind: dino, ssim, changed_area or classifier.
+        kind: dino, lpips, ssim, changed_area or classifier.
         name: of its score and of the reason for what is rejected by it; "" is the kind's own.
-        model: of dino and classifier, a folder or a name on the hub.
+        model: of dino and classifier, a folder or a name on the hub; of lpips a safetensors file.
         revision: of a model on the hub.
         label: the classifier's, whose probability is the score.
         tolerance: of changed_area.
@@ -81,6 +82,10 @@ def load_measure(spec: MeasureSpec, device: str = "auto") -> Measure:
         from filters.classified import Classified
 
         return Classified(spec.model, spec.label, spec.revision, device)
+    if spec.kind == "lpips":
+        from filters.perceptual import Lpips
+
+        return Lpips(spec.model, device)
     if spec.kind == "ssim":
         from filters.structure import Ssim
 
@@ -91,16 +96,22 @@ def load_measure(spec: MeasureSpec, device: str = "auto") -> Measure:
 
 
 def measure_fingerprint(spec: MeasureSpec) -> str:
-    """Hex SHA-256 that changes with what the measure says: of a folder its bytes, of a hub's model the commit.
+    """Hex SHA-256 that changes with what the measure says: of a folder or file its bytes, of a hub's model the commit.
 
     Raises:
         FilterError: no such model.
     """
     model = ""
     if spec.model:
-        folder = Path(spec.model)
-        model = folder_digest(folder) if folder.is_dir() else _commit(spec)
+        model = _content(spec)
     return hashlib.sha256(json.dumps([spec.kind, model, spec.label, spec.tolerance]).encode()).hexdigest()
+
+
+def _content(spec: MeasureSpec) -> str:
+    if spec.kind == "lpips":
+        return file_digest(lpips_weights(spec.model))
+    path = Path(spec.model)
+    return folder_digest(path) if path.is_dir() else _commit(spec)
 
 
 def _commit(spec: MeasureSpec) -> str:

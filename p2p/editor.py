@@ -118,7 +118,8 @@ class Editor:
         if look:
             plans = [replace(p, look=look.step(p.request.steps) if p.branches else None) for p in plans]
         rows = capacity.batch_rows(batch_rows, plans, self._largest or capacity.largest(self.family.device))
-        outcomes = run(self.family, plans, rows, self.pad, self.usage, look and self._gate(look))
+        gate = self._gate(look) if look else None
+        outcomes = run(self.family, plans, rows, self.pad, self.usage, gate)
         if self.usage.batch_rows < rows:
             self._largest = self.usage.batch_rows
         return self._decode(outcomes, [len(request.taus) for request in requests])

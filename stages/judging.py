@@ -93,7 +93,7 @@ def thresholds(chosen: Filter) -> filters.Thresholds:
 
 def specs(chosen: Filter) -> tuple[filters.MeasureSpec, ...]:
     """The measures listed. Raises filters.FilterError for one that cannot be, and for two of one name."""
-    listed = tuple(_spec(measure) for measure in chosen.measures)
+    listed = tuple(_spec(place, measure) for place, measure in enumerate(chosen.measures))
     names = [*CLIP_SCORES, *(spec.score for spec in listed)]
     twice = next((name for k, name in enumerate(names) if name in names[:k]), None)
     if twice:
@@ -101,14 +101,17 @@ def specs(chosen: Filter) -> tuple[filters.MeasureSpec, ...]:
     return listed
 
 
-def _spec(measure: Measure) -> filters.MeasureSpec:
+def _spec(place: int, measure: Measure) -> filters.MeasureSpec:
     ends = {"least": measure.least, "most": measure.most}
-    return filters.MeasureSpec(
-        kind=measure.kind,
-        name=measure.name,
-        model=measure.model,
-        revision=measure.revision,
-        label=measure.label,
-        tolerance=measure.tolerance,
-        bounds=filters.Bounds(**{end: value for end, value in ends.items() if value is not None}),
-    )
+    try:
+        return filters.MeasureSpec(
+            kind=measure.kind,
+            name=measure.name,
+            model=measure.model,
+            revision=measure.revision,
+            label=measure.label,
+            tolerance=measure.tolerance,
+            bounds=filters.Bounds(**{end: value for end, value in ends.items() if value is not None}),
+        )
+    except filters.FilterError as error:
+        raise filters.FilterError(f"filter.measures.{place}: {error}") from error

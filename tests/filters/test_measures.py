@@ -28,7 +28,8 @@ def test_its_score_is_called_as_asked_or_after_what_it_measures() -> None:
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ({"kind": "lpips"}, "no measure 'lpips': there are dino, classifier, ssim, changed_area"),
+        ({"kind": "psnr"}, "no measure 'psnr': there are dino, classifier, lpips, ssim, changed_area"),
+        ({"kind": "lpips"}, "lpips needs a model"),
         ({"kind": "dino"}, "dino needs a model"),
         ({"kind": "ssim", "model": "m"}, "ssim takes no model"),
         ({"kind": "classifier", "model": "m"}, "classifier needs a label"),
