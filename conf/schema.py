@@ -192,6 +192,10 @@ class AdaptiveSweep(Sweep):
     the chance at each of ``taus`` before anything is known of a pair; it weighs as much as ``prior_seeds`` seeds, and
     what is seen at a τ tells of those within ``reach``. A seed whose pass must lie between two τ that failed,
     ``bracket`` or more apart, is tried again halfway, up to ``taus_per_seed + bisections`` candidates in all.
+
+    ``prior_from`` is the output of an earlier run, from which a prior is learnt for each kind of edit (a line's
+    ``kind``, or the instruction's first word) when this one is planned; ``priors`` are those, or one's own, "" for any
+    other.
     """
 
     seeds: int = MISSING
@@ -207,6 +211,8 @@ class AdaptiveSweep(Sweep):
     lack: float = MISSING
     bisections: int = MISSING
     bracket: float = MISSING
+    prior_from: str | None = None
+    priors: dict[str, list[float]] = field(default_factory=dict)
 
 
 @dataclass
@@ -247,8 +253,9 @@ class Edit:
 class Measure:
     """A measure of the two images beside CLIP's, and what a kept candidate's lies between (null: nothing).
 
-    ``kind``: dino (likeness; ``model``), ssim, changed_area (share of pixels that moved by more than ``tolerance``),
-    classifier (probability of ``label`` by ``model``, the larger of both images'). ``name`` is the score's.
+    ``kind``: dino (likeness; ``model``), lpips (distance; ``model`` is a safetensors file), ssim, changed_area (share
+    of pixels that moved by more than ``tolerance``), classifier (probability of ``label`` by ``model``, the larger of
+    both images'). ``name`` is the score's.
     """
 
     kind: str = MISSING
@@ -279,6 +286,20 @@ class Filter:
     max_per_pair: int = MISSING
     measures: list[Measure] = field(default_factory=list)
     near_duplicate: int | None = None
+
+
+@dataclass
+class Early:
+    """Edits that are left on the way: after a part ``at`` of the steps, null for never, the images that the denoiser
+    predicts then are scored, and an edit that misses a threshold of the filter by more than that score's number here is
+    not finished. Where none of a seed is, its source is not either.
+    """
+
+    at: float | None = None
+    clip_sim_0: float = 0.1
+    clip_sim_1: float = 0.1
+    clip_sim_dir: float = 0.2
+    clip_sim_image: float = 0.1
 
 
 @dataclass
@@ -358,6 +379,7 @@ class Config:
     sampler: Sampler = MISSING
     edit: Edit = MISSING
     filter: Filter = MISSING
+    early: Early = field(default_factory=Early)
     shards: Shards = MISSING
     cluster: Cluster = MISSING
     tracker: Tracker = field(default_factory=Tracker)

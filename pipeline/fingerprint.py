@@ -8,7 +8,7 @@ from typing import Any
 
 import filters
 import p2p
-from conf.schema import Config, Keep
+from conf.schema import AdaptiveSweep, Config, Keep
 from stages.captions import phrases
 from stages.judging import specs
 
@@ -17,7 +17,13 @@ FORMAT = 1
 Change = tuple[str, str, str]
 """A field, how it was planned, how it is now."""
 # Places, which stand for what lies there.
-BY_CONTENT = {("filter", "name"), ("filter", "pretrained"), ("filter", "measures")}
+BY_CONTENT = {
+    ("filter", "name"),
+    ("filter", "pretrained"),
+    ("filter", "measures"),
+    ("sweep", "prior_from"),
+    ("sweep", "priors"),
+}
 
 
 def settings_of(config: Config, captions_sha256: str, models: Models) -> dict[str, Any]:
@@ -53,6 +59,10 @@ def settings_of(config: Config, captions_sha256: str, models: Models) -> dict[st
     blocked = phrases(config.captions.block, config.captions.block_file)
     if blocked:
         settings["captions.block"] = list(blocked)
+    if config.early.at is not None:
+        settings |= {f"early.{name}": value for name, value in asdict(config.early).items()}
+    if isinstance(config.sweep, AdaptiveSweep) and config.sweep.priors:
+        settings["sweep.priors"] = config.sweep.priors
     if config.keep is not Keep.kept:
         # Shards are the same without; but what a run was begun with it must not be ended without.
         settings["keep"] = config.keep.value

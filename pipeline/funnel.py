@@ -14,6 +14,7 @@ REASONS = {
     "clip_sim_1": "below the threshold of clip_sim_1 (edit and its caption)",
     "clip_sim_dir": "below the threshold of clip_sim_dir (direction of the edit)",
     "clip_sim_image": "below the threshold of clip_sim_image (likeness of the two)",
+    "left_early": "left on the way, for what was predicted there",
     "other_tau_of_seed": "passed, but another tau of the seed was better",
     "max_per_pair": "passed, but the pair has its share",
     "near_duplicate": "passed, but almost the same as one that was kept",
@@ -22,7 +23,7 @@ REASONS = {
 }
 
 # Not told of where there are none: most runs do not look for them.
-SELDOM = ("near_duplicate", "no_image")
+SELDOM = ("left_early", "near_duplicate", "no_image")
 CLIP_REASONS = [reason for reason in REASONS if reason.startswith("clip_sim")]
 
 

@@ -17,7 +17,7 @@ from typing import Any, TextIO
 from rich.console import Console
 
 from conf.pairs import PairsConfig
-from conf.schema import Config, LogLevel
+from conf.schema import AdaptiveSweep, Config, LogLevel
 from pipeline import halves, said, sheet, stored
 from pipeline.beat import beating
 from pipeline.card import card
@@ -61,6 +61,11 @@ def run(config: Settings, voice: Voice = Voice.terminal) -> Funnel:
     try:
         store = Store(config.out)
         store.prove_exclusive()
+        if isinstance(config, Config) and isinstance(config.sweep, AdaptiveSweep) and config.sweep.prior_from:
+            # Imported here: who learns nothing need not wait for what reads an output.
+            from pipeline.prior import frozen
+
+            config = frozen(config, config.sweep, store)
         plan = make_or_resume(store, config)
         stored.write(store, config)
         return complete(config, plan, store, voice)

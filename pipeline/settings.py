@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from omegaconf import DictConfig
@@ -64,7 +64,7 @@ def stays_local(config: Config) -> bool:
     clip = config.filter.name.startswith("local-dir:") or Path(config.filter.pretrained or "").is_file()
     further = [config.model.scoring_decoder, *(measure.model for measure in config.filter.measures)]
     models = [config.model.path, *(model for model in further if model)]
-    return clip and all(Path(model).is_dir() for model in models) and Path(config.captions.path).exists()
+    return clip and all(Path(model).exists() for model in models) and Path(config.captions.path).exists()
 
 
 def absolute(path: str) -> str:
@@ -117,6 +117,11 @@ def _problems(config: Config) -> Iterator[str]:
     interval = config.sampler.guidance_interval
     if interval is not None and not (len(interval) == 2 and 0 <= interval[0] < interval[1]):
         yield f"sampler.guidance_interval={interval} must be two noise levels that rise from 0, like [0.3,5.0]"
+    if config.early.at is not None and not 0 < config.early.at < 1:
+        yield f"early.at={config.early.at:g} must be a part of the steps, between 0 and 1, or null for no look"
+    for name, value in asdict(config.early).items():
+        if name != "at" and not value >= 0:
+            yield f"early.{name}={value:g} must be 0 or more"
     yield from _sweep_problems(config.sweep)
     if isinstance(config.sweep, AdaptiveSweep) and config.edit.method is not EditMethod.p2p:
         yield f"edit.method={config.edit.method.value} has no tau to adapt: take sweep=grid"
@@ -150,6 +155,9 @@ def _adaptive_problems(sweep: AdaptiveSweep) -> Iterator[str]:
         yield f"sweep.taus={sweep.taus} must be one or more values from 0 to 1, each once"
     if len(sweep.prior) != len(sweep.taus) or not all(0 <= chance <= 1 for chance in sweep.prior):
         yield f"sweep.prior={sweep.prior} must be a chance from 0 to 1 for each of the {len(sweep.taus)} sweep.taus"
+    for kind, prior in sweep.priors.items():
+        if len(prior) != len(sweep.taus) or not all(0 <= chance <= 1 for chance in prior):
+            yield f"sweep.priors.{kind}={prior} must be a chance from 0 to 1 for each of sweep.taus={sweep.taus}"
     for name in ("seeds", "taus_per_seed", "aim_seeds", "patience"):
         if getattr(sweep, name) < 1:
             yield f"sweep.{name}={getattr(sweep, name)} must be 1 or more"

@@ -15,6 +15,7 @@ LINE = SMALL + 4
 PAPER, INK, FAINT, KEPT = "#ffffff", "#1b1f24", "#7a828c", "#1a8f4a"
 VERDICTS = {
     "": "kept",
+    "left_early": "left on the way",
     "clip_sim_0": "source unlike caption",
     "clip_sim_1": "edit unlike caption",
     "clip_sim_dir": "direction too low",

@@ -17,6 +17,8 @@ from conf.compose import ConfigError
 from conf.schema import Filter
 from pipeline import commands
 from pipeline.report import facts
+from stages.early import LEFT_EARLY
+from stages.kinds import kind_of
 from stages.store import Store
 
 SCORES = ("clip_sim_0", "clip_sim_1", "clip_sim_dir", "clip_sim_image")
@@ -44,6 +46,7 @@ class Tuning:
         pair = ids.indices.to_numpy().astype(np.int64)
         sample = scores["sample_index"].to_numpy().astype(np.int64)
         # A sample is one seed and guidance of a pair: at most one of its τ is kept.
+        self._finished = scores["reason"].to_numpy(zero_copy_only=False) != LEFT_EARLY
         width = int(sample.max()) + 1 if len(sample) else 1
         distinct, self._sample = np.unique(pair * width + sample, return_inverse=True)
         self._pair_of_sample = distinct // width
@@ -65,7 +68,7 @@ class Tuning:
 
         The choice is ``filters.choose``'s: at most one τ of a sample, at most ``max_per_pair`` samples of a pair.
         """
-        passing = np.ones(len(self._sample), bool)
+        passing = self._finished.copy()
         for other in SCORES:
             if other != name:
                 passing &= self._scores[other] >= np.float32(getattr(thresholds, other))
@@ -92,7 +95,7 @@ def main(arguments: Sequence[str]) -> int:
     read = facts.read(store)
     if not read.scores.num_rows:
         raise ConfigError(f"{store.url} has no candidates yet: there is nothing to choose among")
-    tuning = Tuning(read.scores, {name: facts.kind_of(pair) for name, pair in read.pairs.items()})
+    tuning = Tuning(read.scores, {name: kind_of(pair) for name, pair in read.pairs.items()})
     console = Console(highlight=False)
     for name in SCORES:
         console.print(f"filter.{name}: caption pairs kept", style="bold")

@@ -146,15 +146,18 @@ class Generate:
         """What is asked for of each pair, in shared batches, with the judgement on it."""
         started, denoised = time.perf_counter(), self.editor.usage.seconds
         flat = [request for own in asked for request in own]
-        sweeps = self.editor.sweep_many(flat, self.config.cluster.batch_rows or "auto")
+        of = [pair for pair, own in zip(pairs, asked, strict=True) for _ in own]
+        batch_rows = self.config.cluster.batch_rows or "auto"
+        sweeps = self.editor.sweep_many(flat, batch_rows, look(self.config.early, self.judge, of))
         swept, denoised = time.perf_counter(), self.editor.usage.seconds - denoised
         seconds["denoise"] += denoised
         seconds["decode"] += swept - started - denoised
         judged = self.judge(
             [sweep.source for sweep in sweeps for _ in sweep.edits],
             [edit for sweep in sweeps for edit in sweep.edits],
-            [pair for pair, own in zip(pairs, asked, strict=True) for request in own for _ in request.taus],
+            [pair for pair, request in zip(of, flat, strict=True) for _ in request.taus],
         )
+        judged = marked(judged, sweeps)
         seconds["score"] += time.perf_counter() - swept
         found, sample, candidate = [], 0, 0
         for own in asked:

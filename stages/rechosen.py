@@ -11,6 +11,7 @@ import numpy as np
 import filters
 from conf.schema import Filter
 from filters.choice import NEAR_DUPLICATE
+from stages.early import LEFT_EARLY
 from stages.held import Encoded, Held
 from stages.images import decode
 from stages.judging import CLIP_SCORES, specs, thresholds
@@ -110,16 +111,20 @@ class _OnePair:
         chosen = self._chooser.filter
         columns = (np.array([getattr(c, name) for c in self._own], np.float32) for name in CLIP_SCORES)
         bits = chosen.near_duplicate
-        return filters.choose(
+        reasons = filters.choose(
             [candidate.sample_index for candidate in self._own],
             filters.ClipScores(*columns),
             thresholds(chosen),
             refused,
             None if bits is None else NearWithin(bits, self._picture),
         )
+        return [LEFT_EARLY if why == LEFT_EARLY else own for why, own in zip(refused, reasons, strict=True)]
 
     def _outside(self) -> list[str]:
-        """The first measure out of its bounds; what cannot be measured is not held against a candidate."""
+        """The first measure out of its bounds; what cannot be measured is not held against a candidate.
+
+        What was left on the way stays so, for it was never finished.
+        """
         bounds = {spec.score: spec.bounds for spec in specs(self._chooser.filter)}
         reasons = []
         for candidate, images in zip(self._own, self._images, strict=True):
@@ -128,7 +133,8 @@ class _OnePair:
                 for name, score in candidate.measures.items()
                 if images is not None or name not in self._chooser.measures
             }
-            reasons += filters.outside(taken, {name: bounds[name] for name in taken}, 1)
+            found = filters.outside(taken, {name: bounds[name] for name in taken}, 1)
+            reasons += [LEFT_EARLY] if candidate.reason == LEFT_EARLY else found
         return reasons
 
     def _bar(self, k: int) -> str:

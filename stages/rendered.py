@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 import p2p
 from conf.schema import Config, ImageFormat
+from stages.early import LEFT_EARLY
 from stages.images import encode
 from stages.judging import Judge, Judged
 from stages.records import Candidate, CaptionPair, Preview, Rejected, Sample
@@ -45,7 +46,11 @@ def choose(
     ``near`` as ``filters.choose`` takes it.
     """
     tried = [(index, request, tau) for index, request in enumerate(asked) for tau in request.taus]
-    reasons, scores = judge.choose([index for index, _, _ in tried], judged, near), judged.scores
+    chosen, scores = judge.choose([index for index, _, _ in tried], judged, near), judged.scores
+    reasons = [
+        LEFT_EARLY if outside == LEFT_EARLY else reason
+        for reason, outside in zip(chosen, judged.outside, strict=True)
+    ]
     return tuple(
         Candidate(
             pair_id=pair.id,
@@ -85,7 +90,7 @@ def samples(rendered: Rendered, config: Config, model_fingerprint: str) -> list[
 
 
 def rejected(rendered: Rendered) -> list[Rejected]:
-    """The images of candidates that were not kept, by sample index."""
+    """The images of candidates that were finished and not kept, by sample index."""
     samples: dict[int, list[Candidate]] = {}
     for candidate in rendered.candidates:
         samples.setdefault(candidate.sample_index, []).append(candidate)
@@ -93,11 +98,15 @@ def rejected(rendered: Rendered) -> list[Rejected]:
         Rejected(
             key_of(own[0]),
             rendered.sweeps[index].source,
-            {place: _images(rendered, c)[1] for place, c in enumerate(own) if not c.kept},
+            {place: _images(rendered, c)[1] for place, c in enumerate(own) if _was_rejected(c)},
         )
         for index, own in samples.items()
-        if not all(candidate.kept for candidate in own)
+        if any(map(_was_rejected, own))
     ]
+
+
+def _was_rejected(candidate: Candidate) -> bool:
+    return not candidate.kept and candidate.reason != LEFT_EARLY
 
 
 def _images(rendered: Rendered, candidate: Candidate) -> tuple[Pixels, Pixels]:

@@ -14,6 +14,7 @@ from conf.schema import AdaptiveSweep, Config
 from p2p.tree import evaluations
 from stages.adaptive import Ask, Outcome, Stop, Tried, next_round
 from stages.judging import CLIP_SCORES, Judge, Judged, joined
+from stages.priors import own_prior
 from stages.records import CaptionPair
 from stages.sweep import request
 
@@ -33,8 +34,8 @@ Sweeping = Callable[[Sequence[CaptionPair], Sequence[tuple[p2p.SweepRequest, ...
 
 def in_rounds(pairs: Sequence[CaptionPair], config: Config, judge: Judge, sweep: Sweeping) -> list[Swept]:
     """Rounds until every pair has stopped: for each pair all that was tried, sample after sample."""
-    settings, edit = config.sweep, config.edit
-    assert isinstance(settings, AdaptiveSweep)
+    assert isinstance(config.sweep, AdaptiveSweep)
+    edit, settings = config.edit, [own_prior(config.sweep, pair) for pair in pairs]
     asks: list[list[Ask]] = [[] for _ in pairs]
     parts: list[list[Swept]] = [[] for _ in pairs]
     histories: list[list[Tried]] = [[] for _ in pairs]
@@ -44,7 +45,7 @@ def in_rounds(pairs: Sequence[CaptionPair], config: Config, judge: Judge, sweep:
 
     going = list(range(len(pairs)))
     while going:
-        decided = {n: next_round(histories[n], settings, config.filter.max_per_pair, cost) for n in going}
+        decided = {n: next_round(histories[n], settings[n], config.filter.max_per_pair, cost) for n in going}
         rounds = {n: asked for n, asked in decided.items() if not isinstance(asked, Stop)}
         going = list(rounds)
         if going:
@@ -126,10 +127,14 @@ def _request(parts: Sequence[p2p.SweepRequest]) -> p2p.SweepRequest:
 
 
 def _sweep(parts: Sequence[p2p.Sweep]) -> p2p.Sweep:
-    """The source is the first's: made again it is the same but for the rounding of its batch."""
+    """The source is the first's that was finished: made again it is the same but for the rounding of its batch."""
+    starts = np.cumsum([0, *(len(part.edits) for part in parts)])
     return replace(
-        parts[0],
+        next((part for part in parts if len(part.stopped) < len(part.edits)), parts[0]),
         edits=np.concatenate([part.edits for part in parts]),
         edit_latents=torch.cat([part.edit_latents for part in parts]),
         rows=sum(part.rows for part in parts),
+        stopped=tuple(
+            int(start) + place for start, part in zip(starts, parts, strict=False) for place in part.stopped
+        ),
     )

@@ -71,12 +71,6 @@ def read(store: Store) -> Facts:
     )
 
 
-def kind_of(pair: CaptionPair) -> str:
-    """The kind of edit that the pair's line names under ``kind`` or ``edit_kind``; "" if it names none."""
-    meta = json.loads(pair.meta)
-    return str(meta.get("kind") or meta.get("edit_kind") or "")
-
-
 def _scores(store: Store, commits: tuple[dict[str, Any], ...], candidates: int) -> pa.Table:
     """The packed scores if they are those of the commits, otherwise the parts'."""
     packed = [file for file in manifest(store) if file.name.startswith("scores/")]

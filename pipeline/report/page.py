@@ -14,7 +14,8 @@ from markupsafe import Markup
 from pipeline import halves
 from pipeline.funnel import Funnel, reasons_of
 from pipeline.report import figures, rates, sampling
-from pipeline.report.facts import Facts, kind_of
+from pipeline.report.facts import Facts
+from stages.kinds import kind_of
 from stages.rendered import model_name
 
 LINES_SHOWN = 500

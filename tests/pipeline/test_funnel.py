@@ -53,7 +53,7 @@ def test_nothing_done_is_a_funnel_too():
 
 def test_the_table_tells_every_reason_in_the_order_it_is_met():
     console, stream = said()
-    seldom = {**COMMITS[0], "rejected": {"near_duplicate": 1, "no_image": 2}}
+    seldom = {**COMMITS[0], "rejected": {"near_duplicate": 1, "no_image": 2, "left_early": 3}}
     console.print(funnel_table(funnel_of(PLAN, [*COMMITS, seldom])))
     lines = stream.getvalue().splitlines()
     assert [line for line in lines if "direction of the edit" in line and "8" in line and "50%" in line]

@@ -27,6 +27,7 @@ def candidates(draw_from: np.random.Generator, count: int) -> pa.Table:
             "pair_id": draw_from.choice(list(KINDS), count),
             "sample_index": draw_from.integers(0, 4, count).astype(np.int32),
             **{name: draw_from.uniform(0, 1, count).astype(np.float32) for name in SCORES},
+            "reason": draw_from.choice(["", "clip_sim_dir", "left_early"], count),
         }
     )
 
@@ -38,6 +39,7 @@ def chosen(table: pa.Table, thresholds: filters.Thresholds) -> dict[str, int]:
         rows[row["pair_id"]].append(row)
     kept = {}
     for pair, own in rows.items():
+        own = [r for r in own if r["reason"] != "left_early"]
         columns = {f.name: np.array([r[f.name] for r in own], np.float32) for f in fields(filters.ClipScores)}
         reasons = filters.choose([r["sample_index"] for r in own], filters.ClipScores(**columns), thresholds)
         kept[pair] = reasons.count("")

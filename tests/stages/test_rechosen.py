@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import filters
 from conf.schema import Filter, ImageFormat, Measure
+from stages.early import LEFT_EARLY
 from stages.held import Held
 from stages.images import encode
 from stages.near import NearBefore
@@ -131,3 +132,16 @@ def test_across_pairs_both_images_have_to_be_near():
         before.add((pixels(k + 10), pixels(k + 11)))
     assert (pixels(2000), pixels(2001)) in before
     assert (a, b) in before
+
+
+def test_what_was_left_on_the_way_stays_so():
+    unit = held(5, set(range(18)))
+    left = {place for place in range(18) if place % 3 == 1}
+    candidates = tuple(
+        replace(c, reason=LEFT_EARLY) if place in left else c for place, c in enumerate(unit.candidates)
+    )
+    rules = Filter(**{**limits(-1.0, 3), **dict.fromkeys(NAMES, -1.0)})
+    again, missing = Chooser(rules)(replace(unit, candidates=candidates))
+    assert {place for place, one in enumerate(again) if one.reason == LEFT_EARLY} == left
+    assert sum(one.kept for one in again) == 6
+    assert not missing
