@@ -353,7 +353,7 @@ class Sheet:
     """
 
     pairs: int = 12
-    attention: int = 6
+    attention: int = 3
 
 
 @dataclass
