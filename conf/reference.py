@@ -112,6 +112,8 @@ def _type(kind: Any) -> str:
         return " or ".join("null" if one is types.NoneType else _type(one) for one in get_args(kind))
     if get_origin(kind) is list:
         return f"list of {_type(get_args(kind)[0])}"
+    if get_origin(kind) is dict:
+        return f"{_type(get_args(kind)[1])} by {_type(get_args(kind)[0])}"
     if issubclass(kind, Enum):
         return ", ".join(f"`{member.name}`" for member in kind)
     if is_dataclass(kind):
