@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import torch
 
 from conf.compose import compose_config, to_object
 from conf.schema import Config
-from stages.records import CaptionPair
+from pipeline import stored
+from pipeline.pack import Packed, pack
+from pipeline.plan import Plan, make_or_resume
+from stages.records import CaptionPair, Unit, UnitResult
+from stages.store import Store
+from stages.units import read_units
+from stages.write import encode_part, read_commits, summary, write_unit
+
+Stage = Callable[[Config, str], Callable[[Unit], UnitResult]]
 
 # Random weights score at random: every candidate passes.
 PERMISSIVE = tuple(
@@ -47,6 +55,24 @@ def write_pairs(path: Path, pairs: Iterable[CaptionPair] = PAIRS) -> Path:
     ]
     path.write_text("".join(line + "\n" for line in lines))
     return path
+
+
+def committed(config: Config, stage: Stage) -> Plan:
+    """The units of ``config``, made one after the other in this process as a worker makes them: no Ray, no packing."""
+    store = Store(config.out)
+    plan = make_or_resume(store, config)
+    stored.write(store, config)
+    make = stage(config, plan.model_fingerprint)
+    for unit in read_units(store, plan.units):
+        result = make(unit)
+        write_unit(store, encode_part(result, config.shards.format, config.shards.quality), summary(result))
+    return plan
+
+
+def packed(config: Config, stage: Stage) -> list[Packed]:
+    """As ``committed``, and packed."""
+    plan, store = committed(config, stage), Store(config.out)
+    return pack(store, list(read_commits(store, range(plan.units))), config.shards.samples)
 
 
 def pickled(model: Path, copy: Path) -> Path:

@@ -17,12 +17,7 @@ import psutil
 
 from conf.schema import Config
 from pipeline import settings
-from pipeline.pack import pack
-from pipeline.plan import make_or_resume
 from stages.records import CaptionPair
-from stages.store import Store
-from stages.units import read_unit
-from stages.write import encode_part, read_commits, summary, write_unit
 from tests import runs
 from tests.stages.poison import Poisonable
 
@@ -120,13 +115,7 @@ def digests(out: Path) -> dict[str, str]:
 
 def undisturbed(config: Config) -> Path:
     """The output that the stages make one after the other in this process: no Ray, no other process, no kill."""
-    store = Store(config.out)
-    plan = make_or_resume(store, config)
-    stage = Poisonable(config, plan.model_fingerprint)
-    for index in range(plan.units):
-        result = stage(read_unit(store, index))
-        write_unit(store, encode_part(result, config.shards.format, config.shards.quality), summary(result))
-    pack(store, list(read_commits(store, range(plan.units))), config.shards.samples)
+    runs.packed(config, Poisonable)
     return Path(config.out)
 
 

@@ -9,13 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline import settings, stored
+from pipeline import settings
 from pipeline.cli import main
-from pipeline.pack import pack
-from pipeline.plan import make_or_resume
-from stages import tarball, units, write
+from stages import tarball
 from stages.generate import Generate
-from stages.store import Store
 from tests import models, runs
 
 
@@ -27,18 +24,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, sd1_folder: Path, clip_folder
     path = runs.write_pairs(folder / "pairs.jsonl")
     given = ("captions=jsonl", f"captions.path={path}", f"out={folder / 'out'}", "shards.samples=3")
     config = settings.checked(settings.compose(runs.settings(model, clip_folder, *given)))
-    store = Store(config.out)
-    plan = make_or_resume(store, config)
-    stored.write(store, config)
-    stage = Generate(config, plan.model_fingerprint)
-    for unit in units.read_units(store, plan.units):
-        result = stage(unit)
-        write.write_unit(
-            store,
-            write.encode_part(result, config.shards.format, config.shards.quality),
-            write.summary(result),
-        )
-    pack(store, list(write.read_commits(store, range(plan.units))), 3)
+    runs.packed(config, Generate)
     return folder
 
 

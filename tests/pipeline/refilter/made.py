@@ -8,12 +8,12 @@ import pyarrow as pa
 import pytest
 
 from conf.schema import Config
-from pipeline import run, settings, stored
+from pipeline import run, settings
 from pipeline.cli import main
-from pipeline.plan import make_or_resume
-from stages import scores, units, write
+from stages import scores, write
 from stages.generate import Generate
 from stages.store import Store
+from tests import runs
 
 # Few steps: scores are spread, and thresholds between them tell candidates apart.
 BASE = (
@@ -37,14 +37,7 @@ LOOSE, TIGHT = thresholds(0.3, 0.3, 0.2, 0.5), thresholds(0.3, 0.6, 0.71, 0.77)
 def generated(out: Path, *more: str) -> Config:
     """A run of the mini world's models over its own caption pairs, without Ray."""
     config = settings.checked(settings.compose([*BASE, f"out={out}", *more]))
-    store = Store(config.out)
-    plan = make_or_resume(store, config)
-    stored.write(store, config)
-    stage = Generate(config, plan.model_fingerprint)
-    for unit in units.read_units(store, plan.units):
-        result = stage(unit)
-        files = write.encode_part(result, config.shards.format, config.shards.quality)
-        write.write_unit(store, files, write.summary(result))
+    plan, store = runs.committed(config, Generate), Store(config.out)
     run.finish(config, plan, store, list(write.read_commits(store, range(plan.units))))
     return config
 
