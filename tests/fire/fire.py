@@ -11,6 +11,7 @@ import sys
 import tarfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -75,7 +76,8 @@ class Fire:
                 family = descendants(driver) or family
                 if attack is not None:
                     attack(driver)
-                time.sleep(every)
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(timeout=every)
         finally:
             end([driver, *family])
         self.codes.append(process.wait())

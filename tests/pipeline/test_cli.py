@@ -106,7 +106,7 @@ def test_a_family_that_is_not_supported(capsys, usual: list[str], tmp_path: Path
 
 def test_the_command_as_a_user_calls_it(tmp_path: Path):
     command = [sys.executable, "-m", "pipeline.cli", "sweep.tau=0.5"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=250)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.count("\n") == 1
     assert "Traceback" not in done.stderr

@@ -24,7 +24,7 @@ def test_no_more_is_held_than_asked_for() -> None:
 
 def test_items_are_worked_on_beside_one_another() -> None:
     """Each waits for the other: one after the other they would wait for good."""
-    both = threading.Barrier(2, timeout=5)
+    both = threading.Barrier(2, timeout=60)
     assert len(list(ahead(lambda _: both.wait(), range(2), 2, 2))) == 2
 
 

@@ -29,7 +29,8 @@ def writer(server: Server, **more: object) -> OpenAIWriter:
         "model": MODEL,
         "endpoint": server.url,
         "concurrency": 4,
-        "timeout": 1.0,
+        # On a busy machine an answer may take long; who is to meet a stall waits less.
+        "timeout": 60.0,
         "retries": 2,
         **more,
     }
@@ -62,7 +63,8 @@ def test_requests_are_bounded_and_carry_what_was_set(server: Server) -> None:
 @pytest.mark.parametrize("fault", [429, 500, 503, "stall", "drop"])
 def test_what_passes_is_asked_again(server: Server, fault: int | str) -> None:
     server.faults.append(fault)
-    (answer,) = writer(server).write(ASKED[:1])
+    server.stall = 10.0
+    (answer,) = writer(server, timeout=3.0 if fault == "stall" else 60.0).write(ASKED[:1])
     assert isinstance(answer, Answer)
     assert not answer.reason
     (first, _, _), (second, _, _) = server.requests
@@ -82,7 +84,7 @@ def test_what_passes_is_asked_again(server: Server, fault: int | str) -> None:
 def test_what_stays_is_a_failure_of_its_caption_alone(
     server: Server, faults: list[int | str], reason: str
 ) -> None:
-    one = writer(server, concurrency=1)
+    one = writer(server, concurrency=1, timeout=1.0 if "stall" in faults else 60.0)
     server.faults.extend(faults)
     failed, *others = one.write(ASKED[:3])
     assert isinstance(failed, NoAnswer)
