@@ -25,7 +25,7 @@ from pipeline.finetune.command import main as finetune
 from stages.writers.format import CompletionFormat
 
 TITLE = "Caption pairs by a fine-tuned language model (`python -m benchmarks.writer`)"
-RECIPE = ("epochs=20", "patience=6", "learning_rate=2e-3")
+RECIPE = ("epochs=20", "keep=last", "learning_rate=2e-3")
 TEMPERATURE = 0.7  # InstructPix2Pix's
 BATCH, NEW_TOKENS = 64, 64
 COUNTS = (50, 200, 700)

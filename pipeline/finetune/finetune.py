@@ -61,7 +61,8 @@ def run(asked: Finetune, say: Callable[[str], None]) -> Trained:
     (out / RECORD).write_text(json.dumps(record, indent=2) + "\n")
     shutil.rmtree(out / CHECKPOINTS)
     say(
-        f"{asked.out}: epoch {trained.best_epoch} of {trained.epochs}, validation {trained.validation_loss:.4f}"
+        f"{asked.out}: epoch {trained.kept_epoch} of {trained.epochs}, right {trained.validation_accuracy:.2%} of "
+        "validation's tokens"
     )
     return trained
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -39,14 +40,20 @@ class Lora:
     dropout: float = 0.0
 
 
+class Kept(Enum):
+    best = "best"
+    last = "last"
+
+
 @dataclass
 class Finetune:
     """``kind``, ``split`` and ``limit`` say how ``data`` is read, as for caption pairs.
 
-    ``validation`` is the share of captions that are kept from training. Their loss is that of the edited caption,
-    given the instruction; when it has not fallen for ``patience`` epochs training ends, and the weights of the best
-    epoch are kept. ``batch`` examples make a step, ``micro_batch`` of them at a time. The rate rises over a twentieth
-    of the steps and falls to zero; null is 5e-5, and 2e-4 with LoRA.
+    ``validation`` is the share of captions that are kept from training. What is watched is how many of the edited
+    caption's tokens the model foresees, given the instruction; when these have not become more for ``patience`` epochs
+    training ends, and the weights of the best epoch are kept. ``keep=last`` runs all epochs and keeps the last one's.
+    ``batch`` examples make a step, ``micro_batch`` of them at a time. The rate rises over a twentieth of the steps and
+    falls to zero; null is 5e-5, and 2e-4 with LoRA.
     """
 
     data: str = MISSING
@@ -62,6 +69,7 @@ class Finetune:
     learning_rate: float | None = None
     validation: float = 0.1
     patience: int = 4
+    keep: Kept = Kept.best
     seed: int = 0
 
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import itertools
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +12,11 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import pipeline.finetune.finetune as finetune
+from miniworld.scene import COLOURS, GROUNDS, KINDS
 from pipeline import cli
+from pipeline.export.split import split_of
 from pipeline.finetune.settings import Base as BaseModel
-from pipeline.finetune.settings import Finetune, Lora
+from pipeline.finetune.settings import Finetune, Kept, Lora
 from pipeline.finetune.training import last_checkpoint
 
 
@@ -56,10 +60,11 @@ def test_it_learns_and_leaves_a_plain_model_in_the_bases_precision(whole: Path, 
     )
     assert sum(record["counts"].values()) == 80
     lines = (whole.parent / "lines.txt").read_text().splitlines()
-    losses = [float(line.split()[-1]) for line in lines if line.startswith("epoch")]
+    told = [re.search(r"validation (\S+), right (\S+)% of tokens", line) for line in lines]
+    losses, shares = zip(*((float(found[1]), float(found[2])) for found in told if found), strict=True)
     assert len(losses) == 3
     assert losses[-1] < losses[0]
-    assert record["trained"]["validation_loss"] == pytest.approx(min(losses), abs=1e-4)
+    assert record["trained"]["validation_accuracy"] == pytest.approx(max(shares) / 100, abs=1e-4)
 
 
 @pytest.mark.parametrize("torn", [False, True])
@@ -85,12 +90,44 @@ def test_a_stopped_run_ends_as_one_that_was_not(
     assert _same(tmp_path / "out", whole)
 
 
-def test_it_stops_when_validation_falls_no_more(base: Path, triples: Path, tmp_path: Path) -> None:
+def test_it_stops_when_no_more_is_foreseen_and_keeps_the_best_unless_the_last_is_asked_for(
+    base: Path, triples: Path, tmp_path: Path
+) -> None:
+    settings = {"epochs": 12, "patience": 1, "learning_rate": 1.0}
+    trained = finetune.run(_asked(base, triples, tmp_path / "best", **settings), lambda _: None)
+    assert trained.epochs < 12
+    assert trained.kept_epoch == trained.epochs - 1
+
+    whole = finetune.run(_asked(base, triples, tmp_path / "last", keep=Kept.last, **settings), lambda _: None)
+    assert whole.epochs == whole.kept_epoch == 12
+    assert not _same(tmp_path / "best", tmp_path / "last")
+
+
+def test_the_epoch_is_kept_that_foresees_most_though_another_has_the_lower_loss(
+    base: Path, tmp_path: Path
+) -> None:
+    lines, apart = [], 0
+    for number, (colour, kind, ground) in enumerate(itertools.product(COLOURS, KINDS, GROUNDS[:2])):
+        text, new = f"a {colour} {kind} on {ground}", GROUNDS[2:][number % 3]
+        output = f"a {colour} {kind} on {new}"
+        if split_of(text, (0.8, 0.2)) != "train":
+            apart += 1
+            # A third of the validation contradicts what is learnt: the surer, the higher its loss.
+            output = f"a {colour} {kind} with {new}" if apart % 3 == 0 else output
+        lines.append({"input": text, "edit": f"put it on {new}", "output": output})
+    path = tmp_path / "triples.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+    said: list[str] = []
     trained = finetune.run(
-        _asked(base, triples, tmp_path / "out", epochs=40, patience=1, learning_rate=1.0), lambda _: None
+        _asked(base, path, tmp_path / "out", epochs=16, patience=16, validation=0.2), said.append
     )
-    assert trained.epochs < 40
-    assert trained.best_epoch == trained.epochs - 1
+    told = [re.search(r"validation (\S+), right (\S+)% of tokens", line) for line in said]
+    losses, shares = zip(*((float(found[1]), float(found[2])) for found in told if found), strict=True)
+    assert len(losses) == 16
+    assert trained.kept_epoch == 1 + shares.index(max(shares))
+    assert trained.validation_loss > min(losses) + 1e-3
+    assert trained.validation_accuracy == pytest.approx(max(shares) / 100, abs=1e-4)
 
 
 def test_lora_is_merged_into_a_folder_of_the_same_shape(
