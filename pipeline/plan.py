@@ -199,6 +199,8 @@ def _cut(text: str) -> str:
 
 
 def _good(block: list[CaptionPair | Quarantined]) -> list[CaptionPair]:
+    if Quarantined not in map(type, block):
+        return block
     return [item for item in block if isinstance(item, CaptionPair)]
 
 
@@ -209,14 +211,18 @@ def _set_aside(
     digest: reading.PairsDigest,
 ) -> Iterator[CaptionPair]:
     """The pairs that are good, digested; the others are written down."""
-    for block in blocks:
+
+    def of_block(block: list[CaptionPair | Quarantined]) -> list[CaptionPair]:
         good = _good(block)
         digest.add(good)
-        yield from good
-        for item in block:
-            if isinstance(item, Quarantined):
-                tally.bad(item)
-                quarantine.write(json.dumps(asdict(item), ensure_ascii=False).encode() + b"\n")
+        if good is not block:
+            for item in block:
+                if isinstance(item, Quarantined):
+                    tally.bad(item)
+                    quarantine.write(json.dumps(asdict(item), ensure_ascii=False).encode() + b"\n")
+        return good
+
+    return itertools.chain.from_iterable(map(of_block, blocks))
 
 
 @dataclass

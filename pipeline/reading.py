@@ -31,6 +31,7 @@ def read(config: Config) -> Iterator[list[CaptionPair | Quarantined]]:
         prompts.count,
         prompts.limit if config.edit.too_long is TooLong.error else sys.maxsize,
         phrases(config.captions.block, config.captions.block_file),
+        prompts.spaces,
     )
 
 

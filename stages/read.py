@@ -15,7 +15,11 @@ _LINES = 40
 
 
 def read_pairs(
-    source: captions.CaptionSource, count: Callable[[str], int], limit: int, block: Sequence[str] = ()
+    source: captions.CaptionSource,
+    count: Callable[[str], int],
+    limit: int,
+    block: Sequence[str] = (),
+    spaces: bool = True,
 ) -> Iterator[list[CaptionPair | Quarantined]]:
     """The source in its order, block by block: pairs of which no two are the same and none is too long or has a blocked
     word, and what was set aside.
@@ -25,6 +29,7 @@ def read_pairs(
         count: tokens of a text as the model's tokenizer has them, start and end included.
         limit: tokens that the model's text encoder takes, start and end included.
         block: words and phrases that no pair may have, as `captions.phrases` gives them.
+        spaces: whether the tokenizer's tokens may be, or hold, spaces.
 
     Raises:
         CaptionsError: as `captions.open_captions` does.
@@ -32,7 +37,7 @@ def read_pairs(
     return _read(
         captions.read_blocks(source),
         source.limit,
-        _Judge(captions.checker(count, limit), captions.blocker(block)),
+        _Judge(captions.checker(count, limit, spaces), captions.blocker(block)),
     )
 
 
@@ -43,16 +48,27 @@ def _read(
     for block, pairs in blocks:
         if good == wanted:
             return
-        judged = judge(block, pairs)
-        places = [place for place, pair in enumerate(judged) if not isinstance(pair, str)]
+        judged, places = judge(block, pairs)
         if wanted is not None and good + len(places) >= wanted:
             places = places[: wanted - good]
             judged = judged[: places[-1] + 1]
         good += len(places)
-        yield [
-            block.row(index).quarantined(pair) if isinstance(pair, str) else pair
-            for index, pair in enumerate(judged)
-        ]
+        # Nearly all blocks are good as a whole: of those, no pair is looked at by itself.
+        yield (
+            judged
+            if len(places) == len(judged)
+            else [
+                block.row(index).quarantined(pair) if isinstance(pair, str) else pair
+                for index, pair in enumerate(judged)
+            ]
+        )
+
+
+def _good(pairs: Sequence[CaptionPair | str]) -> Sequence[int]:
+    """The places of those that are pairs."""
+    if str not in map(type, pairs):
+        return range(len(pairs))
+    return [place for place, pair in enumerate(pairs) if not isinstance(pair, str)]
 
 
 class _Judge:
@@ -67,17 +83,25 @@ class _Judge:
         self._seen = FirstPlaces()
         self._files: list[str] = []
 
-    def __call__(self, block: captions.Block, pairs: Sequence[CaptionPair | str]) -> list[CaptionPair | str]:
+    def __call__(
+        self, block: captions.Block, pairs: Sequence[CaptionPair | str]
+    ) -> tuple[list[CaptionPair | str], Sequence[int]]:
+        """Each pair as it is, or why it is set aside; and the places of those that are good."""
         if not self._files or self._files[-1] != block.file:
             self._files.append(block.file)
-        judged = list(pairs)
+        judged, good = list(pairs), _good(pairs)
         for judge in (self._words, self._length, self._repetition):
-            good = [place for place, pair in enumerate(judged) if not isinstance(pair, str)]
-            lines = [block.lines[place] for place in good]
-            for place, reason in zip(good, judge([judged[place] for place in good], lines), strict=True):
-                if reason:
-                    judged[place] = reason
-        return judged
+            whole = len(good) == len(judged)
+            reasons = judge(
+                judged if whole else [judged[place] for place in good],
+                block.lines if whole else [block.lines[place] for place in good],
+            )
+            if any(reasons):
+                for place, reason in zip(good, reasons, strict=True):
+                    if reason:
+                        judged[place] = reason
+                good = _good(judged)
+        return judged, good
 
     def _words(self, pairs: Sequence[CaptionPair], lines: Sequence[int]) -> list[str]:
         return self._blocked(pairs)

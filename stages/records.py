@@ -56,20 +56,41 @@ def caption_pairs(texts: Iterable[Texts], lines: Iterable[int]) -> list[CaptionP
         texts: of each pair.
         lines: as many, where each pair stood.
     """
-    made, new = [], object.__new__
-    for (source, edit, target, meta), line in zip(texts, lines, strict=True):
+    return escaped_pairs(
+        (
+            (*each, *[quoted(text)[1:-1] for text in each], line)
+            for each, line in zip(texts, lines, strict=True)
+        )
+    )
+
+
+def escaped_pairs(rows: Iterable[tuple[str, str, str, str, str, str, str, str, int]]) -> list[CaptionPair]:
+    """``caption_pairs`` of texts that are escaped already.
+
+    Args:
+        rows: of each pair the four texts, the same as they stand between JSON's quotation marks, and the line.
+    """
+    made, new, become = [], object.__new__, _FIELDS.__set__
+    for source, edit, target, meta, a, b, c, d, line in rows:
         pair = new(CaptionPair)
-        a, b, c = quoted(source), quoted(edit), quoted(target)
         # Not by the constructor: a frozen one sets field by field, which takes longer than all the rest.
-        fields = pair.__dict__
-        fields["input"], fields["edit"], fields["output"] = source, edit, target
-        fields["meta"], fields["line"] = meta, line
-        fields["id"] = sha256(f"[{a},{b},{c}]".encode()).hexdigest()[:16]
-        fields["text"] = (
-            f'{{"edit": {b}, "input": {a}, "line": {line}, "meta": {quoted(meta)}, "output": {c}}}'
+        become(
+            pair,
+            {
+                "input": source,
+                "edit": edit,
+                "output": target,
+                "meta": meta,
+                "line": line,
+                "id": sha256(f'["{a}","{b}","{c}"]'.encode()).hexdigest()[:16],
+                "text": f'{{"edit": "{b}", "input": "{a}", "line": {line}, "meta": "{d}", "output": "{c}"}}',
+            },
         )
         made.append(pair)
     return made
+
+
+_FIELDS = vars(CaptionPair)["__dict__"]
 
 
 @dataclass(frozen=True)

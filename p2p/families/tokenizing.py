@@ -23,6 +23,8 @@ class PromptWindow:
 
     tokenizer: Any
     limit: int
+    spaces: bool = True
+    """Whether a space may take a token, or be part of one: CLIP's know none."""
 
     def count(self, prompt: str) -> int:
         """Tokens of a prompt, start and end included."""
@@ -79,7 +81,7 @@ def load_window(folder: Path, tokenizer: str, text_encoder: str) -> PromptWindow
     """The window of a CLIP encoder, from the folders of its tokenizer and of its config."""
     loaded = _load(folder / tokenizer)
     config = json.loads((folder / text_encoder / "config.json").read_text(encoding="utf-8"))
-    return PromptWindow(loaded, min(loaded.model_max_length, config["max_position_embeddings"]))
+    return PromptWindow(loaded, min(loaded.model_max_length, config["max_position_embeddings"]), spaces=False)
 
 
 def _load(folder: Path) -> Any:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import functools
+import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from stages.captions.lines import ERRORS, MAX_LINE, open_lines
+from stages.captions.lines import ERRORS, MAX_LINE, open_pieces
 from stages.captions.regular import columns
-from stages.captions.row import BLOCK_BYTES, BLOCK_ROWS, Block, Row, block_of, broken_off
+from stages.captions.row import Block, Row, block_of, broken_off
 from stages.captions.source import CaptionSource, one_line
+
+_PIECE = 2**18
+"""Bytes of the lines that are judged at once."""
 
 
 def open_jsonl(source: CaptionSource) -> Iterator[Block]:
@@ -19,37 +24,44 @@ def open_jsonl(source: CaptionSource) -> Iterator[Block]:
     Raises:
         CaptionsError: as `open_lines` does, and on reading where the file breaks off before its first line.
     """
-    return _blocks(source.path, open_lines(source.path))
+    return _blocks(source.path, open_pieces(source.path, _PIECE))
 
 
-def _blocks(file: str, lines: Iterator[bytes]) -> Iterator[Block]:
-    numbered = enumerate(lines, 1)
-    last, more = 0, True
-    while more:
-        numbers, raws, size, broken = list[int](), list[bytes](), 0, None
-        more = False
-        try:
-            for number, raw in numbered:
-                if raw.isspace():
-                    continue
-                numbers.append(number)
-                raws.append(raw)
-                size += len(raw)
-                if size >= BLOCK_BYTES or len(raws) == BLOCK_ROWS:
-                    more = True
-                    break
-        except ERRORS as error:
-            broken = error
-        if raws:
-            last = numbers[-1]
-            texts = columns(raws) if size < MAX_LINE else None
-            yield Block(file, numbers, partial(_row_of, file, numbers, raws), texts)
-        if broken is not None:
-            yield block_of([broken_off(file, last, broken)])
+def _blocks(file: str, pieces: Iterator[bytes]) -> Iterator[Block]:
+    first, last = 1, 0
+    try:
+        for data in pieces:
+            lines = _Lines(file, first, data)
+            numbers: Sequence[int] = range(first, first + data.count(b"\n") + (not data.endswith(b"\n")))
+            first += len(numbers)
+            texts = columns(data, len(numbers)) if len(data) < MAX_LINE else None
+            if texts is None:
+                numbers = [number for number in numbers if not lines.raw(number).isspace()]
+            if numbers:
+                last = numbers[-1]
+                yield Block(file, numbers, partial(_row_of, lines, numbers), texts)
+    except ERRORS as error:
+        yield block_of([broken_off(file, last, error)])
 
 
-def _row_of(file: str, numbers: list[int], raws: list[bytes], index: int) -> Row:
-    return _row(file, numbers[index], raws[index])
+def _row_of(lines: _Lines, numbers: Sequence[int], index: int) -> Row:
+    return _row(lines.file, numbers[index], lines.raw(numbers[index]))
+
+
+class _Lines:
+    """The lines of a piece by their numbers: cut apart only if one is asked for."""
+
+    def __init__(self, file: str, first: int, data: bytes) -> None:
+        self.file = file
+        self._first, self._data = first, data
+
+    def raw(self, number: int) -> bytes:
+        return self._cut[number - self._first]
+
+    @functools.cached_property
+    def _cut(self) -> list[bytes]:
+        # A line feed alone ends a line.
+        return io.BytesIO(self._data).readlines()
 
 
 def _row(file: str, number: int, raw: bytes) -> Row:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from itertools import chain, islice
+from collections.abc import Callable, Collection, Sequence
+from itertools import chain
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from stages.records import CaptionPair
 
@@ -11,27 +15,32 @@ _WORDS = 2**20
 """Words of which the tokens are remembered."""
 
 
-def checker(count: Callable[[str], int], limit: int) -> Callable[[Sequence[CaptionPair]], list[str]]:
+def checker(
+    count: Callable[[str], int], limit: int, spaces: bool = True
+) -> Callable[[Sequence[CaptionPair]], list[str]]:
     """A function from pairs to why the model cannot take each one's captions, or "". Instructions are never encoded.
 
     Args:
         count: tokens of a text, start and end included; each token stands for a character at least, and none for
             more than a word: a text has no more than its words, between spaces, have one by one.
         limit: tokens that the text encoder takes, start and end included.
+        spaces: whether a space may be one of the characters that a token stands for.
     """
-    words = _Words(count)
-    tokens_of = words.__getitem__
+    words, most = _Words(count), limit - 2
 
     def check(pairs: Sequence[CaptionPair]) -> list[str]:
         # Counting costs more than all the rest of reading. A short ASCII text fits whatever its tokens are; a longer
         # one fits if the sum of its words does.
         captions = chain([pair.input for pair in pairs], [pair.output for pair in pairs])
-        long = [text for text in captions if len(text) > limit - 2 or not text.isascii()]
-        tokens, room = map(tokens_of, " ".join(long).split(" ")), limit - words.specials
-        doubtful = {text for text in long if sum(islice(tokens, text.count(" ") + 1)) > room}
+        long = [
+            text
+            for text in captions
+            if (len(text) > most and (spaces or len(text) - text.count(" ") > most)) or not text.isascii()
+        ]
+        doubtful = {long[index] for index in words.above(limit, long)} if long else ()
         return [reason(pair, doubtful) for pair in pairs] if doubtful else [""] * len(pairs)
 
-    def reason(pair: CaptionPair, doubtful: set[str]) -> str:
+    def reason(pair: CaptionPair, doubtful: Collection[str]) -> str:
         for field, text in (("input", pair.input), ("output", pair.output)):
             if text in doubtful and (tokens := count(text)) > limit:
                 return (
@@ -48,10 +57,18 @@ class _Words(dict[str, int]):
 
     def __init__(self, count: Callable[[str], int]) -> None:
         self._count = count
-        self.specials = count("")
+        self._specials = count("")
+
+    def above(self, limit: int, texts: Sequence[str]) -> list[int]:
+        """The indices of the texts whose words have more tokens together, start and end included."""
+        split = pc.split_pattern(pa.array(texts), " ")
+        words = split.values.dictionary_encode()
+        tokens = np.array([self[word] for word in words.dictionary.to_pylist()])[words.indices]
+        sums = np.add.reduceat(tokens, split.offsets[:-1])
+        return np.flatnonzero(sums > limit - self._specials).tolist()
 
     def __missing__(self, word: str) -> int:
         if len(self) == _WORDS:
             self.clear()
-        self[word] = tokens = self._count(word) - self.specials
+        self[word] = tokens = self._count(word) - self._specials
         return tokens

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import io
 import zlib
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import IO
 
 from stages.captions.source import CaptionsError, near
 
@@ -28,6 +28,21 @@ def open_lines(path: str) -> Iterator[bytes]:
     Raises:
         CaptionsError: there is no such file, it cannot be opened, or is not what its name says.
     """
+    return _lines(_opened(path))
+
+
+def open_pieces(path: str, size: int) -> Iterator[bytes]:
+    """``open_lines`` of so many lines at once as some `size` bytes hold, or of one that is longer.
+
+    Of a line longer than `MAX_LINE` something may be missing, but it stays as long as that.
+
+    Raises:
+        CaptionsError: as `open_lines` does.
+    """
+    return _pieces(_opened(path), size)
+
+
+def _opened(path: str) -> io.BufferedReader | gzip.GzipFile:
     file = Path(path)
     if file.is_dir():
         raise CaptionsError(
@@ -41,17 +56,17 @@ def open_lines(path: str) -> Iterator[bytes]:
             start = stream.read(2)
         if start == _GZIP:
             # Read without a larger buffer on top: that would lose, where a file breaks off, what it held.
-            return _lines(gzip.GzipFile(file))
+            return gzip.GzipFile(file)
         if file.suffix == ".gz" and start:
             raise CaptionsError(f"{path} is not gzip: if it is plain text, rename it without .gz")
         if start in (b"\xff\xfe", b"\xfe\xff"):
             raise CaptionsError(f"{path} is UTF-16: save it as UTF-8")
-        return _lines(file.open("rb", buffering=_BUFFER))
+        return file.open("rb", buffering=_BUFFER)
     except OSError as error:
         raise CaptionsError(f"{path} cannot be opened: {error.strerror or error}") from error
 
 
-def _lines(stream: IO[bytes] | gzip.GzipFile) -> Iterator[bytes]:
+def _lines(stream: io.BufferedReader | gzip.GzipFile) -> Iterator[bytes]:
     with stream:
         read = partial(stream.readline, MAX_LINE)
         line = read().removeprefix(_BOM)
@@ -60,3 +75,20 @@ def _lines(stream: IO[bytes] | gzip.GzipFile) -> Iterator[bytes]:
             while len(line) == MAX_LINE and not line.endswith(b"\n"):
                 line = read()
             line = read()
+
+
+def _pieces(stream: io.BufferedReader | gzip.GzipFile, size: int) -> Iterator[bytes]:
+    begun, length, mark = list[bytes](), 0, _BOM
+    with stream:
+        # Not read(): where a file breaks off, that would lose what it had until then.
+        while read := stream.read1(size):
+            end = read.rfind(b"\n") + 1
+            if end:
+                yield b"".join([*begun, read[:end]]).removeprefix(mark)
+                begun, length, mark = [], 0, b""
+            if length < MAX_LINE:
+                begun.append(read[end:])
+                length += len(read) - end
+        last = b"".join(begun).removeprefix(mark)
+        if last:
+            yield last

@@ -5,14 +5,13 @@ from __future__ import annotations
 import functools
 import operator
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from json.encoder import encode_basestring as quoted
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from stages.captions.fields import Layout, find_layout
 from stages.captions.meta import as_json
 from stages.captions.row import Block
-from stages.records import CaptionPair, Texts, caption_pairs
+from stages.records import CaptionPair, Texts, caption_pairs, escaped_pairs
 
 LayoutOf = Callable[[tuple[str, ...]], Layout | str]
 
@@ -30,9 +29,9 @@ def pair_reader(fields: Mapping[str, str]) -> Callable[[Block], list[CaptionPair
 
     def read(block: Block) -> list[CaptionPair | str]:
         # Nearly all blocks hold nothing that must be looked at closely; of any other, each row is by itself.
-        texts = _alike(block.texts, layout_of) if block.texts else None
-        if texts is not None:
-            return list(caption_pairs(texts, block.lines))
+        alike = _alike(block.texts, block.lines, layout_of) if block.texts else None
+        if alike is not None:
+            return list(alike)
         rows = map(block.row, range(len(block.lines)))
         found = [row.flaw if row.record is None else _read(row.record, layout_of) for row in rows]
         good = [index for index, texts in enumerate(found) if not isinstance(texts, str)]
@@ -42,22 +41,27 @@ def pair_reader(fields: Mapping[str, str]) -> Callable[[Block], list[CaptionPair
     return read
 
 
-def _alike(columns: Mapping[str, Sequence[str]], layout_of: LayoutOf) -> Iterable[Texts] | None:
-    """The texts of a block's rows, or None if any of them is none."""
+def _alike(
+    columns: Mapping[str, Sequence[str]], lines: Sequence[int], layout_of: LayoutOf
+) -> list[CaptionPair] | None:
+    """The pairs of a block's rows, or None if any of them is none."""
     layout = layout_of(tuple(columns))
     if isinstance(layout, str):
         return None
-    sources, edits, targets = ([text.strip() for text in columns[name]] for name in layout)
+    sources, edits, targets = (list(map(str.strip, columns[name])) for name in layout)
     if not (all(sources) and all(edits) and all(targets)) or any(map(operator.eq, sources, targets)):
         return None
-    metas = ["{}"] * len(sources)
+    # Plain texts stand in JSON as they are; of other fields' names and texts only the quotation marks are escaped.
+    metas = escaped = ["{}"] * len(sources)
     if len(columns) > 3:
         others = sorted(columns.keys() - set(layout))
-        fields = zip(
-            *([f"{quoted(name)}: {quoted(text)}" for text in columns[name]] for name in others), strict=True
-        )
-        metas = [f"{{{', '.join(field)}}}" for field in fields]
-    return zip(sources, edits, targets, metas, strict=True)
+        template = "{" + ", ".join(f'"{name.replace("%", "%%")}": "%s"' for name in others) + "}"
+        fields = list(zip(*(columns[name] for name in others), strict=True))
+        metas = list(map(template.__mod__, fields))
+        escaped = list(map(template.replace('"', '\\"').__mod__, fields))
+    return escaped_pairs(
+        zip(sources, edits, targets, metas, sources, edits, targets, escaped, lines, strict=True)
+    )
 
 
 def _read(record: dict[str, Any], layout_of: LayoutOf) -> Texts | str:

@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 
 _SPACE = " \t\r\n"
 _BETWEEN_LINES = re.compile(r"\}[ \t\r]*\n[ \t\r]*\{")
 
 
-def columns(lines: Sequence[bytes]) -> dict[str, list[str]] | None:
-    """The fields of ``lines``, by name, or None where the parser must look.
+def columns(data: bytes, count: int) -> dict[str, list[str]] | None:
+    """The fields of ``count`` lines, by name, or None where the parser must look.
 
     That is wherever they are not objects of the same fields in the same order, all of them texts of printable
     characters without an escape. Without escapes, every quotation mark begins or ends a name or a value, so that what
     lies between them is known by its number: all that is not a name or a value is held to JSON's grammar.
     """
-    data = b"".join(lines)
-    marks = lines[0].count(b'"')
+    marks = data.partition(b"\n")[0].count(b'"')
     if not marks or marks % 4 or b"\\" in data:
         return None
     try:
         pieces = data.decode().split('"')
     except UnicodeDecodeError:
         return None
-    if len(pieces) != marks * len(lines) + 1:
+    if len(pieces) != marks * count + 1:
         return None
     colons, between = set(pieces[2::4]), set(pieces[marks:-1:marks])
     commas = {piece for first in range(4, marks, 4) for piece in set(pieces[first::marks])}

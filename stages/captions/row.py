@@ -47,8 +47,8 @@ class Block(NamedTuple):
         file: the source's name.
         lines: where each row stands.
         row: the row of that index.
-        texts: the columns by name, if the rows all have the same fields and these hold printable texts; otherwise
-            None, and the rows must be looked at.
+        texts: the columns by name, if the rows all have the same fields and these, like their names, are texts of
+            printable characters, none a quotation mark or backslash; otherwise None, and the rows must be looked at.
     """
 
     file: str

@@ -6,12 +6,16 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from stages.captions.regular import columns
+from stages.captions import regular
 
 LINE = b'{"input": "a red ball", "edit": "make it blue"}\n'
 NOISE = st.lists(
     st.sampled_from([*'{}[]:,"\\\n \t\r', "a", "b", '"a"', '"a": "b"', "é", "\x85", "1"]), max_size=40
 )
+
+
+def columns(lines: list[bytes]) -> dict[str, list[str]] | None:
+    return regular.columns(b"".join(lines), len(lines))
 
 
 def parsed(lines: list[bytes]) -> dict[str, list[str]]:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import hashlib
 import json
+from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.captions import CaptionsError, CaptionSource
+from stages.captions import CaptionsError, CaptionSource, jsonl
 from stages.read import read_pairs
 from stages.records import CaptionPair, Quarantined
 from tests.models import clip_tokenizer
@@ -83,3 +85,51 @@ def test_each_pair_comes_once_where_it_stands_first(tmp_path_factory, numbers: l
             assert item == CaptionPair(**row(number))
         else:
             assert item.reason == f"the same caption pair stands on line {first}"
+
+
+WORDS = st.lists(
+    st.sampled_from(
+        ["red", "ball", "hexagon", "café", "红", "%s", "{0}", "'", '"', "\\", "\u2028", "\t", " ", "\ud800"]
+    ),
+    max_size=22,
+)
+TEXTS = WORDS.map(" ".join)
+RECORDS = st.fixed_dictionaries(
+    {"input": TEXTS, "edit": TEXTS, "output": TEXTS},
+    optional={"url": TEXTS, "a %d": TEXTS, 'b"': TEXTS, "n": st.integers() | st.none() | st.floats()},
+)
+USUAL = st.builds(lambda n: json.dumps(row(n, url=f"x/{n}")), st.integers(0, 20))
+ODD = st.one_of(
+    st.builds(lambda record, ascii: json.dumps(record, ensure_ascii=ascii), RECORDS, st.booleans()),
+    st.builds(lambda record: json.dumps(dict(reversed(record.items()))), RECORDS),
+    st.sampled_from(
+        ["", "  ", "7", "{", '{"input": "a"}', '{"input": "a", "input": "b"}', "\x00", '"', '{"a":\r"b"}']
+    ),
+)
+LINES = st.lists(st.one_of(USUAL, USUAL, USUAL, ODD), max_size=30)
+
+
+def in_full(items: list[CaptionPair | Quarantined]) -> list[object]:
+    return [(item.id, item.text, item.meta) if isinstance(item, CaptionPair) else item for item in items]
+
+
+@given(LINES, st.sampled_from(["\n", "\r\n"]), st.booleans(), st.booleans(), st.integers(1, 400))
+def test_lines_judged_at_once_are_what_they_are_one_by_one(
+    tmp_path_factory, lines: list[str], end: str, ended: bool, marked: bool, piece: int
+) -> None:
+    path = tmp_path_factory.mktemp("read") / "pairs.jsonl"
+    text = ("\ufeff" if marked else "") + end.join(lines) + (end if ended else "")
+    path.write_bytes(text.encode("utf-8", "surrogatepass"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jsonl, "_PIECE", piece)
+        found = read(path)
+        patch.setattr(jsonl, "columns", lambda data, count: None)
+        one_by_one = read(path)
+    assert in_full(found) == in_full(one_by_one)
+    for pair in found:
+        if isinstance(pair, CaptionPair):
+            canonical = json.dumps(
+                [pair.input, pair.edit, pair.output], ensure_ascii=False, separators=(",", ":")
+            )
+            assert pair.id == hashlib.sha256(canonical.encode()).hexdigest()[:16]
+            assert pair.text == json.dumps(asdict(pair), ensure_ascii=False, sort_keys=True)
