@@ -87,7 +87,7 @@ def complete(config: Settings, plan: Plan, store: Store, voice: Voice = Voice.te
         # Imported here: who makes images needs no writer.
         from pipeline.pairs import ending
 
-        return ending.finish(config, plan, store, commits)
+        return ending.finish(config, plan, store, commits, voice)
     funnel = finish(config, plan, store, commits)
     if voice is Voice.terminal:
         _tell(config, funnel, first_kept)

@@ -18,16 +18,29 @@ from pipeline.pairs.split import name_of
 from pipeline.plan import Plan, PlanError, load
 from pipeline.progress import counted
 from pipeline.run import write_failures
+from pipeline.voice import Voice
 from stages.store import Store
 from stages.write import committed, read_commits
 from stages.writers.checks import REASONS
 
 
-def finish(config: PairsConfig, plan: Plan, store: Store, commits: Sequence[dict[str, Any]]) -> Funnel:
-    """Pack the units, all of them committed, and say how it went."""
+def finish(
+    config: PairsConfig,
+    plan: Plan,
+    store: Store,
+    commits: Sequence[dict[str, Any]],
+    voice: Voice = Voice.terminal,
+) -> Funnel:
+    """Pack the units, all of them committed, and say how it went as ``voice`` has it."""
     funnel = _packed(config, plan, store, commits)
     write_failures(store, commits)
     report.write(store, funnel, config.writer.model or config.writer.kind.value, config.sheet.pairs)
+    if voice is Voice.terminal:
+        _tell(config, funnel)
+    return funnel
+
+
+def _tell(config: PairsConfig, funnel: Funnel) -> None:
     console = Console(highlight=False, soft_wrap=True)
     console.print(table(funnel))
     where = config.out if "://" in config.out else os.path.relpath(config.out)
@@ -38,7 +51,6 @@ def finish(config: PairsConfig, plan: Plan, store: Store, commits: Sequence[dict
     )
     if funnel.failed:
         console.print(f"{funnel.failed} captions got no answer: quarantine/pairs.jsonl says why")
-    return funnel
 
 
 def report_again(store: Store) -> None:

@@ -7,13 +7,14 @@ from dataclasses import asdict
 from typing import Any
 
 import p2p
-from conf.pairs import PairsConfig
+from conf.pairs import Checks, PairsConfig
 from pipeline.fingerprint import FORMAT, Models
 from pipeline.reading import caption_source, digest_of_files
 from stages.captions import phrases
 from stages.read import read_pairs
 from stages.records import CaptionPair, Quarantined
 from stages.writers import making
+from stages.writers.writer import WriterError
 
 _BY_CONTENT = ("model", "revision", "block", "block_file", "moderation", "moderation_revision")
 
@@ -68,7 +69,15 @@ def settings_of(config: PairsConfig, captions_sha256: str, models: Models) -> di
         **{f"checks.{name}": value for name, value in asdict(checks).items() if name not in _BY_CONTENT},
         "checks.model": models.clip,
         "checks.block": list(phrases(checks.block, checks.block_file, "checks")),
-        "checks.moderation": checks.moderation
-        and p2p.fingerprint(checks.moderation, checks.moderation_revision),
+        "checks.moderation": _moderation(checks),
     }
     return settings
+
+
+def _moderation(checks: Checks) -> str | None:
+    if checks.moderation is None:
+        return None
+    try:
+        return p2p.fingerprint(checks.moderation, checks.moderation_revision)
+    except p2p.ModelError as error:
+        raise WriterError(f"checks.moderation={error}") from error

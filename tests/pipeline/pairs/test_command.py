@@ -64,7 +64,7 @@ def test_captions_become_pairs_and_the_same_command_does_nothing_twice(
         (["writer=transformers", "writer.model=ENCODER"], "no causal language model"),
         (["writer=vllm", "writer.model=x"], "writer=vllm needs vLLM: pip install"),
         (["checks.block_file=none.txt"], "checks.block_file=none.txt cannot be read"),
-        (["checks.moderation=./none"], "none"),
+        (["checks.moderation=./none"], "checks.moderation=./none: no such folder"),
         (["writer=openai", "writer.model=x", "writer.key_env=null", "writer.template=TEMPLATE"], "{captoin}"),
         (["edits=0"], "edits=0 must be 1 or more"),
         (["writer.top_p=0"], "writer.top_p"),
