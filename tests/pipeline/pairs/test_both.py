@@ -189,7 +189,7 @@ def test_an_endpoint_that_goes_away_and_a_key_that_is_lost_leave_what_was_writte
         time.sleep(0.02)
     server.key = "another"
     _, stderr = process.communicate(timeout=SECONDS)
-    (line,) = stderr.splitlines()
+    *_, line = stderr.splitlines()
     assert (process.returncode, "refuses the key in OPENAI_API_KEY" in line) == (2, True)
     kept = {path: path.read_bytes() for path in (other.out / "pairs/run").rglob("*.json")}
     for key, said in (("", "no key in OPENAI_API_KEY"), ("wrong", "refuses the key in OPENAI_API_KEY")):
@@ -228,14 +228,17 @@ def test_captions_that_were_appended_are_added_to_both_plans(calm: Both, other: 
     assert other.made()["pairs/pairs.jsonl"] == calm.made()["pairs/pairs.jsonl"]
 
 
-def test_strict_stops_before_images_where_a_caption_got_no_answer(
-    calm: Both, other: Both, server: Server
+def test_strict_stops_before_images_until_every_caption_has_its_answers(
+    calm: Both, other: Both, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    server.faults.extend([400])
+    server.faults.append(400)
     _, stderr = other.run("strict=true", code=3)
-    assert "pairforge retry-failed" in stderr
+    assert f"pairforge retry-failed {other.out}/pairs" in stderr
     assert not (other.out / "run").exists()
-    assert main(["repair", str(other.out)]) == 0
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    assert main(["retry-failed", f"{other.out}/pairs"]) == 0
+    other.run("strict=true")
+    assert other.made() == calm.made()
 
 
 def test_captions_of_which_no_pair_is_kept_are_one_line(other: Both) -> None:
