@@ -182,6 +182,14 @@ class RandomSweep(Sweep):
 
 
 @dataclass
+class KindPrior:
+    """The chance at each of ``sweep.taus`` for one kind of edit, "" for any that is not named."""
+
+    kind: str = MISSING
+    prior: list[float] = MISSING
+
+
+@dataclass
 class AdaptiveSweep(Sweep):
     """Seed after seed at the τ that the caption pair's own candidates call best: ``stages/adaptive.py``.
 
@@ -194,8 +202,8 @@ class AdaptiveSweep(Sweep):
     ``bracket`` or more apart, is tried again halfway, up to ``taus_per_seed + bisections`` candidates in all.
 
     ``prior_from`` is the output of an earlier run, from which a prior is learnt for each kind of edit (a line's
-    ``kind``, or the instruction's first word) when this one is planned; ``priors`` are those, or one's own, "" for any
-    other.
+    ``kind``, or the instruction's first word) when this one is planned; ``priors`` are those, or one's own:
+    sweep.priors=[{kind:colour,prior:[0.2,0.5]}], and "" for any other kind.
     """
 
     seeds: int = MISSING
@@ -212,7 +220,7 @@ class AdaptiveSweep(Sweep):
     bisections: int = MISSING
     bracket: float = MISSING
     prior_from: str | None = None
-    priors: dict[str, list[float]] = field(default_factory=dict)
+    priors: list[KindPrior] = field(default_factory=list)
 
 
 @dataclass

@@ -62,7 +62,7 @@ def settings_of(config: Config, captions_sha256: str, models: Models) -> dict[st
     if config.early.at is not None:
         settings |= {f"early.{name}": value for name, value in asdict(config.early).items()}
     if isinstance(config.sweep, AdaptiveSweep) and config.sweep.priors:
-        settings["sweep.priors"] = config.sweep.priors
+        settings["sweep.priors"] = [asdict(one) for one in config.sweep.priors]
     if config.keep is not Keep.kept:
         # Shards are the same without; but what a run was begun with it must not be ended without.
         settings["keep"] = config.keep.value

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 import filters
 from conf.compose import ConfigError
-from conf.schema import AdaptiveSweep, Config
+from conf.schema import AdaptiveSweep, Config, KindPrior
 from pipeline import stored
 from pipeline.report import facts
 from stages.adaptive import Tried
@@ -40,7 +40,7 @@ def frozen(config: Config, sweep: AdaptiveSweep, store: Store) -> Config:
     return replace(config, sweep=replace(sweep, priors=priors))
 
 
-def _learnt(config: Config, sweep: AdaptiveSweep) -> dict[str, list[float]]:
+def _learnt(config: Config, sweep: AdaptiveSweep) -> list[KindPrior]:
     assert sweep.prior_from
     read = facts.read(Store(sweep.prior_from))
     chosen, scored = config.filter, filters.fingerprint(config.filter.name, config.filter.pretrained)

@@ -155,9 +155,9 @@ def _adaptive_problems(sweep: AdaptiveSweep) -> Iterator[str]:
         yield f"sweep.taus={sweep.taus} must be one or more values from 0 to 1, each once"
     if len(sweep.prior) != len(sweep.taus) or not all(0 <= chance <= 1 for chance in sweep.prior):
         yield f"sweep.prior={sweep.prior} must be a chance from 0 to 1 for each of the {len(sweep.taus)} sweep.taus"
-    for kind, prior in sweep.priors.items():
-        if len(prior) != len(sweep.taus) or not all(0 <= chance <= 1 for chance in prior):
-            yield f"sweep.priors.{kind}={prior} must be a chance from 0 to 1 for each of sweep.taus={sweep.taus}"
+    for one in sweep.priors:
+        if len(one.prior) != len(sweep.taus) or not all(0 <= chance <= 1 for chance in one.prior):
+            yield f"sweep.priors: {one.kind}'s {one.prior} must be a chance from 0 to 1 for each of {sweep.taus}"
     for name in ("seeds", "taus_per_seed", "aim_seeds", "patience"):
         if getattr(sweep, name) < 1:
             yield f"sweep.{name}={getattr(sweep, name)} must be 1 or more"

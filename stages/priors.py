@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from conf.schema import AdaptiveSweep
+from conf.schema import AdaptiveSweep, KindPrior
 from stages.adaptive import Tried, chances
 from stages.kinds import kind_of_edit
 from stages.records import CaptionPair
@@ -17,7 +17,7 @@ Seeds = Sequence[Sequence[Tried]]
 """What was tried of each seed."""
 
 
-def learnt(tried: Mapping[str, Seeds], settings: AdaptiveSweep) -> dict[str, list[float]]:
+def learnt(tried: Mapping[str, Seeds], settings: AdaptiveSweep) -> list[KindPrior]:
     """For each kind of edit, and for any, the chance at each of ``settings.taus`` that a seed passes.
 
     As ``stages.adaptive.chances`` has it within a pair: all kinds together are drawn towards ``settings.prior``, and
@@ -30,10 +30,13 @@ def learnt(tried: Mapping[str, Seeds], settings: AdaptiveSweep) -> dict[str, lis
     together = chances([own for seeds in tried.values() for own in seeds], settings)
     held = replace(settings, prior=together)
     found = {kind: chances(seeds, held) for kind, seeds in sorted(tried.items())}
-    return {kind: [round(chance, 3) for chance in prior] for kind, prior in {ANY: together, **found}.items()}
+    return [
+        KindPrior(kind, [round(chance, 3) for chance in prior])
+        for kind, prior in {ANY: together, **found}.items()
+    ]
 
 
 def own_prior(settings: AdaptiveSweep, pair: CaptionPair) -> AdaptiveSweep:
     """The settings with the prior of the pair's kind of edit."""
-    prior = settings.priors.get(kind_of_edit(pair), settings.priors.get(ANY, settings.prior))
-    return replace(settings, prior=prior)
+    priors = {one.kind: one.prior for one in settings.priors}
+    return replace(settings, prior=priors.get(kind_of_edit(pair), priors.get(ANY, settings.prior)))

@@ -72,10 +72,10 @@ def learnt(config: Config) -> AdaptiveSweep:
 
 def test_it_is_learnt_under_this_run_s_thresholds(models: tuple[Path, Path], first: Path, tmp_path: Path):
     everything = learnt(adaptive(models, first, tmp_path / "a")).priors
-    assert everything.keys() == {ANY, "make", "add", "put"}
-    assert all(chance > 0.5 for prior in everything.values() for chance in prior)
+    assert {one.kind for one in everything} == {ANY, "make", "add", "put"}
+    assert all(chance > 0.5 for one in everything for chance in one.prior)
     nothing = learnt(adaptive(models, first, tmp_path / "b", "filter.clip_sim_dir=1.01")).priors
-    assert all(chance < 0.5 for prior in nothing.values() for chance in prior)
+    assert all(chance < 0.5 for one in nothing for chance in one.prior)
 
 
 def test_a_plan_keeps_what_was_learnt_when_it_was_made(
@@ -103,9 +103,9 @@ def test_it_is_known_by_what_was_learnt_and_not_from_where(models: tuple[Path, P
     assert not difference(
         told, settings_of(adaptive(models, first, Path("/o"), "sweep.prior_from=null"), "", Models("g", "c"))
     )
-    other = adaptive(models, first, Path("/o"), "sweep.priors={make:[0.5,0.75]}")
+    other = adaptive(models, first, Path("/o"), "sweep.priors=[{kind:make,prior:[0.5,0.75]}]")
     assert difference(told, settings_of(other, "", Models("g", "c"))) == [
-        "sweep.priors was None, is {'make': [0.5, 0.75]}"
+        "sweep.priors was None, is [{'kind': 'make', 'prior': [0.5, 0.75]}]"
     ]
 
 
@@ -121,9 +121,14 @@ def test_scores_of_another_clip_are_refused(models: tuple[Path, Path], first: Pa
 
 @pytest.mark.parametrize("prior", ["[0.5]", "[0.5,1.5]"])
 def test_priors_that_cannot_be_are_named(prior: str):
-    with pytest.raises(ConfigError, match=r"sweep\.priors\.make"):
+    with pytest.raises(ConfigError, match=r"sweep\.priors: make's"):
         settings.checked(
             settings.compose(
-                ["sweep=adaptive", "sweep.taus=[0,1]", "sweep.prior=[0.5,0.5]", f"sweep.priors={{make:{prior}}}"]
+                [
+                    "sweep=adaptive",
+                    "sweep.taus=[0,1]",
+                    "sweep.prior=[0.5,0.5]",
+                    f"sweep.priors=[{{kind:make,prior:{prior}}}]",
+                ]
             )
         )
