@@ -17,6 +17,15 @@ settings.register_profile("same", SLOW, derandomize=True)
 settings.load_profile("same")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files whose tests may take longest come first: begun last, one of them would leave all other workers idle."""
+    longest: dict[Path, float] = {}
+    for item in items:
+        allowed = [float(mark.args[0]) for mark in item.iter_markers("timeout")]
+        longest[item.path] = max([*allowed, longest.get(item.path, 0.0)])
+    items.sort(key=lambda item: -longest[item.path])
+
+
 @pytest.fixture(scope="session")
 def sd1_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A diffusers folder shaped like Stable Diffusion 1: epsilon."""

@@ -243,6 +243,7 @@ def test_other_settings_on_the_same_output_are_refused_by_name(out: Path, run: R
     ]
 
 
+@pytest.mark.long
 def test_a_killed_run_goes_on_to_byte_identical_shards(out: Path, run: Run):
     again = run.folder.parent / "again"
     killed = Run(_fresh(again), run.model, run.clip)

@@ -1,17 +1,20 @@
-"""A run into S3, on real Ray, broken off and gone on with: the bytes of a local run, and no secret among them."""
+"""A run into S3, on real Ray, broken off and gone on with: the bytes of a local one, and no secret among them."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from s3fs import S3FileSystem
 
+from pipeline import settings
 from pipeline.cli import main
+from stages.generate import Generate
 from stages.store import Store
 from tests import runs, s3
 
@@ -26,9 +29,17 @@ def bucket() -> Iterator[str]:
         yield url
 
 
-def generate(folder: Path, settings: list[str], *more: str) -> str:
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """For what processes put into temporary files, their sockets among it, whose paths may not be long."""
+    with tempfile.TemporaryDirectory(prefix="s3-", ignore_cleanup_errors=True) as name:
+        yield Path(name)
+
+
+def generate(folder: Path, given: list[str], out: str) -> str:
+    """The command, which has ``folder`` for its own and its temporary files; what it said."""
     made = subprocess.run(
-        [sys.executable, "-m", "pipeline.cli", *settings, *more, "cluster.workers=1", "shards.samples=3"],
+        [sys.executable, "-m", "pipeline.cli", *given, f"out={out}"],
         cwd=folder,
         env={
             **os.environ,
@@ -36,6 +47,8 @@ def generate(folder: Path, settings: list[str], *more: str) -> str:
             "OMP_NUM_THREADS": "1",
             "RAY_worker_niceness": "0",
             "HF_TOKEN": TOKEN,
+            "TMPDIR": str(folder),
+            "RAY_TMPDIR": tempfile.gettempdir(),
         },
         text=True,
         capture_output=True,
@@ -50,34 +63,35 @@ def contents(store: Store, *folders: str) -> dict[str, bytes]:
 
 
 def test_a_run_into_s3_has_the_bytes_of_a_local_one_and_no_secrets(
-    bucket: str, sd1_folder: Path, clip_folder: Path, tmp_path: Path
+    bucket: str, sd1_folder: Path, clip_folder: Path, tmp_path: Path, folder: Path
 ) -> None:
     pairs = runs.write_pairs(tmp_path / "pairs.jsonl")
-    settings = [*runs.settings(sd1_folder, clip_folder), "captions=jsonl", f"captions.path={pairs}"]
-    said = generate(tmp_path, settings, f"out={bucket}/set")
-    store, local = Store(f"{bucket}/set"), Store(str(tmp_path / "out"))
-    before = contents(store, "data", "scores")
-    assert len(before) >= 3
+    source = ("captions=jsonl", f"captions.path={pairs}", "cluster.workers=1", "shards.samples=3")
+    given = runs.settings(sd1_folder, clip_folder, *source)
+    local = settings.checked(settings.compose([*given, f"out={tmp_path / 'out'}"]))
+    runs.packed(local, Generate)
+    expected = contents(Store(local.out), "data", "scores")
+    assert len(expected) >= 3
 
+    said, store = generate(folder, given, f"{bucket}/set"), Store(f"{bucket}/set")
+    assert contents(store, "data", "scores") == expected
     # Lost: a unit's commit, a shard and the record of the packing.
     for name in (store.list("run/commits")[0], store.list("data")[0], "run/pack.json"):
         store.remove(name)
-    said += generate(tmp_path, settings, f"out={bucket}/set")
-    assert contents(store, "data", "scores") == before
+    said += generate(folder, given, f"{bucket}/set")
+    assert contents(store, "data", "scores") == expected
     assert main(["verify", f"{bucket}/set"]) == 0
     assert main(["status", f"{bucket}/set"]) == 0
 
-    generate(tmp_path, settings, "out=out")
-    assert contents(local, "data", "scores") == before
-
     remote = S3FileSystem()
-    everything = {name: remote.cat_file(name) for name in remote.find(f"{bucket}/set")} | {
-        "said": said.encode()
+    left = [path for path in folder.rglob("*") if path.is_file()]
+    assert [path.name for path in left if "ray" in path.name]
+    everything = {
+        "said": said.encode(),
+        **{name: remote.cat_file(name) for name in remote.find(f"{bucket}/set")},
+        **{str(path): path.read_bytes() for path in left},
     }
     assert len(everything) > 10
-    for path in (tmp_path / "out").rglob("*"):
-        if path.is_file():
-            everything[str(path)] = path.read_bytes()
     for name, data in everything.items():
         for secret in (s3.SECRET, TOKEN):
             assert secret.encode() not in data, name
