@@ -12,6 +12,7 @@ from pipeline import graph
 from pipeline.pack import Packed, pack
 from pipeline.plan import make_or_resume
 from stages.generate import Generate
+from stages.starting import forkserver
 from stages.store import Store
 from stages.write import read_commits
 from tests import runs
@@ -43,7 +44,7 @@ def test_one_process_in_order_and_two_workers_out_of_order_make_the_same_bytes(
         runs.config(sd1_folder, clip_folder, *source, f"out={tmp_path / name}") for name in ("one", "two")
     )
     expected = runs.packed(one, Generate)
-    with graph.cluster(two):
+    with forkserver(two), graph.cluster(two):
         assert made(two, [2, 0, 1]) == expected
     assert sum(file.rows for file in expected if file.name.startswith("data/")) == 10
     assert digests(Path(two.out)) == digests(Path(one.out))

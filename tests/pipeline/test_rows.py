@@ -1,13 +1,24 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from pipeline.rows import GenerateRow, write_row
+from stages.starting import forkserver
 from stages.store import Store
 from stages.units import cut, write_units
 from stages.write import committed, read_commit
 from tests import runs
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forked(sd1_folder: Path, clip_folder: Path) -> Iterator[None]:
+    """What loads models is imported once."""
+    with forkserver(runs.config(sd1_folder, clip_folder)):
+        yield
 
 
 def test_a_row_goes_from_a_unit_s_index_to_its_commit(sd1_folder: Path, clip_folder: Path, tmp_path: Path):
