@@ -24,6 +24,7 @@ from p2p.tree import evaluations
 from pipeline.fingerprint import identify
 from stages.adaptive import Stop, Tried, next_round
 from stages.judging import thresholds
+from stages.priors import ANY, learnt
 from stages.rounds import told
 
 STEPS = 12
@@ -89,6 +90,22 @@ def played(
     return taken, [one for one, reason in zip(found, reasons, strict=True) if not reason]
 
 
+def of_others(
+    pair: Recorded, pairs: Sequence[Recorded], settings: AdaptiveSweep, limits: filters.Thresholds
+) -> dict[str, list[float]]:
+    """The priors that the other caption pairs teach, by kind of edit."""
+    tried: dict[str, list[list[Tried]]] = defaultdict(list)
+    for other in pairs:
+        if other.pair == pair.pair:
+            continue
+        reasons = filters.verdicts(_clip([one.scores for one in other.candidates]), limits)
+        seeds: dict[int, list[Tried]] = defaultdict(list)
+        for one, reason in zip(other.candidates, reasons, strict=True):
+            seeds[one.sample].append(told(one.sample, one.tau, one.scores, reason, limits))
+        tried[other.kind] += seeds.values()
+    return {one.kind: one.prior for one in learnt(tried, settings)}
+
+
 def _nearest(recorded: Mapping[float, object], tau: float) -> float:
     return min(recorded, key=lambda other: abs(other - tau))
 
@@ -108,8 +125,20 @@ def main() -> None:
     table = Table(title=f"{len(pairs)} caption pairs")
     for column in ("policy", "served", "kept", "rows/kept", "sim_dir", "sim_image"):
         table.add_column(column, justify="right")
-    for name, policy in POLICIES.items():
-        results = [played(pair, policy, thresholds(config.filter)) for pair in pairs]
+    limits = thresholds(config.filter)
+    taught = [of_others(pair, pairs, BASE, limits) for pair in pairs]
+    policies = {name: [policy] * len(pairs) for name, policy in POLICIES.items()}
+    for seeds in (2.0, 8.0):
+        held = replace(BASE, prior_seeds=seeds)
+        policies |= {
+            f"the others' prior, of {seeds:g} seeds": [replace(held, prior=own[ANY]) for own in taught],
+            f"the others' of its kind, of {seeds:g} seeds": [
+                replace(held, prior=own.get(pair.kind, own[ANY]))
+                for pair, own in zip(pairs, taught, strict=True)
+            ],
+        }
+    for name, own in policies.items():
+        results = [played(pair, policy, limits) for pair, policy in zip(pairs, own, strict=True)]
         kept = np.array([one for _, own in results for one in own])
         total = sum(taken for taken, _ in results)
         table.add_row(

@@ -55,6 +55,7 @@ WAYS: Mapping[str, tuple[str, ...]] = {
 FURTHER: Mapping[str, tuple[str, ...]] = {
     "every-tau": ("sweep=grid", "sweep.seeds=8", EVERY_TAU, *SAME),
     "dpmpp_2m-8": ("sweep=adaptive", "model.dtype=bf16", "sampler=dpmpp_2m", "sampler.steps=8"),
+    "ddim-early": ("sweep=adaptive", "model.dtype=bf16", "sampler=ddim", "sampler.steps=8", "early.at=0.5"),
     "ddim-6": ("sweep=adaptive", "model.dtype=bf16", "sampler=ddim", "sampler.steps=6"),
     "instructpix2pix-100-few": (*PUBLISHED, "sampler.steps=100", "sweep.samples=8"),
 }
