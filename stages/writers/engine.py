@@ -43,6 +43,7 @@ class VllmWriter:
             self._engine = vllm.LLM(
                 settings.model,
                 revision=settings.revision,
+                tokenizer_revision=settings.revision,
                 dtype=_DTYPES[settings.dtype.value],
                 max_model_len=settings.context,
                 gpu_memory_utilization=settings.gpu_memory,
