@@ -124,13 +124,13 @@ def _candidates(pair: CaptionPair, config: Config, draw: np.random.Generator) ->
     ]
 
 
-def report(out: str) -> tuple[float, float]:
-    """Seconds of ``pairforge report`` as it is called, and MiB that it held at most."""
+def report(out: str) -> tuple[float, float, float]:
+    """Seconds of ``pairforge report`` as it is called, the processor's seconds, and MiB that it held at most."""
     started = time.perf_counter()
     process = subprocess.Popen([sys.executable, "-m", "pipeline.cli", "report", out])
     _, status, used = os.wait4(process.pid, 0)
     assert status == 0
-    return time.perf_counter() - started, used.ru_maxrss / 1024
+    return time.perf_counter() - started, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
 
 
 def browse(page: Path) -> dict[str, float]:
@@ -176,18 +176,20 @@ def main() -> None:
         with tempfile.TemporaryDirectory(dir=given.folder) as folder:
             store = make(Path(folder), pairs)
             print(f"{pairs} pairs made", flush=True)
-            finished, peak = report(store.url)
+            finished, busy, peak = report(store.url)
             page = Path(folder) / "out" / "report" / "index.html"
             size, used = page.stat().st_size / 1e6, browse(page)
             # Without what was packed, the scores are read from the parts, as those of a live run are.
             Path(store.path("run/pack.json")).unlink()
-            live, live_peak = report(store.url)
+            live, live_busy, live_peak = report(store.url)
         rows.append(
             [
                 f"{pairs:,}",
                 f"{finished:.1f}",
+                f"{busy:.1f}",
                 f"{peak:,.0f}",
                 f"{live:.1f}",
+                f"{live_busy:.1f}",
                 f"{live_peak:,.0f}",
                 f"{size:.1f}",
                 f"{used['open']:.2f}",
@@ -200,8 +202,10 @@ def main() -> None:
     columns = [
         "caption pairs",
         "made in, s",
+        "processor, s",
         "memory, MiB",
         "of a live run, s",
+        "processor, s",
         "memory, MiB",
         "page, MB",
         "opened in, s",

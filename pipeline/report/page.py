@@ -119,8 +119,11 @@ def keep_rates(facts: Facts) -> list[Drawn]:
     ]
     kinds = {pair: kind_of(caption) for pair, caption in facts.pairs.items()}
     if any(kinds.values()):
-        named = [kinds[pair] for pair in scores["pair_id"].to_pylist()]
-        asked.append(("kind of edit", rates.by_word(named, kept.tolist())))
+        # A sum a pair first: candidates come by the million.
+        own = scores.group_by("pair_id").aggregate([("kept", "sum"), ("kept", "count")])
+        names = [kinds[pair] for pair in own["pair_id"].to_pylist()]
+        counts = own["kept_sum"].to_pylist(), own["kept_count"].to_pylist()
+        asked.append(("kind of edit", rates.by_word(zip(names, *counts, strict=True))))
     return [
         Drawn(
             f"Kept candidates by {name}",

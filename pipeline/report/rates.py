@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,14 +39,17 @@ def by_number(values: np.ndarray, kept: np.ndarray) -> list[Rate]:
     ]
 
 
-def by_word(words: Sequence[str], kept: Sequence[bool]) -> list[Rate]:
-    """Rate over words, the most frequent twelve first; unnamed ones are left out."""
+def by_word(counted: Iterable[tuple[str, int, int]]) -> list[Rate]:
+    """Rate over words, the most frequent twelve first; unnamed ones are left out.
+
+    ``counted`` are a word, how many were kept and how many tried; a word may come again.
+    """
     counts: dict[str, list[int]] = {}
-    for word, one in zip(words, kept, strict=True):
+    for word, kept, tried in counted:
         if word:
             count = counts.setdefault(word, [0, 0])
-            count[0] += bool(one)
-            count[1] += 1
+            count[0] += kept
+            count[1] += tried
     rates = [Rate(word, *count) for word, count in counts.items()]
     return sorted(rates, key=lambda rate: (-rate.tried, rate.label))[:12]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pyarrow as pa
@@ -41,11 +41,11 @@ def missed(scores: pa.Table, thresholds: Mapping[str, float]) -> tuple[list[int]
     ids = scores["pair_id"]
     near = _one_a_pair(order, ids, NEAR)
     shown = set(near)
-    worst = _one_a_pair([row for row in order[::-1] if row not in shown], ids, WORST)
+    worst = _one_a_pair((row for row in order[::-1] if row not in shown), ids, WORST)
     return near, worst
 
 
-def _one_a_pair(rows: Sequence[int] | np.ndarray, ids: pa.ChunkedArray, most: int) -> list[int]:
+def _one_a_pair(rows: Iterable[int], ids: pa.ChunkedArray, most: int) -> list[int]:
     chosen: dict[str, int] = {}
     for row in rows:
         if len(chosen) == most:

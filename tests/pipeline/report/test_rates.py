@@ -24,7 +24,7 @@ def test_a_rate_is_of_its_own_value():
 
 
 def test_words_come_by_frequency_and_the_unnamed_not_at_all():
-    found = rates.by_word(["b", "a", "a", ""], [True, False, True, True])
+    found = rates.by_word([("b", 1, 1), ("a", 0, 1), ("a", 1, 1), ("", 5, 5)])
     assert found == [rates.Rate("a", 1, 2), rates.Rate("b", 1, 1)]
 
 

@@ -1,0 +1,52 @@
+"""Every command that README and docs/ tell is one: its settings compose, its sub-command is there."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline import settings
+from pipeline.commands import COMMANDS
+from pipeline.finetune.settings import read as read_finetune
+from pipeline.pairs.settings import read as read_pairs
+from tests.docs.snippets import ROOT
+
+TOLD = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+CALL = re.compile(r"(?:[A-Z_]+=\S+ )*pairforge ")
+
+
+def commands() -> Iterator[Any]:
+    for document in TOLD:
+        blocks = "\n".join(re.findall(r"```sh\n(.*?)```", document.read_text(), re.DOTALL))
+        for line in blocks.replace("\\\n", " ").splitlines():
+            if CALL.match(line):
+                yield pytest.param(line, id=f"{document.name}: {line[:60]}")
+
+
+@pytest.mark.parametrize("line", commands())
+def test_every_command_is_one(line: str):
+    said = shlex.split(CALL.sub("", line), comments=True)
+    first, *more = [word for word in said if "…" not in word] or ["--help"]
+    if "=" in first:
+        settings.compose([first, *more])
+    elif first == "pairs":
+        read_pairs(more)
+    elif first == "finetune":
+        read_finetune(more)
+    else:
+        assert first in {*COMMANDS, "--help", "--cfg"}
+
+
+@pytest.mark.parametrize("document", TOLD, ids=lambda path: path.name)
+def test_links_lead_somewhere(document: Path):
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text()):
+        assert (document.parent / target).exists(), target
+
+
+def test_there_are_many():
+    assert len(list(commands())) > 30
