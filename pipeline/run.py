@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import sys
 import tempfile
@@ -16,27 +15,22 @@ from typing import Any, TextIO
 
 from rich.console import Console
 
-from conf.pairs import PairsConfig
 from conf.schema import AdaptiveSweep, Config, LogLevel
-from pipeline import halves, said, sheet, stored
+from pipeline import halves, said, stored
 from pipeline.beat import beating
-from pipeline.card import card
+from pipeline.ending import ending_of
 from pipeline.errors import NOT_THE_OUTPUT, RunError, unwritable
 from pipeline.funnel import Funnel, funnel_of
 from pipeline.inputs import Settings
-from pipeline.pack import pack
 from pipeline.plan import Plan, make_or_resume
-from pipeline.progress import Display, funnel_table
+from pipeline.progress import Display
 from pipeline.quiet import to_log
 from pipeline.tracking import tracked
 from pipeline.voice import Voice
 from pipeline.watch import limits, watched
-from stages import previews
-from stages.records import Preview
 from stages.starting import forkserver
 from stages.store import Store
-from stages.units import read_unit
-from stages.write import committed, read_commits, read_part
+from stages.write import committed, read_commits
 
 LIBRARIES = [
     "pairforge",
@@ -83,14 +77,10 @@ def complete(config: Settings, plan: Plan, store: Store, voice: Voice = Voice.te
         with forkserver(config):
             first_kept = _generate(config, plan, store, missing, voice)
     commits = list(read_commits(store, range(plan.units)))
-    if isinstance(config, PairsConfig):
-        # Imported here: who makes images needs no writer.
-        from pipeline.pairs import ending
-
-        return ending.finish(config, plan, store, commits, voice)
-    funnel = finish(config, plan, store, commits)
+    ending = ending_of(config)
+    funnel = ending.finish(config, plan, store, commits)
     if voice is Voice.terminal:
-        _tell(config, funnel, first_kept)
+        ending.tell(config, funnel, first_kept)
     elif voice is Voice.json:
         print(said.line(_answer(config, funnel, first_kept, halves.written(store))))
     return funnel
@@ -128,74 +118,8 @@ def _generate(
     return display.first_kept
 
 
-def finish(config: Config, plan: Plan, store: Store, commits: Sequence[dict[str, Any]]) -> Funnel:
-    """Pack the units, all of them committed, and write what tells of them: sheet, card, report."""
-    pack(store, commits, config.shards.samples)
-    funnel = funnel_of(plan, commits)
-    write_failures(store, commits)
-    shown = list(_previews(store, commits))
-    if shown:
-        store.write("contact-sheet.png", sheet.draw(shown))
-    store.write("README.md", card(config, funnel, bool(shown), halves.writing(store) is not None).encode())
-    # matplotlib takes a second to import: a wrong setting need not wait for it.
-    from pipeline.report import command
-
-    command.write(store)
-    return funnel
-
-
-def write_failures(store: Store, commits: Sequence[dict[str, Any]]) -> None:
-    """The pairs that failed, each with its reason, in quarantine/pairs.jsonl."""
-    failures = b"".join(_failures(store, commits))
-    if failures:
-        store.write("quarantine/pairs.jsonl", failures)
-
-
-def _failures(store: Store, commits: Sequence[dict[str, Any]]) -> Iterator[bytes]:
-    for commit in commits:
-        if not commit["failures"]:
-            continue
-        pairs = {pair.id: pair for pair in read_unit(store, commit["unit"]).pairs}
-        for failure in commit["failures"]:
-            record = {**failure, **asdict(pairs[failure["pair_id"]])}
-            yield json.dumps(record, ensure_ascii=False).encode() + b"\n"
-
-
-def _previews(store: Store, commits: Sequence[dict[str, Any]]) -> Iterator[Preview]:
-    for commit in commits:
-        data = read_part(store, commit, "previews")
-        if data is not None:
-            yield from previews.from_bytes(data)
-
-
-def _tell(config: Config, funnel: Funnel, first_kept: float | None) -> None:
-    console = Console(highlight=False)
-    console.print(funnel_table(funnel))
-    if first_kept is not None:
-        console.print(
-            f"\nFirst sample kept after {first_kept:.0f} s; "
-            f"{funnel.utilisation:.0%} of the workers' time went into denoising",
-            soft_wrap=True,
-        )
-    if funnel.score_shift:
-        shifts = ", ".join(f"{name} {shift:.4f}" for name, shift in funnel.score_shift.items())
-        console.print(f"Score shift of the scoring decoder, mean absolute: {shifts}", soft_wrap=True)
-    where = config.out if "://" in config.out else os.path.relpath(config.out)
-    console.print(
-        f"\nThe dataset is in {where}: data/*.tar, scores/*.parquet, report/index.html", soft_wrap=True
-    )
-    if funnel.failed:
-        console.print(
-            f"{funnel.failed} caption pairs failed: quarantine/pairs.jsonl says why", soft_wrap=True
-        )
-    if not funnel.samples:
-        console.print(
-            "Nothing was kept: scores/*.parquet shows what each candidate missed (filter.clip_sim_…)"
-        )
-
-
 def _answer(
-    config: Config, funnel: Funnel, first_kept: float | None, written: Funnel | None
+    config: Settings, funnel: Funnel, first_kept: float | None, written: Funnel | None
 ) -> dict[str, Any]:
     rates = {"keep_rate": funnel.keep_rate, "utilisation": funnel.utilisation, "first_kept": first_kept}
     return {"out": config.out, **asdict(funnel), **rates, **({"written": asdict(written)} if written else {})}
@@ -207,7 +131,7 @@ def _versions() -> dict[str, str]:
 
 
 @contextmanager
-def _terminal(config: Config) -> Iterator[TextIO]:
+def _terminal(config: Settings) -> Iterator[TextIO]:
     """The user's stderr, with everybody else's chatter kept from it."""
     if config.log is LogLevel.debug:
         yield sys.stderr
@@ -216,7 +140,7 @@ def _terminal(config: Config) -> Iterator[TextIO]:
         yield terminal
 
 
-def _log(config: Config) -> Path:
+def _log(config: Settings) -> Path:
     if "://" in config.out:
         return Path(tempfile.gettempdir()) / "pairforge-ray.log"
     return Path(config.out) / "run" / "ray.log"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from conf.compose import options
 from conf.pairs import PairsConfig, WriterKind
 from conf.schema import ClusterKind
-from pipeline import environment
+from pipeline import environment, voice
 from pipeline.errors import FAILED_PAIRS
 from pipeline.pairs import settings
 
@@ -23,15 +23,17 @@ def main(arguments: Sequence[str]) -> int:
             __doc__
             + "\n\n"
             + "\n".join(f"  writer={name:<14} {about}" for name, about in options("writer").items())
+            + "\n\n--quiet says nothing but errors, --json one line of JSON at the end."
         )
         return 0
-    config = settings.read(arguments)
+    form, given = voice.split(arguments)
+    config = settings.read(given)
     environment.prepare(config)
     check(config)
     # Imported here, because the libraries read the environment when they are imported.
     from pipeline.run import run
 
-    return FAILED_PAIRS if run(config).failed and config.strict else 0
+    return FAILED_PAIRS if run(config, form).failed and config.strict else 0
 
 
 def check(config: PairsConfig) -> None:

@@ -11,38 +11,32 @@ from rich.table import Table
 
 from conf.pairs import PairsConfig
 from pipeline import stored
+from pipeline.failures import write_failures
 from pipeline.funnel import Funnel, funnel_of
 from pipeline.pairs import report
 from pipeline.pairs.pack import ACROSS, pack
 from pipeline.pairs.split import name_of
 from pipeline.plan import Plan, PlanError, load
 from pipeline.progress import counted
-from pipeline.run import write_failures
-from pipeline.voice import Voice
 from stages.store import Store
 from stages.write import committed, read_commits
 from stages.writers.checks import REASONS
 
 
-def finish(
-    config: PairsConfig,
-    plan: Plan,
-    store: Store,
-    commits: Sequence[dict[str, Any]],
-    voice: Voice = Voice.terminal,
-) -> Funnel:
-    """Pack the units, all of them committed, and say how it went as ``voice`` has it."""
+def finish(config: PairsConfig, plan: Plan, store: Store, commits: Sequence[dict[str, Any]]) -> Funnel:
+    """Pack the units, all of them committed, and write the report."""
     funnel = _packed(config, plan, store, commits)
     write_failures(store, commits)
     report.write(store, funnel, config.writer.model or config.writer.kind.value, config.sheet.pairs)
-    if voice is Voice.terminal:
-        _tell(config, funnel)
     return funnel
 
 
-def _tell(config: PairsConfig, funnel: Funnel) -> None:
+def tell(config: PairsConfig, funnel: Funnel, first_kept: float | None) -> None:
+    """The funnel, and where the caption pairs are."""
     console = Console(highlight=False, soft_wrap=True)
     console.print(table(funnel))
+    if first_kept is not None:
+        console.print(f"\nFirst caption pair kept after {first_kept:.0f} s")
     where = config.out if "://" in config.out else os.path.relpath(config.out)
     file = f"{where}/{name_of(config.file)}"
     console.print(

@@ -44,7 +44,7 @@ def main(arguments: Sequence[str]) -> int:
     commits = list(read_commits(asked.source, range(plan.units)))
     environment.prepare(asked.new)
     # Imported here, because the libraries read the environment when they are imported.
-    from pipeline import run
+    from pipeline import ending, run
 
     asked.target.prove_exclusive()
     plan = make_or_resume(asked, plan, commits)
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str]) -> int:
     if missing:
         asked.target.write(MISSING, "".join(line + "\n" for line in missing).encode())
     console = Console(highlight=False, soft_wrap=True)
-    console.print(funnel_table(run.finish(asked.new, plan, asked.target, commits)))
+    console.print(funnel_table(ending.finish(asked.new, plan, asked.target, commits)))
     console.print(f"\nThe dataset is in {asked.target.url}: nothing was rendered for it")
     if missing:
         console.print(

@@ -8,6 +8,7 @@ import pytest
 
 from conf.pairs import PairsConfig
 from miniworld.truth import Verdict, judge
+from pipeline.cli import main
 from pipeline.funnel import funnel_of
 from pipeline.pairs import ending, settings
 from pipeline.pairs.pack import ANSWERS, pack
@@ -56,6 +57,24 @@ def test_any_order_of_units_gives_the_same_bytes(tmp_path: Path) -> None:
     for other in files[1:]:
         assert other["pairs.jsonl"] == files[0]["pairs.jsonl"]
         assert other[ANSWERS] == files[0][ANSWERS]
+
+
+def test_a_finished_run_tells_programs_in_json_and_nobody_when_quiet(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config, store, plan = planned(tmp_path)
+    write(config, store, plan, list(range(plan.units)))
+    command = ["pairs", *small.settings(tmp_path)]
+    assert main([*command, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["out"], told["read"]) == (config.out, 11)
+    assert told["samples"] == len(store.read("pairs.jsonl").splitlines()) > 0
+    assert main(["pairs", "--quiet", *command[1:]]) == 0
+    assert capsys.readouterr() == ("", "")
+    assert main([*command, "--quiet", "--json"]) == 2
+    assert "give one" in capsys.readouterr().err
+    assert main(command) == 0
+    assert "11  captions read" in capsys.readouterr().out
 
 
 def test_what_is_packed_is_read_and_true(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 import p2p
 from conf.schema import Config
 from p2p.loading import load
-from pipeline import run, settings
+from pipeline import ending, settings
 from pipeline.cli import main
 from stages import scores, write
 from stages.generate import Generate
@@ -44,7 +44,7 @@ def generated(out: Path, *more: str) -> Config:
     config = settings.checked(settings.compose([*BASE, f"out={out}", *more]))
     with mock.patch.object(p2p, "load", _loaded_once):
         plan, store = runs.committed(config, Generate), Store(config.out)
-    run.finish(config, plan, store, list(write.read_commits(store, range(plan.units))))
+    ending.finish(config, plan, store, list(write.read_commits(store, range(plan.units))))
     return config
 
 

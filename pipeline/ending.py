@@ -1,0 +1,95 @@
+"""The end of a run, all its units committed: packing, what is written of it, and what is told."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+
+from conf.pairs import PairsConfig
+from conf.schema import Config
+from pipeline import halves, sheet
+from pipeline.card import card
+from pipeline.failures import write_failures
+from pipeline.funnel import Funnel, funnel_of
+from pipeline.inputs import Settings
+from pipeline.pack import pack
+from pipeline.plan import Plan
+from pipeline.progress import funnel_table
+from stages import previews
+from stages.records import Preview
+from stages.store import Store
+from stages.write import read_part
+
+
+@dataclass(frozen=True)
+class Ending:
+    """``finish`` packs the units and writes what tells of them; ``tell`` says to people how it went, with the seconds
+    from the command to the first sample kept, None if none was made now.
+    """
+
+    finish: Callable[[Any, Plan, Store, Sequence[dict[str, Any]]], Funnel]
+    tell: Callable[[Any, Funnel, float | None], None]
+
+
+def ending_of(config: Settings) -> Ending:
+    """That of a run that makes images, or of one that writes caption pairs."""
+    if isinstance(config, PairsConfig):
+        # Imported here: who makes images needs no writer.
+        from pipeline.pairs import ending
+
+        return Ending(ending.finish, ending.tell)
+    return Ending(finish, tell)
+
+
+def finish(config: Config, plan: Plan, store: Store, commits: Sequence[dict[str, Any]]) -> Funnel:
+    """Pack the units, all of them committed, and write what tells of them: sheet, card, report."""
+    pack(store, commits, config.shards.samples)
+    funnel = funnel_of(plan, commits)
+    write_failures(store, commits)
+    shown = list(_previews(store, commits))
+    if shown:
+        store.write("contact-sheet.png", sheet.draw(shown))
+    store.write("README.md", card(config, funnel, bool(shown), halves.writing(store) is not None).encode())
+    # matplotlib takes a second to import: a wrong setting need not wait for it.
+    from pipeline.report import command
+
+    command.write(store)
+    return funnel
+
+
+def tell(config: Config, funnel: Funnel, first_kept: float | None) -> None:
+    """The funnel, how fast it went, and where the dataset is."""
+    console = Console(highlight=False)
+    console.print(funnel_table(funnel))
+    if first_kept is not None:
+        console.print(
+            f"\nFirst sample kept after {first_kept:.0f} s; "
+            f"{funnel.utilisation:.0%} of the workers' time went into denoising",
+            soft_wrap=True,
+        )
+    if funnel.score_shift:
+        shifts = ", ".join(f"{name} {shift:.4f}" for name, shift in funnel.score_shift.items())
+        console.print(f"Score shift of the scoring decoder, mean absolute: {shifts}", soft_wrap=True)
+    where = config.out if "://" in config.out else os.path.relpath(config.out)
+    console.print(
+        f"\nThe dataset is in {where}: data/*.tar, scores/*.parquet, report/index.html", soft_wrap=True
+    )
+    if funnel.failed:
+        console.print(
+            f"{funnel.failed} caption pairs failed: quarantine/pairs.jsonl says why", soft_wrap=True
+        )
+    if not funnel.samples:
+        console.print(
+            "Nothing was kept: scores/*.parquet shows what each candidate missed (filter.clip_sim_…)"
+        )
+
+
+def _previews(store: Store, commits: Sequence[dict[str, Any]]) -> Iterator[Preview]:
+    for commit in commits:
+        data = read_part(store, commit, "previews")
+        if data is not None:
+            yield from previews.from_bytes(data)
