@@ -5,16 +5,14 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Iterable
-from importlib import resources
 
 import pyarrow.parquet as pq
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-from markupsafe import Markup
 
 from pipeline.funnel import Funnel
 from pipeline.halves import steps
 from pipeline.pairs.pack import ANSWERS
 from pipeline.pairs.tally import Tally, difference, diversity
+from pipeline.report.template import template
 from stages.answers import WrittenPair
 from stages.store import Store
 from stages.writers.checks import REASONS
@@ -38,18 +36,9 @@ def write(store: Store, funnel: Funnel, title: str, shown: int) -> None:
 
 def html(funnel: Funnel, tally: Tally, title: str) -> str:
     """The whole page, in one file."""
-    templates = Environment(
-        loader=PackageLoader("pipeline.report"),
-        autoescape=select_autoescape(default=True, default_for_string=True),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    css = resources.files("pipeline.report").joinpath("page.css").read_text(encoding="utf-8")
     known = {reason: text for reason, text in REASONS.items() if reason in funnel.rejected}
     common = [(said, count) for said, count in tally.instructions.most_common(COMMON) if count > 1]
-    return templates.get_template("pairs.html").render(
-        css=Markup(css),
+    return template("pairs.html").render(
         title=title,
         funnel=funnel,
         steps=steps(funnel),

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
 from pipeline import halves
 from pipeline.funnel import Funnel, reasons_of
 from pipeline.report import figures, rates, sampling
 from pipeline.report.facts import Facts
+from pipeline.report.template import own_file, template
 from stages.kinds import kind_of
 from stages.rendered import model_name
 
@@ -38,18 +37,9 @@ class Drawn:
 
 def html(facts: Facts, cards: dict[str, list[dict[str, Any]]]) -> str:
     """The whole page."""
-    here = Path(__file__).parent
-    templates = Environment(
-        loader=PackageLoader("pipeline.report"),
-        autoescape=select_autoescape(default=True, default_for_string=True),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     failures = failed(facts)
-    return templates.get_template("report.html").render(
-        css=Markup((here / "page.css").read_text(encoding="utf-8")),
-        script=Markup((here / "page.js").read_text(encoding="utf-8")),
+    return template("report.html").render(
+        script=Markup(own_file("page.js")),
         title=model_name(facts.config),
         finished=facts.finished,
         funnel=facts.funnel,
