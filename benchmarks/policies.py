@@ -19,7 +19,7 @@ from rich.table import Table
 import filters
 from benchmarks.recorded import Recorded, configured, place, read
 from benchmarks.yield_ import FURTHER
-from conf.schema import AdaptiveSweep
+from conf.sweeps import AdaptiveSweep
 from p2p.tree import evaluations
 from pipeline.fingerprint import identify
 from stages.adaptive import Stop, Tried, next_round

@@ -22,7 +22,8 @@ from playwright.sync_api import Page, sync_playwright
 import filters
 from benchmarks.captions import write_captions
 from benchmarks.results import markdown_table, write_section
-from conf.schema import Config, GridSweep, ImageFormat
+from conf.schema import Config, ImageFormat
+from conf.sweeps import GridSweep
 from pipeline import settings, stored
 from pipeline.pack import pack
 from pipeline.plan import MANIFEST, Plan

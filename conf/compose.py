@@ -18,7 +18,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from conf.pairs import PairsConfig
-from conf.schema import AdaptiveSweep, Config, GridSweep, RandomSweep
+from conf.schema import Config
+from conf.sweeps import AdaptiveSweep, GridSweep, RandomSweep
 
 GROUPS = (
     "captions",

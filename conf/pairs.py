@@ -7,7 +7,8 @@ from enum import Enum
 
 from omegaconf import MISSING
 
-from conf.schema import Captions, Cluster, Dtype, LogLevel, Tracker
+from conf.running import Cluster, LogLevel, Tracker
+from conf.schema import Captions, Dtype
 
 
 class WriterKind(Enum):

@@ -14,12 +14,13 @@ from omegaconf import OmegaConf
 
 from conf.compose import GROUPS, compose_config, options
 from conf.pairs import Checks, PairsConfig, Writer
-from conf.schema import AdaptiveSweep, Config, GridSweep, RandomSweep, Sweep
+from conf.schema import Config
+from conf.sweeps import AdaptiveSweep, GridSweep, RandomSweep, Sweep
 
 HEAD = """\
 # Configuration
 
-Every setting there is, written by `make docs` from `conf/schema.py` and the options in `conf/`.
+Every setting there is, written by `make docs` from the schema and the options in `conf/`.
 
 `pairforge key=value …` sets them; `pairforge group=option` takes an option of a group, which sets several. The value in
 the last column is what `pairforge` alone takes; `pairforge --cfg job …` prints those of any command line. `null` is

@@ -11,6 +11,9 @@ from enum import Enum
 
 from omegaconf import MISSING
 
+from conf.running import Cluster, LogLevel, Sheet, Tracker
+from conf.sweeps import Sweep
+
 
 class CaptionsKind(Enum):
     auto = "auto"
@@ -83,25 +86,6 @@ class ImageFormat(Enum):
 Keep = Enum("Keep", {"kept": "kept", "all-images": "all-images"})
 
 
-class ClusterKind(Enum):
-    local = "local"
-    ray = "ray"
-
-
-class TrackerKind(Enum):
-    none = "none"
-    tensorboard = "tensorboard"
-    wandb = "wandb"
-    mlflow = "mlflow"
-
-
-class LogLevel(Enum):
-    error = "error"
-    warning = "warning"
-    info = "info"
-    debug = "debug"
-
-
 @dataclass
 class Fields:
     """The source's own names of the three fields; ``null`` tries the known aliases."""
@@ -155,72 +139,6 @@ class Model:
     steps: int = MISSING
     guidance: float = MISSING
     unit_pairs: int = 4
-
-
-@dataclass
-class Sweep:
-    """What is tried for each caption pair."""
-
-
-@dataclass
-class GridSweep(Sweep):
-    """Every τ for every seed: ``seeds × len(taus)`` candidates a pair."""
-
-    seeds: int = MISSING
-    taus: list[float] = MISSING
-
-
-@dataclass
-class RandomSweep(Sweep):
-    """Each candidate has its own seed, τ ~ U(tau_min, tau_max) and guidance ~ U(guidance_min, guidance_max)."""
-
-    samples: int = MISSING
-    tau_min: float = MISSING
-    tau_max: float = MISSING
-    guidance_min: float = MISSING
-    guidance_max: float = MISSING
-
-
-@dataclass
-class KindPrior:
-    """The chance at each of ``sweep.taus`` for one kind of edit, "" for any that is not named."""
-
-    kind: str = MISSING
-    prior: list[float] = MISSING
-
-
-@dataclass
-class AdaptiveSweep(Sweep):
-    """Seed after seed at the τ that the caption pair's own candidates call best: ``stages/adaptive.py``.
-
-    A pair is done when ``filter.max_per_pair`` of its seeds pass with a clip_sim_dir ``aim`` over its threshold, or
-    pass at all once ``aim_seeds`` are tried; after ``seeds`` of them; or, given up, when after ``patience`` none has
-    passed, nor missed its thresholds by ``lack`` or less. A seed is tried at those of ``taus``, at most
-    ``taus_per_seed`` and ``apart`` from each other, that have the best chance of a pass for their rows. ``prior`` is
-    the chance at each of ``taus`` before anything is known of a pair; it weighs as much as ``prior_seeds`` seeds, and
-    what is seen at a τ tells of those within ``reach``. A seed whose pass must lie between two τ that failed,
-    ``bracket`` or more apart, is tried again halfway, up to ``taus_per_seed + bisections`` candidates in all.
-
-    ``prior_from`` is the output of an earlier run, from which a prior is learnt for each kind of edit (a line's
-    ``kind``, or the instruction's first word) when this one is planned; ``priors`` are those, or one's own:
-    sweep.priors=[{kind:colour,prior:[0.2,0.5]}], and "" for any other kind.
-    """
-
-    seeds: int = MISSING
-    taus: list[float] = MISSING
-    prior: list[float] = MISSING
-    prior_seeds: float = MISSING
-    taus_per_seed: int = MISSING
-    apart: float = MISSING
-    reach: float = MISSING
-    aim: float = MISSING
-    aim_seeds: int = MISSING
-    patience: int = MISSING
-    lack: float = MISSING
-    bisections: int = MISSING
-    bracket: float = MISSING
-    prior_from: str | None = None
-    priors: list[KindPrior] = field(default_factory=list)
 
 
 @dataclass
@@ -315,53 +233,6 @@ class Shards:
     samples: int = MISSING
     format: ImageFormat = MISSING
     quality: int = MISSING
-
-
-@dataclass
-class Cluster:
-    """Where it runs. None of this changes results: ``null`` is "find out from the machine".
-
-    ``batch_rows`` of the denoiser in a batch; null takes what the pairs of a unit fill and the memory holds.
-    A unit that takes longer than ``unit_seconds`` is taken to hang: its process is ended, and the pair at fault found.
-    The run itself ends after ``hours``, if given, or when no machine could hold a worker for ``wait_seconds``.
-    ``metrics_port`` is where a Ray started here serves Prometheus; null leaves the choice to Ray.
-    """
-
-    kind: ClusterKind = MISSING
-    address: str | None = None
-    workers: int | None = None
-    gpus_per_worker: float | None = None
-    threads: int = 1
-    batch_rows: int | None = 32
-    unit_seconds: float = 3600.0
-    wait_seconds: float = 600.0
-    hours: float | None = None
-    metrics_port: int | None = None
-
-
-@dataclass
-class Tracker:
-    """Who is told of the funnel while it fills, beside the terminal. None of this changes results.
-
-    ``project`` is the name of W&B's project or MLflow's experiment. ``folder`` is where the files go, or where
-    MLflow's server is; null is OUT/run/tensorboard, and for the other two the client's own choice.
-    """
-
-    kind: TrackerKind = TrackerKind.none
-    project: str = "pairforge"
-    folder: str | None = None
-
-
-@dataclass
-class Sheet:
-    """The contact sheet shows the first ``pairs`` caption pairs; 0 for none.
-
-    Of the first ``attention`` of them the report shows where the model looked for each word: a source and an edit more
-    to denoise, for each. A compiled model is not asked.
-    """
-
-    pairs: int = 12
-    attention: int = 3
 
 
 @dataclass

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from conf.schema import AdaptiveSweep, Config, EditMethod, GridSweep, RandomSweep, Sweep
+from conf.schema import Config, EditMethod
+from conf.sweeps import AdaptiveSweep, GridSweep, RandomSweep, Sweep
 from pipeline.funnel import Funnel
 from stages.images import EXTENSIONS
 from stages.rendered import model_name

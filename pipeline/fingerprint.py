@@ -8,7 +8,8 @@ from typing import Any
 
 import filters
 import p2p
-from conf.schema import AdaptiveSweep, Config, Keep
+from conf.schema import Config, Keep
+from conf.sweeps import AdaptiveSweep
 from stages.captions import phrases
 from stages.judging import specs
 

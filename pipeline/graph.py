@@ -20,7 +20,8 @@ from ray.data import ActorPoolStrategy, DataContext
 from ray.data.exceptions import ExecutionTimeoutError
 from ray.exceptions import RayError
 
-from conf.schema import Cluster, ClusterKind, Config
+from conf.running import Cluster, ClusterKind
+from conf.schema import Config
 from pipeline import metrics
 from pipeline.errors import RunError
 from pipeline.rows import GenerateRow, write_row

@@ -11,7 +11,8 @@ import pyarrow as pa
 
 import filters
 from conf.compose import ConfigError
-from conf.schema import AdaptiveSweep, Config, KindPrior
+from conf.schema import Config
+from conf.sweeps import AdaptiveSweep, KindPrior
 from pipeline import stored
 from pipeline.report import facts
 from stages.adaptive import Tried

@@ -15,7 +15,9 @@ from typing import Any, TextIO
 
 from rich.console import Console
 
-from conf.schema import AdaptiveSweep, Config, LogLevel
+from conf.running import LogLevel
+from conf.schema import Config
+from conf.sweeps import AdaptiveSweep
 from pipeline import halves, said, stored
 from pipeline.beat import beating
 from pipeline.ending import ending_of

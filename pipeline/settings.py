@@ -10,17 +10,9 @@ from omegaconf import DictConfig
 
 import miniworld
 from conf.compose import ConfigError, compose_config, to_object
-from conf.schema import (
-    AdaptiveSweep,
-    CaptionsKind,
-    ClusterKind,
-    Config,
-    EditMethod,
-    GridSweep,
-    Keep,
-    RandomSweep,
-    TrackerKind,
-)
+from conf.running import ClusterKind, TrackerKind
+from conf.schema import CaptionsKind, Config, EditMethod, Keep
+from conf.sweeps import AdaptiveSweep, GridSweep, RandomSweep
 
 
 def compose(settings: Sequence[str]) -> DictConfig:

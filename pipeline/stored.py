@@ -7,7 +7,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from conf.compose import ConfigError, to_object
 from conf.pairs import PairsConfig
-from conf.schema import AdaptiveSweep, Config, GridSweep, RandomSweep, Sweep
+from conf.schema import Config
+from conf.sweeps import AdaptiveSweep, GridSweep, RandomSweep, Sweep
 from stages.store import Store
 
 NAME = "run/config.yaml"

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-from conf.schema import Config, Tracker, TrackerKind
+from conf.running import Tracker, TrackerKind
+from conf.schema import Config
 from pipeline.funnel import Funnel
 from stages.store import Store
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import TextIO
 
-from conf.schema import Cluster
+from conf.running import Cluster
 from pipeline.errors import INTERRUPTED, STOPPED, UNFINISHED, RunError
 
 # After Ctrl-C, what is made already is let through to its commit for so long; then Ray is shut down; and if that

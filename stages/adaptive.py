@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import Enum
 from itertools import combinations, pairwise
 
-from conf.schema import AdaptiveSweep
+from conf.sweeps import AdaptiveSweep
 
 
 class Outcome(Enum):

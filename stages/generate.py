@@ -11,7 +11,8 @@ from functools import partial
 import torch
 
 import p2p
-from conf.schema import AdaptiveSweep, Config, Keep
+from conf.schema import Config, Keep
+from conf.sweeps import AdaptiveSweep
 from p2p.prepare import prepare
 from stages.early import look, marked
 from stages.images import as_stored

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from conf.schema import AdaptiveSweep, KindPrior
+from conf.sweeps import AdaptiveSweep, KindPrior
 from stages.adaptive import Tried, chances
 from stages.kinds import kind_of_edit
 from stages.records import CaptionPair

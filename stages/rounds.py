@@ -10,7 +10,8 @@ import torch
 
 import filters
 import p2p
-from conf.schema import AdaptiveSweep, Config
+from conf.schema import Config
+from conf.sweeps import AdaptiveSweep
 from p2p.tree import evaluations
 from stages.adaptive import Ask, Outcome, Stop, Tried, next_round
 from stages.judging import CLIP_SCORES, Judge, Judged, joined

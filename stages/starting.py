@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Protocol
 
 from conf.pairs import PairsConfig
-from conf.schema import ClusterKind, Config
+from conf.running import ClusterKind
+from conf.schema import Config
 from stages.forkserver import NUMBER
 
 # Where workers of this machine find the fork server's socket.

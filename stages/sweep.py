@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 
 import p2p
-from conf.schema import Config, EditMethod, GridSweep, RandomSweep
+from conf.schema import Config, EditMethod
+from conf.sweeps import GridSweep, RandomSweep
 from stages.records import CaptionPair
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from conf.compose import options
 from conf.pairs import PairsConfig, WriterKind
-from conf.schema import ClusterKind
+from conf.running import ClusterKind
 from pipeline import environment, voice
 from pipeline.errors import FAILED_PAIRS
 from pipeline.pairs import settings

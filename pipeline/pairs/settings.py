@@ -12,7 +12,8 @@ from omegaconf import OmegaConf
 import miniworld
 from conf.compose import ConfigError, compose_config
 from conf.pairs import PairsConfig, WriterKind
-from conf.schema import CaptionsKind, ClusterKind
+from conf.running import ClusterKind
+from conf.schema import CaptionsKind
 from pipeline.settings import absolute
 
 LOADED = (WriterKind.transformers, WriterKind.vllm)

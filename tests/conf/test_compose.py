@@ -4,7 +4,8 @@ import pytest
 from omegaconf import OmegaConf
 
 from conf.compose import GROUPS, ConfigError, compose_config, default_of, options, to_object
-from conf.schema import CaptionsKind, GridSweep, ImageFormat, RandomSweep, SamplerName
+from conf.schema import CaptionsKind, ImageFormat, SamplerName
+from conf.sweeps import GridSweep, RandomSweep
 
 
 def composed(*settings: str):

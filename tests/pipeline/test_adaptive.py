@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from conf.compose import ConfigError
-from conf.schema import AdaptiveSweep
+from conf.sweeps import AdaptiveSweep
 from pipeline import settings, stored
 from pipeline.card import card
 from pipeline.cli import main

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from conf.compose import ConfigError
-from conf.schema import AdaptiveSweep, Config
+from conf.schema import Config
+from conf.sweeps import AdaptiveSweep
 from pipeline import settings, stored
 from pipeline.fingerprint import Models, difference, settings_of
 from pipeline.plan import PlanError, make_or_resume

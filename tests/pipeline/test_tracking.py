@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from conf.schema import Tracker, TrackerKind
+from conf.running import Tracker, TrackerKind
 from pipeline import tracking
 from pipeline.funnel import Funnel
 from pipeline.tracking import TrackerError, tracked

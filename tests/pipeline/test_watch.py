@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from conf.schema import Cluster, ClusterKind
+from conf.running import Cluster, ClusterKind
 from pipeline import watch
 from pipeline.errors import RunError
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from conf.schema import AdaptiveSweep
+from conf.sweeps import AdaptiveSweep
 from p2p.tree import evaluations
 from stages.adaptive import Ask, Outcome, Stop, Tried, chances, next_round, promising
 

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from conf.schema import Config, EditMethod, Sheet
+from conf.running import Sheet
+from conf.schema import Config, EditMethod
 from stages import previews
 from stages.generate import Generate
 from stages.looked import SIDE

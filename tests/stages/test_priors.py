@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conf.schema import AdaptiveSweep, KindPrior
+from conf.sweeps import AdaptiveSweep, KindPrior
 from pipeline.settings import checked, compose
 from stages.adaptive import Outcome, Tried, chances
 from stages.generate import Generate

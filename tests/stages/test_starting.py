@@ -17,7 +17,8 @@ import psutil
 import pytest
 
 from conf.compose import compose_config, to_object
-from conf.schema import ClusterKind, Config
+from conf.running import ClusterKind
+from conf.schema import Config
 from stages.starting import ADDRESS, Forked, Process, forkserver, start
 
 SETTINGS = ("stage=tests.stages.surroundings.Surroundings",)
