@@ -20,9 +20,9 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 demo: .venv/usable
 	$(BIN)/pairforge
 
-# From captions to shards: caption pairs are written first.
+# From captions to shards: the mini world's language model writes caption pairs first.
 demo-captions: .venv/usable
-	$(BIN)/pairforge captions=from_captions pairs.captions=miniworld_captions writer=grammar out=outputs/captions
+	$(BIN)/pairforge captions=from_captions pairs.captions=miniworld_captions out=outputs/captions
 
 # Two tests at once, of one thread each: most wait for processes that start. In the order of tests/conftest.py.
 test: .venv/ready

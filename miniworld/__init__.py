@@ -12,10 +12,13 @@ MODEL = _HERE / "weights" / "model"
 CLIP = _HERE / "weights" / "clip"
 """An open_clip local-dir: `open_clip.create_model(f"local-dir:{miniworld.CLIP}")` loads it."""
 
+WRITER = _HERE / "weights" / "writer"
+"""A transformers folder: a small causal language model that writes caption pairs of this world."""
+
 CAPTIONS = _HERE / "captions" / "pairs.jsonl"
 """256 caption pairs of this world, one JSON object a line."""
 
 ALONE = _HERE / "captions" / "captions.txt"
 """Captions of this world, one a line, of which caption pairs are yet to be written."""
 
-__all__ = ["ALONE", "CAPTIONS", "CLIP", "MODEL"]
+__all__ = ["ALONE", "CAPTIONS", "CLIP", "MODEL", "WRITER"]

@@ -13,7 +13,7 @@ from miniworld.train.corpus import Line, document
 from miniworld.train.loop import Recipe, device, fast_products, train
 from miniworld.words import END, build_tokenizer
 
-RECIPE = Recipe(steps=6000, learning_rate=2.5e-3, warmup=200, average=0.998)
+RECIPE = Recipe(steps=7500, learning_rate=2.5e-3, warmup=200, average=0.998)
 ROWS = 12
 TOKENS = 128  # of a row
 IGNORED = -100  # the label of a token that the loss leaves out

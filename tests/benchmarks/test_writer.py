@@ -1,15 +1,56 @@
-"""The benchmark's measure, on drawn answers."""
+"""The benchmark's measure, on drawn answers, and what it says of the shipped language model."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
-from benchmarks.writer import rate
+import pytest
+from transformers import LlamaForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
+
+import miniworld
+from benchmarks.writer import load, rate, write
 from miniworld.language import caption
-from miniworld.triples import drawn_triples
+from miniworld.triples import COUNT, drawn_triples, unseen_captions
+from miniworld.words import build_tokenizer
 from miniworld.write_triples import main as write_triples
 from stages.writers.format import CompletionFormat
+
+Writer = tuple[PreTrainedModel, PreTrainedTokenizerBase]
+
+
+@pytest.fixture(scope="module")
+def writer() -> Writer:
+    return load(miniworld.WRITER)
+
+
+def test_the_shipped_model_is_the_recipes_fine_tuned_on_700_triples(writer: Writer) -> None:
+    model, tokenizer = writer
+    assert isinstance(model, LlamaForCausalLM)
+    assert tokenizer.get_vocab() == build_tokenizer().get_vocab()
+    record = json.loads((miniworld.WRITER / "finetune.json").read_text())
+    assert record["counts"] == {
+        "train": record["counts"]["train"],
+        "validation": COUNT - record["counts"]["train"],
+        "refused": 0,
+    }
+
+
+def test_it_writes_the_same_again_and_different_things_for_different_captions(writer: Writer) -> None:
+    captions = unseen_captions(16, held_out=False)
+    answers = write(*writer, captions, temperature=0.7)
+    assert answers == write(*writer, captions, temperature=0.7)
+    assert len(set(answers)) > 12
+
+
+@pytest.mark.parametrize(("held_out", "floor"), [(False, 0.5), (True, 0.4)])
+def test_most_of_what_it_writes_of_unseen_captions_is_right(
+    writer: Writer, held_out: bool, floor: float
+) -> None:
+    captions = unseen_captions(64, held_out)
+    found = rate(captions, write(*writer, captions, temperature=0.0))
+    assert found.parsed > 0.95
+    assert found.right >= floor
 
 
 def test_true_answers_are_right_and_false_ones_are_told_apart() -> None:

@@ -21,7 +21,7 @@ WEIGHTS = miniworld.MODEL.parent
 def test_they_are_safetensors_and_small() -> None:
     files = [path for path in WEIGHTS.rglob("*") if path.is_file()]
     assert {path.suffix for path in files} <= {".safetensors", ".json"}
-    assert sum(path.stat().st_size for path in files) < 20 * 2**20
+    assert sum(path.stat().st_size for path in files) < 25e6
 
 
 def test_the_model_loads_with_the_plain_pipeline() -> None:

@@ -23,10 +23,13 @@ def write_captions(folder: Path) -> Path:
 
 
 def settings(folder: Path, *more: str) -> list[str]:
+    """With the grammar as the writer, unless ``more`` has another."""
     path = folder / "captions.jsonl"
     if not path.exists():
         write_captions(folder)
+    named = any(one.startswith("writer=") for one in more)
     return [
+        *([] if named else ["writer=grammar"]),
         f"captions.path={path}",
         f"out={folder / 'pairs'}",
         "unit_pairs=3",
