@@ -63,18 +63,19 @@
     if (!card.maps.length) return [];
     const box = make("div", "maps");
     box.append(make("h3", "", "Where the model looked for each word"));
-    for (const { tau, words } of card.maps) {
+    card.maps.forEach(({ tau, words }, index) => {
+      const others = new Set(card.maps[1 - index].words.map((one) => one.word));
       const name = tau === null ? "in the source" : `in the edit, τ ${tau}`, row = make("ol");
       row.tabIndex = 0;
       row.setAttribute("aria-label", `Attention to each word ${name}: ${card.edit}`);
       for (const { word, picture } of words) {
-        const item = make("li");
+        const item = make("li", others.has(word) ? "" : "changed");
         if (picture) item.append(image(picture, `${word}, ${name}`));
         item.append(worded("b", "", word));
         row.append(item);
       }
       box.append(make("p", "", name), row);
-    }
+    });
     return [box];
   };
 

@@ -104,6 +104,7 @@ def test_a_strip_shows_where_the_model_looked_for_each_word(page: Page):
     rows = page.locator(".maps ol")
     assert rows.count() == 2
     assert [row.inner_text().split() for row in rows.all()] == [["a", "ball", "<b>"], ["a", "blue", "ball"]]
+    assert page.locator(".maps li.changed").all_inner_texts() == ["<b>", "blue"]
     assert page.locator(".maps p").all_inner_texts() == ["in the source", "in the edit, τ 0.4"]
     page.wait_for_function(
         "() => [...document.images].every(image => image.complete && image.naturalWidth > 0)"
