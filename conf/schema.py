@@ -222,10 +222,10 @@ class Early:
     """
 
     at: float | None = None
-    clip_sim_0: float = 0.1
-    clip_sim_1: float = 0.1
-    clip_sim_dir: float = 0.2
-    clip_sim_image: float = 0.1
+    clip_sim_0: float = 0.2
+    clip_sim_1: float = 0.4
+    clip_sim_dir: float = 0.6
+    clip_sim_image: float = 0.4
 
 
 @dataclass

@@ -27,6 +27,6 @@ def test_it_is_of_what_a_plan_holds_a_run_to_where_it_is_on():
 
     assert not difference(told(), told("early.clip_sim_dir=0.3"))
     assert difference(told("early.at=0.5"), told("early.at=0.5", "early.clip_sim_dir=0.3")) == [
-        "early.clip_sim_dir was 0.2, is 0.3"
+        "early.clip_sim_dir was 0.6, is 0.3"
     ]
     assert "early.at was None, is 0.5" in difference(told(), told("early.at=0.5"))
