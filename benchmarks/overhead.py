@@ -6,6 +6,8 @@ The workers are a run's own, Ray actors each with its process, and all that a ru
 written and committed, figures kept. Only the work itself is a sleep, of which the worker notes begin and
 end. What a driver has to do goes by the number of units a second, so that a quarter of the workers with units a
 quarter as long ask as much of it.
+
+Sixty-four workers want some 16 GB of memory, and minutes to start on a machine of few cores.
 """
 
 from __future__ import annotations
@@ -21,12 +23,14 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from benchmarks.captions import write_captions
 from benchmarks.results import markdown_table, write_section
-from conf.schema import Config
-from pipeline import settings
 from stages.records import Candidate, CaptionPair, Unit, UnitResult
+
+if TYPE_CHECKING:
+    from conf.schema import Config
 
 UNIT = 60.0  # seconds of a unit to which the share is reckoned
 TIMES = "times"
@@ -68,6 +72,8 @@ class Gaps:
 
 def measure(workers: int, seconds: float, units: int) -> Gaps:
     """A run of ``units`` units for each worker, in this process."""
+    # Imported here: every worker imports this module for ``Asleep``, and is to be as light as it can be.
+    from pipeline import settings
     from pipeline.run import run
 
     with tempfile.TemporaryDirectory() as folder:
@@ -146,6 +152,9 @@ def main() -> None:
     given = parser.parse_args()
     if len(given.workers) != len(given.seconds):
         sys.exit("give as many --seconds as --workers")
+    # Of so many processes on few cores the last begin after Ray's minute, and would be given up and begun anew.
+    os.environ.setdefault("RAY_worker_register_timeout_seconds", "900")
+    os.environ.setdefault("RAY_worker_maximum_startup_concurrency", str(2 * (os.cpu_count() or 1)))
     measured = [
         measure(workers, seconds, given.units)
         for workers, seconds in zip(given.workers, given.seconds, strict=True)

@@ -8,11 +8,12 @@ import itertools
 import json
 import operator
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -25,8 +26,10 @@ from stages.write import read_part
 
 MANIFEST = "run/pack.json"
 SCORES_ROWS, SCORES_GROUP = 1_000_000, 65_536
-READERS = 4
+READERS, READ_BYTES, READ_COMMITS = 4, 2**21, 64
+HASHED_BEHIND = 4
 FLUSH_BYTES = 2**25
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -97,8 +100,8 @@ def _runs(
 ) -> Iterator[tuple[int, int, memoryview]]:
     """What each shard takes of each part: the shard's number, how many samples, and they as they stand."""
     packed = 0
-    for data in parts(store, commits, "samples"):
-        start, ends = 0, tarball.sample_ends(data)
+    for data, ends in _read(store, commits, "samples", lambda data: (data, tarball.sample_ends(data))):
+        start = 0
         while ends:
             room = size - packed % size
             taken, ends = ends[:room], ends[room:]
@@ -109,9 +112,34 @@ def _runs(
 
 def parts(store: Store, commits: Iterable[dict[str, Any]], kind: str) -> Iterator[bytes]:
     """The parts of that kind, in order; the next ones are read, and held to their digests, while one is used."""
-    read = ahead(lambda commit: read_part(store, commit, kind), commits, READERS, 2 * READERS)
-    with closing(read):
-        yield from (data for data in read if data is not None)
+    return _read(store, commits, kind, lambda data: data)
+
+
+def _read(
+    store: Store, commits: Iterable[dict[str, Any]], kind: str, look: Callable[[bytes], Made]
+) -> Iterator[Made]:
+    """What ``look`` makes of each part, where it is read."""
+
+    def read(group: Sequence[dict[str, Any]]) -> list[Made]:
+        found = (read_part(store, commit, kind, quick=True) for commit in group)
+        return [look(data) for data in found if data is not None]
+
+    with closing(ahead(read, _groups(commits, kind), READERS, 2 * READERS)) as groups:
+        for group in groups:
+            yield from group
+
+
+def _groups(commits: Iterable[dict[str, Any]], kind: str) -> Iterator[list[dict[str, Any]]]:
+    """The commits, in order, so many at once that handing them to a thread is little beside what it does."""
+    held, size = list[dict[str, Any]](), 0
+    for commit in commits:
+        held.append(commit)
+        size += commit["part"].get(kind, {"bytes": 0})["bytes"]
+        if size >= READ_BYTES or len(held) == READ_COMMITS:
+            yield held
+            held, size = [], 0
+    if held:
+        yield held
 
 
 def _pack_scores(store: Store, commits: Iterable[dict[str, Any]]) -> Iterator[Packed]:
@@ -149,7 +177,7 @@ class Measured(io.RawIOBase):
         self._stream = stream
         self._hash = hashlib.sha256()
         self._beside, self._behind = ThreadPoolExecutor(1), ThreadPoolExecutor(1)
-        self._hashed: Future[None] | None = None
+        self._hashed = deque[Future[None]]()
         self._flushed: Future[None] | None = None
         self._flushed_bytes = 0
         self.bytes = 0
@@ -159,14 +187,14 @@ class Measured(io.RawIOBase):
 
     def write(self, data: Any) -> int:
         self.write_kept(data)
-        self._settle()
+        self._settle(0)
         return len(data)
 
     def write_kept(self, data: bytes | memoryview) -> None:
         """``write`` of what nobody changes afterwards: it is hashed while the next is read and written."""
-        # Hashing takes as long as writing does, and neither needs the interpreter.
-        self._settle()
-        self._hashed = self._beside.submit(self._hash.update, data)
+        # Hashing takes longer than writing does, and neither needs the interpreter.
+        self._settle(HASHED_BEHIND)
+        self._hashed.append(self._beside.submit(self._hash.update, data))
         self._stream.write(data)
         self.bytes += len(data)
         # The disk begins while there is more to write, and need not take all of it at the end.
@@ -177,7 +205,7 @@ class Measured(io.RawIOBase):
             self._flushed = self._behind.submit(_flush, self._stream)
 
     def packed(self, name: str, rows: int) -> Packed:
-        self._settle()
+        self._settle(0)
         self.close()
         return Packed(name, rows, self.bytes, self._hash.hexdigest())
 
@@ -187,9 +215,10 @@ class Measured(io.RawIOBase):
         self._behind.shutdown()
         super().close()
 
-    def _settle(self) -> None:
-        if self._hashed is not None:
-            self._hashed.result()
+    def _settle(self, left: int) -> None:
+        """Wait until no more than so many pieces are yet to be hashed."""
+        while len(self._hashed) > left:
+            self._hashed.popleft().result()
 
 
 def _flush(stream: IO[bytes]) -> None:

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
+import xxhash
+
 from conf.schema import ImageFormat
 from stages import previews, scores, tarball
 from stages.records import UnitResult
@@ -17,6 +19,7 @@ from stages.store import Store
 
 COMMITS = "run/commits"
 PARTS = "run/parts"
+QUICK = "xxh3_128"
 TABLES = ("scores", "answers")
 """Kinds of a part's files that are Parquet; others are tar."""
 
@@ -77,9 +80,23 @@ def write_unit(store: Store, files: dict[str, bytes], record: dict[str, Any]) ->
     for kind, data in files.items():
         name = f"{PARTS}/{record['unit']:08d}-{attempt}.{kind}{'.parquet' if kind in TABLES else '.tar'}"
         store.write(name, data)
-        part[kind] = {"name": name, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+        part[kind] = described(name, data)
     commit = seal({**record, "part": part})
     return store.create_exclusive(commit_name(record["unit"]), commit.encode())
+
+
+def described(name: str, data: bytes) -> dict[str, Any]:
+    """What a commit says of a part's file: its name, its bytes, and two digests.
+
+    SHA-256 is what others can check. XXH3, of 128 bits, tells damage just as well in a tenth of the time: packing
+    goes by that, as it takes the SHA-256 of the same bytes once more, for their shard.
+    """
+    return {
+        "name": name,
+        "bytes": len(data),
+        "sha256": hashlib.sha256(data).hexdigest(),
+        QUICK: xxhash.xxh3_128_hexdigest(data),
+    }
 
 
 def commit_name(unit: int) -> str:
@@ -107,16 +124,21 @@ def read_commits(store: Store, units: Sequence[int]) -> Iterator[dict[str, Any]]
         yield unseal(data, store.path(name))
 
 
-def read_part(store: Store, commit: dict[str, Any], kind: str) -> bytes | None:
+def read_part(store: Store, commit: dict[str, Any], kind: str, quick: bool = False) -> bytes | None:
     """The part's file of that kind, or None if the unit has none.
 
+    It is held to its SHA-256; or, if ``quick``, to its XXH3 where the commit has one (those of old have none).
     Raises PartError if its bytes are not those that were committed.
     """
     file = commit["part"].get(kind)
     if file is None:
         return None
     data = store.read(file["name"])
-    if hashlib.sha256(data).hexdigest() != file["sha256"]:
+    if quick and QUICK in file:
+        whole = xxhash.xxh3_128_hexdigest(data) == file[QUICK]
+    else:
+        whole = hashlib.sha256(data).hexdigest() == file["sha256"]
+    if not whole:
         raise PartError(
             f"{store.path(file['name'])} is not what unit {commit['unit']} committed: "
             f"pairforge repair {store.url} makes the unit again"

@@ -60,14 +60,20 @@ def test_a_unit_with_no_survivor_is_committed_too(tmp_path: Path):
     assert write.read_commit(store, 1)["part"] == {}
 
 
-def test_a_part_that_changed_is_named(tmp_path: Path):
+@pytest.mark.parametrize("quick", [False, True])
+@pytest.mark.parametrize("old", [False, True])
+def test_a_part_that_changed_is_named(tmp_path: Path, quick: bool, old: bool):
     store = Store(str(tmp_path))
     commit(store, unit_result(3, kept=1))
     record = write.read_commit(store, 3)
+    if old:
+        del record["part"]["samples"][write.QUICK]
     name = record["part"]["samples"]["name"]
-    store.write(name, store.read(name)[:-1])
+    whole = store.read(name)
+    assert write.read_part(store, record, "samples", quick) == whole
+    store.write(name, whole[:700] + bytes([whole[700] ^ 1]) + whole[701:])
     with pytest.raises(write.PartError, match=name) as error:
-        write.read_part(store, record, "samples")
+        write.read_part(store, record, "samples", quick)
     assert "unit 3" in str(error.value)
     assert "pairforge repair" in str(error.value)
 
