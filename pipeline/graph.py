@@ -57,16 +57,24 @@ def cluster(config: Config) -> Iterator[None]:
                 f"cluster.address={config.cluster.address} does not answer: {reason}"
             ) from error
     else:
-        ray.init(
-            address="local",
-            num_cpus=(config.cluster.workers or _cores()) + WRITERS,
-            # None: as many as Ray finds, which does not take torch's seconds. It counts Apple's, which torch does not.
-            num_gpus=0 if sys.platform == "darwin" else None,
-            include_dashboard=False,
-            _metrics_export_port=metrics.checked(config.cluster.metrics_port),
-            log_to_driver=False,
-            logging_level=level,
-        )
+        try:
+            ray.init(
+                address="local",
+                num_cpus=(config.cluster.workers or _cores()) + WRITERS,
+                # None: as many as Ray finds, which does not take torch's seconds. It counts Apple's, which torch does not.
+                num_gpus=0 if sys.platform == "darwin" else None,
+                include_dashboard=False,
+                _metrics_export_port=metrics.checked(config.cluster.metrics_port),
+                log_to_driver=False,
+                logging_level=level,
+            )
+        # Ray tells a node that was too slow to start by nothing more particular.
+        except Exception as error:
+            if "timed out during startup" not in str(error):
+                raise
+            raise RunError(
+                "Ray did not start on this machine within its 30 s, as where others keep it busy; the same command tries again"
+            ) from error
     try:
         yield
     finally:
