@@ -61,7 +61,7 @@ def cluster(config: Config) -> Iterator[None]:
             ray.init(
                 address="local",
                 num_cpus=(config.cluster.workers or _cores()) + WRITERS,
-                # None: as many as Ray finds, which does not take torch's seconds. It counts Apple's, which torch does not.
+                # None: as many as Ray finds, without torch's seconds. It counts Apple's, which torch does not.
                 num_gpus=0 if sys.platform == "darwin" else None,
                 include_dashboard=False,
                 _metrics_export_port=metrics.checked(config.cluster.metrics_port),
@@ -73,7 +73,8 @@ def cluster(config: Config) -> Iterator[None]:
             if "timed out during startup" not in str(error):
                 raise
             raise RunError(
-                "Ray did not start on this machine within its 30 s, as where others keep it busy; the same command tries again"
+                "Ray did not start on this machine within its 30 s, as where others keep it busy; "
+                "the same command tries again"
             ) from error
     try:
         yield
