@@ -24,9 +24,9 @@ demo: .venv/usable
 demo-captions: .venv/usable
 	$(BIN)/pairforge captions=from_captions pairs.captions=miniworld_captions out=outputs/captions
 
-# Two tests at once, of one thread each: most wait for processes that start. In the order of tests/conftest.py.
+# Three tests at once, of one thread each: most wait for processes that start. In the order of tests/conftest.py.
 test: .venv/ready
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 test-all: .venv/ready
 	$(BIN)/python -m pytest --hypothesis-profile=drawn -m 'long or not long'

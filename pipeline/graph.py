@@ -118,8 +118,10 @@ def run(config: Config, model_fingerprint: str, units: Sequence[int]) -> Iterato
     # Closed whatever happens: an executor that outlives its cluster keeps the process from ending.
     # Nothing is fetched ahead: a summary would wait for the next one.
     blocks = written.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)
-    waiting = metrics.DriverMetrics(config.out, len(units))
-    with closing(iter(blocks)) as blocks_written:
+    with (
+        closing(metrics.DriverMetrics(config.out, len(units))) as waiting,
+        closing(iter(blocks)) as blocks_written,
+    ):
         try:
             for row in (row for block in blocks_written for row in block.to_pylist()):
                 if row["error"]:

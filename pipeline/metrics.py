@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import socket
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,10 @@ from stages.records import UnitResult
 
 # In seconds: from a pair of the mini world to a unit that nears cluster.unit_seconds.
 UNIT_SECONDS = [1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0]
+
+
+# Seconds. Ray passes a gauge on once for each time that it is set, and then no more.
+REPEATED = 0.5
 
 
 class MetricsError(ValueError):
@@ -61,14 +66,35 @@ LEFT = Series(Gauge, "pairforge_units_left", "units not committed, those in flig
 SERIES = (PAIRS, FAILURES, CANDIDATES, KEPT, ROWS, SECONDS, UNIT_TIME, IN_FLIGHT, COMMITTED, LEFT)
 
 
+class Standing:
+    """A gauge whose value stands until another is set."""
+
+    def __init__(self, gauge: Gauge, value: float) -> None:
+        self._gauge, self._value, self._closed = gauge, value, threading.Event()
+        threading.Thread(target=self._repeat, daemon=True).start()
+
+    def set(self, value: float) -> None:
+        """Let it have another."""
+        self._value = value
+        self._gauge.set(value)
+
+    def close(self) -> None:
+        """Let it have none."""
+        self._closed.set()
+
+    def _repeat(self) -> None:
+        while not self._closed.is_set():
+            self._gauge.set(self._value)
+            self._closed.wait(REPEATED)
+
+
 class WorkerMetrics:
     """What one worker makes."""
 
     def __init__(self, run: str) -> None:
         own = (PAIRS, FAILURES, CANDIDATES, KEPT, ROWS, SECONDS)
         self._counters = {series.name: series.made(run) for series in own}
-        self._unit_time, self._in_flight = UNIT_TIME.made(run), IN_FLIGHT.made(run)
-        self._in_flight.set(0)
+        self._unit_time, self._in_flight = UNIT_TIME.made(run), Standing(IN_FLIGHT.made(run), 0)
 
     @contextmanager
     def unit(self) -> Iterator[None]:
@@ -104,15 +130,18 @@ class DriverMetrics:
 
     def __init__(self, run: str, left: int) -> None:
         """``left`` units are not committed."""
-        self._committed, self._left = COMMITTED.made(run), LEFT.made(run)
+        self._committed, self._left = COMMITTED.made(run), Standing(LEFT.made(run), left)
         self._waiting = left
-        self._left.set(left)
 
     def committed(self) -> None:
         """Count a unit in."""
         self._committed.inc()
         self._waiting -= 1
         self._left.set(self._waiting)
+
+    def close(self) -> None:
+        """Tell no more, before Ray is left."""
+        self._left.close()
 
 
 def checked(port: int | None) -> int | None:
