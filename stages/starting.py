@@ -82,10 +82,17 @@ def start(descriptor: int) -> Process:
         except OSError:
             # It has ended, or never served: there is the other way.
             connection.close()
+    return _run("stages.process", descriptor)
+
+
+def _run(module: str, *descriptors: int, session: bool = False) -> subprocess.Popen[bytes]:
+    """``python -m module`` with the descriptors as its arguments and this process's imports; in a ``session`` of its
+    own, Ctrl-C in the terminal passes it by."""
     return subprocess.Popen(
-        [sys.executable, "-m", "stages.process", str(descriptor)],
-        pass_fds=[descriptor],
+        [sys.executable, "-m", module, *map(str, descriptors)],
+        pass_fds=descriptors,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+        start_new_session=session,
     )
 
 
@@ -114,13 +121,8 @@ def forkserver(config: Config | PairsConfig) -> Iterator[None]:
         with own, other, socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
             listener.bind(path)
             listener.listen(BACKLOG)
-            server = subprocess.Popen(
-                [sys.executable, "-m", "stages.forkserver", str(other.fileno()), str(listener.fileno())],
-                pass_fds=[other.fileno(), listener.fileno()],
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
-                # Ctrl-C is for the command, which ends this one when it has finished.
-                start_new_session=True,
-            )
+            # Ctrl-C is for the command, which ends this one when it has finished.
+            server = _run("stages.forkserver", other.fileno(), listener.fileno(), session=True)
             link = Connection(own.detach())
         os.environ[ADDRESS] = path
         try:

@@ -42,6 +42,15 @@ def opened() -> tuple[Process, Connection]:
     return process, link
 
 
+def said(script: str) -> str:
+    """What a process of Python's prints, however it ends."""
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=root, stdout=subprocess.PIPE, text=True, check=False
+    )
+    return done.stdout
+
+
 def ends(number: int) -> bool:
     deadline = time.monotonic() + 60
     while psutil.pid_exists(number) and psutil.Process(number).status() != psutil.STATUS_ZOMBIE:
@@ -95,11 +104,7 @@ def test_it_is_as_nice_as_who_asked() -> None:
         "import os\nos.nice(3)\nfrom tests.stages.test_starting import opened\n"
         "process, link = opened()\nlink.send(0)\nprint(link.recv()[3])"
     )
-    root = Path(__file__).parents[2]
-    done = subprocess.run(
-        [sys.executable, "-c", script], cwd=root, stdout=subprocess.PIPE, text=True, check=False
-    )
-    assert int(done.stdout) == min(19, os.getpriority(os.PRIO_PROCESS, 0) + 3)
+    assert int(said(script)) == min(19, os.getpriority(os.PRIO_PROCESS, 0) + 3)
 
 
 @pytest.mark.usefixtures("server")
@@ -108,11 +113,7 @@ def test_it_ends_with_who_asked_and_where_the_server_is_killed() -> None:
         "from tests.stages.test_starting import opened\n"
         "import os\nprocess, link = opened()\nprint(process.pid, flush=True)\nos.kill(os.getpid(), 9)"
     )
-    root = Path(__file__).parents[2]
-    done = subprocess.run(
-        [sys.executable, "-c", script], cwd=root, stdout=subprocess.PIPE, text=True, check=False
-    )
-    assert ends(int(done.stdout))
+    assert ends(int(said(script)))
     process, link = opened()
     psutil.Process(psutil.Process(process.pid).ppid()).kill()
     assert process.wait() == -signal.SIGKILL
@@ -155,11 +156,7 @@ def test_it_takes_its_folder_along_when_who_started_it_is_killed() -> None:
         "with forkserver(CONFIG):\n"
         "    opened()\n    print(os.environ[ADDRESS], flush=True)\n    os.kill(os.getpid(), 9)"
     )
-    root = Path(__file__).parents[2]
-    done = subprocess.run(
-        [sys.executable, "-c", script], cwd=root, stdout=subprocess.PIPE, text=True, check=False
-    )
-    folder, deadline = Path(done.stdout.strip()).parent, time.monotonic() + 60
+    folder, deadline = Path(said(script).strip()).parent, time.monotonic() + 60
     assert folder.name.startswith("pairforge-")
     while folder.exists():
         assert time.monotonic() < deadline
