@@ -47,8 +47,8 @@ def make(folder: Path, pairs: int) -> Store:
     config = settings.checked(settings.compose([f"captions.path={captions}", f"out={folder / 'out'}"]))
     store, draw = Store(config.out), np.random.default_rng(0)
     named = (one for one in open_captions(CaptionSource("jsonl", str(captions))))
-    cut = list(units.cut(_with_kinds(named), UNIT))
-    count, files = units.write_units(store, cut)
+    cut = [Unit(*one) for one in units.cut(_with_kinds(named), UNIT)]
+    count, files = units.write_units(store, units.lines_of(cut))
     stored.write(store, config)
     store.write(MANIFEST, seal(asdict(Plan(count, pairs, 0, {}, tuple(files)))).encode())
     pictures = (

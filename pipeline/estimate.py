@@ -18,7 +18,7 @@ from pipeline.plan import PlanError
 from pipeline.progress import clock
 from pipeline.voice import Voice
 from stages import named
-from stages.records import CaptionPair, Quarantined, Unit, UnitResult
+from stages.records import CaptionPair, Unit, UnitResult
 from stages.write import encode_part
 
 PROBE_SECONDS = 20.0
@@ -150,14 +150,11 @@ def _seconds(setting: str) -> float:
 
 def _input(config: Config) -> Input:
     pairs, reasons, first = 0, Counter[str](), list[CaptionPair]()
-    for row in itertools.chain.from_iterable(reading.read(config)):
-        if isinstance(row, Quarantined):
-            reasons[row.reason] += 1
-        else:
-            pairs += 1
-            # Enough for a probe of a minute or two; the rest of millions need not be held.
-            if len(first) < 64 * config.unit_pairs:
-                first.append(row)
+    for found in reading.read(config):
+        reasons.update(line.reason for line in found.aside)
+        pairs += len(found.pairs)
+        # Enough for a probe of a minute or two; the rest of millions need not be held.
+        first.extend(itertools.islice(found.pairs, 64 * config.unit_pairs - len(first)))
     return Input(pairs, reasons.total(), dict(reasons.most_common()), tuple(first))
 
 

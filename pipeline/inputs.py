@@ -10,7 +10,7 @@ from conf.pairs import PairsConfig
 from conf.schema import Config
 from pipeline import fingerprint, reading
 from pipeline.fingerprint import Models
-from stages.records import CaptionPair, Quarantined
+from stages.examined import Examined
 
 Settings = Config | PairsConfig
 
@@ -22,7 +22,7 @@ class Input:
     ``identify`` gives the models' fingerprints, and ``settings`` all that results depend on.
     """
 
-    read: Callable[[Any], Iterator[list[CaptionPair | Quarantined]]]
+    read: Callable[[Any], Iterator[Examined]]
     source_digest: Callable[[Any], str]
     identify: Callable[[Any], Models]
     settings: Callable[[Any, str, Models], dict[str, Any]]

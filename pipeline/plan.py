@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import IO, Any
 
@@ -13,6 +13,7 @@ from pipeline.errors import TabledError
 from pipeline.fingerprint import Change, Models, changes
 from pipeline.inputs import Settings, input_of
 from stages import units
+from stages.examined import Examined
 from stages.records import CaptionPair, Quarantined
 from stages.sealed import DamageError, seal, unseal
 from stages.store import Store
@@ -138,16 +139,16 @@ def _resume(store: Store, config: Settings, models: Models) -> Plan:
 def _compared(store: Store, config: Settings, plan: Plan) -> tuple[str, int, tuple[Change, ...]]:
     """The digest of the pairs there are now, how many were appended, and the first that is another, if one is."""
     digest, planned = reading.PairsDigest(), ""
-    for pairs in map(_good, input_of(config).read(config)):
-        left = plan.pairs - digest.pairs
-        digest.add(pairs[: max(left, 0)])
-        if digest.pairs == plan.pairs and not planned:
-            planned = digest.hex()
-        digest.add(pairs[max(left, 0) :])
+    for found in input_of(config).read(config):
+        pairs, left = found.pairs, plan.pairs - digest.pairs
+        if 0 < left <= len(pairs):
+            digest.add(pairs.select(range(left)))
+            planned, pairs = digest.hex(), pairs.select(range(left, len(pairs)))
+        digest.add(pairs)
     if planned == plan.settings["captions"]:
         return digest.hex(), digest.pairs - plan.pairs, ()
     old = (pair for unit in units.read_units(store, plan.units) for pair in unit.pairs)
-    new = itertools.chain.from_iterable(map(_good, input_of(config).read(config)))
+    new = itertools.chain.from_iterable(found.pairs for found in input_of(config).read(config))
     numbered = enumerate(itertools.zip_longest(old, new), 1)
     number, before, now = next((k, a, b) for k, (a, b) in numbered if a != b)
     return digest.hex(), 0, ((f"caption pair {number:,}", _shown(before), _shown(now)),)
@@ -155,10 +156,11 @@ def _compared(store: Store, config: Settings, plan: Plan) -> tuple[str, int, tup
 
 def _make(store: Store, config: Settings, models: Models) -> Plan:
     digest, tally, source = reading.PairsDigest(), _Tally(), input_of(config).source_digest(config)
-    items = input_of(config).read(config)
+    found = input_of(config).read(config)
     with reading.uncollected(), store.open_write(LINES) as quarantine:
-        good = _set_aside(items, quarantine, tally, digest)
-        count, files = units.write_units(store, units.cut(good, config.unit_pairs))
+        texts = _set_aside(found, quarantine, tally, digest)
+        cut = units.cut(texts, config.unit_pairs)
+        count, files = units.write_units(store, itertools.starmap(units.line_of, cut))
     if not digest.pairs:
         raise PlanError(f"captions.path={config.captions.path} has no good line{tally.example()}")
     settings = input_of(config).settings(config, digest.hex(), models)
@@ -173,9 +175,10 @@ def _extend(store: Store, config: Settings, models: Models, plan: Plan, source: 
     """``plan`` and the pairs that were appended, as units of their own: those that are planned stay as they are."""
     digest, tally = reading.PairsDigest(), _Tally()
     with reading.uncollected(), store.open_write(LINES) as quarantine:
-        good = _set_aside(input_of(config).read(config), quarantine, tally, digest)
-        appended = itertools.islice(good, plan.pairs, None)
-        files = units.extend_units(store, units.cut(appended, config.unit_pairs, plan.units))
+        texts = _set_aside(input_of(config).read(config), quarantine, tally, digest)
+        appended = itertools.islice(texts, plan.pairs, None)
+        cut = units.cut(appended, config.unit_pairs, plan.units)
+        files = units.extend_units(store, itertools.starmap(units.line_of, cut))
     pairs = digest.pairs - plan.pairs
     about = {
         "pairs": digest.pairs,
@@ -198,31 +201,16 @@ def _cut(text: str) -> str:
     return text if len(text) <= CELL else f"{text[: CELL - 1]}…"
 
 
-def _good(block: list[CaptionPair | Quarantined]) -> list[CaptionPair]:
-    if Quarantined not in map(type, block):
-        return block
-    return [item for item in block if isinstance(item, CaptionPair)]
-
-
 def _set_aside(
-    blocks: Iterator[list[CaptionPair | Quarantined]],
-    quarantine: IO[bytes],
-    tally: _Tally,
-    digest: reading.PairsDigest,
-) -> Iterator[CaptionPair]:
-    """The pairs that are good, digested; the others are written down."""
-
-    def of_block(block: list[CaptionPair | Quarantined]) -> list[CaptionPair]:
-        good = _good(block)
-        digest.add(good)
-        if good is not block:
-            for item in block:
-                if isinstance(item, Quarantined):
-                    tally.bad(item)
-                    quarantine.write(json.dumps(asdict(item), ensure_ascii=False).encode() + b"\n")
-        return good
-
-    return itertools.chain.from_iterable(map(of_block, blocks))
+    blocks: Iterable[Examined], quarantine: IO[bytes], tally: _Tally, digest: reading.PairsDigest
+) -> Iterator[str]:
+    """The texts of the pairs, digested; what else was found is written down."""
+    for found in blocks:
+        digest.add(found.pairs)
+        for line in found.aside:
+            tally.bad(line)
+            quarantine.write(json.dumps(asdict(line), ensure_ascii=False).encode() + b"\n")
+        yield from found.pairs.texts
 
 
 @dataclass

@@ -6,33 +6,38 @@ import contextlib
 import gc
 import hashlib
 import json
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from json.encoder import encode_basestring_ascii as quoted
 from pathlib import Path
+from typing import Any
 
-import p2p
 from conf.schema import Captions, CaptionsKind, Config, TooLong
-from stages.captions import CaptionSource, phrases
+from stages.captions import CaptionSource, open_blocks, phrases
 from stages.captions.parquet import parquet_files
+from stages.examined import Examined, Pairs, Rules
+from stages.examining import examined
 from stages.read import read_pairs
-from stages.records import CaptionPair, Quarantined
 
 
-def read(config: Config) -> Iterator[list[CaptionPair | Quarantined]]:
+def read(config: Config) -> Iterator[Examined]:
     """The input in its order, block by block: what is rendered, and what is set aside.
 
     Raises CaptionsError and p2p.ModelError.
     """
-    prompts = p2p.load_prompts(config.model.path, config.model.revision, config.model.family)
-    return read_pairs(
-        caption_source(config.captions, config.limit),
-        prompts.count,
-        prompts.limit if config.edit.too_long is TooLong.error else sys.maxsize,
-        phrases(config.captions.block, config.captions.block_file),
-        prompts.spaces,
-    )
+    model = config.model.path, config.model.revision, config.model.family
+    cut = config.edit.too_long is not TooLong.error
+    return read_by(config.captions, config.limit, model, cut)
+
+
+def read_by(
+    captions: Captions, limit: int | None, prompts: tuple[Any, ...], cut: bool = False, alone: bool = False
+) -> Iterator[Examined]:
+    """``read``, of captions that are held to the tokenizer of ``prompts``, arguments of ``p2p.load_prompts``."""
+    source = caption_source(captions, limit, alone)
+    blocked = phrases(captions.block, captions.block_file)
+    rules = Rules(source.fields or {}, alone, blocked, prompts, cut)
+    return read_pairs(examined(open_blocks(source), rules), limit)
 
 
 def caption_source(captions: Captions, limit: int | None, alone: bool = False) -> CaptionSource:
@@ -55,9 +60,10 @@ class PairsDigest:
         self.pairs = 0
         self._hash = hashlib.sha256()
 
-    def add(self, pairs: Sequence[CaptionPair]) -> None:
+    def add(self, pairs: Pairs) -> None:
         self.pairs += len(pairs)
-        self._hash.update("".join([f'["{pair.id}", {quoted(pair.meta)}]' for pair in pairs]).encode())
+        each = zip(pairs.names, pairs.metas, strict=True)
+        self._hash.update("".join([f'["{name}", {quoted(meta)}]' for name, meta in each]).encode())
 
     def hex(self) -> str:
         return self._hash.hexdigest()

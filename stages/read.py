@@ -2,116 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from stages import captions
-from stages.records import CaptionPair, Quarantined
+from stages.captions import Block
+from stages.examined import Examined, Pairs
 from stages.seen import FirstPlaces
 
 _LINES = 40
 """Bits of a place for the line; those above are for the file."""
 
 
-def read_pairs(
-    source: captions.CaptionSource,
-    count: Callable[[str], int],
-    limit: int,
-    block: Sequence[str] = (),
-    spaces: bool = True,
-) -> Iterator[list[CaptionPair | Quarantined]]:
-    """The source in its order, block by block: pairs of which no two are the same and none is too long or has a blocked
-    word, and what was set aside.
+def read_pairs(examined: Iterable[tuple[Block, Examined]], limit: int | None = None) -> Iterator[Examined]:
+    """What blocks hold, less the pairs that stood there before.
 
     Args:
-        source: its `limit` counts the pairs that pass all this.
-        count: tokens of a text as the model's tokenizer has them, start and end included.
-        limit: tokens that the model's text encoder takes, start and end included.
-        block: words and phrases that no pair may have, as `captions.phrases` gives them.
-        spaces: whether the tokenizer's tokens may be, or hold, spaces.
-
-    Raises:
-        CaptionsError: as `captions.open_captions` does.
+        examined: the source's blocks in its order, each with what it holds by itself.
+        limit: the number of pairs after which reading stops, None for all.
     """
-    return _read(
-        captions.read_blocks(source),
-        source.limit,
-        _Judge(captions.checker(count, limit, spaces), captions.blocker(block)),
-    )
-
-
-def _read(
-    blocks: Iterator[tuple[captions.Block, list[CaptionPair | str]]], wanted: int | None, judge: _Judge
-) -> Iterator[list[CaptionPair | Quarantined]]:
-    good = 0
-    for block, pairs in blocks:
-        if good == wanted:
+    left, repetition = limit, _Repetition()
+    for block, found in examined:
+        if left == 0:
             return
-        judged, places = judge(block, pairs)
-        if wanted is not None and good + len(places) >= wanted:
-            places = places[: wanted - good]
-            judged = judged[: places[-1] + 1]
-        good += len(places)
-        # Nearly all blocks are good as a whole: of those, no pair is looked at by itself.
-        yield (
-            judged
-            if len(places) == len(judged)
-            else [
-                block.row(index).quarantined(pair) if isinstance(pair, str) else pair
-                for index, pair in enumerate(judged)
-            ]
-        )
+        found = _without(block, found, repetition(block.file, found.pairs))
+        if left is not None and len(found.pairs) >= left:
+            found = _until(found, left)
+        left = left if left is None else left - len(found.pairs)
+        yield found
 
 
-def _good(pairs: Sequence[CaptionPair | str]) -> Sequence[int]:
-    """The places of those that are pairs."""
-    if str not in map(type, pairs):
-        return range(len(pairs))
-    return [place for place, pair in enumerate(pairs) if not isinstance(pair, str)]
+def _without(block: Block, found: Examined, reasons: Sequence[str]) -> Examined:
+    """What was found, those pairs set aside for which there is a reason."""
+    if not any(reasons):
+        return found
+    pairs = found.pairs
+    again = [
+        block.row(line).quarantined(reason)
+        for line, reason in zip(pairs.lines, reasons, strict=True)
+        if reason
+    ]
+    good = pairs.select([place for place, reason in enumerate(reasons) if not reason])
+    return Examined(good, sorted([*found.aside, *again], key=lambda one: one.line))
 
 
-class _Judge:
-    """What becomes of a block's pairs after all blocks before it: each as it is, or why it is set aside."""
+def _until(found: Examined, count: int) -> Examined:
+    """What was found until so many pairs are there."""
+    pairs = found.pairs.select(range(count))
+    return Examined(pairs, [one for one in found.aside if one.line < pairs.lines[-1]])
 
-    def __init__(
-        self,
-        too_long: Callable[[Sequence[CaptionPair]], list[str]],
-        blocked: Callable[[Sequence[CaptionPair]], list[str]],
-    ) -> None:
-        self._too_long, self._blocked = too_long, blocked
+
+class _Repetition:
+    """Of pairs, block by block, where each stood before: the reason to set it aside, or ""."""
+
+    def __init__(self) -> None:
         self._seen = FirstPlaces()
         self._files: list[str] = []
 
-    def __call__(
-        self, block: captions.Block, pairs: Sequence[CaptionPair | str]
-    ) -> tuple[list[CaptionPair | str], Sequence[int]]:
-        """Each pair as it is, or why it is set aside; and the places of those that are good."""
-        if not self._files or self._files[-1] != block.file:
-            self._files.append(block.file)
-        judged, good = list(pairs), _good(pairs)
-        for judge in (self._words, self._length, self._repetition):
-            whole = len(good) == len(judged)
-            reasons = judge(
-                judged if whole else [judged[place] for place in good],
-                block.lines if whole else [block.lines[place] for place in good],
-            )
-            if any(reasons):
-                for place, reason in zip(good, reasons, strict=True):
-                    if reason:
-                        judged[place] = reason
-                good = _good(judged)
-        return judged, good
-
-    def _words(self, pairs: Sequence[CaptionPair], lines: Sequence[int]) -> list[str]:
-        return self._blocked(pairs)
-
-    def _length(self, pairs: Sequence[CaptionPair], lines: Sequence[int]) -> list[str]:
-        return self._too_long(pairs)
-
-    def _repetition(self, pairs: Sequence[CaptionPair], lines: Sequence[int]) -> list[str]:
-        names = np.frombuffer(bytes.fromhex("".join([pair.id for pair in pairs])), ">u8").astype(np.uint64)
-        here = np.array(lines, np.uint64) | np.uint64((len(self._files) - 1) << _LINES)
+    def __call__(self, file: str, pairs: Pairs) -> list[str]:
+        if not self._files or self._files[-1] != file:
+            self._files.append(file)
+        names = np.frombuffer(pairs.ids, ">u8").astype(np.uint64)
+        here = np.array(pairs.lines, np.uint64) | np.uint64((len(self._files) - 1) << _LINES)
         return [self._stands(place) if place else "" for place in self._seen.places_of(names, here).tolist()]
 
     def _stands(self, place: int) -> str:

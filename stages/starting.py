@@ -82,10 +82,10 @@ def start(descriptor: int) -> Process:
         except OSError:
             # It has ended, or never served: there is the other way.
             connection.close()
-    return _run("stages.process", descriptor)
+    return run("stages.process", descriptor)
 
 
-def _run(module: str, *descriptors: int, session: bool = False) -> subprocess.Popen[bytes]:
+def run(module: str, *descriptors: int, session: bool = False) -> subprocess.Popen[bytes]:
     """``python -m module`` with the descriptors as its arguments and this process's imports; in a ``session`` of its
     own, Ctrl-C in the terminal passes it by."""
     return subprocess.Popen(
@@ -122,7 +122,7 @@ def forkserver(config: Config | PairsConfig) -> Iterator[None]:
             listener.bind(path)
             listener.listen(BACKLOG)
             # Ctrl-C is for the command, which ends this one when it has finished.
-            server = _run("stages.forkserver", other.fileno(), listener.fileno(), session=True)
+            server = run("stages.forkserver", other.fileno(), listener.fileno(), session=True)
             link = Connection(own.detach())
         os.environ[ADDRESS] = path
         try:

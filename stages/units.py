@@ -7,7 +7,7 @@ import hashlib
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from stages.ahead import ahead
 from stages.records import CaptionPair, Unit
@@ -17,6 +17,7 @@ from stages.store import Store
 UNITS_PER_FILE = 512
 WRITERS = 4
 FOLDER = "run/plan"
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -32,18 +33,29 @@ class Extension:
     about: dict[str, Any]
 
 
-def cut(pairs: Iterable[CaptionPair], unit_pairs: int, first: int = 0) -> Iterator[Unit]:
-    """Cut ``pairs`` into units in their order, counted from ``first``."""
+def cut(pairs: Iterable[Item], unit_pairs: int, first: int = 0) -> Iterator[tuple[int, tuple[Item, ...]]]:
+    """Cut ``pairs``, or what stands for them, into units in their order, counted from ``first``."""
     left = iter(pairs)
     for index in itertools.count(first):
         held = tuple(itertools.islice(left, unit_pairs))
         if not held:
             return
-        yield Unit(index, held)
+        yield index, held
 
 
-def write_units(store: Store, units: Iterable[Unit]) -> tuple[int, list[str]]:
-    """Write the plan's files while their units come; the number of units, and each file's SHA-256."""
+def line_of(index: int, pairs: Iterable[str]) -> str:
+    """The plan's line of the unit of pairs with these texts."""
+    # What json.dumps would write with sorted keys, in a fraction of its time: a plan has millions of these.
+    return seal_text(f'{{"pairs": [{", ".join(pairs)}], "unit": {index}}}')
+
+
+def lines_of(units: Iterable[Unit]) -> Iterator[str]:
+    """The plan's lines of units."""
+    return (line_of(unit.index, [pair.text for pair in unit.pairs]) for unit in units)
+
+
+def write_units(store: Store, lines: Iterable[str]) -> tuple[int, list[str]]:
+    """Write the plan's files while the lines of their units come; the number of units, and each file's SHA-256."""
     count, digests = 0, []
 
     def write(file: tuple[int, list[str]]) -> tuple[int, str]:
@@ -52,20 +64,20 @@ def write_units(store: Store, units: Iterable[Unit]) -> tuple[int, list[str]]:
         store.write(file_name(number), data)
         return len(lines), hashlib.sha256(data).hexdigest()
 
-    for lines, digest in ahead(write, enumerate(_files(units)), WRITERS, 2 * WRITERS):
+    for written, digest in ahead(write, enumerate(_files(lines)), WRITERS, 2 * WRITERS):
         digests.append(digest)
-        count += lines
+        count += written
     return count, digests
 
 
-def extend_units(store: Store, units: Iterable[Unit]) -> list[tuple[str, str]]:
+def extend_units(store: Store, lines: Iterable[str]) -> list[tuple[str, str]]:
     """Write files of units that an extension is to name; their names and SHA-256.
 
     A name has the digest in it: writers of other units write other files, and what no extension names is not read.
     """
     files = []
-    for number, lines in enumerate(_files(units)):
-        data = _encoded(lines)
+    for number, held in enumerate(_files(lines)):
+        data = _encoded(held)
         digest = hashlib.sha256(data).hexdigest()
         name = f"{FOLDER}/more-{number:06d}-{digest[:16]}.jsonl"
         store.write(name, data)
@@ -115,21 +127,10 @@ def file_name(number: int) -> str:
     return f"{FOLDER}/units-{number:06d}.jsonl"
 
 
-def _files(units: Iterable[Unit]) -> Iterator[list[str]]:
-    lines: list[str] = []
-    for unit in units:
-        lines.append(_line(unit))
-        if len(lines) == UNITS_PER_FILE:
-            yield lines
-            lines = []
-    if lines:
-        yield lines
-
-
-def _line(unit: Unit) -> str:
-    # What json.dumps would write with sorted keys, in a fraction of its time: a plan has millions of these.
-    pairs = ", ".join([pair.text for pair in unit.pairs])
-    return seal_text(f'{{"pairs": [{pairs}], "unit": {unit.index}}}')
+def _files(lines: Iterable[str]) -> Iterator[list[str]]:
+    left = iter(lines)
+    while held := list(itertools.islice(left, UNITS_PER_FILE)):
+        yield held
 
 
 def _encoded(lines: Sequence[str]) -> bytes:

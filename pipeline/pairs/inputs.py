@@ -9,29 +9,22 @@ from typing import Any
 import p2p
 from conf.pairs import Checks, PairsConfig
 from pipeline.fingerprint import FORMAT, Models
-from pipeline.reading import caption_source, digest_of_files
+from pipeline.reading import digest_of_files, read_by
 from stages.captions import phrases
-from stages.read import read_pairs
-from stages.records import CaptionPair, Quarantined
+from stages.examined import Examined
 from stages.writers import making
 from stages.writers.writer import WriterError
 
 _BY_CONTENT = ("model", "revision", "block", "block_file", "moderation", "moderation_revision")
 
 
-def read(config: PairsConfig) -> Iterator[list[CaptionPair | Quarantined]]:
+def read(config: PairsConfig) -> Iterator[Examined]:
     """The captions in their order, as pairs without instruction and output, and what is set aside.
 
     Raises CaptionsError and p2p.ModelError.
     """
-    prompts = p2p.load_prompts(config.checks.model, config.checks.revision)
-    captions = config.captions
-    return read_pairs(
-        caption_source(captions, config.limit, alone=True),
-        prompts.count,
-        prompts.limit,
-        phrases(captions.block, captions.block_file),
-    )
+    checks = config.checks
+    return read_by(config.captions, config.limit, (checks.model, checks.revision), alone=True)
 
 
 def source_digest(config: PairsConfig) -> str:

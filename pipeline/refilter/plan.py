@@ -16,7 +16,7 @@ from pipeline.plan import LINES, MANIFEST, ORIGIN, Plan, PlanError, load
 from pipeline.refilter.asked import Asked
 from stages.judging import specs
 from stages.sealed import seal
-from stages.units import read_units, write_units
+from stages.units import lines_of, read_units, write_units
 
 VERSIONS = "run/versions.json"
 
@@ -37,7 +37,7 @@ def make_or_resume(asked: Asked, plan: Plan, commits: Sequence[dict[str, Any]]) 
                 "to go on with it, or another out2=… to start anew"
             )
         return made
-    units, files = write_units(asked.target, read_units(asked.source, plan.units))
+    units, files = write_units(asked.target, lines_of(read_units(asked.source, plan.units)))
     made = Plan(units, plan.pairs, plan.quarantined, settings, tuple(files))
     for name in (LINES, VERSIONS):
         if asked.source.exists(name):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from stages.captions.blocking import blocker, pattern, phrases
 from stages.captions.length import checker
-from stages.captions.opening import open_captions, read_blocks
+from stages.captions.opening import open_blocks, open_captions, reader
 from stages.captions.row import Block
 from stages.captions.source import CaptionsError, CaptionSource
 
@@ -18,8 +18,9 @@ __all__ = [
     "CaptionsError",
     "blocker",
     "checker",
+    "open_blocks",
     "open_captions",
     "pattern",
     "phrases",
-    "read_blocks",
+    "reader",
 ]

@@ -19,7 +19,7 @@ def caption_reader(fields: Mapping[str, str]) -> Callable[[Block], list[CaptionP
     """
 
     def read(block: Block) -> list[CaptionPair | str]:
-        found = [_read(block.row(index), fields) for index in range(len(block.lines))]
+        found = [_read(block.row(line), fields) for line in block.lines]
         good = [index for index, texts in enumerate(found) if not isinstance(texts, str)]
         captions = iter(
             caption_pairs([found[index] for index in good], [block.lines[index] for index in good])  # type: ignore[misc]

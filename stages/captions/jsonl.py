@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import functools
 import io
 import json
 from collections.abc import Iterator, Sequence
-from functools import partial
+from functools import cached_property
 from typing import Any
 
 from stages.captions.lines import ERRORS, MAX_LINE, open_pieces
 from stages.captions.regular import columns
-from stages.captions.row import Block, Row, block_of, broken_off
+from stages.captions.row import Block, Row, Rows, broken_off
 from stages.captions.source import CaptionSource, one_line
 
 _PIECE = 2**18
@@ -28,37 +27,39 @@ def open_jsonl(source: CaptionSource) -> Iterator[Block]:
 
 
 def _blocks(file: str, pieces: Iterator[bytes]) -> Iterator[Block]:
-    first, last = 1, 0
+    first = 1
     try:
         for data in pieces:
             lines = _Lines(file, first, data)
-            numbers: Sequence[int] = range(first, first + data.count(b"\n") + (not data.endswith(b"\n")))
-            first += len(numbers)
-            texts = columns(data, len(numbers)) if len(data) < MAX_LINE else None
-            if texts is None:
-                numbers = [number for number in numbers if not lines.raw(number).isspace()]
-            if numbers:
-                last = numbers[-1]
-                yield Block(file, numbers, partial(_row_of, lines, numbers), texts)
+            first += lines.count
+            yield lines
     except ERRORS as error:
-        yield block_of([broken_off(file, last, error)])
-
-
-def _row_of(lines: _Lines, numbers: Sequence[int], index: int) -> Row:
-    return _row(lines.file, numbers[index], lines.raw(numbers[index]))
+        yield Rows([broken_off(file, first - 1, error)])
 
 
 class _Lines:
-    """The lines of a piece by their numbers: cut apart only if one is asked for."""
+    """The lines of a piece of the file: cut apart only if one is asked for."""
 
     def __init__(self, file: str, first: int, data: bytes) -> None:
-        self.file = file
+        self.file, self.count = file, data.count(b"\n") + (not data.endswith(b"\n"))
         self._first, self._data = first, data
 
-    def raw(self, number: int) -> bytes:
-        return self._cut[number - self._first]
+    @cached_property
+    def columns(self) -> dict[str, list[str]] | None:
+        return columns(self._data, self.count) if len(self._data) < MAX_LINE else None
 
-    @functools.cached_property
+    @cached_property
+    def lines(self) -> Sequence[int]:
+        every = range(self._first, self._first + self.count)
+        return every if self.columns else [line for line in every if not self._raw(line).isspace()]
+
+    def row(self, line: int) -> Row:
+        return _row(self.file, line, self._raw(line))
+
+    def _raw(self, line: int) -> bytes:
+        return self._cut[line - self._first]
+
+    @cached_property
     def _cut(self) -> list[bytes]:
         # A line feed alone ends a line.
         return io.BytesIO(self._data).readlines()

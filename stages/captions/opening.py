@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from stages.captions.caption import caption_reader
@@ -36,25 +36,29 @@ def open_captions(source: CaptionSource) -> Iterator[CaptionPair | Quarantined]:
         CaptionsError: at once where there is no such source, or its kind or columns are not to be had; on reading
             where it breaks off before the first row.
     """
-    return _limited(source.limit, read_blocks(source))
+    read = reader(source.fields or {}, source.alone)
+    return _limited(source.limit, ((block, read(block)) for block in open_blocks(source)))
 
 
-def read_blocks(source: CaptionSource) -> Iterator[tuple[Block, list[CaptionPair | str]]]:
-    """Blocks of rows, and of each row its caption pair or the reason why it has none; `source.limit` is not looked at.
+def open_blocks(source: CaptionSource) -> Iterator[Block]:
+    """The source's rows; `source.limit` is not looked at.
 
     Raises:
         CaptionsError: as `open_captions` does.
     """
-    fields = source.fields or {}
-    check_given(fields, roles(source.alone))
+    check_given(source.fields or {}, roles(source.alone))
     if source.limit is not None and source.limit < 0:
         raise CaptionsError(f"limit is {source.limit}: give a number of caption pairs, or null for all")
     kind = _kind_by_name(source.path) if source.kind == "auto" else source.kind
     if kind not in _KINDS:
         raise CaptionsError(f"there is no kind {kind!r}{near(kind, _KINDS)}: use {', '.join(_KINDS)} or auto")
-    opened = _KINDS[kind](source)
-    read = caption_reader(fields) if source.alone else pair_reader(fields)
-    return ((block, read(block)) for block in opened)
+    return _KINDS[kind](source)
+
+
+def reader(fields: Mapping[str, str], alone: bool) -> Callable[[Block], list[CaptionPair | str]]:
+    """A function from a block to each row's caption pair, or the reason why it has none; `CaptionSource` has the
+    arguments."""
+    return caption_reader(fields) if alone else pair_reader(fields)
 
 
 def _limited(
@@ -62,11 +66,11 @@ def _limited(
 ) -> Iterator[CaptionPair | Quarantined]:
     good = 0
     for block, pairs in read:
-        for index, pair in enumerate(pairs):
+        for line, pair in zip(block.lines, pairs, strict=True):
             if limit is not None and good == limit:
                 return
             if isinstance(pair, str):
-                yield block.row(index).quarantined(pair)
+                yield block.row(line).quarantined(pair)
             else:
                 good += 1
                 yield pair

@@ -29,10 +29,10 @@ def pair_reader(fields: Mapping[str, str]) -> Callable[[Block], list[CaptionPair
 
     def read(block: Block) -> list[CaptionPair | str]:
         # Nearly all blocks hold nothing that must be looked at closely; of any other, each row is by itself.
-        alike = _alike(block.texts, block.lines, layout_of) if block.texts else None
+        alike = _alike(block.columns, block.lines, layout_of) if block.columns else None
         if alike is not None:
             return list(alike)
-        rows = map(block.row, range(len(block.lines)))
+        rows = map(block.row, block.lines)
         found = [row.flaw if row.record is None else _read(row.record, layout_of) for row in rows]
         good = [index for index, texts in enumerate(found) if not isinstance(texts, str)]
         pairs = iter(caption_pairs([found[index] for index in good], [block.lines[index] for index in good]))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple, Protocol
 
 from stages.captions.meta import as_json
 from stages.captions.source import CaptionsError, one_line
@@ -40,21 +42,49 @@ class Row(NamedTuple):
         return Quarantined(self.file, self.line, reason, text[:TEXT])
 
 
-class Block(NamedTuple):
-    """Rows of one file that follow one another, and are judged at once.
+class Block(Protocol):
+    """Rows of one file that follow one another, and are judged at once; another process may do that.
 
     Attributes:
         file: the source's name.
-        lines: where each row stands.
-        row: the row of that index.
-        texts: the columns by name, if the rows all have the same fields and these, like their names, are texts of
-            printable characters, none a quotation mark or backslash; otherwise None, and the rows must be looked at.
     """
 
     file: str
-    lines: Sequence[int]
-    row: Callable[[int], Row]
-    texts: Mapping[str, Sequence[str]] | None = None
+
+    @property
+    def lines(self) -> Sequence[int]:
+        """Where each row stands."""
+
+    @property
+    def columns(self) -> Mapping[str, Sequence[str]] | None:
+        """The texts by their fields' names, if the rows all have the same fields and these, like their names, are texts
+        of printable characters, none a quotation mark or backslash; otherwise None, and the rows must be looked at."""
+
+    def row(self, line: int) -> Row:
+        """The row that stands there."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A block of rows, one at least, that were taken apart on reading."""
+
+    rows: Sequence[Row]
+    columns: None = None
+
+    @property
+    def file(self) -> str:
+        return self.rows[0].file
+
+    @property
+    def lines(self) -> Sequence[int]:
+        return [row.line for row in self.rows]
+
+    def row(self, line: int) -> Row:
+        return self._by_line[line]
+
+    @cached_property
+    def _by_line(self) -> dict[int, Row]:
+        return {row.line: row for row in self.rows}
 
 
 def until_broken(rows: Iterator[Row], file: str, errors: tuple[type[Exception], ...]) -> Iterator[Row]:
@@ -88,13 +118,9 @@ def blocks(rows: Iterable[Row]) -> Iterator[Block]:
     held, size = list[Row](), 0
     for row in rows:
         if held and (len(held) == BLOCK_ROWS or size >= BLOCK_BYTES or row.file != held[0].file):
-            yield block_of(held)
+            yield Rows(held)
             held, size = [], 0
         held.append(row)
         size += len(row.raw or b"")
     if held:
-        yield block_of(held)
-
-
-def block_of(rows: Sequence[Row]) -> Block:
-    return Block(rows[0].file, [row.line for row in rows], rows.__getitem__)
+        yield Rows(held)

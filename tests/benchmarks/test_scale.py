@@ -19,7 +19,7 @@ def test_captions_are_all_different_and_go_on_where_others_end(tmp_path: Path):
 def test_every_pair_is_planned_and_every_figure_above_zero(tmp_path: Path):
     write_captions(tmp_path / "pairs.jsonl", 2000)
     measured = scale.plan_once(tmp_path, 2000)
-    assert measured.keys() == {"plan", "cpu", "resume", "peak"}
+    assert measured.keys() == {"plan", "cpu", "resume", "peak", "helper"}
     assert 0 < measured["resume"] < measured["plan"]
     assert scale.listing(300) > 0
     assert min(scale.packing(0.003, 7_500)) > 0

@@ -19,7 +19,7 @@ from tests.stages.results import unit_result
 def planned(folder: Path | str, count: int) -> tuple[Store, Plan]:
     """A plan of ``count`` units of one pair."""
     store = Store(str(folder))
-    _, files = units.write_units(store, (unit_result(index, 0).unit for index in range(count)))
+    _, files = units.write_units(store, units.lines_of(unit_result(index, 0).unit for index in range(count)))
     plan = Plan(count, count, 0, {"model.fingerprint": "f"}, tuple(files))
     composed = runs.config(Path("/no/model"), Path("/no/clip"), f"out={folder}", "shards.samples=2")
     stored.write(store, composed)

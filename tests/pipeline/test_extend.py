@@ -13,7 +13,7 @@ from pipeline import damage
 from pipeline.pack import pack
 from pipeline.plan import Plan, PlanError, load, make_or_resume
 from stages import units, write
-from stages.records import CaptionPair
+from stages.records import CaptionPair, Unit
 from stages.store import Store
 from tests import runs
 from tests.stages.poison import Poisonable
@@ -169,7 +169,9 @@ def test_a_kill_before_any_write_leaves_the_old_plan_or_the_new_one(
             with pytest.raises(Killed):
                 job.plan(18, "extend=true")
             assert load(job.store) == old
-            assert list(units.read_units(job.store, old.units)) == list(units.cut(PAIRS[:6], 4))
+            assert list(units.read_units(job.store, old.units)) == [
+                Unit(*one) for one in units.cut(PAIRS[:6], 4)
+            ]
         else:
             job.plan(18, "extend=true")
     plan = job.plan(18, "extend=true")

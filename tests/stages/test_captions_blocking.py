@@ -1,16 +1,16 @@
 from __future__ import annotations
 
 import json
-from itertools import chain
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.captions import CaptionsError, CaptionSource, blocker, phrases
+from stages.captions import CaptionsError, CaptionSource, blocker, open_blocks, phrases, reader
+from stages.examined import examine_by
 from stages.read import read_pairs
-from stages.records import CaptionPair, Quarantined
+from stages.records import CaptionPair
 
 
 def why(text: str, *blocked: str, field: str = "input") -> str:
@@ -68,7 +68,8 @@ def test_blocked_pairs_are_set_aside_in_their_place_and_not_counted_by_the_limit
         {"input": f"a {word} ball", "edit": "e", "output": "o"} for word in ("red", "bloody", "blue", "green")
     ]
     (tmp_path / "pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    source = CaptionSource("auto", str(tmp_path / "pairs.jsonl"), limit=2)
-    read = list(chain.from_iterable(read_pairs(source, lambda text: len(text.split()) + 2, 77, ("bloody",))))
-    assert [type(one) for one in read] == [CaptionPair, Quarantined, CaptionPair]
-    assert (read[1].line, "captions.block" in read[1].reason) == (2, True)
+    source = CaptionSource("auto", str(tmp_path / "pairs.jsonl"))
+    examine = examine_by(reader({}, False), blocker(phrases(["bloody"], None)))
+    (found,) = read_pairs(((block, examine(block)) for block in open_blocks(source)), limit=2)
+    assert list(found.pairs.lines) == [1, 3]
+    assert [(one.line, "captions.block" in one.reason) for one in found.aside] == [(2, True)]

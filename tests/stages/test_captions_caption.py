@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from stages.captions import CaptionsError, CaptionSource, open_captions
 from stages.captions.caption import caption_reader
-from stages.captions.row import Row, block_of
+from stages.captions.row import Row, Rows
 from stages.records import CaptionPair, Quarantined
 
 CAPTIONS = ["a photo of a red ball on grass by day", "a mosaic of a white boat on snow at night"]
@@ -80,7 +80,7 @@ def test_nothing_is_lost_of_a_row(others: list[dict[str, str]], name: str) -> No
     known = {"input", "caption", "original_prompt", "text", "prompt"}
     others = [{key: text for key, text in other.items() if key not in known} for other in others]
     rows = [Row("f", line, {name: f"caption {line}", **other}) for line, other in enumerate(others, 1)]
-    read_ = caption_reader({})(block_of(rows))
+    read_ = caption_reader({})(Rows(rows))
     assert [(one.input, json.loads(one.meta), one.line) for one in read_] == [
         (f"caption {line}", other, line) for line, other in enumerate(others, 1)
     ]

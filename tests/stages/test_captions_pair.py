@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 
 from stages.captions.meta import as_json
 from stages.captions.pair import pair_reader
-from stages.captions.row import Row, block_of
+from stages.captions.row import Row, Rows
 from stages.records import CaptionPair
 
 GOOD = {"input": "a red ball", "edit": "make it blue", "output": "a blue ball"}
 
 
 def read(record: dict[str, Any], line: int) -> CaptionPair | str:
-    (pair,) = pair_reader({})(block_of([Row("pairs", line, record)]))
+    (pair,) = pair_reader({})(Rows([Row("pairs", line, record)]))
     return pair
 
 

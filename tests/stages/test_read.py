@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.captions import CaptionsError, CaptionSource, jsonl
+from stages.captions import CaptionsError, CaptionSource, checker, jsonl, open_blocks, reader
+from stages.examined import examine_by
 from stages.read import read_pairs
 from stages.records import CaptionPair, Quarantined
 from tests.models import clip_tokenizer
@@ -24,12 +25,19 @@ def count(text: str) -> int:
     return len(TOKENIZER(text).input_ids)
 
 
+EXAMINE = examine_by(reader({}, False), checker(count, 20))
+
+
 def row(n: int, **others: object) -> dict[str, object]:
     return {"input": f"a red ball {n}", "edit": "make it blue", "output": f"a blue ball {n}", **others}
 
 
 def read(path: Path, limit: int | None = None) -> list[CaptionPair | Quarantined]:
-    return list(chain.from_iterable(read_pairs(CaptionSource("auto", str(path), limit=limit), count, 20)))
+    blocks = open_blocks(CaptionSource("auto", str(path)))
+    found = read_pairs(((block, EXAMINE(block)) for block in blocks), limit)
+    return list(
+        chain.from_iterable(sorted([*one.pairs, *one.aside], key=lambda item: item.line) for one in found)
+    )
 
 
 def write(path: Path, rows: list[object]) -> Path:
@@ -72,7 +80,7 @@ def test_the_limit_counts_what_passes_everything(tmp_path: Path) -> None:
 
 def test_a_source_that_is_not_there_is_an_error_at_once(tmp_path: Path) -> None:
     with pytest.raises(CaptionsError, match="no such file"):
-        read_pairs(CaptionSource("jsonl", str(tmp_path / "absent.jsonl")), count, 20)
+        read(tmp_path / "absent.jsonl")
 
 
 @given(st.lists(st.integers(0, 9), max_size=30))

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages import units
-from stages.records import CaptionPair
+from stages.records import CaptionPair, Unit
 from stages.store import Store
 
 
@@ -17,7 +17,7 @@ def pairs(count: int) -> list[CaptionPair]:
 
 @given(st.integers(0, 50), st.integers(1, 7))
 def test_units_hold_the_pairs_in_order_each_once(count: int, unit_pairs: int):
-    cut = list(units.cut(pairs(count), unit_pairs))
+    cut = [Unit(*one) for one in units.cut(pairs(count), unit_pairs)]
     assert [pair for unit in cut for pair in unit.pairs] == pairs(count)
     assert [unit.index for unit in cut] == list(range(len(cut)))
     assert all(len(unit.pairs) == unit_pairs for unit in cut[:-1])
@@ -26,8 +26,8 @@ def test_units_hold_the_pairs_in_order_each_once(count: int, unit_pairs: int):
 @pytest.mark.parametrize("count", [1, units.UNITS_PER_FILE, units.UNITS_PER_FILE + 1])
 def test_a_unit_is_found_by_its_index_alone(tmp_path: Path, count: int):
     store = Store(str(tmp_path))
-    planned = list(units.cut(pairs(count), 1))
-    written, digests = units.write_units(store, planned)
+    planned = [Unit(*one) for one in units.cut(pairs(count), 1)]
+    written, digests = units.write_units(store, units.lines_of(planned))
     assert (written, len(digests)) == (count, -(-count // units.UNITS_PER_FILE))
     assert [units.read_unit(store, index) for index in range(count)] == planned
 
@@ -37,6 +37,6 @@ def test_a_unit_is_found_by_its_index_alone(tmp_path: Path, count: int):
 def test_any_caption_survives(tmp_path_factory: pytest.TempPathFactory, caption: str, meta: str):
     caption = caption.encode("utf-8", "ignore").decode()
     store = Store(str(tmp_path_factory.mktemp("plan")))
-    (unit,) = units.cut([CaptionPair(caption, "x", "y"), CaptionPair("x", caption, "y")], 2)
-    units.write_units(store, [unit])
+    unit = Unit(0, (CaptionPair(caption, "x", "y"), CaptionPair("x", caption, "y")))
+    units.write_units(store, units.lines_of([unit]))
     assert units.read_unit(store, 0) == unit

@@ -64,7 +64,7 @@ def output(url: str, done: int, planned: int = 6) -> tuple[Store, list[UnitResul
     """``done`` of ``planned`` units committed, one line of input quarantined."""
     store = Store(url)
     results = [result(index, EDITS[index % len(EDITS)]) for index in range(planned)]
-    count, files = units.write_units(store, (one.unit for one in results))
+    count, files = units.write_units(store, units.lines_of(one.unit for one in results))
     store.write(LINES, json.dumps(asdict(Quarantined("f", 3, "not JSON", HOSTILE))).encode() + b"\n")
     settings = runs.config(Path("/no/model"), Path("/no/clip"), f"out={url}", "filter.clip_sim_dir=0.2")
     stored.write(store, settings)
