@@ -35,7 +35,7 @@ from stages.store import Store
 FIGURE = Path(__file__).parents[1] / "docs/figures/scale.png"
 RECORDS = 10_000
 IMAGES = {"64 × 64, PNG": 7_500, "512 × 512, JPEG": 60_000, "512 × 512, PNG": 350_000}  # bytes of one
-REPEATS = 5
+REPEATS = 15
 SAMPLES = 16  # of a unit of four caption pairs, four kept of each
 
 
@@ -101,11 +101,11 @@ def listing(count: int) -> float:
         return time.perf_counter() - started
 
 
-def packing(gigabytes: float, image: int) -> tuple[float, float]:
-    """MB/s of packing parts of so many bytes in all, and of copying the shards that come of it with ``cp``.
+def packing(gigabytes: float, image: int) -> tuple[float, float, float]:
+    """MB/s of packing parts of so many bytes in all, and of copying the shards that come of it with ``cp``; the share.
 
     So either reads what is in memory, writes the same bytes as equally many and large files, and has the disk confirm
-    them. They take turns; medians.
+    them. They take turns; medians, of the share too: a disk's speed changes from minute to minute, less within a turn.
     """
     size = SAMPLES * 2 * image
     count = max(1, int(gigabytes * 1e9 / size))
@@ -133,7 +133,8 @@ def packing(gigabytes: float, image: int) -> tuple[float, float]:
                     os.fsync(stream.fileno())
             seconds.append((between - started, time.perf_counter() - between))
         megabytes = sum(file.bytes for file in packed) / 1e6
-    return megabytes / median(one for one, _ in seconds), megabytes / median(two for _, two in seconds)
+    packed_in, copied_in = (median(turn[way] for turn in seconds) for way in (0, 1))
+    return megabytes / packed_in, megabytes / copied_in, median(two / one for one, two in seconds)
 
 
 def _part(unit: int, image: int, draw: np.random.Generator) -> bytes:
@@ -189,8 +190,8 @@ def main() -> None:
     print(f"{given.commits} commits: {seconds:.1f} s", flush=True)
     speeds = []
     for name, image in IMAGES.items():
-        packed, copied = packing(given.gigabytes, image)
-        speeds.append([name, f"{packed:,.0f}", f"{copied:,.0f}", f"{packed / copied:.0%}"])
+        packed, copied, share = packing(given.gigabytes, image)
+        speeds.append([name, f"{packed:,.0f}", f"{copied:,.0f}", f"{share:.0%}"])
         print(*speeds[-1], flush=True)
     measured = planning(given.pairs)
     draw_figure(measured)
@@ -218,8 +219,8 @@ def main() -> None:
     write_section(
         "Scale (`make bench-scale`)",
         "JSON Lines of some 270 bytes, units of four, local disk; reading, checking, counting tokens, "
-        "finding duplicates, writing the units. From some 64,000 pairs on, a process for each processor, four at most, helps. "
-        "Resuming takes the digest of the unchanged input file. "
+        "finding duplicates, writing the units. From some 64,000 pairs on, a process for each processor, four at most, "
+        "helps. Resuming takes the digest of the unchanged input file. "
         "Figure: docs/figures/scale.png.\n\n"
         + markdown_table(columns, rows)
         + f"\n\n{given.commits:,} commits are listed, read, held to their digests and counted in {seconds:.1f} s.\n\n"
