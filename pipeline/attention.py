@@ -58,6 +58,9 @@ def write(asked: Asked) -> Path:
     # Imported here, because the libraries read the environment when they are imported.
     import p2p
 
+    path = Path(asked.config.out)
+    # Before the image is made, which nobody should wait for in vain.
+    path.parent.mkdir(parents=True, exist_ok=True)
     model, sampler = asked.config.model, asked.config.sampler
     seen = p2p.load(
         model.path, model.device, model.dtype.value, model.revision, family=model.family
@@ -77,7 +80,5 @@ def write(asked: Asked) -> Path:
             heat.Maps(f"steps {first}-{last}", maps)
             for first, last, maps in zip(starts, ends, seen.groups, strict=True)
         ]
-    path = Path(asked.config.out)
-    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(heat.draw(asked.prompt, seen.image, seen.words, rows))
     return path

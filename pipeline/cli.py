@@ -14,7 +14,16 @@ from conf.compose import ConfigError
 from conf.pairs import PairsConfig
 from conf.schema import Config
 from pipeline import commands, environment, settings, voice
-from pipeline.errors import FAILED_PAIRS, INTERRUPTED, STOPPED, UNFINISHED, USER_ERROR, RunError, TabledError
+from pipeline.errors import (
+    FAILED_PAIRS,
+    INTERRUPTED,
+    STOPPED,
+    UNFINISHED,
+    USER_ERROR,
+    RunError,
+    TabledError,
+    misplaced,
+)
 from pipeline.pairs import split
 from pipeline.voice import Voice
 from stages.starting import forkserver
@@ -42,6 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # As of ``| head``: who reads no more need not be told, by Python at its end either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return UNFINISHED
+    except OSError as error:
+        print(f"pairforge: {misplaced(error)}", file=sys.stderr)
+        return USER_ERROR
     except RunError as error:
         print(f"pairforge: {error}", file=sys.stderr)
         return UNFINISHED

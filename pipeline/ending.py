@@ -22,7 +22,9 @@ from pipeline.progress import funnel_table
 from stages import previews
 from stages.records import Preview
 from stages.store import Store
-from stages.write import read_part
+from stages.write import PARTS, parts_deleted, read_part
+
+SHEET = "contact-sheet.png"
 
 
 @dataclass(frozen=True)
@@ -46,18 +48,24 @@ def ending_of(config: Settings) -> Ending:
 
 
 def finish(config: Config, plan: Plan, store: Store, commits: Sequence[dict[str, Any]]) -> Funnel:
-    """Pack the units, all of them committed, and write what tells of them: sheet, card, report."""
+    """Pack the units, all of them committed, and write what tells of them: sheet, card, report.
+
+    Where the parts were deleted since, sheet and report stay as they are: the parts have the pictures.
+    """
     pack(store, commits, config.shards.samples)
     funnel = funnel_of(plan, commits)
     write_failures(store, commits)
-    shown = list(_previews(store, commits))
+    bare = parts_deleted(store, commits)
+    shown = [] if bare else list(_previews(store, commits))
     if shown:
-        store.write("contact-sheet.png", sheet.draw(shown))
-    store.write("README.md", card(config, funnel, bool(shown), halves.writing(store) is not None).encode())
+        store.write(SHEET, sheet.draw(shown))
+    pictured = store.exists(SHEET) if bare else bool(shown)
+    store.write("README.md", card(config, funnel, pictured, halves.writing(store) is not None).encode())
     # matplotlib takes a second to import: a wrong setting need not wait for it.
     from pipeline.report import command
 
-    command.write(store)
+    if not (bare and store.exists(command.NAME)):
+        command.write(store)
     return funnel
 
 
@@ -78,6 +86,8 @@ def tell(config: Config, funnel: Funnel, first_kept: float | None) -> None:
     console.print(
         f"\nThe dataset is in {where}: data/*.tar, scores/*.parquet, report/index.html", soft_wrap=True
     )
+    if first_kept is None and funnel.candidates and not Store(config.out).list(PARTS):
+        console.print("run/parts was deleted: contact sheet and report stay as they are", soft_wrap=True)
     if funnel.failed:
         console.print(
             f"{funnel.failed} caption pairs failed: quarantine/pairs.jsonl says why", soft_wrap=True

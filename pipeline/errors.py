@@ -18,6 +18,21 @@ NOT_THE_OUTPUT = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADir
 others are the system's or the store's."""
 
 
+_MISPLACED = {
+    FileNotFoundError: "is not there: make it, or the folder it is to lie in, or give another path",
+    FileExistsError: "is there already, as something else: remove it, or give another path",
+    IsADirectoryError: "is a folder, where a file is needed: remove it, or give another path",
+    NotADirectoryError: "lies below a file, where a folder is needed: give another path",
+}
+
+
+def misplaced(error: OSError) -> str:
+    """One line for what a command meets that is not the output's: the file, and what to do about it."""
+    where = error.filename2 or error.filename or " ".join(str(error).split())
+    reason = next((told for kind, told in _MISPLACED.items() if isinstance(error, kind)), None)
+    return f"{where} {reason}" if where and reason else unwritable(error, "a file")
+
+
 def unwritable(error: OSError, what: str) -> str:
     """One line for ``what`` a system or a store does not let be written or read."""
     reason = error.strerror or " ".join(str(error).split()) or type(error).__name__

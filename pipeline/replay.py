@@ -9,6 +9,7 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -60,6 +61,10 @@ def main(arguments: Sequence[str]) -> int:
             f"pairforge {COMMANDS['replay'].usage}"
         )
     out, key = arguments[:2]
+    if len(arguments) == 3 and not Path(arguments[2]).parent.is_dir():
+        raise ConfigError(
+            f"{arguments[2]}: there is no such folder for the picture: make it, or name another place"
+        )
     store = Store(out)
     plan, config = load(store), stored.read(store)
     unit = _unit_of(store, plan, key)

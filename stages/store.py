@@ -21,16 +21,14 @@ from fsspec.implementations.local import LocalFileSystem
 from stages import locked
 
 AT_ONCE = 256
-# The file systems' own names: local, S3, Google, Azure, memory.
 PAUSES = (0.1, 0.4, 1.6, 6.4)
 """Seconds, half or half as much again, before a call that failed is made once more."""
 FINAL = (FileNotFoundError, FileExistsError, PermissionError, IsADirectoryError, NotADirectoryError)
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
 Result = TypeVar("Result")
+# The file systems' own names: local, S3, Google, Azure, memory.
 TIMES = ("mtime", "LastModified", "updated", "last_modified", "created")
-
-
 ELSEWHERE = "give a local folder, a shared one, s3:// or gs://"
 
 
@@ -49,7 +47,7 @@ class Store:
     """
 
     def __init__(self, url: str) -> None:
-        """Raises StoreError if no file system serves ``url``, it names a key, or a local ``url`` is not a folder."""
+        """Raises StoreError if no file system serves ``url``, it names a key, or a local ``url`` cannot be a folder."""
         address = urlsplit(url) if "://" in url else None
         if address and "@" in address.netloc:
             raise StoreError(
@@ -63,8 +61,10 @@ class Store:
             raise StoreError(f"out={url}: {' '.join(str(error).split())}") from error
         self._root = root.rstrip("/")
         self._local = isinstance(self._fs, LocalFileSystem)
-        if self._local and os.path.exists(self._root) and not os.path.isdir(self._root):
-            raise StoreError(f"out={url} is a file: give a folder")
+        file = _file_above(Path(self._root)) if self._local else None
+        if file is not None:
+            where = "is a file" if file == Path(self._root) else f"lies below {file}, which is a file"
+            raise StoreError(f"out={url} {where}: give a folder")
 
     def path(self, name: str) -> str:
         """The full path of ``name`` in its file system."""
@@ -228,6 +228,12 @@ class Store:
                         yield scratch, stream
                     finally:
                         scratch.unlink(missing_ok=True)
+
+
+def _file_above(path: Path) -> Path | None:
+    """``path`` itself or the folder above it that is a file, if one is."""
+    there = next((place for place in (path, *path.parents) if place.exists()), path)
+    return there if there.is_file() else None
 
 
 def _lasting(act: Callable[[], Result]) -> Result:

@@ -128,19 +128,33 @@ def read_part(store: Store, commit: dict[str, Any], kind: str, quick: bool = Fal
     """The part's file of that kind, or None if the unit has none.
 
     It is held to its SHA-256; or, if ``quick``, to its XXH3 where the commit has one (those of old have none).
-    Raises PartError if its bytes are not those that were committed.
+    Raises PartError if it is missing or its bytes are not those that were committed.
     """
     file = commit["part"].get(kind)
     if file is None:
         return None
-    data = store.read(file["name"])
+    try:
+        data = store.read(file["name"])
+    except FileNotFoundError as error:
+        raise _lost(store, file, commit["unit"], "is missing: it is part of what") from error
     if quick and QUICK in file:
         whole = xxhash.xxh3_128_hexdigest(data) == file[QUICK]
     else:
         whole = hashlib.sha256(data).hexdigest() == file["sha256"]
     if not whole:
-        raise PartError(
-            f"{store.path(file['name'])} is not what unit {commit['unit']} committed: "
-            f"pairforge repair {store.url} makes the unit again"
-        )
+        raise _lost(store, file, commit["unit"], "is not what")
     return data
+
+
+def parts_deleted(store: Store, commits: Sequence[dict[str, Any]]) -> bool:
+    """Whether all parts that the commits name are gone, as they may be once a run is packed and verified."""
+    named = next((file["name"] for commit in commits for file in commit["part"].values()), None)
+    # One that is there needs no look at all the others.
+    return named is not None and not store.exists(named) and not store.list(PARTS)
+
+
+def _lost(store: Store, file: dict[str, Any], unit: int, how: str) -> PartError:
+    return PartError(
+        f"{store.path(file['name'])} {how} unit {unit} committed: "
+        f"pairforge repair {store.url} makes the unit again"
+    )

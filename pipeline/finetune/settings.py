@@ -116,5 +116,8 @@ def _problems(asked: Finetune) -> Iterator[str]:
         yield f"out={asked.out} must be a folder of this machine: checkpoints are written to it"
     if not asked.data or not asked.writer.model:
         yield "data and writer.model must not be empty"
-    if Path(asked.out).is_file():
-        yield f"out={asked.out} is a file: give a folder"
+    out = Path(asked.out)
+    file = next((place for place in (out, *out.parents) if place.is_file()), None)
+    if file is not None:
+        where = "is a file" if file == out else f"lies below {file}, which is a file"
+        yield f"out={asked.out} {where}: give a folder"

@@ -22,12 +22,14 @@ def main(arguments: Sequence[str]) -> int:
 
             ending.report_again(store)
         else:
-            write(store)
+            if not write(store):
+                print(page.NO_PICTURES)
         print(store.path(NAME))
     return 0
 
 
-def write(store: Store) -> None:
-    """Write report/index.html into the output. Raises as ``facts.read`` and ``gallery`` do."""
+def write(store: Store) -> bool:
+    """Write report/index.html into the output; whether with pictures. Raises as ``facts.read`` and ``gallery`` do."""
     read = facts.read(store)
     store.write(NAME, page.html(read, gallery(store, read, Thumbnails())).encode())
+    return read.pictures

@@ -18,7 +18,7 @@ from stages import scores
 from stages.records import CaptionPair
 from stages.store import Store
 from stages.units import read_unit
-from stages.write import committed, read_commits, read_part
+from stages.write import committed, parts_deleted, read_commits, read_part
 
 COLUMNS = [field.name for field in scores.SCHEMA if not field.name.endswith("_prompt")]
 
@@ -28,7 +28,8 @@ class Facts:
     """``scores`` holds every candidate so far, without captions; ``committed_at`` is in seconds since 1970.
 
     ``pairs`` and ``unit_of`` go by pair id, over the committed units; ``committed_at`` runs beside ``commits``.
-    ``written`` is of the captions, where the caption pairs were written first.
+    ``written`` is of the captions, where the caption pairs were written first. ``pictures`` says whether the parts,
+    which hold them, are there still.
     """
 
     config: Config
@@ -41,6 +42,7 @@ class Facts:
     unit_of: dict[str, int]
     quarantined: tuple[dict[str, Any], ...]
     written: Funnel | None = None
+    pictures: bool = True
 
     @property
     def finished(self) -> bool:
@@ -67,6 +69,7 @@ def read(store: Store) -> Facts:
         unit_of={pair.id: unit.index for unit in units for pair in unit.pairs},
         quarantined=_quarantined(store),
         written=halves.written(store),
+        pictures=not parts_deleted(store, commits),
     )
 
 

@@ -45,10 +45,13 @@ class Thumbnails:
 
 
 def gallery(store: Store, facts: Facts, thumbnail: Thumbnails) -> dict[str, list[dict[str, Any]]]:
-    """Cards by list: kept, strips, near, worst. Raises PartError for a damaged part."""
+    """Cards by list: kept, strips, near, worst; of the last two alone, and bare, where the parts were deleted.
+
+    Raises PartError for a damaged part.
+    """
     thresholds = {name: getattr(facts.config.filter, name) for name in SCORES}
     near, worst = sampling.missed(facts.scores, thresholds)
-    shown = list(_previews(store, facts))
+    shown = list(_previews(store, facts)) if facts.pictures else []
     by_candidate = {
         (one.pair.id, candidate.sample_index, candidate.tau): (one.source, edit)
         for one in shown
@@ -59,7 +62,7 @@ def gallery(store: Store, facts: Facts, thumbnail: Thumbnails) -> dict[str, list
         "strips": strips,
         "near": [_missed(facts, row, by_candidate, thumbnail) for row in near],
         "worst": [_missed(facts, row, by_candidate, thumbnail) for row in worst],
-        "kept": _kept(store, facts, thumbnail),
+        "kept": _kept(store, facts, thumbnail) if facts.pictures else [],
     }
 
 

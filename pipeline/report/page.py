@@ -18,6 +18,9 @@ from stages.kinds import kind_of
 from stages.rendered import model_name
 
 LINES_SHOWN = 500
+NO_PICTURES = (
+    "run/parts was deleted, and with it the pictures of this page: the shards have those of what was kept."
+)
 SCORES = {
     "clip_sim_0": "source and its caption",
     "clip_sim_1": "edit and its caption",
@@ -50,7 +53,7 @@ def html(facts: Facts, cards: dict[str, list[dict[str, Any]]]) -> str:
         losses=losses(facts.funnel),
         sections=sections(facts),
         cards=cards,
-        rule=sampling.RULE,
+        rule=sampling.RULE if facts.pictures else NO_PICTURES,
         failures=failures[:LINES_SHOWN],
         failed=len(failures),
         quarantined=facts.quarantined[:LINES_SHOWN],

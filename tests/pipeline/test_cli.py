@@ -122,3 +122,14 @@ def test_a_reader_who_has_left_is_told_nothing():
     asked.stdout.close()
     assert asked.stderr.read() == b""
     assert asked.wait() == 1
+
+
+def test_an_output_below_a_file_is_one_line(capsys, usual: list[str], tmp_path: Path):
+    file = tmp_path / "README.md"
+    file.write_text("")
+    for place in (file / "x", file / "x/y"):
+        assert f"out={place} lies below {file}, which is a file" in refused(capsys, *usual, f"out={place}")
+        assert str(file) in refused(capsys, "status", str(place))
+        given = (f"data={tmp_path / 'triples.jsonl'}", "writer.model=none", f"out={place}")
+        assert str(file) in refused(capsys, "finetune", *given)
+    assert f"out={file} is a file" in refused(capsys, *usual, f"out={file}")

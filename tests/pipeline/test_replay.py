@@ -89,3 +89,11 @@ def test_a_damaged_shard_is_named(out: Path, capsys):
     shard.write_bytes(shard.read_bytes()[:-700])
     assert main(["replay", str(out), key]) == 2
     assert "train-000000.tar is damaged" in capsys.readouterr().err
+
+
+def test_a_picture_without_a_folder_is_refused_before_anything_is_made(out: Path, tmp_path: Path, capsys):
+    assert main(["replay", str(out), keys(out)[0], str(tmp_path / "none/both.png")]) == 2
+    said = capsys.readouterr()
+    (line,) = said.err.splitlines()
+    assert str(tmp_path / "none/both.png") in line
+    assert said.out == ""

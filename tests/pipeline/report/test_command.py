@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import shutil
 import uuid
 from pathlib import Path
 
 import pytest
 
+from pipeline import ending, stored
 from pipeline.cli import main
 from pipeline.funnel import funnel_of
 from pipeline.pack import pack
@@ -90,3 +92,35 @@ def test_pictures_stop_at_the_pages_share(tmp_path: Path):
 def test_what_is_no_output_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert main(["report", str(tmp_path)]) == 2
     assert str(tmp_path) in capsys.readouterr().err
+
+
+def test_a_finished_run_outlives_its_parts(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    store, _ = output(str(tmp_path), done=6)
+    config, plan, commits = stored.read(store), load(store), list(read_commits(store, range(6)))
+    funnel = ending.finish(config, plan, store, commits)
+    ending.tell(config, funnel, None)
+    assert "run/parts" not in capsys.readouterr().out
+    names = ("contact-sheet.png", command.NAME, "README.md", "run/pack.json")
+    before = {name: store.read(name) for name in names}
+    shutil.rmtree(tmp_path / "run/parts")
+    assert ending.finish(config, plan, store, commits) == funnel
+    assert {name: store.read(name) for name in names} == before
+    ending.tell(config, funnel, None)
+    assert "run/parts was deleted" in capsys.readouterr().out
+    assert main(["report", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.splitlines() == [page.NO_PICTURES, str(tmp_path / command.NAME)]
+    made = gallery(store, facts.read(store), Thumbnails())
+    assert (made["kept"], made["strips"]) == ([], [])
+    assert made["near"]
+    assert {card["edited"] for card in made["near"]} == {None}
+    assert "run/parts was deleted" in text(store)
+
+
+def test_a_single_part_that_is_lost_is_named_with_the_mend(tmp_path: Path, capsys):
+    output(str(tmp_path), done=6)
+    part = next((tmp_path / "run/parts").glob("00000000-*.previews.tar"))
+    part.unlink()
+    assert main(["report", str(tmp_path)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"{part} is missing" in line
+    assert f"pairforge repair {tmp_path}" in line
