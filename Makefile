@@ -54,7 +54,7 @@ bench-truth: .venv/ready
 
 # Hours on one core with all 200 pairs; it goes on where it was cut short.
 bench-yield: .venv/ready
-	$(BIN)/python -m benchmarks.yield_
+	$(BIN)/python -m benchmarks.yield_ --write
 
 # Fine-tunes three times, some five minutes on one core; the first time a quarter of an hour of pre-training before.
 bench-writer: .venv/ready
@@ -63,6 +63,8 @@ bench-writer: .venv/ready
 
 figures: .venv/ready
 	$(BIN)/python -m benchmarks.figures
+	test -d out/data || $(BIN)/pairforge
+	$(BIN)/python -m benchmarks.how
 	$(BIN)/python -m benchmarks.attention_iou
 	$(BIN)/python -m benchmarks.background
 

@@ -64,7 +64,7 @@ def record(
     """
     done = {one.pair for one in read(path)}
     missing = [(pair, kind) for pair, kind in pairs if pair.id not in done]
-    if not missing:
+    if not missing or seconds <= 0:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     stage, started = Generate(config, identify(config).generator), time.perf_counter()

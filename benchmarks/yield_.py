@@ -6,6 +6,8 @@ injection), our grid and our adaptive sweep, with one sampler and number of step
 steps, and InstructPix2Pix's with its published 100 steps. All of them run through the stage that a run uses. Its
 procedure takes four rows a step for every candidate; one τ a seed takes the tree just as many, so they are counted by
 the executor as all are. The guidance is the published one scaled to this model: from the default to twice the default.
+
+With `--seconds 0` nothing is made: the tables are of what is recorded.
 """
 
 from __future__ import annotations
@@ -14,17 +16,16 @@ import argparse
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 import diffusers
 import transformers
-from rich.console import Console
-from rich.table import Table
 
 import miniworld
-from benchmarks.recorded import Recorded, configured, place, read, record
+from benchmarks.recorded import configured, place, read, record
+from benchmarks.results import RESULTS, markdown_table, write_section
+from benchmarks.yielded import COLUMNS, lines
 from pipeline.fingerprint import identify
 from stages.records import CaptionPair
 
@@ -61,67 +62,18 @@ FURTHER: Mapping[str, tuple[str, ...]] = {
 }
 
 
-@dataclass(frozen=True)
-class Yielded:
-    """What a way came to over some caption pairs: ``direction`` and ``image`` are the means of the kept."""
-
-    pairs: int
-    served: int
-    kept: int
-    candidates: int
-    rows: int
-    direction: float
-    image: float
-
-    @property
-    def rows_a_kept(self) -> float:
-        """Denoiser rows for each kept pair of images."""
-        return self.rows / self.kept if self.kept else float("inf")
-
-
-def yielded(recorded: Sequence[Recorded]) -> Yielded:
-    """The sums over caption pairs."""
-    kept = [one for pair in recorded for one in pair.candidates if one.kept]
-    return Yielded(
-        pairs=len(recorded),
-        served=sum(any(one.kept for one in pair.candidates) for pair in recorded),
-        kept=len(kept),
-        candidates=sum(len(pair.candidates) for pair in recorded),
-        rows=sum(pair.rows for pair in recorded),
-        direction=sum(one.scores[2] for one in kept) / max(1, len(kept)),
-        image=sum(one.scores[3] for one in kept) / max(1, len(kept)),
-    )
-
-
-def table(ways: Mapping[str, Sequence[Recorded]]) -> Table:
-    """A row a way."""
-    drawn = Table(title="Rows for a kept pair of images")
-    for column in (
-        "way",
-        "pairs",
-        "served",
-        "kept",
-        "candidates",
-        "rows",
-        "rows/kept",
-        "sim_dir",
-        "sim_image",
-    ):
-        drawn.add_column(column, justify="right")
-    for way, recorded in ways.items():
-        y = yielded(recorded)
-        drawn.add_row(
-            way,
-            str(y.pairs),
-            str(y.served),
-            str(y.kept),
-            str(y.candidates),
-            str(y.rows),
-            f"{y.rows_a_kept:.0f}",
-            f"{y.direction:.3f}",
-            f"{y.image:.3f}",
-        )
-    return drawn
+TABLES: Sequence[Sequence[str]] = (
+    ("instructpix2pix", "grid", "adaptive-best-of-16", "adaptive"),
+    ("instructpix2pix", "best", "best-of-16"),
+)
+TITLE = "Rows for a kept pair: the tables (`make bench-yield`)"
+ABOUT = (
+    "Each table is over the first caption pairs shipped that all its ways have; *times fewer* rows a kept pair, and "
+    "*equal numbers*, are against its first way: of each caption pair that both serve, as many of the best of both, by "
+    "sim_dir, as the one with fewer kept. `instructpix2pix`, `grid`, `adaptive` and `adaptive-best-of-16` are "
+    "Euler-ancestral with 12 steps, `best` and `best-of-16` are `sweep=adaptive` with DDIM and 8; best of "
+    f"16 is `{' '.join(CHOOSIER)}`."
+)
 
 
 def shipped(count: int) -> list[tuple[CaptionPair, str]]:
@@ -132,18 +84,26 @@ def shipped(count: int) -> list[tuple[CaptionPair, str]]:
 
 
 def main() -> None:
-    """Records what is missing and prints the tables: each way's, and that of the pairs that all ways have."""
+    """Records what is missing and prints the tables, each over the caption pairs that all its ways have."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.yield_", description=__doc__)
     parser.add_argument("--pairs", type=int, default=200)
-    parser.add_argument("--ways", nargs="+", choices=[*WAYS, *FURTHER], default=list(WAYS))
+    parser.add_argument(
+        "--ways",
+        nargs="+",
+        action="append",
+        choices=[*WAYS, *FURTHER],
+        help="of one table, the first being what the others are compared with; again for another table",
+    )
     parser.add_argument("--seconds", type=float, default=float("inf"), help="no pair is begun after these")
     parser.add_argument("--folder", type=Path, default=Path("runs/yield"))
     parser.add_argument("--more", nargs="*", default=[], help="further settings for every way: key=value")
+    parser.add_argument("--write", action="store_true", help=f"put the tables into {RESULTS.name}, too")
     options = parser.parse_args()
     for library in (diffusers, transformers):
         library.utils.logging.disable_progress_bar()
+    tables = options.ways or TABLES
     pairs, started, found = shipped(options.pairs), time.perf_counter(), {}
-    for way in options.ways:
+    for way in dict.fromkeys(way for ways in tables for way in ways):
         settings = [*{**WAYS, **FURTHER}[way], *options.more]
         config = configured(settings)
         path = place(options.folder, way, settings, identify(config))
@@ -151,10 +111,11 @@ def main() -> None:
             print(f"{way}: {line}", flush=True)
         wanted = {pair.id for pair, _ in pairs}
         found[way] = [one for one in read(path) if one.pair in wanted]
-    console = Console(width=130)
-    console.print(table(found))
-    common = set.intersection(*({one.pair for one in recorded} for recorded in found.values()))
-    console.print(table({way: [o for o in recorded if o.pair in common] for way, recorded in found.items()}))
+        print(f"{way}: {len(found[way])} caption pairs", flush=True)
+    text = "\n\n".join(markdown_table(COLUMNS, lines({way: found[way] for way in ways})) for ways in tables)
+    print(text)
+    if options.write:
+        write_section(TITLE, f"{ABOUT}\n\n{text}")
 
 
 if __name__ == "__main__":

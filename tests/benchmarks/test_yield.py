@@ -7,23 +7,12 @@ import pytest
 
 from benchmarks.policies import BASE, played
 from benchmarks.recorded import Recorded, Tried, place, read
-from benchmarks.yield_ import FURTHER, WAYS, shipped, yielded
+from benchmarks.yield_ import FURTHER, TABLES, WAYS, shipped
 from filters import Thresholds
 from pipeline.fingerprint import Models
 from pipeline.settings import checked, compose
 
 GOOD, POOR = (0.8, 0.8, 0.9, 0.8), (0.8, 0.8, 0.1, 0.2)
-
-
-def test_a_way_comes_to_its_kept_pairs_and_their_rows():
-    kept = [Tried(0, 0.5, 5.0, (0.7, 0.7, 0.8, 0.9), True), Tried(1, 0.5, 5.0, (0.7, 0.7, 0.6, 0.7), True)]
-    one = Recorded("a", "sky", 100, 1.0, (*kept, Tried(2, 0.5, 5.0, POOR, False)))
-    none = Recorded("b", "sky", 60, 1.0, (Tried(0, 0.5, 5.0, POOR, False),))
-    found = yielded([one, none])
-    assert (found.pairs, found.served, found.kept, found.candidates, found.rows) == (2, 1, 2, 4, 160)
-    assert found.rows_a_kept == 80
-    assert (found.direction, found.image) == (pytest.approx(0.7), pytest.approx(0.8))
-    assert yielded([none]).rows_a_kept == float("inf")
 
 
 def test_what_was_cut_off_is_made_again_and_other_settings_have_another_file(tmp_path: Path):
@@ -46,6 +35,11 @@ def test_what_was_cut_off_is_made_again_and_other_settings_have_another_file(tmp
 def test_every_way_is_a_configuration_that_can_be(way: str):
     config = checked(compose({**WAYS, **FURTHER}[way]))
     assert config.filter.max_per_pair == 4
+
+
+def test_each_table_begins_with_the_published_procedure():
+    assert {ways[0] for ways in TABLES} == {"instructpix2pix"}
+    assert {way for ways in TABLES for way in ways} <= {*WAYS}
 
 
 def test_the_procedures_differ_in_steps_alone():
