@@ -23,7 +23,7 @@ class Server(ThreadingHTTPServer):
     """``faults`` are met by the next requests, one each: a status, "stall", "drop", "garbage", "echo",
     "quota", "newer" or a text.
 
-    A text is the answer's content.
+    A text is the answer's content. After ``answered_at_most`` requests it takes no key any more.
     """
 
     daemon_threads = True
@@ -32,6 +32,7 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.faults: deque[int | str] = deque()
         self.key: str | None = KEY
+        self.answered_at_most: int | None = None
         self.delay = 0.0
         self.stall = 3.0
         self.requests: list[tuple[float, str, dict[str, Any]]] = []
@@ -113,7 +114,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _allowed(self) -> bool:
         sent = self.headers.get("Authorization")
-        if self.server.key is None or sent == f"Bearer {self.server.key}":
+        most = self.server.answered_at_most
+        closed = most is not None and len(self.server.requests) >= most
+        if not closed and (self.server.key is None or sent == f"Bearer {self.server.key}"):
             return True
         self._send(401, {"error": {"message": f"Incorrect API key provided: {sent}"}})
         return False
