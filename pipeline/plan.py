@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
+import shutil
+import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import IO, Any
@@ -15,11 +17,12 @@ from pipeline.inputs import Settings, input_of
 from stages import units
 from stages.examined import Examined
 from stages.records import CaptionPair, Quarantined
-from stages.sealed import DamageError, seal, unseal
+from stages.sealed import DamageError, unseal
 from stages.store import Store
 
-MANIFEST = f"{units.FOLDER}/plan.json"
+MANIFEST = units.MANIFEST
 LINES = "quarantine/lines.jsonl"
+VERSIONS = "run/versions.json"
 CELL = 50
 """Characters of a cell of the table of settings that differ."""
 ORIGIN = "refilter.of"
@@ -32,7 +35,7 @@ class PlanError(TabledError):
 
 @dataclass(frozen=True)
 class Plan:
-    """``settings`` is all that results depend on; ``files`` the SHA-256 of the plan's first files in order.
+    """``settings`` is all that results depend on; ``files`` the name and SHA-256 of each of the plan's first files.
 
     ``source`` is the digest of the input's bytes, "" if it has none; the counts are those with all ``extensions``.
     """
@@ -41,7 +44,7 @@ class Plan:
     pairs: int
     quarantined: int
     settings: dict[str, Any]
-    files: tuple[str, ...]
+    files: tuple[tuple[str, str], ...]
     source: str = ""
     extensions: tuple[units.Extension, ...] = ()
 
@@ -62,7 +65,7 @@ class Plan:
     @property
     def named_files(self) -> Iterator[tuple[str, str]]:
         """Every file of units with its SHA-256."""
-        yield from ((units.file_name(number), digest) for number, digest in enumerate(self.files))
+        yield from self.files
         for extension in self.extensions:
             yield from extension.files
 
@@ -90,7 +93,7 @@ def load(store: Store) -> Plan:
             f"{store.path(MANIFEST)} is not what was written (cut off, or edited), and nothing can be made of such a "
             "plan: copy the file from elsewhere, or give another out=… to start anew"
         ) from error
-    plan = Plan(**{**record, "files": tuple(record["files"])})
+    plan = Plan(**{**record, "files": units.named(record["files"])})
     for extension in units.read_extensions(store):
         about = extension.about
         plan = Plan(
@@ -133,6 +136,12 @@ def _resume(store: Store, config: Settings, models: Models) -> Plan:
             "as run/config.yaml in it has them, to go on with it, or another out=… to start anew",
             [("setting", "planned", "now"), *(tuple(map(_cut, row)) for row in differing)] if others else (),
         )
+    if plan.quarantined and not store.exists(LINES):
+        # Whoever planned was killed before they were written.
+        with tempfile.TemporaryFile() as aside:
+            for _ in _set_aside(input_of(config).read(config), aside, _Tally(), reading.PairsDigest()):
+                pass
+            _quarantine(store, aside)
     return plan
 
 
@@ -157,18 +166,27 @@ def _compared(store: Store, config: Settings, plan: Plan) -> tuple[str, int, tup
 def _make(store: Store, config: Settings, models: Models) -> Plan:
     digest, tally, source = reading.PairsDigest(), _Tally(), input_of(config).source_digest(config)
     found = input_of(config).read(config)
-    with reading.uncollected(), store.open_write(LINES) as quarantine:
-        texts = _set_aside(found, quarantine, tally, digest)
-        cut = units.cut(texts, config.unit_pairs)
-        count, files = units.write_units(store, itertools.starmap(units.line_of, cut))
-    if not digest.pairs:
-        raise PlanError(f"captions.path={config.captions.path} has no good line{tally.example()}")
-    settings = input_of(config).settings(config, digest.hex(), models)
-    plan = Plan(count, digest.pairs, tally.quarantined, settings, tuple(files), source)
-    # The manifest comes last: a plan that has one is whole.
-    record = {name: value for name, value in asdict(plan).items() if name != "extensions"}
-    store.write(MANIFEST, seal(record).encode())
+    with tempfile.TemporaryFile() as aside:
+        with reading.uncollected():
+            cut = units.cut(_set_aside(found, aside, tally, digest), config.unit_pairs)
+            count, files = units.write_units(store, itertools.starmap(units.line_of, cut))
+        if not digest.pairs:
+            if not store.exists(MANIFEST):
+                _quarantine(store, aside)
+            raise PlanError(f"captions.path={config.captions.path} has no good line{tally.example()}")
+        settings = input_of(config).settings(config, digest.hex(), models)
+        plan = Plan(count, digest.pairs, tally.quarantined, settings, tuple(files), source)
+        # A plan that has a manifest is whole, and stays: if another driver was first, its plan is looked at as if it
+        # had always been there. What has one name whoever writes it comes after.
+        if not units.create_manifest(store, record_of(plan)):
+            return _resume(store, config, models)
+        _quarantine(store, aside)
     return plan
+
+
+def record_of(plan: Plan) -> dict[str, Any]:
+    """What the manifest says of ``plan``, which has no extensions yet."""
+    return {name: value for name, value in asdict(plan).items() if name != "extensions"}
 
 
 def _extend(store: Store, config: Settings, models: Models, plan: Plan, source: str) -> Plan:
@@ -178,7 +196,7 @@ def _extend(store: Store, config: Settings, models: Models, plan: Plan, source: 
         texts = _set_aside(input_of(config).read(config), quarantine, tally, digest)
         appended = itertools.islice(texts, plan.pairs, None)
         cut = units.cut(appended, config.unit_pairs, plan.units)
-        files = units.extend_units(store, itertools.starmap(units.line_of, cut))
+        _, files = units.write_units(store, itertools.starmap(units.line_of, cut), "more")
     pairs = digest.pairs - plan.pairs
     about = {
         "pairs": digest.pairs,
@@ -191,6 +209,12 @@ def _extend(store: Store, config: Settings, models: Models, plan: Plan, source: 
     # planned is looked at as if it had always been there.
     units.add_extension(store, len(plan.extensions) + 1, extension)
     return _resume(store, config, models)
+
+
+def _quarantine(store: Store, aside: IO[bytes]) -> None:
+    aside.seek(0)
+    with store.open_write(LINES) as quarantine:
+        shutil.copyfileobj(aside, quarantine)
 
 
 def _shown(pair: CaptionPair | None) -> str:

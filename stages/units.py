@@ -17,6 +17,7 @@ from stages.store import Store
 UNITS_PER_FILE = 512
 WRITERS = 4
 FOLDER = "run/plan"
+MANIFEST = f"{FOLDER}/plan.json"
 Item = TypeVar("Item")
 
 
@@ -54,35 +55,41 @@ def lines_of(units: Iterable[Unit]) -> Iterator[str]:
     return (line_of(unit.index, [pair.text for pair in unit.pairs]) for unit in units)
 
 
-def write_units(store: Store, lines: Iterable[str]) -> tuple[int, list[str]]:
-    """Write the plan's files while the lines of their units come; the number of units, and each file's SHA-256."""
-    count, digests = 0, []
+def write_units(store: Store, lines: Iterable[str], kind: str = "units") -> tuple[int, list[tuple[str, str]]]:
+    """Write files of units, while their lines come, for a manifest or an extension to name.
 
-    def write(file: tuple[int, list[str]]) -> tuple[int, str]:
-        number, lines = file
-        data = _encoded(lines)
-        store.write(file_name(number), data)
-        return len(lines), hashlib.sha256(data).hexdigest()
-
-    for written, digest in ahead(write, enumerate(_files(lines)), WRITERS, 2 * WRITERS):
-        digests.append(digest)
-        count += written
-    return count, digests
-
-
-def extend_units(store: Store, lines: Iterable[str]) -> list[tuple[str, str]]:
-    """Write files of units that an extension is to name; their names and SHA-256.
-
-    A name has the digest in it: writers of other units write other files, and what no extension names is not read.
+    The number of units, and each file's name and SHA-256. A name has the digest in it: drivers that plan other units
+    write other files, and what is not named is not read.
     """
-    files = []
-    for number, held in enumerate(_files(lines)):
-        data = _encoded(held)
+    count, files = 0, []
+
+    def write(file: tuple[int, list[str]]) -> tuple[int, tuple[str, str]]:
+        number, lines = file
+        data = "".join(line + "\n" for line in lines).encode()
         digest = hashlib.sha256(data).hexdigest()
-        name = f"{FOLDER}/more-{number:06d}-{digest[:16]}.jsonl"
+        name = f"{FOLDER}/{kind}-{number:06d}-{digest[:16]}.jsonl"
         store.write(name, data)
-        files.append((name, digest))
-    return files
+        return len(lines), (name, digest)
+
+    for written, named in ahead(write, enumerate(_cut(lines)), WRITERS, 2 * WRITERS):
+        files.append(named)
+        count += written
+    return count, files
+
+
+def create_manifest(store: Store, record: dict[str, Any]) -> bool:
+    """Make what was written the plan: False if another driver's is there. ``record["files"]`` names the files."""
+    made = store.create_exclusive(MANIFEST, seal(record).encode())
+    _forget()
+    return made
+
+
+def named(files: Sequence[Any]) -> tuple[tuple[str, str], ...]:
+    """Each file's name and SHA-256, as a manifest has them; one of an older version has the digests alone."""
+    return tuple(
+        (f"{FOLDER}/units-{number:06d}.jsonl", file) if isinstance(file, str) else (file[0], file[1])
+        for number, file in enumerate(files)
+    )
 
 
 def add_extension(store: Store, number: int, extension: Extension) -> bool:
@@ -94,18 +101,18 @@ def add_extension(store: Store, number: int, extension: Extension) -> bool:
         "about": extension.about,
     }
     made = store.create_exclusive(f"{FOLDER}/extension-{number:04d}.json", seal(record).encode())
-    _extensions.cache_clear()
+    _forget()
     return made
 
 
 def read_extensions(store: Store) -> list[Extension]:
     """The plan's extensions, in the order in which they were made. Raises DamageError for one that is not whole."""
-    _extensions.cache_clear()
+    _forget()
     return list(_extensions(store.url))
 
 
 def read_unit(store: Store, index: int) -> Unit:
-    """The unit of that index. Raises FileNotFoundError if the plan has no such file, DamageError for a bad line."""
+    """The unit of that index. Raises FileNotFoundError if the plan has no such unit, DamageError for a bad line."""
     file, line = _place(store.url, index)
     lines = _lines(store.url, file)
     name = f"{store.path(file)}, line {line + 1},"
@@ -123,18 +130,10 @@ def read_units(store: Store, count: int) -> Iterator[Unit]:
         yield read_unit(store, index)
 
 
-def file_name(number: int) -> str:
-    return f"{FOLDER}/units-{number:06d}.jsonl"
-
-
-def _files(lines: Iterable[str]) -> Iterator[list[str]]:
+def _cut(lines: Iterable[str]) -> Iterator[list[str]]:
     left = iter(lines)
     while held := list(itertools.islice(left, UNITS_PER_FILE)):
         yield held
-
-
-def _encoded(lines: Sequence[str]) -> bytes:
-    return "".join(line + "\n" for line in lines).encode()
 
 
 def _place(url: str, index: int) -> tuple[str, int]:
@@ -143,7 +142,21 @@ def _place(url: str, index: int) -> tuple[str, int]:
             number, line = divmod(index - extension.first, UNITS_PER_FILE)
             return extension.files[number][0], line
     number, line = divmod(index, UNITS_PER_FILE)
-    return file_name(number), line
+    files = _files(url)
+    if number >= len(files):
+        raise FileNotFoundError(f"unit {index} of {url}")
+    return files[number][0], line
+
+
+def _forget() -> None:
+    _files.cache_clear()
+    _extensions.cache_clear()
+
+
+@functools.lru_cache(maxsize=2)
+def _files(url: str) -> tuple[tuple[str, str], ...]:
+    store = Store(url)
+    return named(unseal(store.read(MANIFEST), store.path(MANIFEST))["files"])
 
 
 @functools.lru_cache(maxsize=2)

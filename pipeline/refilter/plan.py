@@ -12,13 +12,10 @@ import filters
 from conf.schema import Filter, Keep
 from filters import MeasureSpec
 from pipeline.fingerprint import BY_CONTENT, difference
-from pipeline.plan import LINES, MANIFEST, ORIGIN, Plan, PlanError, load
+from pipeline.plan import LINES, MANIFEST, ORIGIN, VERSIONS, Plan, PlanError, load, record_of
 from pipeline.refilter.asked import Asked
+from stages import units
 from stages.judging import specs
-from stages.sealed import seal
-from stages.units import lines_of, read_units, write_units
-
-VERSIONS = "run/versions.json"
 
 
 def make_or_resume(asked: Asked, plan: Plan, commits: Sequence[dict[str, Any]]) -> Plan:
@@ -28,22 +25,24 @@ def make_or_resume(asked: Asked, plan: Plan, commits: Sequence[dict[str, Any]]) 
     Raises PlanError if the target has another plan, FilterError for a measure that cannot be.
     """
     settings = _settings(asked, plan, commits)
-    if asked.target.exists(MANIFEST):
-        made = load(asked.target)
-        differing = difference(made.settings, settings)
-        if differing:
-            raise PlanError(
-                f"{asked.target.url} holds something else ({'; '.join(differing)}): give the old settings and output "
-                "to go on with it, or another out2=… to start anew"
-            )
-        return made
-    units, files = write_units(asked.target, lines_of(read_units(asked.source, plan.units)))
-    made = Plan(units, plan.pairs, plan.quarantined, settings, tuple(files))
+    if not asked.target.exists(MANIFEST):
+        count, files = units.write_units(
+            asked.target, units.lines_of(units.read_units(asked.source, plan.units))
+        )
+        # If another was first, its plan is looked at as if it had always been there.
+        units.create_manifest(
+            asked.target, record_of(Plan(count, plan.pairs, plan.quarantined, settings, tuple(files)))
+        )
+    made = load(asked.target)
+    differing = difference(made.settings, settings)
+    if differing:
+        raise PlanError(
+            f"{asked.target.url} holds something else ({'; '.join(differing)}): give the old settings and output "
+            "to go on with it, or another out2=… to start anew"
+        )
     for name in (LINES, VERSIONS):
-        if asked.source.exists(name):
+        if asked.source.exists(name) and not asked.target.exists(name):
             asked.target.write(name, asked.source.read(name))
-    record = {name: value for name, value in asdict(made).items() if name != "extensions"}
-    asked.target.write(MANIFEST, seal(record).encode())
     return made
 
 

@@ -10,7 +10,7 @@ from pipeline.rows import GenerateRow, write_row
 from stages.records import Unit
 from stages.starting import forkserver
 from stages.store import Store
-from stages.units import cut, lines_of, write_units
+from stages.units import create_manifest, cut, lines_of, write_units
 from stages.write import committed, read_commit
 from tests import runs
 
@@ -24,7 +24,8 @@ def forked(sd1_folder: Path, clip_folder: Path) -> Iterator[None]:
 
 def test_a_row_goes_from_a_unit_s_index_to_its_commit(sd1_folder: Path, clip_folder: Path, tmp_path: Path):
     store = Store(str(tmp_path))
-    write_units(store, lines_of(Unit(*one) for one in cut(runs.PAIRS, 2)))
+    _, files = write_units(store, lines_of(Unit(*one) for one in cut(runs.PAIRS, 2)))
+    assert create_manifest(store, {"files": files})
     generate = GenerateRow(runs.config(sd1_folder, clip_folder, f"out={tmp_path}"), "f" * 64)
     row = generate({"unit": 1})
     assert {type(row[kind]) for kind in ("samples", "scores", "previews")} == {bytes}

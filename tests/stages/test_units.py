@@ -27,9 +27,33 @@ def test_units_hold_the_pairs_in_order_each_once(count: int, unit_pairs: int):
 def test_a_unit_is_found_by_its_index_alone(tmp_path: Path, count: int):
     store = Store(str(tmp_path))
     planned = [Unit(*one) for one in units.cut(pairs(count), 1)]
-    written, digests = units.write_units(store, units.lines_of(planned))
-    assert (written, len(digests)) == (count, -(-count // units.UNITS_PER_FILE))
+    written, files = units.write_units(store, units.lines_of(planned))
+    assert (written, len(files)) == (count, -(-count // units.UNITS_PER_FILE))
+    assert units.create_manifest(store, {"files": files})
     assert [units.read_unit(store, index) for index in range(count)] == planned
+    with pytest.raises(FileNotFoundError):
+        units.read_unit(store, len(files) * units.UNITS_PER_FILE)
+
+
+def test_a_plan_stays_what_its_manifest_names_whatever_others_write(tmp_path: Path):
+    store = Store(str(tmp_path))
+    planned = [Unit(*one) for one in units.cut(pairs(10), 3)]
+    _, files = units.write_units(store, units.lines_of(planned))
+    assert units.create_manifest(store, {"files": files})
+    _, others = units.write_units(store, units.lines_of(Unit(*one) for one in units.cut(pairs(10), 4)))
+    assert not units.create_manifest(store, {"files": others})
+    assert list(units.read_units(store, len(planned))) == planned
+
+
+def test_the_numbered_files_of_an_older_version_are_read(tmp_path: Path):
+    store = Store(str(tmp_path))
+    planned = [Unit(*one) for one in units.cut(pairs(units.UNITS_PER_FILE + 1), 1)]
+    _, files = units.write_units(store, units.lines_of(planned))
+    for number, (name, _) in enumerate(files):
+        store.write(f"run/plan/units-{number:06d}.jsonl", store.read(name))
+        store.remove(name)
+    assert units.create_manifest(store, {"files": [digest for _, digest in files]})
+    assert list(units.read_units(store, len(planned))) == planned
 
 
 @settings(max_examples=30, deadline=None)
@@ -38,5 +62,6 @@ def test_any_caption_survives(tmp_path_factory: pytest.TempPathFactory, caption:
     caption = caption.encode("utf-8", "ignore").decode()
     store = Store(str(tmp_path_factory.mktemp("plan")))
     unit = Unit(0, (CaptionPair(caption, "x", "y"), CaptionPair("x", caption, "y")))
-    units.write_units(store, units.lines_of([unit]))
+    _, files = units.write_units(store, units.lines_of([unit]))
+    assert units.create_manifest(store, {"files": files})
     assert units.read_unit(store, 0) == unit
