@@ -6,23 +6,24 @@ import hashlib
 import io
 import json
 import tarfile
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
 
 import pyarrow.parquet as pq
 from PIL import Image
 
-from pipeline.pack import MANIFEST, Packed, manifest
-from pipeline.plan import Plan
-from stages import answers, scores, tarball
+from pipeline import beat
+from pipeline.pack import MANIFEST, Packed, digest_of, manifest, packed_commits
+from pipeline.plan import VERSIONS, Plan
+from stages import answers, schema, scores, tarball
 from stages.sealed import DamageError
 from stages.store import Store
-from stages.write import PartError, committed, read_commit, read_part
+from stages.write import PARTS, PartError, committed, read_commit, read_commits, read_part
 
-FLOATS = ("p2p_threshold", "cfg_scale", "clip_sim_0", "clip_sim_1", "clip_sim_dir", "clip_sim_image")
-TEXTS = ("input_prompt", "edit_prompt", "output_prompt", "pair_id", "meta")
-INTEGERS = ("seed", "sample_index")
-TYPES = {**dict.fromkeys(FLOATS, float), **dict.fromkeys(TEXTS, str), **dict.fromkeys(INTEGERS, int)}
+Schema = Callable[[Any], Iterator[str]]
 
 
 @dataclass(frozen=True)
@@ -41,29 +42,73 @@ def in_plan(store: Store, plan: Plan) -> Iterator[Damage]:
             yield Damage(name, reason)
 
 
+def is_bare(store: Store) -> bool:
+    """Whether the parts were deleted after packing, as they may be."""
+    return store.exists(MANIFEST) and not store.list(PARTS)
+
+
 def in_units(store: Store) -> Iterator[Damage]:
-    """Commits and the parts they name."""
+    """Commits and the parts they name, unless all of those were deleted."""
+    bare = is_bare(store)
     for unit in sorted(committed(store)):
         try:
             commit = read_commit(store, unit)
-            for kind in commit["part"]:
+            for kind in () if bare else commit["part"]:
                 read_part(store, commit, kind)
         except (DamageError, PartError, FileNotFoundError) as error:
             yield Damage(f"unit {unit}", str(error), unit)
 
 
-def in_packed(store: Store) -> Iterator[Damage]:
-    """Shards and scores: their digests first; then, of those that stand, every sample."""
+def in_packed(store: Store, plan: Plan) -> Iterator[Damage]:
+    """The record of packing; shards and scores: their digests first; then, of those that stand, every sample."""
+    yield from _recorded(store, plan)
     try:
         files = manifest(store)
     except DamageError as error:
         # Without it nobody can tell which files there should be: they are packed again with it.
         yield Damage(MANIFEST, str(error))
         return
+    measures = [measure["name"] for measure in plan.settings.get("filter.measures", [])]
+    own = _is_own(store)
+
+    def wrong(about: Any) -> Iterator[str]:
+        return schema.problems(about, measures, own)
+
     for file in files:
         reason = _differs(store, file.name, file.sha256)
-        problems = [reason] if reason else _opened(store, file)
+        problems = [reason] if reason else _opened(store, file, wrong)
         yield from (Damage(file.name, problem) for problem in problems)
+
+
+def _recorded(store: Store, plan: Plan) -> Iterator[Damage]:
+    """Whether what is packed is what is committed. Of a run that goes on it need not be yet."""
+    if any(driver.alive(time.time()) for driver in beat.beats(store)):
+        return
+    done = sorted(committed(store))
+    try:
+        packed = packed_commits(store)
+        commits = list(read_commits(store, done))
+    except FileNotFoundError:
+        if len(done) >= plan.units:
+            yield Damage(
+                MANIFEST, "is missing, and all units are committed: packing was not finished, or it was lost"
+            )
+        return
+    except DamageError:
+        # Told of by name where they are looked at one by one.
+        return
+    # What an extension added is packed when all of it is there.
+    ends = [plan.units] if len(done) >= plan.units else [extension.first for extension in plan.extensions]
+    if packed not in {digest_of(commits[:end]) for end in ends if done[:end] == list(range(end))}:
+        missing = plan.units - len(done)
+        yield Damage(MANIFEST, f"is of other commits than those that are there ({missing:,} units have none)")
+
+
+def _is_own(store: Store) -> bool:
+    """Whether this version of PairForge made the output, as far as it says."""
+    if not store.exists(VERSIONS):
+        return True
+    return json.loads(store.read(VERSIONS)).get("pairforge") == version("pairforge")
 
 
 def _differs(store: Store, name: str, digest: str) -> str:
@@ -74,7 +119,7 @@ def _differs(store: Store, name: str, digest: str) -> str:
     return "" if found == digest else "is not what was written: its digest differs"
 
 
-def _opened(store: Store, file: Packed) -> list[str]:
+def _opened(store: Store, file: Packed, wrong: Schema) -> list[str]:
     data = store.read(file.name)
     if file.name.endswith(".parquet"):
         table = pq.read_table(io.BytesIO(data))
@@ -91,13 +136,13 @@ def _opened(store: Store, file: Packed) -> list[str]:
         samples = list(tarball.read_samples(data))
     except tarfile.TarError as error:
         return [f"is no tar: {error}"]
-    problems = [problem for key, files in samples for problem in _sample(key, files)]
+    problems = [problem for key, files in samples for problem in _sample(key, files, wrong)]
     if len(samples) != file.rows:
         problems.append(f"has {len(samples)} samples, not {file.rows}")
     return problems
 
 
-def _sample(key: str, files: Sequence[tuple[str, bytes]]) -> Iterator[str]:
+def _sample(key: str, files: Sequence[tuple[str, bytes]], wrong: Schema) -> Iterator[str]:
     parts = {name.split(".", 1)[1]: data for name, data in files}
     images = {
         name: data for name, data in parts.items() if name.startswith(("input_image.", "edited_image."))
@@ -115,8 +160,4 @@ def _sample(key: str, files: Sequence[tuple[str, bytes]]) -> Iterator[str]:
     except ValueError as error:
         yield f"sample {key}: its JSON does not read: {error}"
         return
-    for name, kind in TYPES.items():
-        if type(about.get(name)) is not kind:
-            yield f"sample {key}: {name} is {about.get(name)!r}, not {kind.__name__}"
-    if any(value is None for value in about.values()):
-        yield f"sample {key}: a field is null"
+    yield from (f"sample {key}: {problem}" for problem in wrong(about))

@@ -10,12 +10,16 @@ from typing import Any
 from stages.store import Store
 from stages.units import read_unit
 
+NAME = "quarantine/pairs.jsonl"
+
 
 def write_failures(store: Store, commits: Sequence[dict[str, Any]]) -> None:
-    """The pairs that failed, each with its reason, in quarantine/pairs.jsonl."""
+    """The pairs that failed, each with its reason, in quarantine/pairs.jsonl; no such file where none did."""
     failures = b"".join(_failures(store, commits))
     if failures:
-        store.write("quarantine/pairs.jsonl", failures)
+        store.write(NAME, failures)
+    else:
+        store.remove(NAME)
 
 
 def _failures(store: Store, commits: Sequence[dict[str, Any]]) -> Iterator[bytes]:

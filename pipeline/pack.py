@@ -47,7 +47,7 @@ def pack(store: Store, commits: Sequence[dict[str, Any]], samples_per_shard: int
 
     Raises PartError if a part is not what was committed.
     """
-    digest = hashlib.sha256(json.dumps([commit["part"] for commit in commits]).encode()).hexdigest()
+    digest = digest_of(commits)
     done = _standing(store, digest)
     if done is not None:
         return done
@@ -67,6 +67,19 @@ def manifest(store: Store) -> list[Packed]:
     if not store.exists(MANIFEST):
         return []
     return _files(unseal(store.read(MANIFEST), store.path(MANIFEST)))
+
+
+def packed_commits(store: Store) -> str:
+    """``digest_of`` the commits that were packed last.
+
+    Raises FileNotFoundError before the first time, DamageError as ``manifest``.
+    """
+    return str(unseal(store.read(MANIFEST), store.path(MANIFEST))["commits"])
+
+
+def digest_of(commits: Iterable[dict[str, Any]]) -> str:
+    """SHA-256 of what the commits say of their parts: the packed files are a function of it."""
+    return hashlib.sha256(json.dumps([commit["part"] for commit in commits]).encode()).hexdigest()
 
 
 def _files(record: dict[str, Any]) -> list[Packed]:

@@ -22,14 +22,19 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _repaired(store: Store) -> int:
-    broken = list(damage.in_plan(store, load(store)))
+    plan = load(store)
+    broken = list(damage.in_plan(store, plan))
     if broken:
         raise PlanError(
             f"{broken[0].name} {broken[0].reason}, and nothing can be made of a plan that is not whole: "
             "copy that file from elsewhere, or give the command another out=… to start anew"
         )
     units = {one.unit for one in damage.in_units(store) if one.unit is not None}
-    for one in damage.in_packed(store):
+    packed = list(damage.in_packed(store, plan))
+    if (units or packed) and damage.is_bare(store):
+        # There is nothing to pack from but what is made again.
+        units = committed(store)
+    for one in packed:
         print(f"{one.name}: {one.reason}")
         store.remove(one.name)
     return _again(store, units)
@@ -58,11 +63,13 @@ def _idle(out: str) -> list[Store]:
 
 def _again(store: Store, units: Iterable[int]) -> int:
     config, plan, broken = stored.read(store), load(store), sorted(units)
-    if broken and plan.is_refiltered:
+    missing = set(range(plan.units)) - committed(store)
+    if plan.is_refiltered and (broken or missing):
         for unit in broken:
             store.remove(commit_name(unit))
         raise PlanError(
-            f"{len(broken)} units of {store.url} are to be chosen again: the pairforge refilter that made it does so"
+            f"{len(missing.union(broken))} units of {store.url} are to be chosen again: the pairforge refilter that "
+            "made it does so"
         )
     # Imported here, because the libraries read the environment when they are imported.
     from pipeline.run import complete

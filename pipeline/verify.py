@@ -22,7 +22,9 @@ def main(arguments: Sequence[str]) -> int:
 def _verified(store: Store) -> int:
     plan = load(store)
     count = 0
-    for one in itertools.chain(damage.in_plan(store, plan), damage.in_units(store), damage.in_packed(store)):
+    for one in itertools.chain(
+        damage.in_plan(store, plan), damage.in_units(store), damage.in_packed(store, plan)
+    ):
         print(f"{one.name}: {one.reason}")
         count += 1
     if count:
@@ -35,5 +37,6 @@ def _verified(store: Store) -> int:
     what = f"{len(shards):,} shards with {sum(file.rows for file in shards):,} samples"
     if pairs:
         what = f"{sum(pairs):,} caption pairs"
-    print(f"{store.url} is whole: {done:,} of {plan.units:,} units committed, {what}")
+    bare = ", run/parts deleted" if damage.is_bare(store) else ""
+    print(f"{store.url} is whole: {done:,} of {plan.units:,} units committed{bare}, {what}")
     return 0

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
@@ -13,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from conf.pairs import PairsFile
-from pipeline.pack import MANIFEST, Measured, Packed, parts
+from pipeline.pack import MANIFEST, Measured, Packed, digest_of, parts
 from pipeline.pairs import files
 from pipeline.pairs.split import name_of
 from stages import answers
@@ -46,7 +44,7 @@ def pack(
 
     Raises PartError if a part is not what was committed.
     """
-    digest = hashlib.sha256(json.dumps([commit["part"] for commit in commits]).encode()).hexdigest()
+    digest = digest_of(commits)
     done = _standing(store, digest)
     if done is not None:
         return done

@@ -1,16 +1,22 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import shutil
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
+from pipeline.beat import beating
 from pipeline.cli import main
+from pipeline.failures import write_failures
 from pipeline.pack import MANIFEST, pack
-from stages import write
+from stages import units, write
 from stages.sealed import seal, unseal
 from stages.store import Store
 from tests.pipeline.outputs import commit, planned
+from tests.stages.results import unit_result
 
 
 @pytest.fixture
@@ -42,9 +48,11 @@ def test_a_whole_output_is_told_so(out: Path, capsys):
 
 @pytest.mark.parametrize(
     "name",
-    ["data/train-000001.tar", "scores/candidates-000000.parquet", "run/plan/units-000000.jsonl"],
+    ["data/train-000001.tar", "scores/candidates-000000.parquet", "run/plan/units-000000-*.jsonl"],
 )
 def test_one_bit_or_a_lost_file_is_named(out: Path, capsys, name: str):
+    (file,) = out.glob(name)
+    name = str(file.relative_to(out))
     flip(out / name)
     code, said = verify(capsys, out)
     assert (code, said.splitlines()[0].partition(":")[0]) == (1, name)
@@ -66,6 +74,8 @@ def test_a_damaged_commit_and_part_are_named_and_the_rest_is_still_held(out: Pat
         (b"\x89PNG", b"\x89PNX", "does not decode"),
         (b'"seed": 1000', b'"seed": null', "seed is None, not int"),
         (b'"cfg_scale": 5.0', b'"cfg_scale": 555', "cfg_scale is 555, not float"),
+        (b'"self_gain"', b'"self_pain"', "self_gain is missing"),
+        (b'"dtype": "auto"', b'"dtype": 123456', "dtype is 123456, not str"),
         (b".edit_prompt.txt", b".edit_prompt.txx", "has the members"),
     ],
 )
@@ -117,9 +127,10 @@ def test_repair_packs_a_damaged_shard_again_from_the_parts(out: Path, capsys):
 
 
 def test_repair_refuses_a_damaged_plan_by_its_file(out: Path, capsys):
-    flip(out / "run/plan/units-000000.jsonl")
+    (file,) = (out / "run/plan").glob("units-000000-*.jsonl")
+    flip(file)
     assert main(["repair", str(out)]) == 2
-    assert "units-000000.jsonl" in capsys.readouterr().err
+    assert file.name in capsys.readouterr().err
 
 
 def test_a_damaged_commit_stops_the_command_by_name(out: Path, capsys):
@@ -145,3 +156,103 @@ def _mended(tar: bytes) -> bytes:
         data[at + 148 : at + 156] = b"%06o\0 " % sum(header)
         at += 512 + -(-int(data[at + 124 : at + 135], 8) // 512) * 512
     return bytes(data)
+
+
+def test_what_another_version_made_is_held_to_what_all_have(out: Path, capsys):
+    name = "data/train-000000.tar"
+    data = _mended((out / name).read_bytes().replace(b'"self_gain"', b'"self_pain"', 1))
+    (out / name).write_bytes(data)
+    record = unseal((out / MANIFEST).read_text(), MANIFEST)
+    record["files"][0] |= {"sha256": hashlib.sha256(data).hexdigest()}
+    (out / MANIFEST).write_text(seal(record))
+    (out / "run/versions.json").write_text('{"pairforge": "0.0.9"}')
+    assert verify(capsys, out)[0] == 0
+    (out / "run/versions.json").write_text(json.dumps({"pairforge": version("pairforge")}))
+    code, said = verify(capsys, out)
+    assert (code, "self_gain is missing" in said) == (1, True)
+
+
+def test_a_lost_record_of_the_packing_is_named_and_packed_again(out: Path, capsys):
+    before = (out / MANIFEST).read_bytes()
+    (out / MANIFEST).unlink()
+    code, said = verify(capsys, out)
+    assert code == 1
+    assert said.startswith(f"{MANIFEST}: is missing")
+    assert f"pairforge repair {out}" in said
+    assert main(["repair", str(out)]) == 0
+    assert (out / MANIFEST).read_bytes() == before
+    capsys.readouterr()
+    assert verify(capsys, out)[0] == 0
+
+
+def test_a_commit_that_is_lost_after_packing_or_another_s_is_told(out: Path, capsys):
+    commit_file = out / "run/commits/00000002.json"
+    record = unseal(commit_file.read_text(), "")
+    commit_file.unlink()
+    code, said = verify(capsys, out)
+    assert code == 1
+    assert f"{MANIFEST}: is of other commits than those that are there (1 units" in said
+    record["part"] = {
+        "samples": unseal((out / "run/commits/00000000.json").read_text(), "")["part"]["samples"]
+    }
+    commit_file.write_text(seal(record))
+    code, said = verify(capsys, out)
+    assert (code, said.splitlines()[0].partition(" (")[0]) == (
+        1,
+        f"{MANIFEST}: is of other commits than those that are there",
+    )
+
+
+def test_runs_that_go_on_or_are_not_finished_are_not_damaged(tmp_path: Path, capsys):
+    store, _ = planned(tmp_path, 3)
+    commit(store, [1, 2])
+    code, said = verify(capsys, tmp_path)
+    assert (code, "2 of 3 units" in said) == (0, True)
+    with beating(store, lambda: 0.0):
+        commit(store, [1, 2, 0])
+        assert verify(capsys, tmp_path)[0] == 0
+        pack(store, list(write.read_commits(store, range(3))), 2)
+        store.remove(write.commit_name(1))
+        assert verify(capsys, tmp_path)[0] == 0
+    assert verify(capsys, tmp_path)[0] == 1
+
+
+def test_what_an_extension_added_need_not_be_packed_yet(out: Path, capsys):
+    store = Store(str(out))
+    _, files = units.write_units(
+        store, units.lines_of([unit_result(3, 1).unit, unit_result(4, 1).unit]), "more"
+    )
+    about = {"pairs": 5, "quarantined": 0, "captions": "", "source": ""}
+    units.add_extension(store, 1, units.Extension(3, 2, tuple(files), about))
+    code, said = verify(capsys, out)
+    assert (code, "3 of 5 units" in said) == (0, True)
+    commit(store, [1, 2, 0, 1])
+    assert verify(capsys, out)[0] == 0
+    store.remove(write.commit_name(1))
+    assert verify(capsys, out)[0] == 1
+    commit(store, [1, 2, 0, 1, 1])
+    assert verify(capsys, out)[0] == 1
+
+
+def test_a_packed_run_may_lose_its_parts(out: Path, capsys):
+    shutil.rmtree(out / "run/parts")
+    code, said = verify(capsys, out)
+    assert (code, "run/parts deleted" in said) == (0, True)
+    flip(out / "data/train-000000.tar")
+    assert verify(capsys, out)[0] == 1
+
+
+def test_pairs_that_fail_no_more_are_listed_no_more(tmp_path: Path):
+    store, plan = planned(tmp_path, 2)
+    commit(store, [1, 1], failed=1)
+    write_failures(store, list(write.read_commits(store, range(plan.units))))
+    assert len(store.read("quarantine/pairs.jsonl").splitlines()) == 2
+    store.remove(write.commit_name(1))
+    commit(store, [1, 1])
+    write_failures(store, list(write.read_commits(store, range(plan.units))))
+    (line,) = store.read("quarantine/pairs.jsonl").splitlines()
+    assert json.loads(line)["input"].startswith("lost 0")
+    store.remove(write.commit_name(0))
+    commit(store, [1, 1])
+    write_failures(store, list(write.read_commits(store, range(plan.units))))
+    assert store.list("quarantine") == []

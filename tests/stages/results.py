@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+from pathlib import Path
+
 import numpy as np
 
-from conf.schema import ImageFormat
+from conf.schema import Config, ImageFormat
 from stages.images import encode
 from stages.records import Candidate, CaptionPair, Failure, Preview, Sample, Unit, UnitResult
+from stages.rendered import metadata
+from tests import runs
 
 
 def unit_result(index: int, kept: int, rejected: int = 2, failed: int = 0, previews: int = 0) -> UnitResult:
@@ -22,21 +27,7 @@ def unit_result(index: int, kept: int, rejected: int = 2, failed: int = 0, previ
             input_image=pixels(c.seed),
             edited_image=pixels(c.seed + 1),
             edit_prompt=pair.edit,
-            metadata={
-                "pair_id": pair.id,
-                "sample_index": c.sample_index,
-                "input_prompt": pair.input,
-                "edit_prompt": pair.edit,
-                "output_prompt": pair.output,
-                "seed": c.seed,
-                "p2p_threshold": c.tau,
-                "cfg_scale": c.cfg_scale,
-                "clip_sim_0": c.clip_sim_0,
-                "clip_sim_1": c.clip_sim_1,
-                "clip_sim_dir": c.clip_sim_dir,
-                "clip_sim_image": c.clip_sim_image,
-                "meta": pair.meta,
-            },
+            metadata=metadata(pair, c, _config(), "f"),
         )
         for c in candidates
         if c.kept
@@ -51,6 +42,11 @@ def unit_result(index: int, kept: int, rejected: int = 2, failed: int = 0, previ
         rows=10,
         seconds={"denoise": 1.5, "score": 0.25},
     )
+
+
+@functools.cache
+def _config() -> Config:
+    return runs.config(Path("/no/model"), Path("/no/clip"))
 
 
 def candidate(pair: CaptionPair, number: int, reason: str) -> Candidate:
