@@ -83,7 +83,8 @@ class Writer:
 class Checks:
     """What is written and not kept, each with its reason.
 
-    ``model``: the image model whose tokenizer says how long a caption may be. ``instruction_words`` at most.
+    ``model``: the image model whose tokenizer says how long a caption may be, opened by ``family`` as
+    ``model.family`` of a run. ``instruction_words`` at most.
     ``near_duplicate``: the likeness (Jaccard, of runs of five letters) from which one of two pairs is left away, of one
     caption or of two; null looks at none. ``block``: words that are not to appear; ``block_file``: a file of them, one
     a line. ``language``: of the edited captions, such as en, with ``language_least`` probability. ``moderation``: a
@@ -92,6 +93,7 @@ class Checks:
 
     model: str = MISSING
     revision: str | None = None
+    family: str | None = None
     instruction_words: int = 40
     near_duplicate: float | None = 0.9
     block: list[str] = field(default_factory=list)

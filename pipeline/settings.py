@@ -10,9 +10,9 @@ from omegaconf import DictConfig
 
 import miniworld
 from conf.compose import ConfigError, compose_config, to_object
-from conf.running import ClusterKind, TrackerKind
 from conf.schema import CaptionsKind, Config, EditMethod, Keep
 from conf.sweeps import AdaptiveSweep, GridSweep, RandomSweep
+from pipeline import running
 
 
 def compose(settings: Sequence[str]) -> DictConfig:
@@ -72,39 +72,23 @@ def _problems(config: Config) -> Iterator[str]:
         ("filter.max_per_pair", config.filter.max_per_pair, 1),
         ("filter.near_duplicate", config.filter.near_duplicate, 0),
         ("shards.samples", config.shards.samples, 1),
-        ("cluster.workers", config.cluster.workers, 1),
-        ("cluster.batch_rows", config.cluster.batch_rows, 4),
-        ("cluster.threads", config.cluster.threads, 1),
-        ("cluster.unit_seconds", config.cluster.unit_seconds, 1),
-        ("cluster.wait_seconds", config.cluster.wait_seconds, 1),
-        ("cluster.metrics_port", config.cluster.metrics_port, 1),
         ("sheet.pairs", config.sheet.pairs, 0),
         ("sheet.attention", config.sheet.attention, 0),
     ):
         if value is not None and value < least:
             yield f"{key}={value} must be {least} or more"
+    yield from running.problems(config.out, config.cluster, config.tracker)
     if config.captions.kind is CaptionsKind.from_captions:
         yield (
             "captions=from_captions is for a run, which writes the caption pairs first: for this, write them by "
             "pairforge pairs, and name their file by captions.path=…"
         )
-    if config.cluster.hours is not None and config.cluster.hours <= 0:
-        yield f"cluster.hours={config.cluster.hours:g} must be over 0, or null for no end"
     if not 1 <= config.shards.quality <= 100:
         yield f"shards.quality={config.shards.quality} must be from 1 to 100"
     if config.keep is Keep["all-images"] and config.model.scoring_decoder:
         yield (
             "keep=all-images would store the pictures of model.scoring_decoder, which are no data: "
             "give model.scoring_decoder=null or keep=kept"
-        )
-    if config.cluster.kind is ClusterKind.ray and not config.cluster.address:
-        yield "cluster=ray needs cluster.address=HOST:PORT, or cluster.address=auto for the one this machine is in"
-    if config.tracker.kind is TrackerKind.tensorboard and "://" in config.out and not config.tracker.folder:
-        yield f"tracker=tensorboard does not write to {config.out}: give tracker.folder=FOLDER"
-    if config.cluster.kind is ClusterKind.ray and config.cluster.metrics_port is not None:
-        yield (
-            "cluster.metrics_port is for a Ray that pairforge starts; one that runs already has its own: "
-            "ray start --metrics-export-port=PORT"
         )
     interval = config.sampler.guidance_interval
     if interval is not None and not (len(interval) == 2 and 0 <= interval[0] < interval[1]):

@@ -13,9 +13,10 @@ from pipeline.reading import digest_of_files, read_by
 from stages.captions import phrases
 from stages.examined import Examined
 from stages.writers import making
+from stages.writers.language import Language
 from stages.writers.writer import WriterError
 
-_BY_CONTENT = ("model", "revision", "block", "block_file", "moderation", "moderation_revision")
+_APART = ("model", "revision", "family", "block", "block_file", "moderation", "moderation_revision")
 
 
 def read(config: PairsConfig) -> Iterator[Examined]:
@@ -24,7 +25,8 @@ def read(config: PairsConfig) -> Iterator[Examined]:
     Raises CaptionsError and p2p.ModelError.
     """
     checks = config.checks
-    return read_by(config.captions, config.limit, (checks.model, checks.revision), alone=True)
+    prompts = checks.model, checks.revision, checks.family
+    return read_by(config.captions, config.limit, prompts, alone=True)
 
 
 def source_digest(config: PairsConfig) -> str:
@@ -44,9 +46,11 @@ def identify(config: PairsConfig) -> Models:
 def settings_of(config: PairsConfig, captions_sha256: str, models: Models) -> dict[str, Any]:
     """Every setting that changes results, by its dotted name. Files and models enter by what they hold.
 
-    Raises WriterError, CaptionsError and p2p.ModelError for what is not there.
+    Raises WriterError, CaptionsError and p2p.ModelError for what is not there, WriterError for an unknown language.
     """
     checks = config.checks
+    if checks.language:
+        Language(checks.language, checks.language_least)
     settings: dict[str, Any] = {
         "format": FORMAT,
         "task": "pairs",
@@ -59,11 +63,13 @@ def settings_of(config: PairsConfig, captions_sha256: str, models: Models) -> di
         "captions.block": list(phrases(config.captions.block, config.captions.block_file)),
         "model.fingerprint": models.generator,
         **{f"writer.{name}": value for name, value in making.deciding(config.writer).items()},
-        **{f"checks.{name}": value for name, value in asdict(checks).items() if name not in _BY_CONTENT},
+        **{f"checks.{name}": value for name, value in asdict(checks).items() if name not in _APART},
         "checks.model": models.clip,
         "checks.block": list(phrases(checks.block, checks.block_file, "checks")),
         "checks.moderation": _moderation(checks),
     }
+    if checks.family:
+        settings["checks.family"] = checks.family
     return settings
 
 

@@ -12,8 +12,8 @@ from omegaconf import OmegaConf
 import miniworld
 from conf.compose import ConfigError, compose_config
 from conf.pairs import PairsConfig, WriterKind
-from conf.running import ClusterKind
 from conf.schema import CaptionsKind
+from pipeline import running
 from pipeline.settings import absolute
 
 LOADED = (WriterKind.transformers, WriterKind.vllm)
@@ -71,12 +71,11 @@ def _problems(config: PairsConfig) -> Iterator[str]:
         ("writer.concurrency", writer.concurrency, 1),
         ("writer.retries", writer.retries, 0),
         ("checks.instruction_words", checks.instruction_words, 1),
-        ("cluster.workers", config.cluster.workers, 1),
-        ("cluster.threads", config.cluster.threads, 1),
         ("sheet.pairs", config.sheet.pairs, 0),
     ):
         if value is not None and value < least:
             yield f"{key}={value} must be {least} or more"
+    yield from running.problems(config.out, config.cluster, config.tracker)
     if writer.temperature < 0:
         yield f"writer.temperature={writer.temperature:g} must be 0 or more"
     if not 0 < writer.top_p <= 1:
@@ -88,7 +87,11 @@ def _problems(config: PairsConfig) -> Iterator[str]:
             yield f"writer.{key}={number:g} must be over 0"
     if checks.near_duplicate is not None and not 0 < checks.near_duplicate <= 1:
         yield f"checks.near_duplicate={checks.near_duplicate:g} must be over 0 and at most 1, or null"
+    for key, share in (
+        ("language_least", checks.language_least),
+        ("moderation_most", checks.moderation_most),
+    ):
+        if not 0 <= share <= 1:
+            yield f"checks.{key}={share:g} must be a probability, from 0 to 1"
     if config.captions.kind is CaptionsKind.from_captions:
         yield "captions=from_captions is for pairforge without pairs: pairforge captions=from_captions captions.path=…"
-    if config.cluster.kind is ClusterKind.ray and not config.cluster.address:
-        yield "cluster=ray needs cluster.address=HOST:PORT, or cluster.address=auto for the one this machine is in"

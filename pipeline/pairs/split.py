@@ -55,7 +55,8 @@ def configured(settings: Sequence[str]) -> tuple[PairsConfig, Config]:
     pairs = of_captions.read(writing)
     pairs = replace(pairs, out=folder_of(images.out))
     if "checks.model" not in keys:
-        known = replace(pairs.checks, model=images.model.path, revision=images.model.revision)
+        model = images.model
+        known = replace(pairs.checks, model=model.path, revision=model.revision, family=model.family)
         pairs = replace(pairs, checks=known)
     path = f"{pairs.out}/{name_of(pairs.file)}"
     return pairs, replace(images, captions=replace(images.captions, path=path))

@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 import p2p
 from conf.pairs import Checks
 from stages.captions import pattern, phrases
+from stages.writers.language import Language
+from stages.writers.moderation import Moderation
 from stages.writers.near import likeness, shingles
 from stages.writers.writer import Answer, WriterError
 
@@ -42,15 +44,24 @@ class Checker:
         """Load what checks.
 
         Raises:
-            WriterError: a library or a model that is not there.
+            WriterError: a library, a model or a language that is not there.
             CaptionsError: a block list that is not there.
             p2p.ModelError: the image model has no tokenizer.
         """
         self._checks = checks
-        self._window = p2p.load_prompts(checks.model, checks.revision)
+        self._window = p2p.load_prompts(checks.model, checks.revision, checks.family)
         self._blocked = pattern(phrases(checks.block, checks.block_file, "checks"))
-        self._language = _language(checks) if checks.language else None
-        self._moderation = _moderation(checks) if checks.moderation else None
+        self._language = Language(checks.language, checks.language_least) if checks.language else None
+        self._moderation = (
+            Moderation(
+                checks.moderation,
+                checks.moderation_revision,
+                checks.moderation_label,
+                checks.moderation_most,
+            )
+            if checks.moderation
+            else None
+        )
 
     def __call__(self, caption: str, answers: Sequence[Answer]) -> list[str]:
         """Of the answers to one caption, in their order: "" for those kept, the reason for each other."""
@@ -97,45 +108,3 @@ class Checker:
 
 def _letters(text: str) -> str:
     return " ".join(re.findall(r"\w+", text.casefold()))
-
-
-def _language(checks: Checks) -> Callable[[str], bool]:
-    try:
-        from py3langid.langid import MODEL_FILE, LanguageIdentifier
-    except ImportError as error:
-        raise WriterError(
-            f"checks.language={checks.language} needs py3langid: pip install 'pairforge[pairs]', or give null"
-        ) from error
-    identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
-
-    def is_it(text: str) -> bool:
-        language, probability = identifier.classify(text)
-        return str(language) == checks.language and float(probability) >= checks.language_least
-
-    return is_it
-
-
-def _moderation(checks: Checks) -> Callable[[str], bool]:
-    # Loading takes a second, which those who do not moderate need not wait for.
-    from transformers import pipeline
-
-    try:
-        classify = pipeline(
-            "text-classification", checks.moderation, revision=checks.moderation_revision, top_k=None
-        )
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise WriterError(
-            f"checks.moderation={checks.moderation} does not load: {' '.join(str(error).split())[:300]}"
-        ) from error
-    labels = [str(label) for label in classify.model.config.id2label.values()]
-    if checks.moderation_label not in labels:
-        raise WriterError(
-            f"checks.moderation_label={checks.moderation_label} is none of {checks.moderation}: {', '.join(labels)}"
-        )
-
-    def is_fine(text: str) -> bool:
-        (scores,) = classify([text], truncation=True)
-        found = next(one["score"] for one in scores if one["label"] == checks.moderation_label)
-        return float(found) <= checks.moderation_most
-
-    return is_fine

@@ -109,6 +109,12 @@ def _check_fields(name: str, asks: str) -> None:
             )
     if not fields:
         raise WriterError(f"writer.template={name}: ask has no {{caption}}: the model would not know it")
+    try:
+        asks.format(caption="a red ball")
+    except (ValueError, LookupError) as error:
+        raise WriterError(
+            f"writer.template={name}: ask puts the caption in a form that text has none of ({error}): give {{caption}}"
+        ) from error
 
 
 def _near(key: str, known: tuple[str, ...]) -> str:

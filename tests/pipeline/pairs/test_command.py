@@ -70,6 +70,12 @@ def test_captions_become_pairs_and_the_same_command_does_nothing_twice(
         (["writer.top_p=0"], "writer.top_p"),
         (["checks.near_duplicate=2"], "checks.near_duplicate"),
         (["captions.path=none.jsonl"], "no such file"),
+        (["checks.language=EN"], "checks.language=EN is none that py3langid tells"),
+        (["checks.language_least=50"], "checks.language_least=50 must be a probability"),
+        (["checks.moderation_most=-0.1"], "checks.moderation_most=-0.1 must be a probability"),
+        (["cluster.hours=0"], "cluster.hours=0 must be over 0"),
+        (["cluster.unit_seconds=0.5"], "cluster.unit_seconds=0.5 must be 1 or more"),
+        (["cluster=ray"], "cluster=ray needs cluster.address"),
     ],
 )
 def test_what_cannot_be_is_one_line(

@@ -1,14 +1,19 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
+import p2p
 from conf.compose import ConfigError
 from conf.pairs import WriterKind
 from conf.schema import CaptionsKind
 from pipeline.cli import main
+from pipeline.pairs import inputs
 from pipeline.pairs.split import OPTION, configured, split
+from stages.writers.checks import Checker
+from stages.writers.writer import Answer
 
 GIVEN = [
     OPTION,
@@ -59,6 +64,34 @@ def test_captions_may_be_as_long_as_the_image_model_takes(tmp_path: Path) -> Non
     assert (pairs.checks.model, pairs.checks.revision) == (str(tmp_path), "v1")
     pairs, _ = configured([*other, "checks.model=owner/name"])
     assert (pairs.checks.model, pairs.checks.revision) == ("owner/name", None)
+
+
+def test_a_family_of_one_s_own_opens_the_image_model_s_tokenizer(
+    sd1_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "outside_split.py").write_text(
+        "from p2p.families.sd import HALF, load\nfrom p2p.families.tokenizing import clip_window as window\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    model = shutil.copytree(sd1_folder, tmp_path / "model")
+    index = (sd1_folder / "model_index.json").read_text()
+    (model / "model_index.json").write_text(index.replace("StableDiffusionPipeline", "KandinskyPipeline"))
+    captions = tmp_path / "captions.jsonl"
+    captions.write_text(f'{{"caption": "a red ball"}}\n{{"caption": "{"a red ball " * 20}"}}\n')
+    given = [OPTION, f"captions.path={captions}", "writer=grammar", "model=path", f"model.path={model}"]
+    with pytest.raises(p2p.ModelError, match="KandinskyPipeline is not supported"):
+        list(inputs.read(configured(given)[0]))
+    pairs, images = configured([*given, "model.family=outside_split"])
+    assert pairs.checks.family == images.model.family == "outside_split"
+    (block,) = inputs.read(pairs)
+    assert [pair.input for pair in block.pairs] == ["a red ball"]
+    assert "the model's text encoder takes 20" in block.aside[0].reason
+    answer = Answer("make it blue", "a blue ball " * 20)
+    assert Checker(pairs.checks)("a red ball", [answer]) == ["too_long"]
+    settings = inputs.settings_of(pairs, "", inputs.identify(pairs))
+    assert settings["checks.family"] == "outside_split"
+    pairs, _ = configured([*given, "model.family=outside_split", "checks.model=owner/name"])
+    assert pairs.checks.family is None
 
 
 def test_an_experiment_may_choose_captions_of_its_own() -> None:

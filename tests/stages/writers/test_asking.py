@@ -66,6 +66,9 @@ def test_templates_that_come_along_load(name: str) -> None:
         ("ask: 'Caption: {captoin}'", "unknown field {captoin} (did you mean caption?)"),
         ("ask: '{caption} {0'", "brace"),
         ("ask: 'Caption:'", "no {caption}"),
+        ("ask: '{caption!z}'", "a form that text has none of (Unknown conversion specifier"),
+        ("ask: '{caption:d}'", "a form that text has none of (Unknown format code 'd'"),
+        ("ask: '{caption:{width}}'", "a form that text has none of ('width')"),
         ("ask: '{caption}'\nsytem: x", "unknown field 'sytem' (did you mean system?)"),
         ("system: x", "lacks the field 'ask'"),
         (
