@@ -51,10 +51,12 @@ def cluster(config: Config) -> Iterator[None]:
                 logging_level=level,
                 runtime_env={"env_vars": {name: os.environ[name] for name in CARRIED if name in os.environ}},
             )
-        except ConnectionError as error:
-            reason = str(error).splitlines()[0]
+        # An address that is none, nobody there, and another version of Ray or of Python than the cluster's.
+        except (ValueError, ConnectionError, RuntimeError) as error:
+            silent = isinstance(error, ConnectionError)
             raise WorkerError(
-                f"cluster.address={config.cluster.address} does not answer: {reason}"
+                f"cluster.address={config.cluster.address} {'does not answer' if silent else 'cannot be joined'}: "
+                f"{' '.join(str(error).split())[:300]}: give HOST:PORT as ray start has told it, or auto"
             ) from error
     else:
         try:
