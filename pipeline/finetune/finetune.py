@@ -21,6 +21,7 @@ from pipeline.finetune.model import Loaded, load, with_lora
 from pipeline.finetune.settings import Finetune
 from pipeline.finetune.training import Trained, train
 from stages.records import CaptionPair
+from stages.store import Store
 from stages.writers.format import CompletionFormat, FormatError
 
 CHECKPOINTS, RECORD = "checkpoints", "finetune.json"
@@ -91,17 +92,22 @@ def _begin(out: Path, told: dict[str, Any]) -> None:
     """Make the folder, or see that what it holds was begun with the same settings and triples."""
     begun = out / CHECKPOINTS / "settings.json"
     if begun.is_file():
-        before = json.loads(begun.read_text())
+        try:
+            before = json.loads(begun.read_text())
+        except ValueError as error:
+            raise ConfigError(
+                f"{begun} is not what was written (cut off, or edited): give another folder, or remove {out}"
+            ) from error
         other = sorted(key for key in told.keys() | before.keys() if told.get(key) != before.get(key))
         if other:
             raise ConfigError(
                 f"out={out} was begun with other {', '.join(other)}: give those again to go on, or another folder"
             )
         return
-    if out.is_dir() and any(out.iterdir()):
+    # A call that was killed may have left the folders, and a file that it had not finished.
+    if any(path.is_file() and not path.name.startswith(f".{begun.name}.") for path in out.rglob("*")):
         raise ConfigError(f"out={out} holds something already: give an empty folder")
-    begun.parent.mkdir(parents=True)
-    begun.write_text(json.dumps(told, indent=2) + "\n")
+    Store(str(begun.parent)).write(begun.name, (json.dumps(told, indent=2) + "\n").encode())
 
 
 def _settings(asked: Finetune) -> dict[str, Any]:

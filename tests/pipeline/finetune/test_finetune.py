@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import pipeline.finetune.finetune as finetune
+from conf.compose import ConfigError
 from miniworld.scene import COLOURS, GROUNDS, KINDS
 from pipeline import cli
 from pipeline.export.split import split_of
@@ -201,3 +202,34 @@ def test_no_model_and_no_causal_model_are_one_line(
         error = capsys.readouterr().err
         assert reason in error
         assert error.count("\n") == 1
+
+
+def test_what_a_kill_at_the_start_leaves_is_gone_on_with_and_what_is_torn_is_named(tmp_path: Path) -> None:
+    out, told = tmp_path / "out", {"seed": 0}
+    (out / "checkpoints").mkdir(parents=True)
+    (out / "checkpoints/.settings.json.0123.tmp").write_text('{"se')
+    finetune._begin(out, told)
+    assert json.loads((out / "checkpoints/settings.json").read_text()) == told
+    finetune._begin(out, told)
+    (out / "checkpoints/settings.json").write_text('{"se')
+    with pytest.raises(ConfigError, match=r"settings\.json is not what was written"):
+        finetune._begin(out, told)
+    (tmp_path / "full/deep").mkdir(parents=True)
+    (tmp_path / "full/deep/file").write_text("")
+    with pytest.raises(ConfigError, match="holds something already"):
+        finetune._begin(tmp_path / "full", told)
+
+
+def test_a_kill_while_the_settings_are_written_leaves_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*paths: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.replace", killed)
+        with pytest.raises(KeyboardInterrupt):
+            finetune._begin(tmp_path, {"seed": 0})
+    assert not (tmp_path / "checkpoints/settings.json").exists()
+    finetune._begin(tmp_path, {"seed": 0})
+    assert json.loads((tmp_path / "checkpoints/settings.json").read_text()) == {"seed": 0}
