@@ -64,7 +64,7 @@ def load(kind: Any, model: str, revision: str | None, device: str) -> Judge:
         raise FilterError(f"{model}: no such folder; name one, or owner/name of the hub")
     with _told_as(f"{model} cannot be loaded"):
         place = torch.device(device)
-        processor = AutoImageProcessor.from_pretrained(model, revision=revision)
+        processor = AutoImageProcessor.from_pretrained(model, revision=revision, trust_remote_code=False)
         loaded = kind.from_pretrained(
             model, revision=revision, use_safetensors=True, trust_remote_code=False, dtype=torch.float32
         )

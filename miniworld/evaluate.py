@@ -73,7 +73,9 @@ class SmallClip:
 
 def vae_psnr(folder: Path, groups: int = 64) -> float:
     """Mean peak signal-to-noise ratio in dB of unseen scenes through the VAE and back."""
-    vae = AutoencoderKL.from_pretrained(folder, subfolder="vae", dtype=torch.float32).eval()
+    vae = AutoencoderKL.from_pretrained(
+        folder, subfolder="vae", dtype=torch.float32, use_safetensors=True
+    ).eval()
     images = np.concatenate([draw_group((UNSEEN, index)) for index in range(groups)])
     x = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1
     with torch.no_grad():
@@ -121,7 +123,9 @@ def unseen_scenes(count: int, held_out: bool) -> list[Scene]:
 
 def generate(folder: Path, scenes: Sequence[Scene], batch: int = 16) -> list[np.ndarray]:
     """An image for each scene's caption: 30 DDIM steps, guidance 5, the image's number as the seed."""
-    pipeline = StableDiffusionPipeline.from_pretrained(folder, dtype=torch.float32, safety_checker=None)
+    pipeline = StableDiffusionPipeline.from_pretrained(
+        folder, dtype=torch.float32, use_safetensors=True, safety_checker=None
+    )
     pipeline.scheduler = DDIMScheduler.from_config(pipeline.scheduler.config)
     pipeline.set_progress_bar_config(disable=True)
     images: list[np.ndarray] = []

@@ -74,7 +74,7 @@ def main() -> None:
     if "denoiser" in options.parts:
         fresh = options.work / "vae"
         vae = (
-            AutoencoderKL.from_pretrained(fresh)
+            AutoencoderKL.from_pretrained(fresh, use_safetensors=True)
             if fresh.exists()
             else _part(AutoencoderKL, options.model, "vae")
         )
@@ -101,7 +101,9 @@ def main() -> None:
 
 
 def _part(kind: type[_Model], folder: Path, name: str) -> _Model:
-    return kind.from_pretrained(folder, subfolder=name, dtype=torch.float32)  # type: ignore[attr-defined]
+    return kind.from_pretrained(  # type: ignore[attr-defined]
+        folder, subfolder=name, dtype=torch.float32, use_safetensors=True
+    )
 
 
 if __name__ == "__main__":

@@ -40,12 +40,13 @@ def load(base: Base, lora: Lora) -> Loaded:
     config = config_of(base.model, base.revision)
     keep = lora.rank and on_gpu(base)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(base.model, revision=base.revision)
+        tokenizer = AutoTokenizer.from_pretrained(base.model, revision=base.revision, trust_remote_code=False)
         model = AutoModelForCausalLM.from_pretrained(
             base.model,
             revision=base.revision,
             dtype="auto" if keep else torch.float32,
             use_safetensors=True,
+            trust_remote_code=False,
         )
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         reason = " ".join(str(error).split())

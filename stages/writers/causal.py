@@ -75,12 +75,13 @@ class TransformersWriter:
         known = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
         config_of(model, revision)
         try:
-            self._tokenizer = AutoTokenizer.from_pretrained(model, revision=revision)
+            self._tokenizer = AutoTokenizer.from_pretrained(model, revision=revision, trust_remote_code=False)
             self._model = AutoModelForCausalLM.from_pretrained(
                 model,
                 revision=revision,
                 dtype=known.get(dtype, "auto" if on_gpu else torch.float32),
                 use_safetensors=True,
+                trust_remote_code=False,
             )
         except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
             raise _does_not_load(model, error) from error
@@ -165,7 +166,7 @@ def config_of(model: str, revision: str | None = None) -> PretrainedConfig:
     if not Path(model).is_dir() and (model.startswith((".", "/", "~")) or model.count("/") > 1):
         raise WriterError(f"writer.model={model}: there is no such folder")
     try:
-        config = AutoConfig.from_pretrained(model, revision=revision)
+        config = AutoConfig.from_pretrained(model, revision=revision, trust_remote_code=False)
     except (OSError, ValueError, KeyError) as error:
         raise _does_not_load(model, error) from error
     if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:

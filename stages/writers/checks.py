@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import p2p
 from conf.pairs import Checks
@@ -11,7 +11,7 @@ from stages.captions import pattern, phrases
 from stages.writers.language import Language
 from stages.writers.moderation import Moderation
 from stages.writers.near import likeness, shingles
-from stages.writers.writer import Answer, WriterError
+from stages.writers.writer import Answer
 
 REASONS = {
     "no_stop": "malformed: no stop sequence",

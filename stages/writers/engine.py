@@ -39,11 +39,16 @@ class VllmWriter:
 
         identify(settings.model, settings.revision)
         try:
-            self._tokenizer = AutoTokenizer.from_pretrained(settings.model, revision=settings.revision)
+            self._tokenizer = AutoTokenizer.from_pretrained(
+                settings.model, revision=settings.revision, trust_remote_code=False
+            )
             self._engine = vllm.LLM(
                 settings.model,
                 revision=settings.revision,
                 tokenizer_revision=settings.revision,
+                # By itself it would take a pickle where there is nothing else.
+                load_format="safetensors",
+                trust_remote_code=False,
                 dtype=_DTYPES[settings.dtype.value],
                 max_model_len=settings.context,
                 gpu_memory_utilization=settings.gpu_memory,

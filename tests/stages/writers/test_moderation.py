@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import pytest
+from transformers import LlamaConfig, LlamaForSequenceClassification
+
+from stages.writers.moderation import Moderation
+from stages.writers.writer import WriterError
+from tests.llamas import build_tokenizer
+
+
+@pytest.fixture
+def classifier(tmp_path: Path) -> Path:
+    """A text classifier that has learnt nothing."""
+    folder, tokenizer = tmp_path / "classifier", build_tokenizer()
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=16,
+        intermediate_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=1,
+        pad_token_id=tokenizer.pad_token_id,
+        id2label={0: "fine", 1: "toxic"},
+        label2id={"fine": 0, "toxic": 1},
+    )
+    LlamaForSequenceClassification(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+class Touching:
+    """What makes a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, tuple[Path]]:
+        return Path.touch, (self.path,)
+
+
+def test_a_pickle_is_named_and_never_loaded(classifier: Path, tmp_path: Path):
+    assert Moderation(str(classifier), None, "toxic", 1.0)("a red ball")
+    (classifier / "model.safetensors").unlink()
+    (classifier / "pytorch_model.bin").write_bytes(pickle.dumps(Touching(tmp_path / "mark")))
+    with pytest.raises(
+        WriterError, match=r"checks\.moderation=.*pickled weights only, which are never loaded"
+    ):
+        Moderation(str(classifier), None, "toxic", 1.0)
+    assert not (tmp_path / "mark").exists()
+
+
+def test_damaged_weights_are_one_line(classifier: Path):
+    weights = classifier / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:40])
+    with pytest.raises(WriterError, match=r"checks\.moderation=.* does not load") as error:
+        Moderation(str(classifier), None, "toxic", 1.0)
+    assert "\n" not in str(error.value)
