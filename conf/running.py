@@ -33,7 +33,8 @@ class Cluster:
 
     ``batch_rows`` of the denoiser in a batch; null takes what the pairs of a unit fill and the memory holds.
     A unit that takes longer than ``unit_seconds`` is taken to hang: its process is ended, and the pair at fault found.
-    The run itself ends after ``hours``, if given, or when no machine could hold a worker for ``wait_seconds``.
+    The run itself ends ``hours`` after the command, if given, or when no machine could hold a worker for
+    ``wait_seconds``; planning and packing that have begun are let through.
     ``metrics_port`` is where a Ray started here serves Prometheus; null leaves the choice to Ray.
     """
 

@@ -6,8 +6,8 @@ import json
 import platform
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
@@ -24,16 +24,17 @@ from pipeline.ending import ending_of
 from pipeline.errors import NOT_THE_OUTPUT, RunError, unwritable
 from pipeline.funnel import Funnel, funnel_of
 from pipeline.inputs import Settings
-from pipeline.plan import Plan, make_or_resume
+from pipeline.plan import VERSIONS, Plan, make_or_resume
 from pipeline.progress import Display
 from pipeline.quiet import to_log
 from pipeline.tracking import tracked
 from pipeline.voice import Voice
-from pipeline.watch import limits, watched
+from pipeline.watch import check, deadline, limits, watched
 from stages.starting import forkserver
 from stages.store import Store
 from stages.write import committed, read_commits
 
+LOG = "run/ray.log"
 LIBRARIES = [
     "pairforge",
     "torch",
@@ -49,11 +50,13 @@ LIBRARIES = [
 ]
 
 
-def run(config: Settings, voice: Voice = Voice.terminal) -> Funnel:
+def run(config: Settings, voice: Voice = Voice.terminal, over: Callable[[], str] | None = None) -> Funnel:
     """Make the dataset that ``config`` describes and say so as ``voice`` has it; what became of its caption pairs.
 
+    ``over`` is the deadline, for a run that is not the first of its command; by default one that begins now.
     Raises the ValueErrors of the parts, each with one line for the user, and RunError.
     """
+    over = over or deadline(config.cluster.hours)
     try:
         store = Store(config.out)
         store.prove_exclusive()
@@ -64,20 +67,32 @@ def run(config: Settings, voice: Voice = Voice.terminal) -> Funnel:
             config = frozen(config, config.sweep, store)
         plan = make_or_resume(store, config)
         stored.write(store, config)
-        return complete(config, plan, store, voice)
+        check(over)
+        return complete(config, plan, store, voice, over)
     except NOT_THE_OUTPUT:
         raise
     except OSError as error:
         raise RunError(unwritable(error, f"the output {config.out}")) from error
 
 
-def complete(config: Settings, plan: Plan, store: Store, voice: Voice = Voice.terminal) -> Funnel:
-    """Generate the units of ``plan`` that are not committed, then pack. Raises as ``run`` does."""
+def complete(
+    config: Settings,
+    plan: Plan,
+    store: Store,
+    voice: Voice = Voice.terminal,
+    over: Callable[[], str] | None = None,
+) -> Funnel:
+    """Generate the units of ``plan`` that are not committed, then pack. Raises as ``run`` does.
+
+    Packing that has begun is let through: it is the shorter part, and would have to begin anew.
+    """
+    over = over or deadline(config.cluster.hours)
     missing = sorted(set(range(plan.units)) - committed(store))
     first_kept = None
     if missing:
         with forkserver(config):
-            first_kept = _generate(config, plan, store, missing, voice)
+            first_kept = _generate(config, plan, store, missing, voice, over)
+        check(over)
     commits = list(read_commits(store, range(plan.units)))
     ending = ending_of(config)
     funnel = ending.finish(config, plan, store, commits)
@@ -89,20 +104,25 @@ def complete(config: Settings, plan: Plan, store: Store, voice: Voice = Voice.te
 
 
 def _generate(
-    config: Settings, plan: Plan, store: Store, missing: Sequence[int], voice: Voice
+    config: Settings,
+    plan: Plan,
+    store: Store,
+    missing: Sequence[int],
+    voice: Voice,
+    over: Callable[[], str],
 ) -> float | None:
     """The seconds from the command to the first sample kept, None if none was."""
     # Ray takes a second to import: a finished run or a wrong setting need not wait for it.
     from pipeline import graph
 
-    store.write("run/versions.json", json.dumps(_versions(), indent=1).encode())
+    store.write(VERSIONS, json.dumps(_versions(), indent=1).encode())
     waiting = set(missing)
     before = funnel_of(plan, read_commits(store, [u for u in range(plan.units) if u not in waiting]))
-    with _terminal(config) as err:
+    with _terminal(config, store) as err:
         display = Display(Console(file=err, quiet=voice is not Voice.terminal), plan.pairs, before)
         with (
             display.live(),
-            watched(limits(config.cluster, graph.room(config)), err),
+            watched(limits(config.cluster, over, graph.room(config)), err),
             beating(store, display.rate, lambda: display.first_kept),
             tracked(config, store, plan.settings, display.funnel, display.rate) as tick,
             graph.cluster(config),
@@ -115,7 +135,7 @@ def _generate(
     if lost:
         raise RunError(
             f"{len(lost)} of {plan.units} units were not finished in {graph.TRIES} tries, the first of them unit "
-            f"{lost[0]}: {_log(config)} says why; the same command tries them again, all others are done"
+            f"{lost[0]}: {store.path(LOG)} says why; the same command tries them again, all others are done"
         )
     return display.first_kept
 
@@ -133,16 +153,22 @@ def _versions() -> dict[str, str]:
 
 
 @contextmanager
-def _terminal(config: Settings) -> Iterator[TextIO]:
+def _terminal(config: Settings, store: Store) -> Iterator[TextIO]:
     """The user's stderr, with everybody else's chatter kept from it."""
     if config.log is LogLevel.debug:
         yield sys.stderr
-        return
-    with to_log(_log(config)) as terminal:
-        yield terminal
-
-
-def _log(config: Settings) -> Path:
-    if "://" in config.out:
-        return Path(tempfile.gettempdir()) / "pairforge-ray.log"
-    return Path(config.out) / "run" / "ray.log"
+    elif "://" not in config.out:
+        with to_log(Path(config.out) / LOG) as terminal:
+            yield terminal
+    else:
+        # A folder of this run's own: the machine may have other users, who write no file of ours.
+        with tempfile.TemporaryDirectory(prefix="pairforge-") as folder:
+            log = Path(folder) / "ray.log"
+            try:
+                with to_log(log) as terminal:
+                    yield terminal
+            finally:
+                # Without it a run is as good.
+                with suppress(OSError):
+                    before = store.read(LOG) if store.exists(LOG) else b""
+                    store.write(LOG, before + log.read_bytes())

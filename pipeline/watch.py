@@ -20,20 +20,43 @@ GRACE, LEAVE = 3.0, 9.0
 SECONDS_BETWEEN_LOOKS = 1.0
 
 
+def deadline(hours: float | None, clock: Callable[[], float] = time.monotonic) -> Callable[[], str]:
+    """A function that says so when ``hours`` are over since this call, and otherwise nothing."""
+    began = clock()
+
+    def over() -> str:
+        if hours is None or clock() - began <= hours * 3600:
+            return ""
+        return f"its time is over (cluster.hours={hours:g})"
+
+    return over
+
+
+def check(over: Callable[[], str]) -> None:
+    """Raises RunError with the reason that ``over`` gives, if it gives one."""
+    reason = over()
+    if reason:
+        raise RunError(_unfinished(reason))
+
+
 def limits(
-    cluster: Cluster, has_room: Callable[[], bool], clock: Callable[[], float] = time.monotonic
+    cluster: Cluster,
+    over: Callable[[], str],
+    has_room: Callable[[], bool],
+    clock: Callable[[], float] = time.monotonic,
 ) -> Callable[[], str]:
     """A function that says why the run should end now, or nothing.
 
-    ``has_room`` says whether some machine that is there can hold a worker at all, be it free or not.
+    ``over`` is the run's ``deadline``. ``has_room`` says whether some machine that is there can hold a worker at all,
+    be it free or not.
     """
-    started = seen = clock()
+    seen = clock()
 
     def reason() -> str:
         nonlocal seen
-        now = clock()
-        if cluster.hours is not None and now - started > cluster.hours * 3600:
-            return f"its time is over (cluster.hours={cluster.hours:g})"
+        now, ended = clock(), over()
+        if ended:
+            return ended
         if has_room():
             seen = now
         elif now - seen > cluster.wait_seconds:

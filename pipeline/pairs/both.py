@@ -19,6 +19,7 @@ from pipeline.pairs import command
 from pipeline.pairs.split import name_of
 from pipeline.plan import PlanError
 from pipeline.voice import Voice
+from pipeline.watch import deadline
 from stages.store import Store
 
 
@@ -28,10 +29,12 @@ def run(pairs: PairsConfig, images: Config, voice: Voice) -> int:
     The pairs are all there before images are planned: what is near an earlier caption's pair is known no sooner, and
     the second plan can name each of them. Raises PlanError if there is none, and as ``pipeline.run.run`` does.
     """
+    # One time for both, from here on.
+    ends = deadline(pairs.cluster.hours), deadline(images.cluster.hours)
     command.check(pairs)
     # Hours of writing should not end with an image model that is not there.
     input_of(images).identify(images)
-    written = one.run(pairs, voice if voice is Voice.terminal else Voice.quiet)
+    written = one.run(pairs, voice if voice is Voice.terminal else Voice.quiet, ends[0])
     if written.failed and pairs.strict:
         print(
             f"pairforge: {written.failed} captions got no answer, and strict=true: pairforge retry-failed {pairs.out} "
@@ -45,7 +48,7 @@ def run(pairs: PairsConfig, images: Config, voice: Voice) -> int:
         )
     with _here(Store(pairs.out), name_of(pairs.file)) as path:
         images = replace(images, captions=replace(images.captions, path=path))
-        return FAILED_PAIRS if one.run(images, voice).failed and images.strict else 0
+        return FAILED_PAIRS if one.run(images, voice, ends[1]).failed and images.strict else 0
 
 
 @contextmanager

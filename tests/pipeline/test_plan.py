@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.cli import main
-from pipeline.plan import make_or_resume
+from pipeline.plan import load, make_or_resume
 from stages.records import CaptionPair
 from stages.store import Store
 from tests import runs
@@ -83,3 +83,17 @@ def test_blocked_words_belong_to_the_settings_wherever_they_are_listed(
     assert "captions.block" in capsys.readouterr().err
     assert main([*runs.settings(*given), f"captions.block_file={tmp_path / 'none.txt'}"]) == 2
     assert "cannot be read" in capsys.readouterr().err
+
+
+def test_a_run_whose_time_ends_while_it_is_planned_is_planned_and_says_how_to_go_on(
+    sd1_folder: Path, clip_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = runs.write_pairs(tmp_path / "pairs.jsonl")
+    source = ("captions=jsonl", f"captions.path={path}", f"out={tmp_path / 'out'}", "cluster.hours=1e-9")
+    assert main(runs.settings(sd1_folder, clip_folder, *source)) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "its time is over (cluster.hours=1e-09)" in line
+    assert "the same command goes on" in line
+    store = Store(str(tmp_path / "out"))
+    assert load(store).pairs == len(runs.PAIRS)
+    assert not store.exists("run/ray.log")

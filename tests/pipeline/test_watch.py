@@ -37,18 +37,23 @@ def cluster(**changes: float) -> Cluster:
 
 def test_a_run_s_time_ends():
     now = [0.0]
-    reason = watch.limits(cluster(hours=0.5), lambda: True, lambda: now[0])
+    over = watch.deadline(0.5, lambda: now[0])
+    reason = watch.limits(cluster(hours=0.5), over, lambda: True, lambda: now[0])
     now[0] = 1799.0
     assert reason() == ""
+    watch.check(over)
     now[0] = 1801.0
     assert "cluster.hours=0.5" in reason()
+    with pytest.raises(RunError, match=r"cluster\.hours=0\.5.*the same command goes on"):
+        watch.check(over)
     now[0] = 1e9
-    assert watch.limits(cluster(), lambda: True, lambda: now[0])() == ""
+    never = watch.deadline(None, lambda: now[0])
+    assert watch.limits(cluster(), never, lambda: True, lambda: now[0])() == ""
 
 
 def test_a_cluster_may_be_without_room_for_a_while_and_not_for_longer():
     now, room = [0.0], [True]
-    reason = watch.limits(cluster(wait_seconds=60), lambda: room[0], lambda: now[0])
+    reason = watch.limits(cluster(wait_seconds=60), lambda: "", lambda: room[0], lambda: now[0])
     for at, there, ends in (
         (50, False, ""),
         (70, False, "cluster.wait_seconds"),
