@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import errno
 import os
 import threading
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import IO
 
 import pytest
 
+import stages.store
+from stages.sealed import DamageError, seal, unseal
 from stages.store import Store, StoreError
 
 
@@ -98,3 +103,70 @@ def test_a_url_that_nothing_serves_is_named(tmp_path: Path):
     for url in ("nosuch://bucket/x", str(tmp_path / "file")):
         with pytest.raises(StoreError, match="out="):
             Store(url)
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o002, 0o077])
+def test_permissions_are_those_that_the_umask_leaves(tmp_path: Path, umask: int):
+    store, before = Store(str(tmp_path / "out")), os.umask(umask)
+    try:
+        store.write("data/written", b"a")
+        assert store.create_exclusive("run/deep/created", b"a")
+        with store.open_write("streamed") as stream:
+            stream.write(b"a")
+        store.write("data/written", b"another")
+    finally:
+        os.umask(before)
+    made = list((tmp_path / "out").rglob("*"))
+    files = {path.name: path.stat().st_mode & 0o777 for path in made if path.is_file()}
+    folders = {path.name: path.stat().st_mode & 0o777 for path in made if path.is_dir()}
+    assert files == dict.fromkeys(["written", "created", "streamed"], 0o666 & ~umask)
+    assert folders == dict.fromkeys(["data", "run", "deep"], 0o777 & ~umask)
+
+
+@pytest.fixture
+def without_links(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file system of a memory card, or of some network's."""
+
+    def link(*paths: object) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM), str(paths[1]))
+
+    monkeypatch.setattr(os, "link", link)
+
+
+@pytest.mark.usefixtures("without_links")
+def test_without_links_one_of_many_wins_as_well(tmp_path: Path):
+    store = Store(str(tmp_path))
+    store.prove_exclusive()
+    with ThreadPoolExecutor(8) as pool:
+        contents = [b"%d" % number * 10_000 for number in range(32)]
+        made = list(pool.map(lambda data: store.create_exclusive("run/commit", data), contents))
+    assert sum(made) == 1
+    assert store.read("run/commit") == contents[made.index(True)]
+    assert os.listdir(tmp_path / "run") == ["commit"]
+
+
+@pytest.mark.usefixtures("without_links")
+def test_without_links_a_kill_leaves_a_torn_file_that_its_seal_gives_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    store, record = Store(str(tmp_path)), seal({"unit": 7}).encode()
+
+    def killed(stream: IO[bytes]) -> None:
+        if not Path(stream.name).name.startswith("."):
+            stream.flush()
+            os.ftruncate(stream.fileno(), len(record) // 2)
+            raise KeyboardInterrupt
+        flush(stream)
+
+    flush = stages.store._flush
+    with monkeypatch.context() as patch:
+        patch.setattr(stages.store, "_flush", killed)
+        with pytest.raises(KeyboardInterrupt):
+            store.create_exclusive("run/commit", record)
+    assert os.listdir(tmp_path / "run") == ["commit"]
+    assert not store.create_exclusive("run/commit", record)
+    with pytest.raises(DamageError, match="run/commit is not what was written"):
+        unseal(store.read("run/commit"), "run/commit")
+    store.remove("run/commit")
+    assert store.create_exclusive("run/commit", record)
+    assert unseal(store.read("run/commit"), "run/commit") == {"unit": 7}
