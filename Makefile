@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: demo demo-captions test test-all lint format bench bench-scale bench-gpu bench-truth bench-yield bench-writer figures docs clean
+.PHONY: demo demo-captions test test-all lint format bench bench-scale bench-gpu bench-truth bench-yield bench-writer figures docs api clean
 
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
@@ -70,6 +70,9 @@ figures: .venv/ready
 
 docs: .venv/ready
 	$(BIN)/python -m conf.reference > docs/configuration.md
+
+api: .venv/ready
+	PYTHONPATH=. $(BIN)/python -W ignore docs/api.py site
 
 format: .venv/ready
 	$(BIN)/ruff check --fix .
