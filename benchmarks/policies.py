@@ -121,7 +121,7 @@ def main() -> None:
     options = parser.parse_args()
     settings = FURTHER["every-tau"]
     config = configured(settings)
-    pairs = read(place(options.folder, "every-tau", settings, identify(config)))
+    pairs = read(place(options.folder, "every-tau", config, identify(config)))
     table = Table(title=f"{len(pairs)} caption pairs")
     for column in ("policy", "served", "kept", "rows/kept", "sim_dir", "sim_image"):
         table.add_column(column, justify="right")

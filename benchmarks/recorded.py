@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from conf.schema import Config
-from pipeline.fingerprint import Models, identify
+from pipeline.fingerprint import Models, identify, settings_of
 from pipeline.settings import checked, compose
 from stages.generate import Generate
 from stages.records import CaptionPair, Unit
@@ -49,9 +49,9 @@ def configured(settings: Sequence[str]) -> Config:
     return checked(compose([*settings, "sheet.pairs=0", "captions=miniworld", "unit_pairs=1"]))
 
 
-def place(folder: Path, name: str, settings: Sequence[str], models: Models) -> Path:
-    """The file for what these settings make of these models."""
-    told = json.dumps([list(settings), models.generator, models.clip])
+def place(folder: Path, name: str, config: Config, models: Models) -> Path:
+    """The file for what this configuration makes of these models: all that a plan's results depend on."""
+    told = json.dumps(settings_of(config, "", models), sort_keys=True)
     return folder / f"{name}-{hashlib.sha256(told.encode()).hexdigest()[:10]}.jsonl"
 
 
