@@ -74,8 +74,8 @@ TITLE = "Rows for a kept pair: the tables (`make bench-yield`)"
 ABOUT = (
     "Each table is over the first caption pairs shipped that all its ways have; *times fewer* rows a kept pair, and "
     "*equal numbers*, are against its first way: of each caption pair that both serve, as many of the best of both, by "
-    "sim_dir, as the one with fewer kept. `instructpix2pix`, `grid` and `adaptive` with its kind are Euler-ancestral with "
-    "12 steps, `best` with its kind is `sweep=adaptive` with DDIM and 8. "
+    "sim_dir, as the one with fewer kept. `instructpix2pix`, `grid` and `adaptive` with its kind are Euler-ancestral "
+    "with 12 steps, `best` with its kind is `sweep=adaptive` with DDIM and 8. "
     f"Soon is `{' '.join(SOON)}`, best of 16 is `{' '.join(CHOOSIER)}`, and the others are as they come."
 )
 
