@@ -9,6 +9,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, suppress
 from multiprocessing.connection import Connection
+from pickle import PicklingError
 
 from stages.ahead import ahead
 from stages.captions import Block
@@ -83,8 +84,13 @@ class Helper:
 
     def __call__(self, block: Block) -> Examined:
         if self._link:
-            with suppress(OSError):
+            try:
                 self._link.send(block)
+            except (PicklingError, TypeError, AttributeError):
+                # A source's records may hold what stays in its process.
+                return self._here(block)
+            except OSError:
+                pass
             found = self._received()
             if isinstance(found, Examined):
                 return found

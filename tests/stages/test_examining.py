@@ -4,6 +4,7 @@ import json
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import psutil
@@ -12,6 +13,7 @@ import pytest
 from p2p import ModelError
 from stages import examining
 from stages.captions import Block, CaptionSource, jsonl, open_blocks
+from stages.captions.row import Row, Rows
 from stages.examined import Rules, examiner
 from stages.examining import Helper, examined
 
@@ -115,6 +117,19 @@ def test_a_helper_that_cannot_begin_leaves_the_work_here(blocks: list[Block], ru
     assert helper.is_ready()
     assert helper(blocks[0]) == here(blocks[0])
     assert not psutil.pid_exists(helper.process.pid)
+
+
+def test_what_cannot_be_sent_is_examined_here(rules: Rules):
+    here = examiner(rules)
+    record = {"input": "a ball", "edit": "e", "output": "a box"}
+    with closing(Helper(here, rules)) as helper:
+        sent, kept = (Rows([Row("f", 1, {**record, "more": more})]) for more in ("x", lambda: None))
+        assert helper(kept) == here(kept)
+        assert helper._link
+        assert helper._link.poll(120)
+        assert helper.is_ready()
+        assert helper(sent) == here(sent)
+        assert psutil.pid_exists(helper.process.pid)
 
 
 def test_a_tokenizer_that_is_not_there_is_an_error_at_once(blocks: list[Block], tmp_path: Path):
