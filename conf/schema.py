@@ -7,7 +7,7 @@ OmegaConf takes a frozen dataclass for a read-only node, which no override could
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import Enum, StrEnum
 
 from omegaconf import MISSING
 
@@ -15,7 +15,9 @@ from conf.running import Cluster, LogLevel, Sheet, Tracker
 from conf.sweeps import Sweep
 
 
-class CaptionsKind(Enum):
+class CaptionsKind(StrEnum):
+    """What comes along; a kind of one's own goes by its module's name."""
+
     auto = "auto"
     jsonl = "jsonl"
     csv = "csv"
@@ -52,7 +54,9 @@ class EditMethod(Enum):
     same_seed = "same_seed"
 
 
-class SamplerName(Enum):
+class SamplerName(StrEnum):
+    """What comes along; a sampler of one's own goes by its module's name."""
+
     ddim = "ddim"
     euler = "euler"
     euler_ancestral = "euler_ancestral"
@@ -99,11 +103,12 @@ class Fields:
 class Captions:
     """Where the caption pairs come from.
 
+    ``kind``: auto (by the file's name), jsonl, csv, parquet, dataset, text, from_captions, or a module of one's own.
     ``block``: words and phrases, whole and in any case, that set a pair aside where one of its three texts has them;
     ``block_file`` has more, one a line.
     """
 
-    kind: CaptionsKind = MISSING
+    kind: str = MISSING
     path: str = MISSING
     split: str | None = None
     fields: Fields = field(default_factory=Fields)
@@ -145,11 +150,12 @@ class Model:
 class Sampler:
     """The sampler, its steps and its guidance.
 
+    ``name``: one of the options, or a module of one's own.
     ``guidance_interval``: the noise levels [low, high] between which there is guidance (low < σ <= high); null is
     all. σ is the noise's standard deviation over the signal's factor, 14.6 to 0.03 for Stable Diffusion.
     """
 
-    name: SamplerName = MISSING
+    name: str = MISSING
     steps: int = MISSING
     guidance: float = MISSING
     guidance_interval: list[float] | None = None
@@ -181,7 +187,8 @@ class Measure:
 
     ``kind``: dino (likeness; ``model``), lpips (distance; ``model`` is a safetensors file), ssim, changed_area (share
     of pixels that moved by more than ``tolerance``), classifier (probability of ``label`` by ``model``, the larger of
-    both images'). ``name`` is the score's.
+    both images'), or a module of one's own, to which ``model``, ``label`` and ``tolerance`` mean what it likes.
+    ``name`` is the score's.
     """
 
     kind: str = MISSING

@@ -1,8 +1,8 @@
 """CLIP's scores of edited image pairs and the choice among candidates, as InstructPix2Pix makes it.
 
-clip = filters.load_clip("ViT-L-14", pretrained="openai")  # or "local-dir:PATH"
-scores = clip.score(inputs, outputs, input_captions, output_captions)
-reasons = filters.choose(sample_indices, scores, filters.Thresholds())  # "" is kept
+    clip = filters.load_clip("ViT-L-14", pretrained="openai")  # or "local-dir:PATH"
+    scores = clip.score(inputs, outputs, input_captions, output_captions)
+    reasons = filters.choose(sample_indices, scores, filters.Thresholds())  # "" is kept
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from filters.choice import Thresholds, choose, verdicts
 from filters.errors import FilterError
 from filters.fingerprint import fingerprint
 from filters.measure import Bounds, Measure, outside
-from filters.measures import MeasureSpec, load_measure, measure_fingerprint
+from filters.measures import KINDS, MeasureSpec, load_measure, measure_fingerprint
 from filters.scores import ClipScores
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _LATE = {"Clip": "filters.clip", "load_clip": "filters.load"}
 
 __all__ = [
+    "KINDS",
     "Bounds",
     "Clip",
     "ClipScores",

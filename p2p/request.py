@@ -12,7 +12,7 @@ from torch import Tensor
 
 from p2p.blend import Blend
 from p2p.errors import P2PError
-from p2p.samplers import SAMPLERS
+from p2p.samplers import maker_of
 from p2p.tree import ROUNDINGS
 
 EDITS = ("auto", "refine", "replace")
@@ -38,7 +38,8 @@ class SweepRequest:
             negative.
         steps: of the denoising.
         guidance_scale: of classifier-free guidance; 1 or less means none, and half the rows.
-        sampler: "ddim", "euler", "euler_ancestral", "dpmpp_2m" or "lcm"; "flow_match_euler" for flow models.
+        sampler: "ddim", "euler", "euler_ancestral", "dpmpp_2m" or "lcm"; "flow_match_euler" for flow models; or a
+            module of one's own, on Python's path: ``p2p.samplers.sampler.OwnSampler`` says what it holds.
         cross_gain: factor on τ for the injection of cross-attention.
         self_gain: factor on τ for the injection of self-attention, which is injected in all layers.
         edit: "replace", "refine" or "auto": see ``p2p.algebra.cross_edit``.
@@ -116,8 +117,8 @@ class SweepRequest:
             raise P2PError(f"steps = {self.steps}; it has to be 1 or more")
         if not 0 <= self.seed < 2**63:
             raise P2PError(f"seed = {self.seed} is not in [0, 2**63)")
+        maker_of(self.sampler)  # raises what is wrong with it
         for name, known in (
-            ("sampler", SAMPLERS),
             ("edit", EDITS),
             ("method", METHODS),
             ("too_long", TOO_LONG),

@@ -69,7 +69,7 @@ def write(asked: Asked) -> Path:
         seed=asked.config.seed,
         steps=sampler.steps,
         guidance_scale=sampler.guidance,
-        sampler=sampler.name.value,
+        sampler=sampler.name,
         groups=asked.groups,
     )
     rows = [heat.Maps("all steps", seen.maps)]

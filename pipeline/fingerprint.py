@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import Any
 
 import filters
 import p2p
-from conf.schema import Config, Keep
+from conf.schema import Config, Keep, SamplerName
 from conf.sweeps import AdaptiveSweep
+from p2p.families.own import family_digest
 from stages.captions import phrases
 from stages.judging import specs
 
@@ -57,6 +59,7 @@ def settings_of(config: Config, captions_sha256: str, models: Models) -> dict[st
     }
     if config.model.family:
         settings["model.family"] = config.model.family
+    settings |= {f"{name}.source": digest for name, digest in models.own}
     blocked = phrases(config.captions.block, config.captions.block_file)
     if blocked:
         settings["captions.block"] = list(blocked)
@@ -77,22 +80,34 @@ def settings_of(config: Config, captions_sha256: str, models: Models) -> dict[st
 @dataclass(frozen=True)
 class Models:
     """The fingerprints of the generator, of the CLIP that judges it, and of its small decoder, if there is one,
-    and of the measures listed."""
+    and of the measures listed; ``own`` are the digests of modules of one's own, by the setting that names each."""
 
     generator: str
     clip: str
     scoring_decoder: str = ""
     measures: tuple[str, ...] = ()
+    own: tuple[tuple[str, str], ...] = ()
 
 
 def identify(config: Config) -> Models:
-    """Raises p2p.ModelError and filters.FilterError for what is not there."""
+    """Raises p2p.ModelError, p2p.P2PError and filters.FilterError for what is not there."""
     return Models(
         generator=p2p.fingerprint(config.model.path, config.model.revision),
         clip=filters.fingerprint(config.filter.name, config.filter.pretrained),
         scoring_decoder=p2p.fingerprint(small) if (small := config.model.scoring_decoder) else "",
         measures=tuple(filters.measure_fingerprint(spec) for spec in specs(config.filter)),
+        own=tuple(_own(config)),
     )
+
+
+def _own(config: Config) -> Iterator[tuple[str, str]]:
+    if config.model.family:
+        yield "model.family", family_digest(config.model.family)
+    if config.sampler.name not in set(SamplerName):
+        # Imported here: with the samplers comes torch, for which nobody else has to wait.
+        from p2p.samplers import sampler_digest
+
+        yield "sampler.name", sampler_digest(config.sampler.name)
 
 
 def difference(planned: dict[str, Any], now: dict[str, Any]) -> list[str]:

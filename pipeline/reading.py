@@ -44,7 +44,7 @@ def caption_source(captions: Captions, limit: int | None, alone: bool = False) -
     """What the settings say of the input, for its reader; ``alone`` for captions of which pairs are to be written."""
     named = {name: column for name, column in asdict(captions.fields).items() if column}
     return CaptionSource(
-        kind=captions.kind.value,
+        kind=captions.kind,
         path=captions.path,
         split=captions.split,
         limit=limit,
@@ -81,13 +81,14 @@ def source_digest(config: Config) -> str:
 def digest_of_files(captions: Captions, how: Sequence[object]) -> str:
     """``source_digest``, of files that are read as their kind and ``how`` say."""
     path = Path(captions.path)
-    if captions.kind is CaptionsKind.dataset:
+    # What a module of one's own yields may change though no file does.
+    if captions.kind not in set(CaptionsKind) - {CaptionsKind.dataset}:
         return ""
     files = [path] if path.is_file() else parquet_files(captions.path)
     if not files:
         return ""
     blocked = phrases(captions.block, captions.block_file)
-    read = [captions.kind.value, *how, *([blocked] if blocked else [])]
+    read = [captions.kind, *how, *([blocked] if blocked else [])]
     digest = hashlib.sha256(json.dumps(read).encode())
     for file in files:
         with file.open("rb") as stream:

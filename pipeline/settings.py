@@ -10,9 +10,9 @@ from omegaconf import DictConfig
 
 import miniworld
 from conf.compose import ConfigError, compose_config, to_object
-from conf.schema import CaptionsKind, Config, EditMethod, Keep
+from conf.schema import CaptionsKind, Config, EditMethod, Keep, SamplerName
 from conf.sweeps import AdaptiveSweep, GridSweep, RandomSweep
-from pipeline import running
+from pipeline import naming, running
 
 
 def compose(settings: Sequence[str]) -> DictConfig:
@@ -78,7 +78,9 @@ def _problems(config: Config) -> Iterator[str]:
         if value is not None and value < least:
             yield f"{key}={value} must be {least} or more"
     yield from running.problems(config.out, config.cluster, config.tracker)
-    if config.captions.kind is CaptionsKind.from_captions:
+    yield from naming.problems("captions.kind", config.captions.kind, [*CaptionsKind])
+    yield from naming.problems("sampler.name", config.sampler.name, [*SamplerName])
+    if config.captions.kind == CaptionsKind.from_captions:
         yield (
             "captions=from_captions is for a run, which writes the caption pairs first: for this, write them by "
             "pairforge pairs, and name their file by captions.path=…"

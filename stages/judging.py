@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 import filters
 from conf.schema import Filter, Measure
+from p2p.own import own_module, source_digest
 from stages.records import CaptionPair
 
 Score = NDArray[np.float32]
@@ -104,6 +105,9 @@ def specs(chosen: Filter) -> tuple[filters.MeasureSpec, ...]:
 def _spec(place: int, measure: Measure) -> filters.MeasureSpec:
     ends = {"least": measure.least, "most": measure.most}
     try:
+        own = None
+        if measure.kind not in filters.KINDS:
+            own = own_module("measure", measure.kind, ("load",), filters.FilterError, filters.KINDS)
         return filters.MeasureSpec(
             kind=measure.kind,
             name=measure.name,
@@ -112,6 +116,8 @@ def _spec(place: int, measure: Measure) -> filters.MeasureSpec:
             label=measure.label,
             tolerance=measure.tolerance,
             bounds=filters.Bounds(**{end: value for end, value in ends.items() if value is not None}),
+            own=own,
+            source=source_digest(own) if own else "",
         )
     except filters.FilterError as error:
         raise filters.FilterError(f"filter.measures.{place}: {error}") from error

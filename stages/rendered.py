@@ -127,7 +127,7 @@ def metadata(
         **columns(pair, candidate),
         **candidate.measures,
         "steps": config.sampler.steps,
-        "sampler": config.sampler.name.value,
+        "sampler": config.sampler.name,
         # Text, empty for none: no null, and JSON has no infinity.
         "guidance_interval": " to ".join(map(str, config.sampler.guidance_interval or ())),
         "edit_method": config.edit.method.value,

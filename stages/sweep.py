@@ -48,7 +48,7 @@ def request(
         seed=seed_of(config.seed, pair.id, index),
         steps=config.sampler.steps,
         guidance_scale=guidance,
-        sampler=config.sampler.name.value,
+        sampler=config.sampler.name,
         guidance_interval=None if interval is None else (interval[0], interval[1]),
         cross_gain=config.edit.cross_gain,
         self_gain=config.edit.self_gain,

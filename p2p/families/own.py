@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from p2p.errors import ModelError
-from p2p.folder import one_line, pipeline_class
+from p2p.folder import pipeline_class
+from p2p.own import own_module, source_digest
 
 if TYPE_CHECKING:
-    from p2p.families.family import OwnFamily
+    from types import ModuleType
 
-_PARTS = ("HALF", "load", "window")
+    from p2p.families.family import OwnFamily
 
 
 def own_family(name: str, folder: Path) -> OwnFamily:
@@ -22,14 +22,13 @@ def own_family(name: str, folder: Path) -> OwnFamily:
         ModelError: no such module, or it cannot be imported, or lacks a part; or the folder is no diffusers folder.
     """
     pipeline_class(folder)
-    try:
-        module = importlib.import_module(name)
-    # Whatever a stranger's module raises has to name the module.
-    except Exception as error:
-        raise ModelError(
-            f"family {name!r} cannot be imported: {one_line(error)}; is its folder on PYTHONPATH?"
-        ) from error
-    missing = [part for part in _PARTS if not hasattr(module, part)]
-    if missing:
-        raise ModelError(f"family {name!r} has no {', '.join(missing)}; docs/extending.md shows a whole one")
-    return cast("OwnFamily", module)
+    return cast("OwnFamily", _module(name))
+
+
+def family_digest(name: str) -> str:
+    """Hex SHA-256 of the module's source. Raises ModelError, as ``own_family`` does."""
+    return source_digest(_module(name))
+
+
+def _module(name: str) -> ModuleType:
+    return own_module("family", name, ("HALF", "load", "window"), ModelError)

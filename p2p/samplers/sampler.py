@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -54,6 +54,17 @@ class Sampler(Protocol):
 
     def step(self, state: State, output: Tensor, i: Tensor, noise: Tensor | None) -> State:
         """The state at steps i + 1, from the denoiser's output at steps i and unit normal noise (B, C, h, w)."""
+
+
+Maker = Callable[[Mapping[str, Any], int, torch.device], Sampler]
+"""From a model's scheduler config, the number of steps and the denoiser's device."""
+
+
+class OwnSampler(Protocol):
+    """A module outside this package."""
+
+    def make(self, config: Mapping[str, Any], steps: int, device: torch.device) -> Sampler:
+        """The sampler. It may raise P2PError, for a model that it does not fit or steps that it has not."""
 
 
 def stack(states: Sequence[State]) -> State:

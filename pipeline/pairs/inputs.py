@@ -8,6 +8,7 @@ from typing import Any
 
 import p2p
 from conf.pairs import Checks, PairsConfig
+from p2p.families.own import family_digest
 from pipeline.fingerprint import FORMAT, Models
 from pipeline.reading import digest_of_files, read_by
 from stages.captions import phrases
@@ -70,6 +71,7 @@ def settings_of(config: PairsConfig, captions_sha256: str, models: Models) -> di
     }
     if checks.family:
         settings["checks.family"] = checks.family
+        settings["checks.family.source"] = family_digest(checks.family)
     return settings
 
 

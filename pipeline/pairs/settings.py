@@ -13,7 +13,7 @@ import miniworld
 from conf.compose import ConfigError, compose_config
 from conf.pairs import PairsConfig, WriterKind
 from conf.schema import CaptionsKind
-from pipeline import running
+from pipeline import naming, running
 from pipeline.settings import absolute
 
 LOADED = (WriterKind.transformers, WriterKind.vllm)
@@ -93,5 +93,6 @@ def _problems(config: PairsConfig) -> Iterator[str]:
     ):
         if not 0 <= share <= 1:
             yield f"checks.{key}={share:g} must be a probability, from 0 to 1"
-    if config.captions.kind is CaptionsKind.from_captions:
+    yield from naming.problems("captions.kind", config.captions.kind, [*CaptionsKind])
+    if config.captions.kind == CaptionsKind.from_captions:
         yield "captions=from_captions is for pairforge without pairs: pairforge captions=from_captions captions.path=…"

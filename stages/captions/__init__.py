@@ -1,7 +1,7 @@
-"""Caption pairs from files: JSON Lines, CSV, Parquet, and whatever `datasets` opens.
+"""Caption pairs from files (JSON Lines, CSV, Parquet), from whatever `datasets` opens, or from a module of one's own.
 
-for item in open_captions(CaptionSource("auto", "pairs.jsonl")):
-    ...  # a CaptionPair, or a Quarantined with the reason why it is none
+    for item in open_captions(CaptionSource("auto", "pairs.jsonl")):
+        ...  # a CaptionPair, or a Quarantined with the reason why it is none
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from stages.captions.blocking import blocker, pattern, phrases
 from stages.captions.length import checker
 from stages.captions.opening import open_blocks, open_captions, reader
+from stages.captions.own import OwnCaptions
 from stages.captions.row import Block
 from stages.captions.source import CaptionsError, CaptionSource
 
@@ -16,6 +17,7 @@ __all__ = [
     "Block",
     "CaptionSource",
     "CaptionsError",
+    "OwnCaptions",
     "blocker",
     "checker",
     "open_blocks",

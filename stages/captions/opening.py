@@ -10,10 +10,11 @@ from stages.captions.csv_file import open_csv
 from stages.captions.dataset import open_dataset
 from stages.captions.fields import check_given, roles
 from stages.captions.jsonl import open_jsonl
+from stages.captions.own import open_own
 from stages.captions.pair import pair_reader
 from stages.captions.parquet import open_parquet, parquet_files
 from stages.captions.row import Block, blocks
-from stages.captions.source import CaptionsError, CaptionSource, near
+from stages.captions.source import CaptionsError, CaptionSource
 from stages.captions.text_file import open_text
 from stages.records import CaptionPair, Quarantined
 
@@ -50,9 +51,7 @@ def open_blocks(source: CaptionSource) -> Iterator[Block]:
     if source.limit is not None and source.limit < 0:
         raise CaptionsError(f"limit is {source.limit}: give a number of caption pairs, or null for all")
     kind = _kind_by_name(source.path) if source.kind == "auto" else source.kind
-    if kind not in _KINDS:
-        raise CaptionsError(f"there is no kind {kind!r}{near(kind, _KINDS)}: use {', '.join(_KINDS)} or auto")
-    return _KINDS[kind](source)
+    return _KINDS[kind](source) if kind in _KINDS else blocks(open_own(source, [*_KINDS, "auto"]))
 
 
 def reader(fields: Mapping[str, str], alone: bool) -> Callable[[Block], list[CaptionPair | str]]:

@@ -17,8 +17,9 @@ class CaptionSource:
 
     Attributes:
         kind: "jsonl", "csv", "text" (captions alone; all three plain or gzip), "parquet" (a file, a folder or a glob),
-            "dataset" (a folder or hub name that `datasets.load_dataset` opens), or "auto": by the file's name.
-        path: the file, folder, glob or hub name.
+            "dataset" (a folder or hub name that `datasets.load_dataset` opens), "auto": by the file's name, or a
+            module of one's own (`OwnCaptions`).
+        path: the file, folder, glob or hub name, or whatever that module takes.
         split: of a dataset; needed where it has more than one.
         limit: the number of good pairs after which reading stops, None for all.
         fields: the source's own names of "input", "edit" and "output", where they are none of the known ones.

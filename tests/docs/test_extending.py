@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import importlib
 import json
+import re
+import sys
 from collections.abc import Iterator
+from inspect import get_annotations
 from pathlib import Path
 from typing import Any
 
@@ -13,28 +17,53 @@ from diffusers.models.attention_processor import AttnProcessor2_0
 from PIL import Image, ImageFilter
 
 import p2p
-import p2p.samplers
-from filters.measure import Bounds, outside
+from conf.compose import known_keys
+from filters import load_measure, outside
+from p2p.samplers import make_sampler
+from pipeline import fingerprint
+from stages import judging
 from stages.captions import CaptionSource, open_captions
 from stages.records import CaptionPair, Unit
 from stages.supervised import Supervised
 from tests import models, runs
 from tests.clips import build_clip
-from tests.docs.snippets import snippet
+from tests.docs.snippets import ROOT, snippet
 from tests.oracle.naive import NaiveAttention, NaiveEdit
 
-
-def run(name: str) -> dict[str, Any]:
-    # Dataclasses look their annotations up by the module's name.
-    names: dict[str, Any] = {"__name__": "p2p.samplers"}
-    exec(compile(snippet("extending.md", name), name, "exec"), names)
-    return names
+TEXT = (ROOT / "docs" / "extending.md").read_text()
+EXAMPLES = {"captions": "colours", "sampler": "ddpm", "family": "pixart", "filter": "sharpness"}
 
 
-def test_captions_of_a_script_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.chdir(tmp_path)
-    run("captions")
-    pairs = list(open_captions(CaptionSource("auto", "pairs.jsonl")))
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder on Python's path with the examples, each as the module that the page calls it."""
+    folder = tmp_path_factory.mktemp("own")
+    for name, module in EXAMPLES.items():
+        (folder / f"{module}.py").write_text(snippet("extending.md", name))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(folder)
+        yield folder
+    for module in EXAMPLES.values():
+        sys.modules.pop(module, None)
+
+
+def test_the_page_calls_the_examples_so():
+    assert {module for module in EXAMPLES.values() if f"`{module}.py`" in TEXT} == {*EXAMPLES.values()}
+
+
+def test_the_table_names_the_parts_and_the_interfaces():
+    rows = re.findall(r"^\| [\w ]+ \| `([\w.]+)=[^|]+ \| (.+) \| `([\w.]+)` \|$", TEXT, re.MULTILINE)
+    assert [key for key, _, _ in rows] == ["captions.kind", "sampler.name", "model.family", "filter.measures"]
+    assert {key for key, _, _ in rows} <= set(known_keys())
+    for _, parts, interface in rows:
+        module, _, name = interface.rpartition(".")
+        protocol = getattr(importlib.import_module(module), name)
+        members = {member for kind in protocol.__mro__ for member in (*vars(kind), *get_annotations(kind))}
+        assert set(re.findall(r"`(\w+)`", parts)) <= members
+
+
+def test_captions_of_a_module_are_read(path: Path):
+    pairs = list(open_captions(CaptionSource("colours", "red-blue-green")))
     assert len(pairs) == 6
     assert all(
         isinstance(pair, CaptionPair) and json.loads(pair.meta) == {"kind": "colour"} for pair in pairs
@@ -42,22 +71,21 @@ def test_captions_of_a_script_are_read(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
-def test_the_sampler_steps_as_diffusers_does_with_eta_1(prediction: str):
+def test_the_sampler_steps_as_diffusers_does_with_eta_1(path: Path, prediction: str):
     theirs = DDIMScheduler(clip_sample=False, steps_offset=1, prediction_type=prediction)
     theirs.set_timesteps(7)
-    ours = run("sampler")["ddpm"](theirs.config, 7, torch.device("cpu"))
+    ours = make_sampler("ddpm", theirs.config, 7, torch.device("cpu"))
     generator = torch.Generator().manual_seed(0)
     x, output, noise = torch.randn(3, 1, 4, 8, 8, generator=generator)
     for i, t in enumerate(theirs.timesteps):
-        wanted = theirs.step(output, t, x, eta=1.0, variance_noise=noise).prev_sample
+        wanted = theirs.step(output, t, x, eta=1.0, variance_noise=noise)
         found = ours.step(ours.start(x), output, torch.tensor([i]), noise).x
-        torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(found, wanted.prev_sample, rtol=1e-4, atol=1e-5)
+        predicted = ours.denoised(x, output, torch.tensor([i]))
+        torch.testing.assert_close(predicted, wanted.pred_original_sample, rtol=1e-4, atol=1e-5)
 
 
-def test_the_sampler_runs_a_sweep_and_the_noise_is_shared(sd1_folder: Path, monkeypatch: pytest.MonkeyPatch):
-    made = run("sampler")["ddpm"]
-    for table in (p2p.samplers._FOR_DIFFUSION, p2p.samplers.SAMPLERS):
-        monkeypatch.setitem(table, "ddpm", made)
+def test_the_sampler_runs_a_sweep_and_the_noise_is_shared(path: Path, sd1_folder: Path):
     editor = p2p.load(sd1_folder, device="cpu")
     ask = {"seed": 3, "steps": 4, "sampler": "ddpm"}
     sweep = editor.sweep("a red ball on grass", "a blue ball on grass", taus=(0.2, 1.0), **ask)
@@ -66,25 +94,57 @@ def test_the_sampler_runs_a_sweep_and_the_noise_is_shared(sd1_folder: Path, monk
     assert (sweep.edits[0] != sweep.edits[1]).any()
 
 
+OWN = ("sampler.name=ddpm", "sampler.steps=2", "filter.measures=[{kind:sharpness}]")
+
+
+def test_sampler_and_measure_are_found_in_a_worker_s_process(path: Path, sd1_folder: Path, tmp_path: Path):
+    stage = Supervised(runs.config(sd1_folder, build_clip(tmp_path / "clip"), *OWN), "f")
+    try:
+        result = stage(Unit(0, tuple(runs.PAIRS[:1])))
+    finally:
+        stage.close()
+    assert not result.failures
+    assert result.candidates
+    assert all(set(candidate.measures) == {"sharpness"} for candidate in result.candidates)
+
+
+@pytest.mark.parametrize(
+    ("module", "setting"),
+    [("ddpm", "sampler.name.source"), ("sharpness", "filter.measures"), ("pixart", "model.family.source")],
+)
+def test_another_source_is_another_run(path: Path, pixart: Path, tmp_path: Path, module: str, setting: str):
+    config = runs.config(pixart, build_clip(tmp_path / "clip"), "model.family=pixart", *OWN)
+
+    def planned() -> dict[str, Any]:
+        return fingerprint.settings_of(config, "captions", fingerprint.identify(config))
+
+    before, source = planned(), path / f"{module}.py"
+    text = source.read_text()
+    source.write_text(f"{text}# as before, but who can know\n")
+    try:
+        (change,) = fingerprint.changes(before, planned())
+    finally:
+        source.write_text(text)
+    assert change[0] == setting
+    assert planned() == before
+
+
 @pytest.fixture(scope="module")
-def pixart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder on Python's path with the example as ``pixart.py`` and a small PixArt-Σ as ``model``."""
-    folder = tmp_path_factory.mktemp("pixart")
-    (folder / "pixart.py").write_text(snippet("extending.md", "family"))
-    models.save_pixart_sigma(folder / "model")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(folder)
-        yield folder
+def pixart(path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small PixArt-Σ."""
+    folder = tmp_path_factory.mktemp("pixart") / "model"
+    models.save_pixart_sigma(folder)
+    return folder
 
 
 @pytest.fixture(scope="module")
 def editor(pixart: Path) -> p2p.Editor:
-    return p2p.load(pixart / "model", device="cpu", family="pixart")
+    return p2p.load(pixart, device="cpu", family="pixart")
 
 
 @pytest.fixture(scope="module")
 def pipeline(pixart: Path) -> PixArtSigmaPipeline:
-    pipeline = PixArtSigmaPipeline.from_pretrained(pixart / "model")
+    pipeline = PixArtSigmaPipeline.from_pretrained(pixart)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 
@@ -205,10 +265,10 @@ def test_the_family_s_words_are_watched_without_the_padding(
     assert np.abs(seen.maps - wanted.numpy()).max() < 1e-5
 
 
-def test_the_family_is_found_in_a_worker_s_process(pixart: Path):
+def test_the_family_is_found_in_a_worker_s_process(pixart: Path, tmp_path: Path):
     config = runs.config(
-        pixart / "model",
-        build_clip(pixart / "clip"),
+        pixart,
+        build_clip(tmp_path / "clip"),
         *("model.family=pixart", "sampler=dpmpp_2m", "sampler.steps=2"),
     )
     stage = Supervised(config, "f")
@@ -220,8 +280,11 @@ def test_the_family_is_found_in_a_worker_s_process(pixart: Path):
     assert len(result.candidates) > 0
 
 
-def test_the_filter_tells_a_blurred_edit_from_a_sharp_one():
-    measure = run("filter")["Sharpness"]()
+def test_the_filter_tells_a_blurred_edit_from_a_sharp_one(path: Path):
+    (spec,) = judging.specs(
+        runs.config(Path("/m"), Path("/c"), "filter.measures=[{kind:sharpness,least:0.5}]").filter
+    )
+    measure = load_measure(spec)
     sharp = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
     blurred = np.asarray(Image.fromarray(sharp).filter(ImageFilter.GaussianBlur(1)))
     scores = measure.score([sharp, sharp, blurred], [sharp, blurred, sharp])
@@ -229,4 +292,4 @@ def test_the_filter_tells_a_blurred_edit_from_a_sharp_one():
     assert scores[0] == pytest.approx(1)
     assert scores[1] < 0.5
     assert scores[2] > 2
-    assert outside({"sharpness": scores}, {"sharpness": Bounds(least=0.5)}, 3) == ["", "sharpness", ""]
+    assert outside({spec.score: scores}, {spec.score: spec.bounds}, 3) == ["", "sharpness", ""]

@@ -70,7 +70,9 @@ def test_a_folder_is_no_file(tmp_path: Path, kind: str) -> None:
 def test_what_else_cannot_be_asked_for_is_named(tmp_path: Path) -> None:
     path = tmp_path / "pairs.jsonl"
     path.write_bytes(LINES)
-    with pytest.raises(CaptionsError, match=r"no kind 'jsnl' \(did you mean jsonl\?\): use jsonl, csv"):
+    with pytest.raises(
+        CaptionsError, match=r"captions.kind 'jsnl' is unknown; there are jsonl, csv.*; did you mean jsonl\?"
+    ):
         open_captions(CaptionSource("jsnl", str(path)))
     with pytest.raises(CaptionsError, match="limit is -1"):
         open_captions(CaptionSource("jsonl", str(path), limit=-1))

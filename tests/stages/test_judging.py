@@ -63,7 +63,7 @@ def test_a_bound_that_nothing_reaches_rejects_all_by_its_name(config: Config) ->
     [
         ("[{kind:ssim},{kind:ssim}]", "two scores are called ssim"),
         ("[{kind:ssim,name:clip_sim_0}]", "two scores are called clip_sim_0"),
-        ("[{kind:psnr}]", "no measure 'psnr'"),
+        ("[{kind:psnr}]", "measure 'psnr' is unknown; there are dino"),
         ("[{kind:ssim,least:0.5,most:0.1}]", "nothing lies between 0.5 and 0.1"),
     ],
 )

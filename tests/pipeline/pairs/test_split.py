@@ -52,7 +52,7 @@ def test_the_second_half_reads_what_the_first_writes(tmp_path: Path) -> None:
     pairs, images = configured([*GIVEN, f"out={tmp_path}", "file=parquet"])
     assert (pairs.out, images.out) == (f"{tmp_path}/pairs", str(tmp_path))
     assert images.captions.path == f"{tmp_path}/pairs/pairs.parquet"
-    assert images.captions.kind is CaptionsKind.auto
+    assert images.captions.kind == CaptionsKind.auto
     assert (pairs.limit, images.limit) == (5, None)
     assert (pairs.seed, images.seed) == (3, 3)
     assert pairs.writer.kind is WriterKind.grammar

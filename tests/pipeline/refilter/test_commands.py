@@ -100,7 +100,7 @@ def test_a_run_does_not_go_on_with_it(again: Path, capsys: pytest.CaptureFixture
         (["out2=NEW", "filter=ultraedit"], "give its thresholds one by one"),
         (["out2=NEW", "filter.clip_sim_dir=high"], "filter.clip_sim_dir: Value 'high'"),
         (["out2=NEW", "filter.max_per_pair=0"], "filter.max_per_pair=0 must be 1 or more"),
-        (["out2=NEW", "filter.measures=[{kind:beauty}]"], "there is no measure 'beauty'"),
+        (["out2=NEW", "filter.measures=[{kind:beauty}]"], "measure 'beauty' is unknown; there are dino"),
         (["out2=NEW", "duplicates=-1"], "duplicates=-1 must be 0 or more"),
         (["out2=NEW", "duplicates=3", "generate=true"], "give generate=true first"),
         (["out2=NEW", "tighter"], "'tighter' is no setting"),
