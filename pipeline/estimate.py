@@ -12,13 +12,16 @@ from rich.console import Console
 
 from conf.compose import ConfigError
 from conf.schema import Config
+from conf.sweeps import AdaptiveSweep
 from pipeline import environment, reading, said, settings, voice
 from pipeline.fingerprint import identify
 from pipeline.plan import PlanError
+from pipeline.prior import frozen
 from pipeline.progress import clock
 from pipeline.voice import Voice
 from stages import named
 from stages.records import CaptionPair, Unit, UnitResult
+from stages.store import Store
 from stages.write import encode_part
 
 PROBE_SECONDS = 20.0
@@ -87,7 +90,12 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def estimate(config: Config, probe_seconds: float) -> Estimate:
-    """Probe for about ``probe_seconds``, at least one unit of pairs, and multiply."""
+    """Probe for about ``probe_seconds``, at least one unit of pairs, and multiply.
+
+    Raises PlanError for an input without a good pair, and as ``pipeline.prior.frozen`` does.
+    """
+    if isinstance(config.sweep, AdaptiveSweep) and config.sweep.prior_from:
+        config = frozen(config, config.sweep, Store(config.out))
     found = _input(config)
     if not found.pairs:
         raise PlanError(

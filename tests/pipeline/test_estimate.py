@@ -5,8 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from conf.schema import Config
+from conf.sweeps import AdaptiveSweep
+from pipeline import settings
 from pipeline.cli import main
 from pipeline.estimate import size
+from pipeline.prior import frozen
+from stages import named
+from stages.generate import Generate
+from stages.store import Store
 from tests import runs
 
 
@@ -59,3 +66,33 @@ def test_an_input_without_a_good_pair_says_why(given: list[str], tmp_path: Path,
 @pytest.mark.parametrize(("number", "text"), [(950, "0.95 kB"), (12_340_000, "12.3 MB"), (5.2e14, "520 TB")])
 def test_bytes_are_told_by_thousands(number: float, text: str):
     assert size(number) == text
+
+
+def test_the_prior_is_learnt_as_a_run_learns_it(
+    given: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+):
+    earlier = tmp_path / "earlier"
+    adaptive = [
+        *(one for one in given if not one.startswith("sweep.")),
+        *("sweep=adaptive", "sweep.taus=[0.25,1.0]", "sweep.prior=[0.02,0.5]", "limit=1"),
+        *(f"out={tmp_path / 'out'}", f"sweep.prior_from={earlier}"),
+    ]
+    assert main(["plan", *adaptive]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"{earlier} is not the output of a run" in line
+
+    grid = settings.checked(
+        settings.compose([*given, "sweep.seeds=1", "sweep.taus=[0.25]", f"out={earlier}"])
+    )
+    runs.committed(grid, Generate)
+    asked = settings.checked(settings.compose(adaptive))
+    assert isinstance(asked.sweep, AdaptiveSweep)
+    probed: list[Config] = []
+    through = named.make
+    monkeypatch.setattr(
+        named, "make", lambda name, config, model: probed.append(config) or through(name, config, model)
+    )
+    assert main(["plan", "probe=0", *adaptive]) == 0
+    assert [config.sweep for config in probed] == [frozen(asked, asked.sweep, Store(asked.out)).sweep]
+    assert probed[0].sweep != asked.sweep
+    assert not (tmp_path / "out").exists()
