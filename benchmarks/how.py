@@ -71,10 +71,10 @@ def attention(editor: p2p.Editor) -> Image.Image:
 
 
 def counts(out: str) -> Funnel:
-    """The funnel of a finished run."""
+    """The funnel of a run, as far as it is."""
     store = Store(out)
     made = plan.load(store)
-    return funnel_of(made, write.read_commits(store, range(made.units)))
+    return funnel_of(made, write.read_commits(store, sorted(write.committed(store))))
 
 
 def drawn(figure: Figure) -> Image.Image:

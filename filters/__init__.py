@@ -1,8 +1,10 @@
 """CLIP's scores of edited image pairs and the choice among candidates, as InstructPix2Pix makes it.
 
-    clip = filters.load_clip("ViT-L-14", pretrained="openai")  # or "local-dir:PATH"
-    scores = clip.score(inputs, outputs, input_captions, output_captions)
-    reasons = filters.choose(sample_indices, scores, filters.Thresholds())  # "" is kept
+```python
+clip = filters.load_clip("ViT-L-14", pretrained="openai")  # or "local-dir:PATH"
+scores = clip.score(inputs, outputs, input_captions, output_captions)
+reasons = filters.choose(sample_indices, scores, filters.Thresholds())  # "" is kept
+```
 """
 
 from __future__ import annotations

@@ -1,8 +1,10 @@
 """Prompt-to-Prompt image editing (Hertz et al. 2022) over a sweep of τ, without an attention map in memory.
 
-    editor = p2p.load("path/to/stable-diffusion")
-    sweep = editor.sweep("a red ball on grass", "a blue ball on grass", taus=(0.2, 0.5, 0.8))
-    sweep.edits[1]  # uint8 (H, W, 3)
+```python
+editor = p2p.load("path/to/stable-diffusion")
+sweep = editor.sweep("a red ball on grass", "a blue ball on grass", taus=(0.2, 0.5, 0.8))
+sweep.edits[1]  # uint8 (H, W, 3)
+```
 """
 
 from __future__ import annotations

@@ -15,11 +15,8 @@ def problems(key: str, name: str, known: Collection[str]) -> Iterator[str]:
     if name in known or _is_there(name.partition(".")[0]):
         return
     near = difflib.get_close_matches(name, list(known), n=1)
-    meant = f"; did you mean {near[0]}?" if near else ""
-    yield (
-        f"{key}={name} is none of {', '.join(known)}, and Python finds no module of that name: is its folder on "
-        f"PYTHONPATH{meant or '?'}"
-    )
+    mend = f"did you mean {near[0]}?" if near else "is its folder on PYTHONPATH?"
+    yield f"{key}={name} is none of {', '.join(known)}, and Python finds no module of that name; {mend}"
 
 
 def _is_there(module: str) -> bool:

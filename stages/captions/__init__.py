@@ -1,7 +1,9 @@
 """Caption pairs from files (JSON Lines, CSV, Parquet), from whatever `datasets` opens, or from a module of one's own.
 
-    for item in open_captions(CaptionSource("auto", "pairs.jsonl")):
-        ...  # a CaptionPair, or a Quarantined with the reason why it is none
+```python
+for item in open_captions(CaptionSource("auto", "pairs.jsonl")):
+    ...  # a CaptionPair, or a Quarantined with the reason why it is none
+```
 """
 
 from __future__ import annotations

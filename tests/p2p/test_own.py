@@ -87,5 +87,7 @@ def test_a_sampler_of_one_s_own_is_made_by_its_module(path: Path, sd1_folder: Pa
     own = editor.sweep("a red ball", "a blue ball", sampler="own_euler", **ask)
     assert (own.edits == editor.sweep("a red ball", "a blue ball", sampler="euler", **ask).edits).all()
     assert len(sampler_digest("own_euler")) == 64
-    with pytest.raises(p2p.P2PError, match=r"sampler 'eulr' is unknown; there are ddim.*; did you mean euler"):
+    with pytest.raises(
+        p2p.P2PError, match=r"sampler 'eulr' is unknown; there are ddim.*; did you mean euler"
+    ):
         p2p.SweepRequest("a", "b", sampler="eulr")
