@@ -80,7 +80,7 @@ def test_a_pair_that_failed_once_is_listed_until_it_is_made(tmp_path: Path):
         tmp_path / "pairs.jsonl", [sick, CaptionPair("a red ball", "make it blue", "a blue ball")]
     )
     source = ("captions=jsonl", "captions.path=pairs.jsonl", "stage=tests.stages.poison.Poisonable")
-    said = command(tmp_path, *source, "cluster.workers=1", "unit_pairs=2")
+    said = command(tmp_path, *source, "cluster.workers=1", "unit_pairs=2", "edit.too_long=truncate")
     failures = tmp_path / "out/quarantine/pairs.jsonl"
     assert "1 caption pairs failed" in said
     assert len(failures.read_text().splitlines()) == 1

@@ -10,7 +10,6 @@ import pytest
 
 from pipeline.beat import beating
 from pipeline.cli import main
-from pipeline.failures import write_failures
 from pipeline.pack import MANIFEST, pack
 from stages import units, write
 from stages.sealed import seal, unseal
@@ -240,19 +239,3 @@ def test_a_packed_run_may_lose_its_parts(out: Path, capsys):
     assert (code, "run/parts deleted" in said) == (0, True)
     flip(out / "data/train-000000.tar")
     assert verify(capsys, out)[0] == 1
-
-
-def test_pairs_that_fail_no_more_are_listed_no_more(tmp_path: Path):
-    store, plan = planned(tmp_path, 2)
-    commit(store, [1, 1], failed=1)
-    write_failures(store, list(write.read_commits(store, range(plan.units))))
-    assert len(store.read("quarantine/pairs.jsonl").splitlines()) == 2
-    store.remove(write.commit_name(1))
-    commit(store, [1, 1])
-    write_failures(store, list(write.read_commits(store, range(plan.units))))
-    (line,) = store.read("quarantine/pairs.jsonl").splitlines()
-    assert json.loads(line)["input"].startswith("lost 0")
-    store.remove(write.commit_name(0))
-    commit(store, [1, 1])
-    write_failures(store, list(write.read_commits(store, range(plan.units))))
-    assert store.list("quarantine") == []
