@@ -77,14 +77,15 @@ class Funnel:
         return self.pairs_kept / self.pairs if self.pairs else 0.0
 
 
+def worded(reason: str) -> str:
+    """A candidate's reason in words: one that is no reason of `REASONS` is the name of a measure."""
+    return REASONS.get(reason) or f"out of the bounds of {reason}"
+
+
 def reasons_of(funnel: Funnel) -> dict[str, str]:
     """The reasons to tell of, in words, in the order in which a candidate meets them: measures follow upon CLIP's."""
     clip = {reason: REASONS[reason] for reason in CLIP_REASONS}
-    measures = {
-        reason: f"out of the bounds of {reason}"
-        for reason in sorted(funnel.rejected)
-        if reason not in REASONS
-    }
+    measures = {reason: worded(reason) for reason in sorted(funnel.rejected) if reason not in REASONS}
     rest = {reason: text for reason, text in REASONS.items() if reason not in clip}
     if not funnel.rescored:
         del rest["full_decode"]

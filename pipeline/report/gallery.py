@@ -10,9 +10,11 @@ from typing import Any
 
 from PIL import Image
 
+from pipeline.funnel import worded
 from pipeline.report import maps, sampling
 from pipeline.report.facts import Facts
 from stages import previews, tarball
+from stages.judging import CLIP_SCORES
 from stages.kinds import kind_of
 from stages.records import Preview
 from stages.store import Store
@@ -22,7 +24,6 @@ SIDE, QUALITY = 256, 80
 STRIPS = 24
 # Of the page's 10 MB: base64 takes a third more than the pictures.
 BUDGET = 8_000_000
-SCORES = ("clip_sim_0", "clip_sim_1", "clip_sim_dir", "clip_sim_image")
 
 
 class Thumbnails:
@@ -49,7 +50,7 @@ def gallery(store: Store, facts: Facts, thumbnail: Thumbnails) -> dict[str, list
 
     Raises PartError for a damaged part.
     """
-    thresholds = {name: getattr(facts.config.filter, name) for name in SCORES}
+    thresholds = {name: getattr(facts.config.filter, name) for name in CLIP_SCORES}
     near, worst = sampling.missed(facts.scores, thresholds)
     shown = list(_previews(store, facts)) if facts.pictures else []
     by_candidate = {
@@ -97,8 +98,8 @@ def _card(facts: Facts, row: int) -> dict[str, Any]:
         "kind": kind_of(pair),
         "tau": candidate["p2p_threshold"],
         "guidance": candidate["cfg_scale"],
-        "reason": candidate["reason"],
-        "scores": {name: round(candidate[name], 3) for name in SCORES},
+        "why": worded(candidate["reason"]) if candidate["reason"] else "",
+        "scores": {name: round(candidate[name], 3) for name in CLIP_SCORES},
     }
 
 

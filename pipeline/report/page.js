@@ -1,7 +1,8 @@
 "use strict";
 (() => {
-  const PAGE = 24;
+  const PAGE = 24, LINES = 50;
   const lists = JSON.parse(document.getElementById("cards").textContent);
+  const listed = JSON.parse(document.getElementById("lines").textContent);
   const at = (id) => document.getElementById(id);
   const gallery = at("gallery"), search = at("search"), kind = at("kind"), tau = at("tau"), order = at("order");
   let page = 0;
@@ -35,7 +36,7 @@
       const s = card.scores;
       box.append(make("p", "numbers", `τ ${card.tau} · guidance ${card.guidance} · direction ${s.clip_sim_dir} · likeness ${s.clip_sim_image} · captions ${s.clip_sim_0}, ${s.clip_sim_1}`));
     }
-    if (card.reason) box.append(make("p", "why", `below the threshold of ${card.reason}`));
+    if (card.why) box.append(make("p", "why", card.why));
     return box;
   };
 
@@ -129,4 +130,28 @@
   at("before").addEventListener("click", () => turn(-1));
   at("after").addEventListener("click", () => turn(1));
   show();
+
+  const turned = (box) => {
+    const rows = listed[box.dataset.lines], body = box.querySelector("tbody"), where = box.querySelector(".pager span");
+    const [back, on] = box.querySelectorAll(".pager button");
+    const last = Math.ceil(rows.length / LINES) - 1;
+    let shown = 0;
+    const draw = (to) => {
+      shown = to;
+      body.replaceChildren(...rows.slice(to * LINES, (to + 1) * LINES).map((row) => {
+        const line = make("tr");
+        line.append(...row.map((text) => worded("td", "", text)));
+        return line;
+      }));
+      box.querySelector(".scroll").scrollTop = 0;
+      where.textContent = `Page ${to + 1} of ${last + 1}`;
+      back.disabled = to === 0;
+      on.disabled = to === last;
+    };
+    back.addEventListener("click", () => draw(shown - 1));
+    on.addEventListener("click", () => draw(shown + 1));
+    box.querySelector(".pager").hidden = last < 1;
+    draw(0);
+  };
+  document.querySelectorAll("[data-lines]").forEach(turned);
 })();

@@ -13,11 +13,11 @@ from pipeline import halves
 from pipeline.funnel import Funnel, reasons_of
 from pipeline.report import figures, rates, sampling
 from pipeline.report.facts import Facts
+from pipeline.report.lines import Lines, lines
 from pipeline.report.template import own_file, template
 from stages.kinds import kind_of
 from stages.rendered import model_name
 
-LINES_SHOWN = 500
 NO_PICTURES = (
     "run/parts was deleted, and with it the pictures of this page: the shards have those of what was kept."
 )
@@ -40,7 +40,6 @@ class Drawn:
 
 def html(facts: Facts, cards: dict[str, list[dict[str, Any]]]) -> str:
     """The whole page."""
-    failures = failed(facts)
     return template("report.html").render(
         script=Markup(own_file("page.js")),
         title=model_name(facts.config),
@@ -54,9 +53,7 @@ def html(facts: Facts, cards: dict[str, list[dict[str, Any]]]) -> str:
         sections=sections(facts),
         cards=cards,
         rule=sampling.RULE if facts.pictures else NO_PICTURES,
-        failures=failures[:LINES_SHOWN],
-        failed=len(failures),
-        quarantined=facts.quarantined[:LINES_SHOWN],
+        listed=listed(facts),
         made=time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
     )
 
@@ -79,6 +76,20 @@ def losses(funnel: Funnel) -> list[tuple[str, int, float]]:
         for reason, words in reasons_of(funnel).items()
         if funnel.rejected.get(reason)
     ]
+
+
+def listed(facts: Facts) -> list[Lines]:
+    """What failed and what could not be used; what there is none of is left out."""
+    found = (
+        lines("failed pairs", ("reason", "input", "edit"), failed(facts), facts.funnel.failed),
+        lines(
+            "lines that could not be used",
+            ("line", "reason", "text"),
+            facts.quarantined,
+            facts.funnel.quarantined,
+        ),
+    )
+    return [one for one in found if one.rows]
 
 
 def failed(facts: Facts) -> list[dict[str, str]]:

@@ -20,6 +20,8 @@ from tests import runs
 from tests.stages.results import picture, unit_result
 
 HOSTILE = "<script>window.hurt = 1</script></script><img src=x onerror='window.hurt=2'>\"&"
+QUARANTINED = 120
+REASONS = ("clip_sim_dir", "left_early", "nsfw")
 EDITS = (HOSTILE, "make it blue", "اجعلها زرقاء", "add a 🦊")
 
 
@@ -31,7 +33,11 @@ def result(index: int, text: str) -> UnitResult:
     )
     candidates = tuple(
         replace(
-            one, pair_id=pair.id, tau=0.2 + 0.2 * number, clip_sim_dir=0.3 if one.kept else 0.1 - 0.01 * index
+            one,
+            pair_id=pair.id,
+            tau=0.2 + 0.2 * number,
+            clip_sim_dir=0.3 if one.kept else 0.1 - 0.01 * index,
+            reason="" if one.kept else REASONS[index % len(REASONS)],
         )
         for number, one in enumerate(made.candidates)
     )
@@ -61,14 +67,15 @@ def maps(pair: CaptionPair) -> tuple[WordMaps, WordMaps]:
 
 
 def output(url: str, done: int, planned: int = 6) -> tuple[Store, list[UnitResult]]:
-    """``done`` of ``planned`` units committed, one line of input quarantined."""
+    """``done`` of ``planned`` units committed, so many lines of input quarantined."""
     store = Store(url)
     results = [result(index, EDITS[index % len(EDITS)]) for index in range(planned)]
     count, files = units.write_units(store, units.lines_of(one.unit for one in results))
-    store.write(LINES, json.dumps(asdict(Quarantined("f", 3, "not JSON", HOSTILE))).encode() + b"\n")
+    bad = [Quarantined("f", 3 + number, "not JSON", HOSTILE) for number in range(QUARANTINED)]
+    store.write(LINES, "".join(json.dumps(asdict(one)) + "\n" for one in bad).encode())
     settings = runs.config(Path("/no/model"), Path("/no/clip"), f"out={url}", "filter.clip_sim_dir=0.2")
     stored.write(store, settings)
-    plan = Plan(count, 2 * planned, 1, {"model.fingerprint": "f"}, tuple(files))
+    plan = Plan(count, 2 * planned, QUARANTINED, {"model.fingerprint": "f"}, tuple(files))
     store.write(MANIFEST, seal(asdict(plan)).encode())
     for one in results[:done]:
         write.write_unit(store, write.encode_part(one, ImageFormat.png), write.summary(one))

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page
 
 from pipeline.report import command
 from tests.pipeline.report.browser import chromium
-from tests.pipeline.report.outputs import HOSTILE, output
+from tests.pipeline.report.outputs import HOSTILE, QUARANTINED, output
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +96,29 @@ def test_strips_and_misses_have_their_lists(page: Page):
     assert page.locator(".strip > ol li").count() == 5
     assert page.locator(".strip li.kept").count() == 2
     page.locator(".controls").get_by_text("Near misses").click()
-    assert page.locator("#gallery .why").count() == 6
+    whys = page.locator("#gallery .why").all_inner_texts()
+    assert len(whys) == 6
+    assert set(whys) == {
+        "below the threshold of clip_sim_dir (direction of the edit)",
+        "left on the way, for what was predicted there",
+        "out of the bounds of nsfw",
+    }
+
+
+def test_every_line_can_be_turned_to(page: Page):
+    lines = page.locator("[data-lines]").nth(1)
+    back, on = lines.locator("button").all()
+    seen: list[str] = []
+    for number in range(1, 4):
+        assert lines.locator(".pager span").inner_text() == f"Page {number} of 3"
+        seen += lines.locator("tbody td:first-child").all_inner_texts()
+        assert (back.is_disabled(), on.is_disabled()) == (number == 1, number == 3)
+        if number < 3:
+            on.click()
+    assert seen == [str(line) for line in range(3, 3 + QUARANTINED)]
+    back.click()
+    assert lines.locator("tbody td").first.inner_text() == "53"
+    assert page.locator("[data-lines] .pager").first.is_hidden()
 
 
 def test_a_strip_shows_where_the_model_looked_for_each_word(page: Page):
