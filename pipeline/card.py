@@ -7,6 +7,7 @@ from pathlib import Path
 
 from conf.schema import Config, EditMethod
 from conf.sweeps import AdaptiveSweep, GridSweep, RandomSweep, Sweep
+from pipeline.chosen import rules
 from pipeline.funnel import Funnel
 from stages.images import EXTENSIONS
 from stages.rendered import model_name
@@ -86,8 +87,9 @@ tags:
 ---
 # Paired image-editing data
 
-{samples:,} samples (input image, instruction, edited image): {splits}. All samples that share an input caption are in
-one split: no caption, pair, seed or tau of one scene is on both sides.
+{grid}{samples:,} samples (input image, instruction, edited image): {splits}. They are of {pairs_kept:,} of {pairs:,}
+caption pairs, chosen among {candidates:,} candidates. All samples that share an input caption are in one split: no
+caption, pair, seed or tau of one scene is on both sides.
 
 ```python
 from datasets import load_dataset
@@ -114,8 +116,7 @@ ABOUT = """## How it was made
 | sampler | {sampler}, {steps} steps{guidance} |
 | injection | cross-attention until {e.cross_gain:g} tau, self-attention until {e.self_gain:g} tau |
 | CLIP | {clip} |
-| kept | clip_sim_0 >= {f.clip_sim_0}, clip_sim_1 >= {f.clip_sim_1}, clip_sim_dir >= {f.clip_sim_dir}, \
-clip_sim_image >= {f.clip_sim_image}; at most one tau a seed and {f.max_per_pair} samples a caption pair |
+{rules}
 
 ## Licence
 
@@ -141,10 +142,13 @@ METHODS = {
 }
 
 
-def card(config: Config, funnel: Funnel, grid: bool, written: bool = False) -> str:
+def card(
+    config: Config, funnel: Funnel, grid: bool, written: bool = False, duplicates: int | None = None
+) -> str:
     """The text of the output's README.md.
 
-    ``grid``: whether there is a contact sheet to show; ``written``: whether its caption pairs were written first.
+    ``grid``: whether there is a contact sheet to show; ``written``: whether its caption pairs were written first;
+    ``duplicates``: as ``pairforge refilter`` was told, of samples that are almost those of an earlier caption pair.
     """
     return CARD.format(
         grid=GRID if grid else "",
@@ -160,21 +164,27 @@ def card(config: Config, funnel: Funnel, grid: bool, written: bool = False) -> s
         clip=_clip(config),
         max_per_pair=config.filter.max_per_pair,
         ext=EXTENSIONS[config.shards.format],
-        about=_about(config),
+        about=_about(config, duplicates),
     )
 
 
-def exported(config: Config, splits: Mapping[str, int]) -> str:
-    """The README.md of an export whose splits have so many samples each."""
+def exported(
+    config: Config, funnel: Funnel, splits: Mapping[str, int], grid: bool, duplicates: int | None = None
+) -> str:
+    """The README.md of an export whose splits have so many samples each; the rest as for ``card``."""
     return EXPORTED.format(
         files="\n".join(f"  - split: {name}\n    path: data/{name}-*.parquet" for name in splits),
         samples=sum(splits.values()),
         splits=", ".join(f"{name} {count:,}" for name, count in splits.items()),
-        about=_about(config),
+        grid=GRID if grid else "",
+        pairs_kept=funnel.pairs_kept,
+        pairs=funnel.pairs,
+        candidates=funnel.candidates,
+        about=_about(config, duplicates),
     )
 
 
-def _about(config: Config) -> str:
+def _about(config: Config, duplicates: int | None) -> str:
     return ABOUT.format(
         model=model_name(config),
         revision=config.model.revision or "not pinned",
@@ -185,7 +195,7 @@ def _about(config: Config) -> str:
         guidance="" if isinstance(config.sweep, RandomSweep) else f", guidance {config.sampler.guidance:g}",
         clip=_clip(config),
         e=config.edit,
-        f=config.filter,
+        rules="\n".join(f"| {name} | {words} |" for name, words in rules(config, duplicates)),
     )
 
 

@@ -60,7 +60,8 @@ def finish(config: Config, plan: Plan, store: Store, commits: Sequence[dict[str,
     if shown:
         store.write(SHEET, sheet.draw(shown))
     pictured = store.exists(SHEET) if bare else bool(shown)
-    store.write("README.md", card(config, funnel, pictured, halves.writing(store) is not None).encode())
+    written = halves.writing(store) is not None
+    store.write("README.md", card(config, funnel, pictured, written, plan.duplicates).encode())
     # matplotlib takes a second to import: a wrong setting need not wait for it.
     from pipeline.report import command
 

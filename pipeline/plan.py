@@ -63,6 +63,12 @@ class Plan:
         return ORIGIN in self.settings
 
     @property
+    def duplicates(self) -> int | None:
+        """Bits in which samples of two caption pairs had to differ, where ``pairforge refilter`` was told so."""
+        told = self.settings.get("refilter.duplicates")
+        return None if told is None else int(told)
+
+    @property
     def named_files(self) -> Iterator[tuple[str, str]]:
         """Every file of units with its SHA-256."""
         yield from self.files

@@ -17,11 +17,15 @@ from pyarrow import ArrowException
 from conf.compose import ConfigError
 from pipeline import card, stored
 from pipeline.commands import COMMANDS
+from pipeline.ending import SHEET
 from pipeline.export import split
 from pipeline.export.parquet import ParquetShards
 from pipeline.export.rows import features, rows
+from pipeline.funnel import funnel_of
 from pipeline.pack import manifest
+from pipeline.plan import load
 from stages.store import Store
+from stages.write import read_commits
 
 # In this form because of the hyphen.
 Format = Enum("Format", {"hf-parquet": "hf-parquet"})
@@ -76,7 +80,7 @@ def settings(arguments: Sequence[str]) -> Export:
 
 
 def export(store: Store, target: Store, asked: Export) -> dict[str, int]:
-    """Write data/*.parquet and, last, README.md; the number of samples of each split that has any.
+    """Write data/*.parquet, the contact sheet and, last, README.md; the number of samples of each split that has any.
 
     No more than a row group of each split is in memory. Raises ConfigError.
     """
@@ -101,7 +105,12 @@ def export(store: Store, target: Store, asked: Export) -> dict[str, int]:
                 reason = " ".join(str(error).split())
                 raise ConfigError(f"{store.url}: sample {row['key']}: {reason}") from error
     counts = {name: shards.rows for name, shards in written.items() if shards.rows}
-    target.write("README.md", card.exported(config, counts).encode())
+    plan = load(store)
+    funnel = funnel_of(plan, read_commits(store, range(plan.units)))
+    pictured = store.exists(SHEET)
+    if pictured:
+        target.write(SHEET, store.read(SHEET))
+    target.write("README.md", card.exported(config, funnel, counts, pictured, plan.duplicates).encode())
     return counts
 
 

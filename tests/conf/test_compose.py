@@ -4,7 +4,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from conf.compose import GROUPS, ConfigError, compose_config, default_of, options, to_object
-from conf.schema import CaptionsKind, ImageFormat, SamplerName
+from conf.schema import CaptionsKind, ImageFormat, Measure, SamplerName
 from conf.sweeps import GridSweep, RandomSweep
 
 
@@ -79,6 +79,18 @@ def test_instructpix2pix_is_the_published_recipe():
         0.75,
     )
     assert config.model.name == "sd15"
+
+
+def test_ultraedit_s_filter_is_the_published_one():
+    limits = composed("filter=ultraedit").filter
+    assert (limits.name, limits.pretrained, limits.max_per_pair) == ("ViT-L-14", "openai", 4)
+    assert (limits.clip_sim_0, limits.clip_sim_1, limits.clip_sim_dir, limits.clip_sim_image) == (
+        0.2,
+        0.2,
+        0.22,
+        0.75,
+    )
+    assert limits.measures == [Measure(kind="dino", model="facebook/dinov2-base", least=0.4)]
 
 
 @pytest.mark.parametrize(

@@ -13,13 +13,14 @@ import pytest
 from datasets import Image, load_dataset
 
 from pipeline.cli import main
+from pipeline.ending import SHEET
 from pipeline.export.command import export, settings
 from pipeline.export.split import split_of
 from pipeline.pack import pack
 from stages import write
 from stages.store import Store
 from tests.pipeline.outputs import commit, planned
-from tests.stages.results import pixels, unit_result
+from tests.stages.results import picture, pixels, unit_result
 
 KEPT = [1, 3, 0, 2, 4, 1, 2]
 
@@ -39,8 +40,13 @@ def out(tmp_path: Path) -> Path:
 
 
 def test_datasets_reads_every_sample_with_its_images_its_metadata_flat(out: Path, tmp_path: Path, capsys):
+    (out / SHEET).write_bytes(picture(1))
     assert main(["export", str(out), "format=hf-parquet", f"to={tmp_path / 'set'}"]) == 0
     assert "13 samples (train 13)" in capsys.readouterr().out
+    card = (tmp_path / "set" / "README.md").read_text()
+    assert "of 6 of 7\ncaption pairs" in card
+    assert f"]({SHEET})" in card
+    assert (tmp_path / "set" / SHEET).read_bytes() == (out / SHEET).read_bytes()
     data = load_dataset(str(tmp_path / "set"), split="train", cache_dir=str(tmp_path / "cache"))
     wanted = [sample for index, kept in enumerate(KEPT) for sample in unit_result(index, kept).samples]
     assert data.column_names[:4] == ["input_image", "edit_prompt", "edited_image", "key"]
