@@ -12,13 +12,12 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
-import pyarrow.parquet as pq
 from PIL import Image
 
 from pipeline import beat
 from pipeline.pack import MANIFEST, Packed, digest_of, manifest, packed_commits
 from pipeline.plan import VERSIONS, Plan
-from stages import answers, schema, scores, tarball
+from stages import answers, parquet, schema, scores, tarball
 from stages.sealed import DamageError
 from stages.store import Store
 from stages.write import PARTS, PartError, committed, read_commit, read_commits, read_part
@@ -122,7 +121,7 @@ def _differs(store: Store, name: str, digest: str) -> str:
 def _opened(store: Store, file: Packed, wrong: Schema) -> list[str]:
     data = store.read(file.name)
     if file.name.endswith(".parquet"):
-        table = pq.read_table(io.BytesIO(data))
+        table = parquet.read(data)
         known = scores.measures(table.schema) is not None or table.schema.equals(answers.SCHEMA)
         known = known or (
             file.name.startswith("pairs.") and table.schema.names[:3] == ["input", "edit", "output"]

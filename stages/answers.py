@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 import pyarrow as pa
-import pyarrow.parquet as pq
+
+from stages import parquet
 
 
 @dataclass(frozen=True)
@@ -53,12 +53,10 @@ def table(answers: Sequence[WrittenPair]) -> pa.Table:
 
 
 def to_bytes(answers: Sequence[WrittenPair]) -> bytes:
-    sink = io.BytesIO()
-    pq.write_table(table(answers), sink, compression="zstd")
-    return sink.getvalue()
+    return parquet.written(table(answers))
 
 
 def from_bytes(data: bytes) -> Iterator[WrittenPair]:
     """The answers of a part or a packed file, in its order."""
-    for row in pq.read_table(io.BytesIO(data)).to_pylist():
+    for row in parquet.read(data).to_pylist():
         yield WrittenPair(**row)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from stages import parquet
 from stages.records import Candidate, CaptionPair
 
 SCHEMA = pa.schema(
@@ -91,10 +90,8 @@ def candidates(rows: pa.Table) -> list[Candidate]:
 
 
 def to_bytes(rows: pa.Table) -> bytes:
-    buffer = io.BytesIO()
-    pq.write_table(rows, buffer, compression="zstd")
-    return buffer.getvalue()
+    return parquet.written(rows)
 
 
 def from_bytes(data: bytes) -> pa.Table:
-    return pq.read_table(io.BytesIO(data))
+    return parquet.read(data)

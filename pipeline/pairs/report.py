@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import time
 from collections.abc import Iterable
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.funnel import Funnel
@@ -27,7 +27,7 @@ Bar = tuple[str, str, int, float]
 def write(store: Store, funnel: Funnel, title: str, shown: int) -> None:
     """Write report/index.html of the packed answers; ``shown`` of those kept are examples."""
     tally = Tally(shown)
-    table = pq.ParquetFile(io.BytesIO(store.read(ANSWERS)))
+    table = pq.ParquetFile(pa.BufferReader(store.read(ANSWERS)))
     for batch in table.iter_batches(4096):
         for row in batch.to_pylist():
             tally.add(WrittenPair(**row))

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from conf.schema import Config
 from pipeline import halves, stored
 from pipeline.funnel import Funnel, funnel_of
 from pipeline.pack import manifest
 from pipeline.plan import LINES, Plan, load
-from stages import scores
+from stages import parquet, scores
 from stages.records import CaptionPair
 from stages.store import Store
 from stages.units import read_unit
@@ -80,8 +79,7 @@ def _scores(store: Store, commits: tuple[dict[str, Any], ...], candidates: int) 
         files = (store.read(file.name) for file in packed)
     else:
         files = (data for commit in commits if (data := read_part(store, commit, "scores")) is not None)
-    # Not read_table, which looks at each of a hundred thousand small files as at a folder's.
-    tables = [pq.ParquetFile(pa.BufferReader(data)).read(COLUMNS) for data in files]
+    tables = [parquet.read(data, COLUMNS) for data in files]
     return pa.concat_tables(tables) if tables else scores.SCHEMA.empty_table().select(COLUMNS)
 
 
