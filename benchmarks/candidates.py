@@ -15,8 +15,8 @@ import miniworld
 import p2p
 from benchmarks.background import Case, cases
 from miniworld.language import caption
+from stages.judging import CLIP_SCORES
 
-CLIP_SCORES = ("clip_sim_0", "clip_sim_1", "clip_sim_dir", "clip_sim_image")
 MEASURES = ("ssim", "changed_area")
 GAINS = ("gain_0", "gain_1")
 

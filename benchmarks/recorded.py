@@ -17,9 +17,8 @@ from conf.schema import Config
 from pipeline.fingerprint import Models, identify, settings_of
 from pipeline.settings import checked, compose
 from stages.generate import Generate
+from stages.judging import CLIP_SCORES
 from stages.records import CaptionPair, Unit
-
-SCORES = ("clip_sim_0", "clip_sim_1", "clip_sim_dir", "clip_sim_image")
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,7 @@ def record(
             "rows": result.rows,
             "seconds": round(time.perf_counter() - begun, 3),
             "candidates": [
-                [c.sample_index, c.tau, c.cfg_scale, [getattr(c, name) for name in SCORES], c.kept]
+                [c.sample_index, c.tau, c.cfg_scale, [getattr(c, name) for name in CLIP_SCORES], c.kept]
                 for c in result.candidates
             ],
         }

@@ -21,7 +21,7 @@ import conf
 import miniworld
 from benchmarks import reading, report_of_truth
 from benchmarks.background import Case
-from benchmarks.candidates import CLIP_SCORES, GAINS, MEASURES, Candidates, Settings, candidates
+from benchmarks.candidates import GAINS, MEASURES, Candidates, Settings, candidates
 from benchmarks.curves import (
     Curve,
     curve,
@@ -36,6 +36,7 @@ from benchmarks.rightness import Truth, truth
 from benchmarks.truth_figure import Sweep, plot
 from miniworld.evaluate import SmallClip
 from miniworld.reader import Reader, load_reader
+from stages.judging import CLIP_SCORES
 
 TITLE = "Is what it keeps right? (`make bench-truth`)"
 PUBLISHED = (0.2, 0.2, 0.2, 0.75)

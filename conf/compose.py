@@ -96,6 +96,12 @@ def changed(
     return node
 
 
+def one_line(error: OmegaConfBaseException) -> str:
+    """OmegaConf's several lines as one, with the key first where it names one."""
+    reason = _reason(str(error))
+    return f"{error.full_key}: {reason}" if error.full_key else reason
+
+
 def to_object(config: DictConfig) -> Config:
     """The schema's dataclasses, filled."""
     return OmegaConf.to_object(config)  # type: ignore[return-value]
@@ -135,11 +141,15 @@ def _explain(error: Exception, schema: type = Config) -> str:
     if absent:
         group, choice = absent[1], absent[2]
         return f"no option {choice!r} in group {group!r}: choose one of {', '.join(options(group))}"
-    reason = " ".join(chain[-1].split("full_key:")[0].split())
+    reason = _reason(chain[-1])
     key = re.search(r"full_key: (\S+)", chain[-1])
     setting = re.search(r"Error merging override (\S+)", chain[0])
     name = setting[1] if setting else key[1] if key else ""
     return f"{name}: {reason}" if name else reason
+
+
+def _reason(text: str) -> str:
+    return " ".join(text.split("full_key:")[0].split())
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

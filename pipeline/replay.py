@@ -24,6 +24,7 @@ from pipeline.pack import Packed, manifest
 from pipeline.plan import Plan, load
 from stages import named, tarball
 from stages.images import as_stored, decode
+from stages.judging import CLIP_SCORES
 from stages.records import Sample, Unit, UnitResult
 from stages.rendered import key_of, metadata
 from stages.sealed import DamageError
@@ -32,7 +33,6 @@ from stages.units import read_units
 from stages.write import read_commit
 
 DIFFERS = 1
-SCORES = ("clip_sim_0", "clip_sim_1", "clip_sim_dir", "clip_sim_image")
 
 
 class KeyUnknownError(ValueError):
@@ -118,12 +118,12 @@ def _told(old: Shown, again: Shown) -> int:
         gap = _gap(getattr(old, name), getattr(again, name))
         same &= not gap.any()
         print(f"{name:<15} difference {gap.max()} of 255 at most, {gap.mean():.4f} in the mean")
-    for name in SCORES:
+    for name in CLIP_SCORES:
         before, now = old.metadata[name], again.metadata[name]
         print(f"{name:<15} {before:.6f}, now {now:.6f}, difference {abs(now - before):.2g}")
     others = difference(
-        {name: value for name, value in old.metadata.items() if name not in SCORES},
-        {name: value for name, value in again.metadata.items() if name not in SCORES},
+        {name: value for name, value in old.metadata.items() if name not in CLIP_SCORES},
+        {name: value for name, value in again.metadata.items() if name not in CLIP_SCORES},
     )
     for line in others:
         print(f"JSON: {line}")

@@ -18,10 +18,10 @@ from conf.schema import Filter
 from pipeline import commands
 from pipeline.report import facts
 from stages.early import LEFT_EARLY
+from stages.judging import CLIP_SCORES
 from stages.kinds import kind_of
 from stages.store import Store
 
-SCORES = ("clip_sim_0", "clip_sim_1", "clip_sim_dir", "clip_sim_image")
 PICTURE = "report/tune.png"
 VALUES = 9
 ALL = "all"
@@ -42,7 +42,7 @@ class Tuning:
     def __init__(self, scores: pa.Table, kinds: Mapping[str, str]) -> None:
         """``scores``: every candidate. ``kinds``: of edit, by pair id; "" where it has none."""
         ids = scores["pair_id"].combine_chunks().dictionary_encode()
-        self._scores = {name: scores[name].to_numpy().astype(np.float32) for name in SCORES}
+        self._scores = {name: scores[name].to_numpy().astype(np.float32) for name in CLIP_SCORES}
         pair = ids.indices.to_numpy().astype(np.int64)
         sample = scores["sample_index"].to_numpy().astype(np.int64)
         # A sample is one seed and guidance of a pair: at most one of its τ is kept.
@@ -69,7 +69,7 @@ class Tuning:
         The choice is ``filters.choose``'s: at most one τ of a sample, at most ``max_per_pair`` samples of a pair.
         """
         passing = self._finished.copy()
-        for other in SCORES:
+        for other in CLIP_SCORES:
             if other != name:
                 passing &= self._scores[other] >= np.float32(getattr(thresholds, other))
         best = np.full(len(self._pair_of_sample), -np.inf, np.float32)
@@ -97,7 +97,7 @@ def main(arguments: Sequence[str]) -> int:
         raise ConfigError(f"{store.url} has no candidates yet: there is nothing to choose among")
     tuning = Tuning(read.scores, {name: kind_of(pair) for name, pair in read.pairs.items()})
     console = Console(highlight=False)
-    for name in SCORES:
+    for name in CLIP_SCORES:
         console.print(f"filter.{name}: caption pairs kept", style="bold")
         console.print(_table(tuning, name, read.config.filter), "")
     store.write(PICTURE, draw(tuning, read.config.filter))
@@ -124,7 +124,7 @@ def _table(tuning: Tuning, name: str, now: Filter) -> Table:
 def draw(tuning: Tuning, now: Filter) -> bytes:
     """The curves as a PNG: a panel a score, a line a kind of edit, the present thresholds upright."""
     figure = Figure(figsize=(11, 7), layout="constrained")
-    for axes, name in zip(figure.subplots(2, 2).flat, SCORES, strict=True):
+    for axes, name in zip(figure.subplots(2, 2).flat, CLIP_SCORES, strict=True):
         present = getattr(now, name)
         values = sorted({*np.linspace(*_ends(tuning.values(name, present)), 60).tolist(), present})
         for kind in tuning.kinds:

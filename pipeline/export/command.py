@@ -14,7 +14,7 @@ from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pyarrow import ArrowException
 
-from conf.compose import ConfigError
+from conf.compose import ConfigError, one_line
 from pipeline import card, stored
 from pipeline.commands import COMMANDS
 from pipeline.ending import SHEET
@@ -66,9 +66,7 @@ def settings(arguments: Sequence[str]) -> Export:
         given = OmegaConf.from_dotlist(list(arguments))
         asked: Any = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Export), given))
     except OmegaConfBaseException as error:
-        reason = " ".join(str(error).split("full_key:")[0].split())
-        name = f"{error.full_key}: " if error.full_key else ""
-        raise ConfigError(f"{name}{reason}: pairforge {COMMANDS['export'].usage}") from error
+        raise ConfigError(f"{one_line(error)}: pairforge {COMMANDS['export'].usage}") from error
     problem = split.problem(asked.split)
     if problem:
         raise ConfigError(f"split={asked.split} {problem}")

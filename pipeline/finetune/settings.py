@@ -11,7 +11,7 @@ from typing import Any
 from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from conf.compose import ConfigError
+from conf.compose import ConfigError, one_line
 from conf.pairs import Marks
 from conf.schema import CaptionsKind
 
@@ -85,8 +85,7 @@ def read(arguments: Sequence[str]) -> Finetune:
             raise ConfigError(f"{missing[0]} has no value: {USAGE}")
         asked: Any = OmegaConf.to_object(merged)
     except OmegaConfBaseException as error:
-        reason = " ".join(str(error).split("full_key:")[0].split())
-        raise ConfigError(f"{error.full_key}: {reason}: {USAGE}") from error
+        raise ConfigError(f"{one_line(error)}: {USAGE}") from error
     problem = next(_problems(asked), None)
     if problem:
         raise ConfigError(problem)

@@ -10,7 +10,7 @@ from typing import Any
 from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from conf.compose import ConfigError, changed
+from conf.compose import ConfigError, changed, one_line
 from conf.pairs import PairsConfig
 from conf.schema import Config, Filter
 from pipeline import settings, stored
@@ -95,8 +95,8 @@ def _own(arguments: Sequence[str]) -> _Own:
         merged: Any = OmegaConf.merge(OmegaConf.structured(_Own), OmegaConf.from_dotlist(list(arguments)))
         asked: _Own = OmegaConf.to_object(merged)
     except OmegaConfBaseException as error:
-        reason = " ".join(str(error).split("full_key:")[0].split())
-        if "out2" in reason or error.full_key == "out2":
+        reason = one_line(error)
+        if "out2" in reason:
             reason = "give out2=…, where the dataset chosen again goes"
         raise ConfigError(f"{reason}: pairforge {COMMANDS['refilter'].usage}") from error
     return asked

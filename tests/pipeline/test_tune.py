@@ -15,7 +15,8 @@ from PIL import Image
 import filters
 from conf.schema import Filter
 from pipeline.cli import main
-from pipeline.tune import ALL, PICTURE, SCORES, Tuning
+from pipeline.tune import ALL, PICTURE, Tuning
+from stages.judging import CLIP_SCORES
 from tests.pipeline.outputs import commit, planned
 
 KINDS = {"a": "colour", "b": "colour", "c": "style", "d": ""}
@@ -26,7 +27,7 @@ def candidates(draw_from: np.random.Generator, count: int) -> pa.Table:
         {
             "pair_id": draw_from.choice(list(KINDS), count),
             "sample_index": draw_from.integers(0, 4, count).astype(np.int32),
-            **{name: draw_from.uniform(0, 1, count).astype(np.float32) for name in SCORES},
+            **{name: draw_from.uniform(0, 1, count).astype(np.float32) for name in CLIP_SCORES},
             "reason": draw_from.choice(["", "clip_sim_dir", "left_early"], count),
         }
     )
@@ -49,7 +50,7 @@ def chosen(table: pa.Table, thresholds: filters.Thresholds) -> dict[str, int]:
 @given(
     seed=st.integers(0, 1000),
     count=st.integers(1, 60),
-    name=st.sampled_from(SCORES),
+    name=st.sampled_from(CLIP_SCORES),
     limits=st.lists(st.floats(0, 0.8), min_size=5, max_size=5),
     most=st.integers(1, 4),
 )
@@ -57,7 +58,7 @@ def test_it_counts_what_the_run_would_have_chosen(
     seed: int, count: int, name: str, limits: list[float], most: int
 ) -> None:
     table = candidates(np.random.default_rng(seed), count)
-    now = dict(zip(SCORES, limits, strict=False))
+    now = dict(zip(CLIP_SCORES, limits, strict=False))
     tuning = Tuning(table, KINDS)
     for kind in tuning.kinds:
         [kept] = tuning.curve(name, [limits[4]], Filter(**now, max_per_pair=most), kind)
@@ -73,7 +74,7 @@ def test_a_run_s_tables_mark_its_own_thresholds_and_a_picture_is_drawn(
     commit(store, [2, 0, 1])
     assert main(["tune", str(tmp_path)]) == 0
     said = capsys.readouterr().out
-    for name in SCORES:
+    for name in CLIP_SCORES:
         table = said.split(f"filter.{name}: caption pairs kept")[1].split("filter.")[0]
         assert table.count("*") >= 1
     assert Image.open(io.BytesIO(store.read(PICTURE))).width > 600
