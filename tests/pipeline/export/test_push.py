@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from tests.pipeline.export.hub import Hub, serving
+from tests.pipeline.export.test_export import KEPT, finished
+
+
+def push(folder: Path, hub: Hub, token: str) -> subprocess.CompletedProcess[str]:
+    """The command in a process of its own: where the hub is, is read when its client is imported."""
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+        "HF_ENDPOINT": hub.url,
+        "HF_TOKEN": token,
+        "HF_HOME": str(folder / "home"),
+        "HF_HUB_OFFLINE": "0",
+        "HF_HUB_DISABLE_XET": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "NO_PROXY": "127.0.0.1",
+    }
+    arguments = [str(folder / "out"), f"to={folder / 'set'}", "split=[0.5,0.5]", "push_to_hub=me/edits"]
+    return subprocess.run(
+        [sys.executable, "-m", "pipeline.cli", "export", *arguments],
+        env=environment,
+        cwd=folder,
+        text=True,
+        capture_output=True,
+        timeout=120,
+    )
+
+
+def test_the_hub_has_every_sample_of_every_split(tmp_path: Path):
+    finished(str(tmp_path / "out"))
+    with serving() as hub:
+        done = push(tmp_path, hub, hub.token)
+    assert done.returncode == 0, done.stderr
+    files = hub.stored["me/edits"]
+    tables = {
+        name: pq.read_table(io.BytesIO(data)) for name, data in files.items() if name.endswith(".parquet")
+    }
+    assert sum(table.num_rows for table in tables.values()) == sum(KEPT)
+    local = [pq.read_table(path) for path in (tmp_path / "set" / "data").glob("*.parquet")]
+    keys = [key for table in local for key in table["key"].to_pylist()]
+    assert sorted(key for table in tables.values() for key in table["key"].to_pylist()) == sorted(keys)
+    assert all(one["bytes"] for table in tables.values() for one in table["input_image"].to_pylist())
+    assert "split: train" in files["README.md"].decode()
+
+
+def test_a_token_that_the_hub_refuses_is_one_line(tmp_path: Path):
+    finished(str(tmp_path / "out"))
+    with serving() as hub:
+        done = push(tmp_path, hub, "hf_other")
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert "push_to_hub=me/edits" in line
+    assert "401" in line
+    assert hub.stored == {}
+    assert (tmp_path / "set" / "README.md").exists()
