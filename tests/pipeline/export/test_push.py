@@ -7,9 +7,12 @@ import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
+import pytest
 
 from tests.pipeline.export.hub import Hub, serving
 from tests.pipeline.export.test_export import KEPT, finished
+
+pytestmark = pytest.mark.long
 
 
 def push(folder: Path, hub: Hub, token: str) -> subprocess.CompletedProcess[str]:
@@ -32,7 +35,7 @@ def push(folder: Path, hub: Hub, token: str) -> subprocess.CompletedProcess[str]
         cwd=folder,
         text=True,
         capture_output=True,
-        timeout=120,
+        timeout=300,
     )
 
 
