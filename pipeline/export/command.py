@@ -114,13 +114,16 @@ def export(store: Store, target: Store, asked: Export) -> dict[str, int]:
 
 def _push(target: Store, name: str) -> None:
     # They take a second to import, and few exports are pushed.
-    from datasets import disable_progress_bars, load_dataset
+    from huggingface_hub import HfApi
     from huggingface_hub.errors import HTTPError
+    from huggingface_hub.utils import disable_progress_bars
 
     if not sys.stderr.isatty():
         disable_progress_bars()
     try:
-        load_dataset(target.url).push_to_hub(name)
+        # As it stands, card and pictures with it; push_to_hub of datasets would write the images anew and leave those.
+        HfApi().create_repo(name, repo_type="dataset", exist_ok=True)
+        HfApi().upload_folder(repo_id=name, repo_type="dataset", folder_path=target.url)
     except (OSError, ValueError, HTTPError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(

@@ -59,7 +59,7 @@ def test_they_are_of_the_captions_and_of_the_candidate_that_shows_most(
     chosen = shown.candidates[edit.edit]
     assert chosen == max(result.candidates, key=lambda one: (one.kept, one.clip_sim_dir))
     seen = stage.editor.attention(
-        runs.PAIRS[0].input, chosen.seed, config.sampler.steps, chosen.cfg_scale, config.sampler.name.value
+        runs.PAIRS[0].input, chosen.seed, config.sampler.steps, chosen.cfg_scale, config.sampler.name
     )
     picture = np.asarray(Image.open(io.BytesIO(source.png)), np.float32)
     assert picture.shape == (5 * SIDE, SIDE)
