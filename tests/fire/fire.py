@@ -30,12 +30,12 @@ class Fire:
     """A folder with caption pairs, a command on them, and the tokens of ``tests/fire/site/sitecustomize.py``."""
 
     def __init__(self, folder: Path, pairs: Sequence[CaptionPair], *more: str, url: str = "") -> None:
-        """``url``, if given, is the output in the place of ``folder / "out"``."""
+        """``url``, if given, is the output in the place of ``self.out``."""
         self.folder, self.out, self.tokens = folder, folder / "out", folder / "fire"
         self.tokens.mkdir(parents=True)
         path = runs.write_pairs(folder / "pairs.jsonl", pairs)
         self.settings = ["captions=jsonl", f"captions.path={path}", *more]
-        self.url = url or str(self.out)
+        self.url = url
         self.kills = 0
         self.codes: list[int] = []
 
@@ -51,7 +51,7 @@ class Fire:
         """The command, in a process group of its own, as a shell starts it."""
         with (self.folder / "said").open("ab") as said:
             process = subprocess.Popen(
-                [sys.executable, "-m", "pipeline.cli", *self.settings, f"out={self.url}", *more],
+                [sys.executable, "-m", "pipeline.cli", *self.settings, f"out={self.url or self.out}", *more],
                 cwd=self.folder,
                 env=environment(self.tokens),
                 stdout=said,
