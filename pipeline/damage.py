@@ -36,9 +36,9 @@ class Damage:
 
 def in_plan(store: Store, plan: Plan) -> Iterator[Damage]:
     for name, digest in plan.named_files:
-        reason = _differs(store, name, digest)
-        if reason:
-            yield Damage(name, reason)
+        found = _read(store, name, digest)
+        if isinstance(found, str):
+            yield Damage(name, found)
 
 
 def is_bare(store: Store) -> bool:
@@ -74,8 +74,8 @@ def in_packed(store: Store, plan: Plan) -> Iterator[Damage]:
         return schema.problems(about, measures, own)
 
     for file in files:
-        reason = _differs(store, file.name, file.sha256)
-        problems = [reason] if reason else _opened(store, file, wrong)
+        found = _read(store, file.name, file.sha256)
+        problems = [found] if isinstance(found, str) else _opened(found, file, wrong)
         yield from (Damage(file.name, problem) for problem in problems)
 
 
@@ -110,16 +110,17 @@ def _is_own(store: Store) -> bool:
     return json.loads(store.read(VERSIONS)).get("pairforge") == version("pairforge")
 
 
-def _differs(store: Store, name: str, digest: str) -> str:
+def _read(store: Store, name: str, digest: str) -> bytes | str:
+    """The file as it was written, or what is wrong with it."""
     try:
-        found = hashlib.sha256(store.read(name)).hexdigest()
+        data = store.read(name)
     except FileNotFoundError:
         return "is missing"
-    return "" if found == digest else "is not what was written: its digest differs"
+    whole = hashlib.sha256(data).hexdigest() == digest
+    return data if whole else "is not what was written: its digest differs"
 
 
-def _opened(store: Store, file: Packed, wrong: Schema) -> list[str]:
-    data = store.read(file.name)
+def _opened(data: bytes, file: Packed, wrong: Schema) -> list[str]:
     if file.name.endswith(".parquet"):
         table = parquet.read(data)
         known = scores.measures(table.schema) is not None or table.schema.equals(answers.SCHEMA)

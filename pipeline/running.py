@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from conf.running import Cluster, ClusterKind, Tracker, TrackerKind
+from pipeline import bounds
 
 
 def problems(out: str, cluster: Cluster, tracker: Tracker) -> Iterator[str]:
     """A line for each setting that has no value it could have."""
-    for key, value, least in (
-        ("workers", cluster.workers, 1),
-        ("batch_rows", cluster.batch_rows, 4),
-        ("threads", cluster.threads, 1),
-        ("unit_seconds", cluster.unit_seconds, 1),
-        ("wait_seconds", cluster.wait_seconds, 1),
-        ("metrics_port", cluster.metrics_port, 1),
-    ):
-        if value is not None and value < least:
-            yield f"cluster.{key}={value} must be {least} or more"
+    yield from bounds.problems(
+        (
+            ("cluster.workers", cluster.workers, 1),
+            ("cluster.batch_rows", cluster.batch_rows, 4),
+            ("cluster.threads", cluster.threads, 1),
+            ("cluster.unit_seconds", cluster.unit_seconds, 1),
+            ("cluster.wait_seconds", cluster.wait_seconds, 1),
+            ("cluster.metrics_port", cluster.metrics_port, 1),
+        )
+    )
     if cluster.hours is not None and cluster.hours <= 0:
         yield f"cluster.hours={cluster.hours:g} must be over 0, or null for no end"
     if cluster.kind is ClusterKind.ray and not cluster.address:

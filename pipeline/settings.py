@@ -12,7 +12,7 @@ import miniworld
 from conf.compose import ConfigError, compose_config, to_object
 from conf.schema import CaptionsKind, Config, EditMethod, Keep, SamplerName
 from conf.sweeps import AdaptiveSweep, GridSweep, RandomSweep
-from pipeline import naming, running
+from pipeline import bounds, naming, running
 
 
 def compose(settings: Sequence[str]) -> DictConfig:
@@ -65,18 +65,18 @@ def absolute(path: str) -> str:
 
 
 def _problems(config: Config) -> Iterator[str]:
-    for key, value, least in (
-        ("limit", config.limit, 1),
-        ("unit_pairs", config.unit_pairs, 1),
-        ("sampler.steps", config.sampler.steps, 1),
-        ("filter.max_per_pair", config.filter.max_per_pair, 1),
-        ("filter.near_duplicate", config.filter.near_duplicate, 0),
-        ("shards.samples", config.shards.samples, 1),
-        ("sheet.pairs", config.sheet.pairs, 0),
-        ("sheet.attention", config.sheet.attention, 0),
-    ):
-        if value is not None and value < least:
-            yield f"{key}={value} must be {least} or more"
+    yield from bounds.problems(
+        (
+            ("limit", config.limit, 1),
+            ("unit_pairs", config.unit_pairs, 1),
+            ("sampler.steps", config.sampler.steps, 1),
+            ("filter.max_per_pair", config.filter.max_per_pair, 1),
+            ("filter.near_duplicate", config.filter.near_duplicate, 0),
+            ("shards.samples", config.shards.samples, 1),
+            ("sheet.pairs", config.sheet.pairs, 0),
+            ("sheet.attention", config.sheet.attention, 0),
+        )
+    )
     yield from running.problems(config.out, config.cluster, config.tracker)
     yield from naming.problems("captions.kind", config.captions.kind, [*CaptionsKind])
     yield from naming.problems("sampler.name", config.sampler.name, [*SamplerName])

@@ -5,16 +5,16 @@ from __future__ import annotations
 import itertools
 import os
 import queue
-import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, suppress
+from functools import partial
 from multiprocessing.connection import Connection
 from pickle import PicklingError
 
 from stages.ahead import ahead
 from stages.captions import Block
 from stages.examined import Examine, Examined, Rules, examiner
-from stages.starting import run
+from stages.starting import linked, run
 
 ALONE = 64
 """Blocks that are examined before others are asked to help: less than a second's work, and that is what they cost."""
@@ -65,11 +65,9 @@ class Helper:
 
     def __init__(self, here: Examine, rules: Rules) -> None:
         self._here = here
-        own, other = socket.socketpair()
-        with other:
-            # Ctrl-C is for the command, which ends this one when it has finished.
-            self.process = run("stages.process", other.fileno(), session=True)
-        self._link: Connection | None = Connection(own.detach())
+        self._link: Connection | None
+        # Ctrl-C is for the command, which ends this one when it has finished.
+        self.process, self._link = linked(partial(run, "stages.process", session=True))
         self._link.send(("stages.examined.examiner", rules))
         self._begun = False
 

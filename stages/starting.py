@@ -9,11 +9,12 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from conf.pairs import PairsConfig
 from conf.running import ClusterKind
@@ -25,6 +26,7 @@ ADDRESS = "PAIRFORGE_FORKSERVER"
 BACKLOG = 64
 # Seconds until a process that is asked for is there: the fork server may be importing.
 PATIENCE = 120.0
+Started = TypeVar("Started")
 
 
 class Process(Protocol):
@@ -96,6 +98,14 @@ def run(module: str, *descriptors: int, session: bool = False) -> subprocess.Pop
     )
 
 
+def linked(begin: Callable[[int], Started]) -> tuple[Started, Connection]:
+    """What ``begin`` starts on a descriptor, and the link to it."""
+    own, other = socket.socketpair()
+    with own, other:
+        started = begin(other.fileno())
+        return started, Connection(own.detach())
+
+
 def _surroundings() -> bytes:
     surroundings = {
         "folder": os.getcwd(),
@@ -104,6 +114,11 @@ def _surroundings() -> bytes:
         "niceness": os.getpriority(os.PRIO_PROCESS, 0),
     }
     return json.dumps(surroundings).encode()
+
+
+def _serve(listener: int, descriptor: int) -> subprocess.Popen[bytes]:
+    # Ctrl-C is for the command, which ends this one when it has finished.
+    return run("stages.forkserver", descriptor, listener, session=True)
 
 
 @contextmanager
@@ -117,13 +132,10 @@ def forkserver(config: Config | PairsConfig) -> Iterator[None]:
         return
     with tempfile.TemporaryDirectory(prefix="pairforge-") as folder:
         path = str(Path(folder, "forks"))
-        own, other = socket.socketpair()
-        with own, other, socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
             listener.bind(path)
             listener.listen(BACKLOG)
-            # Ctrl-C is for the command, which ends this one when it has finished.
-            server = run("stages.forkserver", other.fileno(), listener.fileno(), session=True)
-            link = Connection(own.detach())
+            server, link = linked(partial(_serve, listener.fileno()))
         os.environ[ADDRESS] = path
         try:
             link.send((config.stage, config))

@@ -61,10 +61,9 @@ class Store:
             raise StoreError(f"out={url}: {' '.join(str(error).split())}") from error
         self._root = root.rstrip("/")
         self._local = isinstance(self._fs, LocalFileSystem)
-        file = _file_above(Path(self._root)) if self._local else None
-        if file is not None:
-            where = "is a file" if file == Path(self._root) else f"lies below {file}, which is a file"
-            raise StoreError(f"out={url} {where}: give a folder")
+        obstacle = no_folder(Path(self._root)) if self._local else ""
+        if obstacle:
+            raise StoreError(f"out={url} {obstacle}: give a folder")
 
     def path(self, name: str) -> str:
         """The full path of ``name`` in its file system."""
@@ -230,10 +229,12 @@ class Store:
                         scratch.unlink(missing_ok=True)
 
 
-def _file_above(path: Path) -> Path | None:
-    """``path`` itself or the folder above it that is a file, if one is."""
-    there = next((place for place in (path, *path.parents) if place.exists()), path)
-    return there if there.is_file() else None
+def no_folder(path: Path) -> str:
+    """Why ``path`` neither is nor can become a folder: it, or what it lies below, is a file. "" if it can."""
+    file = next((place for place in (path, *path.parents) if place.is_file()), None)
+    if file is None:
+        return ""
+    return "is a file" if file == path else f"lies below {file}, which is a file"
 
 
 def _lasting(act: Callable[[], Result]) -> Result:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import signal
-import socket
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from multiprocessing.connection import Connection
 
 from conf.schema import Config
 from stages.errors import StageError
 from stages.records import CaptionPair, Failure, Unit, UnitResult
-from stages.starting import start
+from stages.starting import linked, start
 
 # A process may also die of what is not the pairs' fault; so often the same pairs are tried before they are split.
 TRIES = 2
@@ -103,10 +101,7 @@ class Supervised:
         return reason
 
     def _start(self) -> None:
-        own, other = socket.socketpair()
-        with other:
-            self._process = start(other.fileno())
-        self._link = Connection(own.detach())
+        self._process, self._link = linked(start)
         try:
             self._link.send(self._arguments)
             ready = self._link.poll(self._seconds)

@@ -1,11 +1,11 @@
-"""Small causal language models with random weights and the mini world's tokenizer."""
+"""Small language models with random weights and the mini world's tokenizer."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import LlamaConfig, LlamaForCausalLM, LlamaForSequenceClassification
 
 from miniworld.words import build_tokenizer
 
@@ -35,5 +35,23 @@ def save_llama(
         pad_token_id=tokenizer.eos_token_id,
     )
     LlamaForCausalLM(config).to(dtype).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def save_classifier(folder: Path) -> Path:
+    """A text classifier with the labels fine and toxic."""
+    tokenizer = build_tokenizer()
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=16,
+        intermediate_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=1,
+        pad_token_id=tokenizer.pad_token_id,
+        id2label={0: "fine", 1: "toxic"},
+        label2id={"fine": 0, "toxic": 1},
+    )
+    LlamaForSequenceClassification(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder

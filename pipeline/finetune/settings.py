@@ -14,6 +14,8 @@ from omegaconf.errors import OmegaConfBaseException
 from conf.compose import ConfigError, one_line
 from conf.pairs import Marks
 from conf.schema import CaptionsKind
+from pipeline import bounds
+from stages.store import no_folder
 
 USAGE = "pairforge finetune data=triples.jsonl writer.model=FOLDER out=FOLDER [epochs=20] [lora.rank=8] …"
 
@@ -93,16 +95,16 @@ def read(arguments: Sequence[str]) -> Finetune:
 
 
 def _problems(asked: Finetune) -> Iterator[str]:
-    for key, value, least in (
-        ("limit", asked.limit, 2),
-        ("lora.rank", asked.lora.rank, 0),
-        ("epochs", asked.epochs, 1),
-        ("batch", asked.batch, 1),
-        ("micro_batch", asked.micro_batch, 1),
-        ("patience", asked.patience, 1),
-    ):
-        if value is not None and value < least:
-            yield f"{key}={value} must be {least} or more"
+    yield from bounds.problems(
+        (
+            ("limit", asked.limit, 2),
+            ("lora.rank", asked.lora.rank, 0),
+            ("epochs", asked.epochs, 1),
+            ("batch", asked.batch, 1),
+            ("micro_batch", asked.micro_batch, 1),
+            ("patience", asked.patience, 1),
+        )
+    )
     if asked.batch % min(asked.micro_batch, asked.batch):
         yield f"batch={asked.batch} must be a multiple of micro_batch={asked.micro_batch}"
     if not 0 < asked.validation < 1:
@@ -115,8 +117,6 @@ def _problems(asked: Finetune) -> Iterator[str]:
         yield f"out={asked.out} must be a folder of this machine: checkpoints are written to it"
     if not asked.data or not asked.writer.model:
         yield "data and writer.model must not be empty"
-    out = Path(asked.out)
-    file = next((place for place in (out, *out.parents) if place.is_file()), None)
-    if file is not None:
-        where = "is a file" if file == out else f"lies below {file}, which is a file"
-        yield f"out={asked.out} {where}: give a folder"
+    obstacle = no_folder(Path(asked.out))
+    if obstacle:
+        yield f"out={asked.out} {obstacle}: give a folder"

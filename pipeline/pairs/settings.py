@@ -13,7 +13,7 @@ import miniworld
 from conf.compose import ConfigError, compose_config
 from conf.pairs import PairsConfig, WriterKind
 from conf.schema import CaptionsKind
-from pipeline import naming, running
+from pipeline import bounds, naming, running
 from pipeline.settings import absolute
 
 LOADED = (WriterKind.transformers, WriterKind.vllm)
@@ -61,20 +61,20 @@ def _local(config: PairsConfig) -> str:
 
 def _problems(config: PairsConfig) -> Iterator[str]:
     writer, checks = config.writer, config.checks
-    for key, value, least in (
-        ("limit", config.limit, 1),
-        ("edits", config.edits, 1),
-        ("unit_pairs", config.unit_pairs, 1),
-        ("writer.max_tokens", writer.max_tokens, 1),
-        ("writer.rows", writer.rows, 1),
-        ("writer.context", writer.context, 1),
-        ("writer.concurrency", writer.concurrency, 1),
-        ("writer.retries", writer.retries, 0),
-        ("checks.instruction_words", checks.instruction_words, 1),
-        ("sheet.pairs", config.sheet.pairs, 0),
-    ):
-        if value is not None and value < least:
-            yield f"{key}={value} must be {least} or more"
+    yield from bounds.problems(
+        (
+            ("limit", config.limit, 1),
+            ("edits", config.edits, 1),
+            ("unit_pairs", config.unit_pairs, 1),
+            ("writer.max_tokens", writer.max_tokens, 1),
+            ("writer.rows", writer.rows, 1),
+            ("writer.context", writer.context, 1),
+            ("writer.concurrency", writer.concurrency, 1),
+            ("writer.retries", writer.retries, 0),
+            ("checks.instruction_words", checks.instruction_words, 1),
+            ("sheet.pairs", config.sheet.pairs, 0),
+        )
+    )
     yield from running.problems(config.out, config.cluster, config.tracker)
     if writer.temperature < 0:
         yield f"writer.temperature={writer.temperature:g} must be 0 or more"

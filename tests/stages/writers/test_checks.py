@@ -3,14 +3,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from transformers import LlamaConfig, LlamaForSequenceClassification
 
 import miniworld
 from conf.pairs import Checks
-from miniworld.words import build_tokenizer
 from stages.captions import CaptionsError
 from stages.writers.checks import REASONS, Checker
 from stages.writers.writer import Answer, WriterError
+from tests.llamas import save_classifier
 
 CAPTION = "a photo of a red ball on grass by day"
 GOOD = Answer("make the ball blue", "a photo of a blue ball on grass by day")
@@ -87,20 +86,7 @@ def test_a_language_by_another_name_than_its_code_is_refused(code: str) -> None:
 @pytest.fixture(scope="module")
 def classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A text classifier that has learnt nothing."""
-    folder, tokenizer = tmp_path_factory.mktemp("classifier"), build_tokenizer()
-    config = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=16,
-        intermediate_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=1,
-        pad_token_id=tokenizer.pad_token_id,
-        id2label={0: "fine", 1: "toxic"},
-        label2id={"fine": 0, "toxic": 1},
-    )
-    LlamaForSequenceClassification(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
+    return save_classifier(tmp_path_factory.mktemp("classifier"))
 
 
 def test_moderation(classifier: Path) -> None:

@@ -4,30 +4,16 @@ import pickle
 from pathlib import Path
 
 import pytest
-from transformers import LlamaConfig, LlamaForSequenceClassification
 
 from stages.writers.moderation import Moderation
 from stages.writers.writer import WriterError
-from tests.llamas import build_tokenizer
+from tests.llamas import save_classifier
 
 
 @pytest.fixture
 def classifier(tmp_path: Path) -> Path:
     """A text classifier that has learnt nothing."""
-    folder, tokenizer = tmp_path / "classifier", build_tokenizer()
-    config = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=16,
-        intermediate_size=16,
-        num_hidden_layers=1,
-        num_attention_heads=1,
-        pad_token_id=tokenizer.pad_token_id,
-        id2label={0: "fine", 1: "toxic"},
-        label2id={"fine": 0, "toxic": 1},
-    )
-    LlamaForSequenceClassification(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
+    return save_classifier(tmp_path / "classifier")
 
 
 class Touching:
