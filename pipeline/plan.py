@@ -142,7 +142,7 @@ def _resume(store: Store, config: Settings, models: Models) -> Plan:
             "as run/config.yaml in it has them, to go on with it, or another out=… to start anew",
             [("setting", "planned", "now"), *(tuple(map(_cut, row)) for row in differing)] if others else (),
         )
-    if plan.quarantined and not store.exists(LINES):
+    if _lines_written(store) != plan.quarantined:
         # Whoever planned was killed before they were written.
         with tempfile.TemporaryFile() as aside:
             for _ in _set_aside(input_of(config).read(config), aside, _Tally(), reading.PairsDigest()):
@@ -198,22 +198,23 @@ def record_of(plan: Plan) -> dict[str, Any]:
 def _extend(store: Store, config: Settings, models: Models, plan: Plan, source: str) -> Plan:
     """``plan`` and the pairs that were appended, as units of their own: those that are planned stay as they are."""
     digest, tally = reading.PairsDigest(), _Tally()
-    with reading.uncollected(), store.open_write(LINES) as quarantine:
-        texts = _set_aside(input_of(config).read(config), quarantine, tally, digest)
-        appended = itertools.islice(texts, plan.pairs, None)
-        cut = units.cut(appended, config.unit_pairs, plan.units)
-        _, files = units.write_units(store, itertools.starmap(units.line_of, cut), "more")
-    pairs = digest.pairs - plan.pairs
-    about = {
-        "pairs": digest.pairs,
-        "quarantined": tally.quarantined,
-        "captions": digest.hex(),
-        "source": source,
-    }
-    extension = units.Extension(plan.units, -(-pairs // config.unit_pairs), tuple(files), about)
-    # The record comes last: what is not named by one is not part of the plan. If another driver was first, what it
-    # planned is looked at as if it had always been there.
-    units.add_extension(store, len(plan.extensions) + 1, extension)
+    with tempfile.TemporaryFile() as aside:
+        with reading.uncollected():
+            texts = _set_aside(input_of(config).read(config), aside, tally, digest)
+            appended = itertools.islice(texts, plan.pairs, None)
+            cut = units.cut(appended, config.unit_pairs, plan.units)
+            _, files = units.write_units(store, itertools.starmap(units.line_of, cut), "more")
+        pairs = digest.pairs - plan.pairs
+        about = {
+            "pairs": digest.pairs,
+            "quarantined": tally.quarantined,
+            "captions": digest.hex(),
+            "source": source,
+        }
+        extension = units.Extension(plan.units, -(-pairs // config.unit_pairs), tuple(files), about)
+        # As with the manifest: files of units that no record names are not part of the plan.
+        if units.add_extension(store, len(plan.extensions) + 1, extension):
+            _quarantine(store, aside)
     return _resume(store, config, models)
 
 
@@ -221,6 +222,10 @@ def _quarantine(store: Store, aside: IO[bytes]) -> None:
     aside.seek(0)
     with store.open_write(LINES) as quarantine:
         shutil.copyfileobj(aside, quarantine)
+
+
+def _lines_written(store: Store) -> int:
+    return store.read(LINES).count(b"\n") if store.exists(LINES) else 0
 
 
 def _shown(pair: CaptionPair | None) -> str:

@@ -1,4 +1,4 @@
-"""Two drivers that first plan one output with other settings: one plan stands, whole, and the other is refused."""
+"""Two drivers that plan one output at once, or extend it, otherwise: one plan stands, whole, the other is refused."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from stages.store import Store
 from tests import runs
 
 PAIRS = [CaptionPair(f"a red ball {n}", "make it blue", f"a blue ball {n}") for n in range(12)]
+BEFORE = [CaptionPair(f"a box {n}", "make it big", f"a big box {n}") for n in range(5)]
 OTHERS = [CaptionPair(f"a cat {n}", "make it a dog", f"a dog {n}") for n in range(12)]
 WRITES = 8
 """More than a driver does: three files of units, the manifest, the quarantined lines, the configuration."""
@@ -101,25 +102,29 @@ class Dying(Store):
 
 
 class Drivers:
-    """Two drivers of one output, their settings, and what each would find planned were it alone."""
+    """Two drivers of one output, their settings, and what each would find planned were it alone.
 
-    def __init__(self, folder: Path, model: Path, clip: Path) -> None:
-        self.out = folder / "out"
+    They have other settings, or where the output is planned already other caption pairs after those of the plan.
+    """
+
+    def __init__(self, folder: Path, model: Path, clip: Path, extending: bool) -> None:
+        self.out, self.extending = folder / "out", extending
+        before = BEFORE if extending else []
+        mine, yours = ((), ()) if extending else (("unit_pairs=2", "seed=0"), ("unit_pairs=3", "seed=1"))
+        self.pairs = [[*before, *PAIRS], [*before, *OTHERS]]
         self.configs = [
-            self._config(folder, model, clip, name, pairs, *more)
-            for name, pairs, more in (
-                ("mine", [*PAIRS, PAIRS[0]], ("unit_pairs=2", "seed=0")),
-                ("yours", [*OTHERS, OTHERS[1], OTHERS[2]], ("unit_pairs=3", "seed=1")),
-            )
+            self._config(folder, model, clip, "mine", [*self.pairs[0], PAIRS[0]], *mine),
+            self._config(folder, model, clip, "yours", [*self.pairs[1], OTHERS[1], OTHERS[2]], *yours),
         ]
-        self.pairs = [PAIRS, OTHERS]
+        if extending:
+            make_or_resume(Store(str(self.out)), self._config(folder, model, clip, "before", before))
 
     def _config(
         self, folder: Path, model: Path, clip: Path, name: str, pairs: list[CaptionPair], *more
     ) -> Config:
         path = runs.write_pairs(folder / f"{name}.jsonl", pairs)
-        source = ("captions=jsonl", f"captions.path={path}", f"out={self.out}")
-        return runs.config(model, clip, *source, *more)
+        source = ("captions=jsonl", f"captions.path={path}", f"out={self.out}", "extend=true")
+        return runs.config(model, clip, "unit_pairs=2", *source, *more)
 
     def drive(self, store: Store, driver: int) -> Plan:
         """What ``pipeline.run.run`` does before anything is generated."""
@@ -127,17 +132,24 @@ class Drivers:
         stored.write(store, self.configs[driver])
         return plan
 
+    @property
+    def is_planned(self) -> bool:
+        """Whether either has made the output its own."""
+        store = Store(str(self.out))
+        return bool(load(store).extensions) if self.extending else store.exists(units.MANIFEST)
+
     def whose(self) -> int:
         """Whose the output is, by all that is in it."""
         store = Store(str(self.out))
         plan, kept = load(store), stored.read(store)
-        winner = int(plan.settings["seed"])
-        read = list(units.read_units(store, plan.units))
-        assert [pair for unit in read for pair in unit.pairs] == self.pairs[winner]
-        assert kept.seed == winner
-        assert kept.unit_pairs == winner + 2
+        read = [pair for unit in units.read_units(store, plan.units) for pair in unit.pairs]
+        winner = self.pairs.index(read)
+        config = self.configs[winner]
+        assert plan.settings["seed"] == kept.seed == config.seed
+        assert kept.unit_pairs == config.unit_pairs
+        assert kept.captions.path == config.captions.path
         assert len(store.read(LINES).splitlines()) == plan.quarantined == winner + 1
-        assert self.pairs[winner][winner].input in store.read(LINES).decode()
+        assert (PAIRS, OTHERS)[winner][winner].input in store.read(LINES).decode()
         assert list(damage.in_plan(store, plan)) == []
         return winner
 
@@ -147,13 +159,16 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(units, "UNITS_PER_FILE", 2)
 
 
-@settings(max_examples=8, deadline=None)
-@given(st.lists(st.integers(0, 1), min_size=WRITES, max_size=2 * WRITES))
+@settings(max_examples=16, deadline=None)
+@given(st.lists(st.integers(0, 1), min_size=WRITES, max_size=2 * WRITES), st.booleans())
 def test_whoever_writes_when_one_plan_stands_and_the_other_is_told(
-    tmp_path_factory: pytest.TempPathFactory, sd1_folder: Path, clip_folder: Path, order: list[int]
+    tmp_path_factory: pytest.TempPathFactory,
+    sd1_folder: Path,
+    clip_folder: Path,
+    order: list[int],
+    extending: bool,
 ):
-    drivers = Drivers(tmp_path_factory.mktemp("drivers"), sd1_folder, clip_folder)
-    turns, told = Turns(order), dict[int, Plan | BaseException]()
+    told: dict[int, Plan | BaseException] = {}
 
     def drive(driver: int) -> None:
         try:
@@ -163,9 +178,11 @@ def test_whoever_writes_when_one_plan_stands_and_the_other_is_told(
         finally:
             turns.leave(driver)
 
-    threads = [threading.Thread(target=drive, args=[driver]) for driver in (0, 1)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(units, "UNITS_PER_FILE", 2)
+        drivers = Drivers(tmp_path_factory.mktemp("drivers"), sd1_folder, clip_folder, extending)
+        turns = Turns(order)
+        threads = [threading.Thread(target=drive, args=[driver]) for driver in (0, 1)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -179,18 +196,18 @@ def test_whoever_writes_when_one_plan_stands_and_the_other_is_told(
 
 @pytest.mark.usefixtures("small")
 @pytest.mark.parametrize("after", range(6))
+@pytest.mark.parametrize("extending", [False, True], ids=["planning", "extending"])
 def test_a_kill_before_any_write_leaves_the_output_to_the_next_or_to_the_same(
-    tmp_path: Path, sd1_folder: Path, clip_folder: Path, after: int
+    tmp_path: Path, sd1_folder: Path, clip_folder: Path, extending: bool, after: int
 ):
-    drivers = Drivers(tmp_path, sd1_folder, clip_folder)
+    drivers = Drivers(tmp_path, sd1_folder, clip_folder, extending)
     dying = Dying(str(drivers.out))
     dying.left = after
     with pytest.raises(KeyboardInterrupt):
         drivers.drive(dying, 0)
     store = Store(str(drivers.out))
-    planned = store.exists(units.MANIFEST)
-    assert planned == (after > 3)
-    if planned:
+    assert drivers.is_planned == (after > 3)
+    if drivers.is_planned:
         with pytest.raises(PlanError, match="holds a run with other settings"):
             drivers.drive(store, 1)
         drivers.drive(store, 0)
