@@ -9,13 +9,13 @@ from typing import Any
 
 from rich.console import Console
 
+from conf.either import Settings
 from conf.pairs import PairsConfig
 from conf.schema import Config
 from pipeline import halves, sheet
 from pipeline.card import card
 from pipeline.failures import write_failures
 from pipeline.funnel import Funnel, funnel_of
-from pipeline.inputs import Settings
 from pipeline.pack import pack
 from pipeline.plan import Plan
 from pipeline.progress import funnel_table

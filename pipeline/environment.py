@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 
+from conf.either import Settings
 from conf.pairs import PairsConfig
-from conf.schema import Config
 from pipeline import settings
 from pipeline.pairs import settings as pairs_settings
 
 
-def prepare(*configs: Config | PairsConfig) -> None:
+def prepare(*configs: Settings) -> None:
     """Nothing is sent anywhere, and nothing fetched that was not asked for. Call it before the libraries come in.
 
     Of several configurations that this process is to run, all count.
@@ -23,6 +23,6 @@ def prepare(*configs: Config | PairsConfig) -> None:
         os.environ["HF_HUB_OFFLINE"] = "1"
 
 
-def _stays_local(config: Config | PairsConfig) -> bool:
+def _stays_local(config: Settings) -> bool:
     local = pairs_settings.stays_local if isinstance(config, PairsConfig) else settings.stays_local
     return local(config)

@@ -12,7 +12,6 @@ from rich.console import Console
 
 from conf.compose import ConfigError
 from conf.schema import Config
-from conf.sweeps import AdaptiveSweep
 from pipeline import environment, reading, said, settings, voice
 from pipeline.fingerprint import identify
 from pipeline.plan import PlanError
@@ -94,8 +93,7 @@ def estimate(config: Config, probe_seconds: float) -> Estimate:
 
     Raises PlanError for an input without a good pair, and as ``pipeline.prior.frozen`` does.
     """
-    if isinstance(config.sweep, AdaptiveSweep) and config.sweep.prior_from:
-        config = frozen(config, config.sweep, Store(config.out))
+    config = frozen(config, Store(config.out))
     found = _input(config)
     if not found.pairs:
         raise PlanError(

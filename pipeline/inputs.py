@@ -6,13 +6,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from conf.either import Settings
 from conf.pairs import PairsConfig
-from conf.schema import Config
 from pipeline import fingerprint, reading
 from pipeline.fingerprint import Models
 from stages.examined import Examined
-
-Settings = Config | PairsConfig
 
 
 @dataclass(frozen=True)

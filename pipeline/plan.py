@@ -10,10 +10,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import IO, Any
 
+from conf.either import Settings
 from pipeline import reading
 from pipeline.errors import TabledError
 from pipeline.fingerprint import Change, Models, changes
-from pipeline.inputs import Settings, input_of
+from pipeline.inputs import input_of
 from stages import units
 from stages.examined import Examined
 from stages.records import CaptionPair, Quarantined

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from conf.either import Settings
 from conf.pairs import PairsConfig
-from conf.schema import Config
 from pipeline.errors import unwritable
 from stages import answers, flight
 from stages.errors import StageError
@@ -23,7 +23,6 @@ from stages.write import encode_part, summary, write_unit
 if TYPE_CHECKING:
     from pipeline.metrics import WorkerMetrics
 
-Settings = Config | PairsConfig
 KINDS = ("samples", "scores", "previews", "rejected", "answers")
 
 

@@ -15,16 +15,15 @@ from typing import Any, TextIO
 
 from rich.console import Console
 
+from conf.either import Settings
 from conf.running import LogLevel
-from conf.schema import Config
-from conf.sweeps import AdaptiveSweep
 from pipeline import halves, said, stored
 from pipeline.beat import beating
 from pipeline.ending import ending_of
 from pipeline.errors import NOT_THE_OUTPUT, RunError, unwritable
 from pipeline.funnel import Funnel, funnel_of
-from pipeline.inputs import Settings
 from pipeline.plan import VERSIONS, Plan, make_or_resume
+from pipeline.prior import frozen
 from pipeline.progress import Display
 from pipeline.quiet import to_log
 from pipeline.tracking import tracked
@@ -60,11 +59,7 @@ def run(config: Settings, voice: Voice = Voice.terminal, over: Callable[[], str]
     try:
         store = Store(config.out)
         store.prove_exclusive()
-        if isinstance(config, Config) and isinstance(config.sweep, AdaptiveSweep) and config.sweep.prior_from:
-            # Imported here: who learns nothing need not wait for what reads an output.
-            from pipeline.prior import frozen
-
-            config = frozen(config, config.sweep, store)
+        config = frozen(config, store)
         plan = make_or_resume(store, config)
         stored.write(store, config)
         check(over)

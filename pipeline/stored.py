@@ -6,6 +6,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from conf.compose import ConfigError, to_object
+from conf.either import Settings
 from conf.pairs import PairsConfig
 from conf.schema import Config
 from conf.sweeps import AdaptiveSweep, GridSweep, RandomSweep, Sweep
@@ -14,11 +15,11 @@ from stages.store import Store
 NAME = "run/config.yaml"
 
 
-def write(store: Store, config: Config | PairsConfig) -> None:
+def write(store: Store, config: Settings) -> None:
     store.write(NAME, OmegaConf.to_yaml(OmegaConf.structured(config)).encode())
 
 
-def read(store: Store) -> Config | PairsConfig:
+def read(store: Store) -> Settings:
     """The configuration, with ``out`` where the output lies now. Raises ConfigError if it is not there or not whole."""
     if not store.exists(NAME):
         raise ConfigError(f"{store.url} is not the output of a run: it has no {NAME}")

@@ -6,9 +6,9 @@ import importlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from conf.either import Settings
+
 if TYPE_CHECKING:
-    from conf.pairs import PairsConfig
-    from conf.schema import Config
     from stages.records import Unit, UnitResult
 
 
@@ -18,7 +18,7 @@ def find(name: str) -> Any:
     return getattr(importlib.import_module(module), own)
 
 
-def make(name: str, config: Config | PairsConfig, model_fingerprint: str) -> Callable[[Unit], UnitResult]:
+def make(name: str, config: Settings, model_fingerprint: str) -> Callable[[Unit], UnitResult]:
     """The stage, set up for units.
 
     Raises ImportError and AttributeError for a name that is none, and what the class does.

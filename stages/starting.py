@@ -16,9 +16,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from conf.pairs import PairsConfig
+from conf.either import Settings
 from conf.running import ClusterKind
-from conf.schema import Config
 from stages.forkserver import NUMBER
 
 # Where workers of this machine find the fork server's socket.
@@ -122,7 +121,7 @@ def _serve(listener: int, descriptor: int) -> subprocess.Popen[bytes]:
 
 
 @contextmanager
-def forkserver(config: Config | PairsConfig) -> Iterator[None]:
+def forkserver(config: Settings) -> Iterator[None]:
     """While it lasts, the processes of ``config``'s stage that start on this machine are forked where they can be.
 
     Within another one it is that one.

@@ -93,6 +93,6 @@ def test_the_prior_is_learnt_as_a_run_learns_it(
         named, "make", lambda name, config, model: probed.append(config) or through(name, config, model)
     )
     assert main(["plan", "probe=0", *adaptive]) == 0
-    assert [config.sweep for config in probed] == [frozen(asked, asked.sweep, Store(asked.out)).sweep]
+    assert [config.sweep for config in probed] == [frozen(asked, Store(asked.out)).sweep]
     assert probed[0].sweep != asked.sweep
     assert not (tmp_path / "out").exists()

@@ -66,7 +66,7 @@ def adaptive(models: tuple[Path, Path], first: Path, out: Path, *more: str) -> C
 
 def learnt(config: Config) -> AdaptiveSweep:
     assert isinstance(config.sweep, AdaptiveSweep)
-    sweep = frozen(config, config.sweep, Store(config.out)).sweep
+    sweep = frozen(config, Store(config.out)).sweep
     assert isinstance(sweep, AdaptiveSweep)
     return sweep
 
@@ -85,12 +85,12 @@ def test_a_plan_keeps_what_was_learnt_when_it_was_made(
     config = adaptive(models, first, tmp_path / "out")
     assert isinstance(config.sweep, AdaptiveSweep)
     store = Store(config.out)
-    planned = frozen(config, config.sweep, store)
+    planned = frozen(config, store)
     make_or_resume(store, planned)
     stored.write(store, planned)
     (first / "out").rename(first / "moved")
     try:
-        assert make_or_resume(store, frozen(config, config.sweep, store)).pairs == 5
+        assert make_or_resume(store, frozen(config, store)).pairs == 5
         with pytest.raises(PlanError, match="is not the output of a run"):
             learnt(adaptive(models, first, tmp_path / "fresh"))
     finally:

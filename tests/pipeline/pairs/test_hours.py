@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from conf.pairs import PairsConfig
-from conf.schema import Config
+from conf.either import Settings
 from pipeline import watch
 from pipeline.errors import RunError
 from pipeline.funnel import Funnel
@@ -35,7 +34,7 @@ def test_what_the_first_half_takes_is_the_second_s_no_more(
     images = runs.settings(sd1_folder, clip_folder, f"out={tmp_path / 'out'}", "cluster.hours=1")
     now, begun = [0.0], list[object]()
 
-    def run(config: Config | PairsConfig, voice: Voice, over: Callable[[], str]) -> Funnel:
+    def run(config: Settings, voice: Voice, over: Callable[[], str]) -> Funnel:
         begun.append(config)
         now[0] += 2400
         watch.check(over)
