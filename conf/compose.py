@@ -14,7 +14,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, OverrideParseException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from conf.pairs import PairsConfig
@@ -102,7 +102,7 @@ def one_line(error: OmegaConfBaseException) -> str:
     return f"{error.full_key}: {reason}" if error.full_key else reason
 
 
-def to_object(config: DictConfig) -> Config:
+def to_object(config: DictConfig | ListConfig) -> Config:
     """The schema's dataclasses, filled."""
     return OmegaConf.to_object(config)  # type: ignore[return-value]
 

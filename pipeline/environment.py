@@ -24,5 +24,6 @@ def prepare(*configs: Settings) -> None:
 
 
 def _stays_local(config: Settings) -> bool:
-    local = pairs_settings.stays_local if isinstance(config, PairsConfig) else settings.stays_local
-    return local(config)
+    if isinstance(config, PairsConfig):
+        return pairs_settings.stays_local(config)
+    return settings.stays_local(config)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import Any
 
@@ -20,8 +21,8 @@ from ray.data import ActorPoolStrategy, DataContext
 from ray.data.exceptions import ExecutionTimeoutError
 from ray.exceptions import RayError
 
+from conf.either import Settings
 from conf.running import Cluster, ClusterKind
-from conf.schema import Config
 from pipeline import metrics
 from pipeline.errors import RunError
 from pipeline.rows import GenerateRow, write_row
@@ -40,9 +41,9 @@ class WorkerError(ValueError):
 
 
 @contextmanager
-def cluster(config: Config) -> Iterator[None]:
+def cluster(config: Settings) -> Iterator[None]:
     """Start Ray on this machine, or join the cluster named; leave it at the end."""
-    level = config.log.value.upper()
+    level = logging.getLevelNamesMapping()[config.log.value.upper()]
     if config.cluster.kind is ClusterKind.ray:
         try:
             ray.init(
@@ -84,7 +85,9 @@ def cluster(config: Config) -> Iterator[None]:
         ray.shutdown()
 
 
-def run(config: Config, model_fingerprint: str, units: Sequence[int]) -> Iterator[dict[str, Any]]:
+def run(
+    config: Settings, model_fingerprint: str, units: Sequence[int]
+) -> Generator[dict[str, Any], None, None]:
     """Generate, write and commit ``units``; yields each one's summary once it is committed.
 
     The order of ``units`` and the number of workers are free: a unit's batches are made of its own pairs alone, and
@@ -103,7 +106,7 @@ def run(config: Config, model_fingerprint: str, units: Sequence[int]) -> Iterato
     # One unit a block: a block is what Ray drops when a process dies for good.
     rows = ray.data.from_items([{"unit": unit} for unit in units], override_num_blocks=len(units))
     generated = rows.map(
-        GenerateRow,
+        GenerateRow,  # type: ignore[arg-type]
         fn_constructor_args=(config, model_fingerprint),
         # Two tasks each: a worker begins a unit when it ends one, which Ray Data is a tenth of a second late to see.
         compute=ActorPoolStrategy(
@@ -116,10 +119,15 @@ def run(config: Config, model_fingerprint: str, units: Sequence[int]) -> Iterato
         num_gpus=_gpu_share(config.cluster, gpus),
         max_task_retries=TRIES - 1,
     )
-    written = generated.map(write_row, fn_args=(config.out,), num_cpus=WRITERS, max_retries=TRIES - 1)
+    written = generated.map(
+        write_row,  # type: ignore[arg-type]
+        fn_args=(config.out,),
+        num_cpus=WRITERS,
+        max_retries=TRIES - 1,
+    )
     # Closed whatever happens: an executor that outlives its cluster keeps the process from ending.
     # Nothing is fetched ahead: a summary would wait for the next one.
-    blocks = written.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)
+    blocks: Any = written.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)
     with (
         closing(metrics.DriverMetrics(config.out, len(units))) as waiting,
         closing(iter(blocks)) as blocks_written,
@@ -138,7 +146,7 @@ def run(config: Config, model_fingerprint: str, units: Sequence[int]) -> Iterato
             ) from error
 
 
-def room(config: Config) -> Callable[[], bool]:
+def room(config: Settings) -> Callable[[], bool]:
     """A function that says whether some machine of the cluster, as it is then, can hold a worker, free or not."""
     share = 0.0
 
@@ -154,7 +162,7 @@ def room(config: Config) -> Callable[[], bool]:
     return has_room
 
 
-def _longest(config: Config) -> float:
+def _longest(config: Settings) -> float:
     """In seconds: no unit takes longer, were each of its pairs to hang, twice, alone and in every half."""
     return 4 * config.unit_pairs * config.cluster.unit_seconds + config.cluster.wait_seconds
 

@@ -48,6 +48,6 @@ def tried(
     for pair, sample, tau, own, reason in zip(ids, samples, taus, four, reasons, strict=True):
         seeds[pair, sample].append(told(sample, tau, own, reason, limits))
     kinds: dict[str, list[list[Tried]]] = defaultdict(list)
-    for (pair, _), own in seeds.items():
-        kinds[kind_of_edit(pairs[pair])].append(own)
+    for (pair, _), seed in seeds.items():
+        kinds[kind_of_edit(pairs[pair])].append(seed)
     return kinds

@@ -12,14 +12,16 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 from ray.util.metrics import Counter, Gauge, Histogram
 
 from stages.records import UnitResult
 
+M = TypeVar("M", bound=Counter | Gauge | Histogram)
+
 # In seconds: from a pair of the mini world to a unit that nears cluster.unit_seconds.
 UNIT_SECONDS = [1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0]
-
 
 # Seconds. Ray passes a gauge on once for each time that it is set, and then no more.
 REPEATED = 0.5
@@ -30,10 +32,10 @@ class MetricsError(ValueError):
 
 
 @dataclass(frozen=True)
-class Series:
+class Series(Generic[M]):
     """``labels`` stand beside ``run``, which every series has: the run's output."""
 
-    kind: type[Counter] | type[Gauge] | type[Histogram]
+    kind: type[M]
     name: str
     about: str
     labels: tuple[str, ...] = ()
@@ -45,10 +47,10 @@ class Series:
             return tuple(f"ray_{self.name}_{part}" for part in ("bucket", "sum", "count"))
         return (f"ray_{self.name}{'_total' if self.kind is Counter else ''}",)
 
-    def made(self, run: str) -> Counter | Gauge | Histogram:
+    def made(self, run: str) -> M:
         """The metric, in a process that Ray knows."""
         keys = ("run", *self.labels)
-        bounds = {"boundaries": UNIT_SECONDS} if self.kind is Histogram else {}
+        bounds: dict[str, Any] = {"boundaries": UNIT_SECONDS} if self.kind is Histogram else {}
         return self.kind(self.name, self.about, tag_keys=keys, **bounds).set_default_tags({"run": run})
 
 
@@ -119,7 +121,7 @@ class WorkerMetrics:
             self._add(SECONDS, spent, activity=activity)
         self._unit_time.observe(sum(spent for name, spent in seconds.items() if name != "between"))
 
-    def _add(self, series: Series, value: float, **labels: str) -> None:
+    def _add(self, series: Series[Counter], value: float, **labels: str) -> None:
         # A counter takes nothing but what is over 0.
         if value > 0:
             self._counters[series.name].inc(value, tags=labels)

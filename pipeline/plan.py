@@ -20,6 +20,7 @@ from stages.examined import Examined
 from stages.records import CaptionPair, Quarantined
 from stages.sealed import DamageError, unseal
 from stages.store import Store
+from stages.units import Extension
 
 MANIFEST = units.MANIFEST
 LINES = "quarantine/lines.jsonl"
@@ -47,7 +48,7 @@ class Plan:
     settings: dict[str, Any]
     files: tuple[tuple[str, str], ...]
     source: str = ""
-    extensions: tuple[units.Extension, ...] = ()
+    extensions: tuple[Extension, ...] = ()
 
     @property
     def model_fingerprint(self) -> str:
@@ -122,7 +123,7 @@ def _resume(store: Store, config: Settings, models: Models) -> Plan:
             f"{store.url} was made by pairforge refilter, which goes on with it; give a run another out=…"
         )
     if source and source == plan.source and models.generator == plan.model_fingerprint:
-        captions, more, pair = plan.settings["captions"], 0, ()
+        captions, more, pair = plan.settings["captions"], 0, tuple[Change, ...]()
     else:
         captions, more, pair = _compared(store, config, plan)
     settings = input_of(config).settings(config, captions, models)
@@ -212,7 +213,7 @@ def _extend(store: Store, config: Settings, models: Models, plan: Plan, source: 
             "captions": digest.hex(),
             "source": source,
         }
-        extension = units.Extension(plan.units, -(-pairs // config.unit_pairs), tuple(files), about)
+        extension = Extension(plan.units, -(-pairs // config.unit_pairs), tuple(files), about)
         # As with the manifest: files of units that no record names are not part of the plan.
         if units.add_extension(store, len(plan.extensions) + 1, extension):
             _quarantine(store, aside)

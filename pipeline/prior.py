@@ -27,7 +27,7 @@ def frozen(config: C, store: Store) -> C:
         isinstance(config, Config) and isinstance(config.sweep, AdaptiveSweep) and config.sweep.prior_from
     ):
         return config
-    planned = stored.read(store).sweep if store.exists(stored.NAME) else None
+    planned = stored.of_samples(store).sweep if store.exists(stored.NAME) else None
     if isinstance(planned, AdaptiveSweep) and planned.prior_from == config.sweep.prior_from:
         priors = planned.priors
     else:

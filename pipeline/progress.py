@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import psutil
 from rich.console import Console
@@ -52,7 +53,7 @@ class Display:
         with self._progress:
             yield self
 
-    def committed(self, summary: dict) -> None:
+    def committed(self, summary: dict[str, Any]) -> None:
         """Count one unit in."""
         self.funnel.add(summary)
         if summary["samples"] and self.first_kept is None:

@@ -66,7 +66,7 @@ def main(arguments: Sequence[str]) -> int:
             f"{arguments[2]}: there is no such folder for the picture: make it, or name another place"
         )
     store = Store(out)
-    plan, config = load(store), stored.read(store)
+    plan, config = load(store), stored.of_samples(store)
     unit = _unit_of(store, plan, key)
     old = _packed(store, key)
     environment.prepare(config)
@@ -87,8 +87,9 @@ def main(arguments: Sequence[str]) -> int:
     if new is None:
         print(f"{key} was not kept this time: {_why(result, key)}")
         return DIFFERS
-    images = (as_stored(image, config.shards) for image in (new.input_image, new.edited_image))
-    again = Shown(*images, new.metadata)
+    again = Shown(
+        as_stored(new.input_image, config.shards), as_stored(new.edited_image, config.shards), new.metadata
+    )
     picture = beside(old, again)
     if len(arguments) == 3:
         picture.save(arguments[2], "PNG")

@@ -35,6 +35,16 @@ def read(store: Store) -> Settings:
     return to_object(merged)
 
 
+def of_samples(store: Store) -> Config:
+    """``read`` of an output that holds samples. Raises ConfigError also for one that holds caption pairs."""
+    config = read(store)
+    if isinstance(config, PairsConfig):
+        raise ConfigError(
+            f"{store.url} holds caption pairs, and this is for images: give the output of a run that makes them"
+        )
+    return config
+
+
 def _kind(sweep: DictConfig) -> type[Sweep]:
     """The sweep's schema, by a key that it alone has, or has not."""
     if "prior" in sweep:

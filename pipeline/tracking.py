@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
+from conf.either import Settings
 from conf.running import Tracker, TrackerKind
-from conf.schema import Config
 from pipeline.funnel import Funnel
 from stages.store import Store
 
@@ -29,7 +29,7 @@ class TrackerError(ValueError):
 
 @contextmanager
 def tracked(
-    config: Config, store: Store, settings: Mapping[str, Any], funnel: Funnel, rate: Callable[[], float]
+    config: Settings, store: Store, settings: Mapping[str, Any], funnel: Funnel, rate: Callable[[], float]
 ) -> Iterator[Callable[[], None]]:
     """Yields what is to be called after each commit: it tells the tracker of ``funnel`` every few seconds.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -11,7 +11,9 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def ahead(act: Callable[[Item], Result], items: Iterable[Item], threads: int, held: int) -> Iterator[Result]:
+def ahead(
+    act: Callable[[Item], Result], items: Iterable[Item], threads: int, held: int
+) -> Generator[Result, None, None]:
     """``act`` of each item, in their order, begun before its result is asked for; of ``held`` at most.
 
     What ``act`` raises is raised where its result would be, and what has not begun by then is left.

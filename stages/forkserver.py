@@ -74,8 +74,9 @@ def _fork(waiting: selectors.BaseSelector, connection: socket.socket) -> None:
         return
     number = os.fork()
     if not number:
-        for key in list(waiting.get_map().values()):
-            os.close(key.fileobj) if isinstance(key.fileobj, int) else key.fileobj.close()
+        held: list[Any] = [key.fileobj for key in waiting.get_map().values()]
+        for one in held:
+            os.close(one) if isinstance(one, int) else one.close()
         connection.close()
         _serve(json.loads(request), *descriptors)
         raise SystemExit

@@ -13,6 +13,7 @@ import torch
 import p2p
 from conf.schema import Config, Keep
 from conf.sweeps import AdaptiveSweep
+from p2p.capacity import BatchRows
 from p2p.prepare import prepare
 from stages.early import look, marked
 from stages.images import as_stored
@@ -148,7 +149,7 @@ class Generate:
         started, denoised = time.perf_counter(), self.editor.usage.seconds
         flat = [request for own in asked for request in own]
         of = [pair for pair, own in zip(pairs, asked, strict=True) for _ in own]
-        batch_rows = self.config.cluster.batch_rows or "auto"
+        batch_rows: BatchRows = self.config.cluster.batch_rows or "auto"
         sweeps = self.editor.sweep_many(flat, batch_rows, look(self.config.early, self.judge, of))
         swept, denoised = time.perf_counter(), self.editor.usage.seconds - denoised
         seconds["denoise"] += denoised

@@ -140,8 +140,8 @@ class _OnePair:
     def _bar(self, k: int) -> str:
         if self._images[k] is None:
             return NO_IMAGE
-        before = self._chooser.before
-        return NEAR_DUPLICATE if before is not None and self._picture(k) in before else ""
+        before, picture = self._chooser.before, self._picture(k)
+        return NEAR_DUPLICATE if before is not None and picture is not None and picture in before else ""
 
     def _picture(self, k: int) -> Pair | None:
         images = self._images[k]

@@ -56,12 +56,12 @@ def caption_pairs(texts: Iterable[Texts], lines: Iterable[int]) -> list[CaptionP
         texts: of each pair.
         lines: as many, where each pair stood.
     """
-    return escaped_pairs(
-        (
-            (*each, *[quoted(text)[1:-1] for text in each], line)
-            for each, line in zip(texts, lines, strict=True)
-        )
-    )
+    return escaped_pairs(((*own, *_escaped(own), line) for own, line in zip(texts, lines, strict=True)))
+
+
+def _escaped(texts: Texts) -> Texts:
+    source, edit, target, meta = texts
+    return quoted(source)[1:-1], quoted(edit)[1:-1], quoted(target)[1:-1], quoted(meta)[1:-1]
 
 
 def escaped_pairs(rows: Iterable[tuple[str, str, str, str, str, str, str, str, int]]) -> list[CaptionPair]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -36,9 +37,10 @@ def in_full(rendered: Sequence[Rendered], editor: p2p.Editor, judge: Judge) -> l
     reasons = judge.verdicts(judged)
     for row, (n, k) in enumerate(survivors):
         result[n] = _with_full(result[n], k, images[2 * row], images[2 * row + 1])
+        scores: dict[str, Any] = {name: float(getattr(judged.scores, name)[row]) for name in CLIP_SCORES}
         again = replace(
             result[n].candidates[k],
-            **{name: float(getattr(judged.scores, name)[row]) for name in CLIP_SCORES},
+            **scores,
             measures=judged.measures(row),
             kept=not reasons[row],
             reason=FULL_DECODE if reasons[row] else "",

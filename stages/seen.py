@@ -53,7 +53,7 @@ class FirstPlaces:
             self._table[slots[free], 0] = at[free]
             added = free & (self._table[slots, 0] == at)
             self._table[slots[added], 1] = places[left[added]]
-            self._count += np.count_nonzero(added)
+            self._count += int(np.count_nonzero(added))
             on = ~(same | added)
             # Not to the next one: a thousand names at once take as many rounds as the one that has it farthest, a third
             # of what that is where full slots lie side by side.

@@ -7,7 +7,7 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 
-from conf.schema import Config
+from conf.either import Settings
 from stages.errors import StageError
 from stages.records import CaptionPair, Failure, Unit, UnitResult
 from stages.starting import linked, start
@@ -25,7 +25,7 @@ class Supervised:
     cannot be made in one call is kept as it was made in pieces.
     """
 
-    def __init__(self, config: Config, model_fingerprint: str) -> None:
+    def __init__(self, config: Settings, model_fingerprint: str) -> None:
         """Start the process and set up the stage in it. Raises StageError."""
         self._arguments = (config.stage, config, model_fingerprint)
         self._seconds = config.cluster.unit_seconds

@@ -20,8 +20,14 @@ _header = struct.Struct("100s 24x 11s 122x 6s 82x 155s 12x").unpack_from
 
 def members(sample: Sample, format: ImageFormat, quality: int = 100) -> Iterator[tuple[str, bytes]]:
     """The files of one sample in the order of their names: WebDataset's ``KEY.part.extension``."""
-    images = (encode(image, format, quality) for image in (sample.input_image, sample.edited_image))
-    return encoded_members(sample.key, *images, sample.edit_prompt, sample.metadata, EXTENSIONS[format])
+    return encoded_members(
+        sample.key,
+        encode(sample.input_image, format, quality),
+        encode(sample.edited_image, format, quality),
+        sample.edit_prompt,
+        sample.metadata,
+        EXTENSIONS[format],
+    )
 
 
 def encoded_members(
@@ -92,7 +98,7 @@ def read_members(source: bytes | IO[bytes]) -> Iterator[tuple[str, bytes]]:
 
 def read_samples(source: bytes | IO[bytes]) -> Iterator[tuple[str, list[tuple[str, bytes]]]]:
     """The samples of a part or shard: each key with its files, in its order. Raises tarfile.TarError."""
-    key, files = "", []
+    key, files = "", list[tuple[str, bytes]]()
     for name, content in read_members(source):
         member_key = name.split(".", 1)[0]
         if files and member_key != key:

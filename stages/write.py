@@ -13,7 +13,8 @@ import xxhash
 
 from conf.schema import ImageFormat
 from stages import previews, scores, tarball
-from stages.records import UnitResult
+from stages.answers import WrittenPair
+from stages.records import Candidate, UnitResult
 from stages.sealed import seal, unseal
 from stages.store import Store
 
@@ -54,7 +55,7 @@ def summary(result: UnitResult) -> dict[str, Any]:
 
     Of a unit of captions the candidates are the answers, and the samples those that are kept.
     """
-    judged = (*result.candidates, *result.answers)
+    judged: list[Candidate | WrittenPair] = [*result.candidates, *result.answers]
     return {
         "unit": result.unit.index,
         "pairs": len(result.unit.pairs),

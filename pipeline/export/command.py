@@ -82,7 +82,7 @@ def export(store: Store, target: Store, asked: Export) -> dict[str, int]:
 
     No more than a row group of each split is in memory. Raises ConfigError.
     """
-    config = stored.read(store)
+    config = stored.of_samples(store)
     shards = [file for file in manifest(store) if file.name.startswith("data/")]
     if not shards:
         raise ConfigError(f"{store.url} has no shards: run it to its end, and see that it keeps samples")
@@ -115,8 +115,8 @@ def export(store: Store, target: Store, asked: Export) -> dict[str, int]:
 def _push(target: Store, name: str) -> None:
     # They take a second to import, and few exports are pushed.
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HTTPError
-    from huggingface_hub.utils import disable_progress_bars
+    from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]
+    from huggingface_hub.utils import disable_progress_bars  # type: ignore[attr-defined]
 
     if not sys.stderr.isatty():
         disable_progress_bars()

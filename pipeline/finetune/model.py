@@ -81,7 +81,7 @@ def with_lora(model: PreTrainedModel, lora: Lora) -> PreTrainedModel:
         ) from error
     settings = LoraConfig(
         r=lora.rank,
-        lora_alpha=lora.alpha,
+        lora_alpha=lora.alpha,  # type: ignore[arg-type]
         lora_dropout=lora.dropout,
         target_modules="all-linear",
         task_type="CAUSAL_LM",

@@ -11,7 +11,6 @@ from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from conf.compose import ConfigError, changed, one_line
-from conf.pairs import PairsConfig
 from conf.schema import Config, Filter
 from pipeline import settings, stored
 from pipeline.commands import COMMANDS
@@ -58,11 +57,7 @@ def read(arguments: Sequence[str]) -> Asked:
         raise ConfigError(
             f"out2={own.out2} is the output that is read, which stays as it is: give another folder"
         )
-    old = stored.read(source)
-    if isinstance(old, PairsConfig):
-        raise ConfigError(
-            f"{source.url} holds caption pairs: refilter chooses among images, give the output of a run"
-        )
+    old = stored.of_samples(source)
     new = settings.checked(changed(replace(old, out=target.url), given, _ALLOWED, _why_not))
     if own.duplicates is not None and own.duplicates < 0:
         raise ConfigError(f"duplicates={own.duplicates} must be 0 or more")
@@ -93,7 +88,7 @@ def _why_not(key: str) -> str:
 def _own(arguments: Sequence[str]) -> _Own:
     try:
         merged: Any = OmegaConf.merge(OmegaConf.structured(_Own), OmegaConf.from_dotlist(list(arguments)))
-        asked: _Own = OmegaConf.to_object(merged)
+        asked: Any = OmegaConf.to_object(merged)
     except OmegaConfBaseException as error:
         reason = one_line(error)
         if "out2" in reason:

@@ -50,7 +50,7 @@ class Facts:
 
 def read(store: Store) -> Facts:
     """Raises PlanError or ConfigError for what is not the output of a run, PartError and DamageError for damage."""
-    plan, config = load(store), stored.read(store)
+    plan, config = load(store), stored.of_samples(store)
     times = store.times("run/commits")
     done = sorted(committed(store))
     commits = tuple(read_commits(store, done))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import warnings
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -134,7 +135,8 @@ def throughput(minutes: np.ndarray, rate: np.ndarray) -> str:
 
 def _svg(draw: Callable[[Axes], None], name: str, width: float = 4.2, height: float = 2.6) -> str:
     """An SVG element to stand in a page. ``name`` keeps its ids apart from other figures'."""
-    with mpl.rc_context({**STYLE, "svg.hashsalt": name}), warnings.catch_warnings():
+    style: Any = {**STYLE, "svg.hashsalt": name}
+    with mpl.rc_context(style), warnings.catch_warnings():
         # The reader's browser has the glyphs that matplotlib's own font lacks.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure = Figure(figsize=(width, height), layout="constrained")

@@ -42,7 +42,7 @@ def open_pieces(path: str, size: int) -> Iterator[bytes]:
     return _pieces(_opened(path), size)
 
 
-def _opened(path: str) -> io.BufferedReader | gzip.GzipFile:
+def _opened(path: str) -> io.BufferedIOBase:
     file = Path(path)
     if file.is_dir():
         raise CaptionsError(
@@ -61,12 +61,12 @@ def _opened(path: str) -> io.BufferedReader | gzip.GzipFile:
             raise CaptionsError(f"{path} is not gzip: if it is plain text, rename it without .gz")
         if start in (b"\xff\xfe", b"\xfe\xff"):
             raise CaptionsError(f"{path} is UTF-16: save it as UTF-8")
-        return file.open("rb", buffering=_BUFFER)
+        return io.BufferedReader(file.open("rb", buffering=0), _BUFFER)
     except OSError as error:
         raise CaptionsError(f"{path} cannot be opened: {error.strerror or error}") from error
 
 
-def _lines(stream: io.BufferedReader | gzip.GzipFile) -> Iterator[bytes]:
+def _lines(stream: io.BufferedIOBase) -> Iterator[bytes]:
     with stream:
         read = partial(stream.readline, MAX_LINE)
         line = read().removeprefix(_BOM)
@@ -77,7 +77,7 @@ def _lines(stream: io.BufferedReader | gzip.GzipFile) -> Iterator[bytes]:
             line = read()
 
 
-def _pieces(stream: io.BufferedReader | gzip.GzipFile, size: int) -> Iterator[bytes]:
+def _pieces(stream: io.BufferedIOBase, size: int) -> Iterator[bytes]:
     begun, length, mark = list[bytes](), 0, _BOM
     with stream:
         # Not read(): where a file breaks off, that would lose what it had until then.

@@ -34,8 +34,12 @@ def pair_reader(fields: Mapping[str, str]) -> Callable[[Block], list[CaptionPair
             return list(alike)
         rows = map(block.row, block.lines)
         found = [row.flaw if row.record is None else _read(row.record, layout_of) for row in rows]
-        good = [index for index, texts in enumerate(found) if not isinstance(texts, str)]
-        pairs = iter(caption_pairs([found[index] for index in good], [block.lines[index] for index in good]))
+        good = [
+            (texts, line)
+            for texts, line in zip(found, block.lines, strict=True)
+            if not isinstance(texts, str)
+        ]
+        pairs = iter(caption_pairs([texts for texts, _ in good], [line for _, line in good]))
         return [texts if isinstance(texts, str) else next(pairs) for texts in found]
 
     return read

@@ -43,13 +43,11 @@ class Row(NamedTuple):
 
 
 class Block(Protocol):
-    """Rows of one file that follow one another, and are judged at once; another process may do that.
+    """Rows of one file that follow one another, and are judged at once; another process may do that."""
 
-    Attributes:
-        file: the source's name.
-    """
-
-    file: str
+    @property
+    def file(self) -> str:
+        """The source's name."""
 
     @property
     def lines(self) -> Sequence[int]:

@@ -134,7 +134,7 @@ class OpenAIWriter:
     def _ask(self, asked: Asked) -> str:
         settings = self._settings
         # Not every server takes a seed of more than 31 bits.
-        drawn = {
+        drawn: dict[str, Any] = {
             "model": settings.model,
             "temperature": settings.temperature,
             "top_p": settings.top_p,
@@ -144,9 +144,8 @@ class OpenAIWriter:
             more: dict[str, Any] = {self._limit: settings.max_tokens}
             if settings.structured:
                 more["response_format"] = _SCHEMA
-            told: Any = self._client.chat.completions.create(
-                messages=self._asking.messages(asked.caption), **drawn, **more
-            )
+            messages: Any = self._asking.messages(asked.caption)
+            told: Any = self._client.chat.completions.create(messages=messages, **drawn, **more)
             return str(told.choices[0].message.content or "")
         stop = self._asking.stop
         told = self._client.completions.create(
