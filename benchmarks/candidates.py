@@ -112,7 +112,7 @@ def _made(chosen: Sequence[Case], settings: Settings, sample: int) -> Candidates
         tau=np.tile(settings.taus, len(chosen)),
         sources=sources,
         edits=edits,
-        scores=scored(sources[case], edits, [chosen[k] for k in case]),
+        scores=scored(sources[case], edits, [chosen[int(k)] for k in case]),
     )
 
 

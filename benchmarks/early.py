@@ -12,7 +12,6 @@ import argparse
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -82,8 +81,10 @@ class Played:
 
 def played(edits: Sequence[Edit], limits: np.ndarray, margins: np.ndarray) -> Played:
     """What margins (4,) below the thresholds (4,) would leave."""
-    left = np.array([np.any(np.float32(one.predicted) < np.float32(limits - margins)) for one in edits])
-    fails = np.array([np.any(np.float32(one.final) < np.float32(limits)) for one in edits])
+    predicted = np.array([one.predicted for one in edits], np.float32).reshape(-1, len(limits))
+    final = np.array([one.final for one in edits], np.float32).reshape(-1, len(limits))
+    left = np.any(predicted < np.float32(limits - margins), axis=1)
+    fails = np.any(final < np.float32(limits), axis=1)
     trees: dict[tuple[str, int], list[tuple[Edit, bool]]] = {}
     for one, gone in zip(edits, left, strict=True):
         trees.setdefault(one.sweep, []).append((one, bool(gone)))
@@ -204,11 +205,10 @@ def main() -> None:
     pairs = [pair for pair, _ in shipped(options.pairs)]
     console = Console(width=130)
     for sampler in options.samplers:
-        chosen = ["model.dtype=bf16", "sweep=grid", *SAMPLERS[sampler]]
-        config = configured(chosen)
+        config = configured(["model.dtype=bf16", "sweep=grid", *SAMPLERS[sampler]])
         models = identify(config)
-        file = partial(place, options.folder, settings=chosen, models=models)
-        edits = {at: recorded(config, pairs, file(f"{sampler}-{at:g}"), at) for at in options.looks}
+        files = {at: place(options.folder, f"{sampler}-{at:g}", config, models) for at in options.looks}
+        edits = {at: recorded(config, pairs, file, at) for at, file in files.items()}
         limits = thresholds(config.filter)
         console.print(table(sampler, edits, np.array([getattr(limits, name) for name in CLIP_SCORES])))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -93,7 +94,7 @@ def preservation(studio: Studio) -> Image.Image:
         "a watercolor of a red house on sand by day",
         "a mosaic of a red house on sand at sunset",
     )
-    ways = {
+    ways: dict[str, dict[str, Any]] = {
         "the attention of [red house] alone": {"taus": (1.0,), "only": kept, "self_gain": 0.0},
         "of all words, and self-attention": {"taus": (1.0,)},
         "of none: same seed alone": {"taus": (0.0,)},

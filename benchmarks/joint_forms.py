@@ -82,8 +82,8 @@ def main() -> None:
     for form in (columns, divided, own_mass):
         sums = []
         for noise in NOISE:
-            *maps, v = layer(noise)
-            total = form(*maps, torch.ones_like(v))
+            q_source, k_source, q, k, v = layer(noise)
+            total = form(q_source, k_source, q, k, torch.ones_like(v))
             sums.append(f"{total.mean():.3f} ± {total.std():.3f}")
         name = form.__name__.replace("_", " ")
         print(f"| {name} | {1e3 * seconds(form, layer(NOISE[0])):.0f} | {' | '.join(sums)} |")

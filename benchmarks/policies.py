@@ -82,11 +82,11 @@ def played(
             known = [_nearest(scores[ask.sample], tau) for tau in ask.taus]
             taken += rows(known)
             for tau, recorded in zip(ask.taus, known, strict=True):
-                one = scores[ask.sample][recorded]
-                (reason,) = filters.verdicts(_clip([one]), limits)
-                history.append(told(ask.sample, tau, one, reason, limits))
-    found = [scores[one.sample][_nearest(scores[one.sample], one.tau)] for one in history]
-    reasons = filters.choose([one.sample for one in history], _clip(found), limits)
+                four = scores[ask.sample][recorded]
+                (reason,) = filters.verdicts(_clip([four]), limits)
+                history.append(told(ask.sample, tau, four, reason, limits))
+    found = [scores[tried.sample][_nearest(scores[tried.sample], tried.tau)] for tried in history]
+    reasons = filters.choose([tried.sample for tried in history], _clip(found), limits)
     return taken, [one for one, reason in zip(found, reasons, strict=True) if not reason]
 
 

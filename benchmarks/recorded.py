@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from conf.schema import Config
 from pipeline.fingerprint import Models, identify, settings_of
@@ -95,7 +96,7 @@ def read(path: Path) -> list[Recorded]:
     return [_recorded(json.loads(line)) for line in lines if line.endswith("\n")]
 
 
-def _recorded(line: dict) -> Recorded:
+def _recorded(line: dict[str, Any]) -> Recorded:
     candidates = tuple(
         Tried(sample, tau, guidance, tuple(scores), kept)
         for sample, tau, guidance, scores, kept in line["candidates"]

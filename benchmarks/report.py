@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from playwright.sync_api import Page, sync_playwright
@@ -110,6 +111,9 @@ def _candidates(pair: CaptionPair, config: Config, draw: np.random.Generator) ->
         for name in CLIP_SCORES
     }
     reasons = filters.choose([index for index, _ in tried], filters.ClipScores(**values), limits)
+    scores: list[dict[str, Any]] = [
+        {name: float(values[name][row]) for name in CLIP_SCORES} for row in range(len(tried))
+    ]
     return [
         Candidate(
             pair_id=pair.id,
@@ -117,7 +121,7 @@ def _candidates(pair: CaptionPair, config: Config, draw: np.random.Generator) ->
             seed=index,
             tau=tau,
             cfg_scale=3.0,
-            **{name: float(values[name][row]) for name in CLIP_SCORES},
+            **scores[row],
             kept=not reasons[row],
             reason=reasons[row],
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageFilter
@@ -116,13 +117,14 @@ def left(before: Scene, after: Scene, seen: Reading, made: Reading) -> np.ndarra
 
 
 def _drawn(shown: Attributes, places: dict[str, Place], edge: tuple[float, float, float]) -> np.ndarray:
-    things = tuple(Thing(shown[kind], kind) for kind in KINDS if shown[kind] and kind in places)
+    things = tuple(Thing(colour, kind) for kind in KINDS if (colour := shown[kind]) and kind in places)
     low, high = np.array([0.05, 0.1, 0.15]), np.array([0.95, 1.0, 0.5])
-    taken = tuple(tuple(np.clip(places[thing.kind], low, high).tolist()) for thing in things)
+    taken: Any = tuple(tuple(np.clip(places[thing.kind], low, high).tolist()) for thing in things)
     horizon, slope, bulge = edge
     # The light and the details have no say: they are the same in both.
     layout = Layout(float(np.clip(horizon, 0.3, 0.75)), slope, bulge, taken, (0.5, 0.15), 0)
-    return draw(Scene(shown["style"], things, shown["ground"], shown["sky"]), layout)
+    style, ground, sky = (str(shown[name]) for name in ("style", "ground", "sky"))
+    return draw(Scene(style, things, ground, sky), layout)
 
 
 def _edge(seen: Reading, made: Reading) -> tuple[float, float, float]:

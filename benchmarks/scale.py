@@ -17,6 +17,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -150,7 +151,7 @@ def _part(unit: int, image: int, draw: np.random.Generator) -> bytes:
     return tarball.pack_members(members)
 
 
-def _commit(unit: int) -> dict:
+def _commit(unit: int) -> dict[str, Any]:
     part = {"name": f"{write.PARTS}/{unit:08d}-0123456789ab.samples.tar", "bytes": 1, "sha256": "0" * 64}
     nothing = UnitResult(Unit(unit, ()), (), (), (), (), 0, {"sweep": 55.0, "score": 4.0, "encode": 1.0})
     counts = {"pairs": 4, "pairs_kept": 4, "candidates": 400, "samples": SAMPLES, "rows": 1000}

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -45,7 +46,7 @@ DRAWN, PER_KIND = 1000, 24
 
 def defaults() -> tuple[float, ...]:
     """The four thresholds that the mini world's filter ships with."""
-    shipped = OmegaConf.load(Path(conf.__file__).parent / "filter" / "miniworld.yaml")
+    shipped: Any = OmegaConf.load(Path(conf.__file__).parent / "filter" / "miniworld.yaml")
     return tuple(float(shipped[name]) for name in CLIP_SCORES)
 
 
@@ -82,7 +83,7 @@ def rules(made: Candidates, right: np.ndarray, thresholds: tuple[float, ...]) ->
 
 def passing(scores: np.ndarray, thresholds: Sequence[float]) -> np.ndarray:
     """Bool (N,): whether all scores (4, N) reach their thresholds, as the filter compares them."""
-    return (scores >= np.array(thresholds, dtype=np.float32)[:, None]).all(0)
+    return np.all(scores >= np.array(thresholds, dtype=np.float32)[:, None], axis=0)
 
 
 def kept(passes: np.ndarray, rank: np.ndarray, made: Candidates, most: int = 4) -> np.ndarray:

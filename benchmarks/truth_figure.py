@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 
@@ -40,7 +41,8 @@ def plot(
     ``base`` is the share of candidates that is right.
     """
     figure = plt.figure(figsize=(13, 6), layout="constrained")
-    left, right = figure.subfigures(1, 2, width_ratios=(1.05, 1))
+    halves: Any = figure.subfigures(1, 2, width_ratios=(1.05, 1))
+    left, right = halves
     axes = left.subplots()
     for (name, one), colour in zip(curves.items(), COLOURS, strict=False):
         # The first few candidates say little, and jump.

@@ -74,7 +74,7 @@ def draw_truth(clip: SmallClip, edits_per_kind: int = 120) -> Truth:
 
 def passing(values: np.ndarray, thresholds: Sequence[float]) -> np.ndarray:
     """Bool (N,): whether all four scores (4, N) reach their thresholds."""
-    return (values >= np.array(thresholds)[:, None]).all(0)
+    return np.all(values >= np.array(thresholds)[:, None], axis=0)
 
 
 def best_thresholds(truth: Truth) -> tuple[float, ...]:
