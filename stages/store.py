@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import os
 import random
 import time
@@ -26,6 +27,7 @@ PAUSES = (0.1, 0.4, 1.6, 6.4)
 FINAL = (FileNotFoundError, FileExistsError, PermissionError, IsADirectoryError, NotADirectoryError)
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
+NO_FLUSH = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
 Result = TypeVar("Result")
 # The file systems' own names: local, S3, Google, Azure, memory.
 TIMES = ("mtime", "LastModified", "updated", "last_modified", "created")
@@ -40,7 +42,8 @@ class Store:
     """Files under ``url`` (a folder, or anything fsspec opens: ``s3://``, ``gs://``, ``memory://``).
 
     Names are relative, with ``/``. A name that starts with a dot is a file being written: nothing reads it, and
-    what a killed writer leaves behind is harmless.
+    what a killed writer leaves behind is harmless. A file that was written is there after a power cut too, if the disk
+    keeps what it was told to.
 
     A call that fails for a reason that may pass (a connection that breaks, a server that is busy) is made again, five
     times in all; what stays is the OSError of the last. A stream of ``open_write`` cannot be.
@@ -123,6 +126,7 @@ class Store:
                 yield stream
                 _flush(stream)
                 os.replace(scratch, self.path(name))
+                _flush_folder(scratch.parent)
             return
         stream = self._fs.open(self.path(name), "wb")
         try:
@@ -201,6 +205,7 @@ class Store:
                 with open(self.path(name), "xb") as final:
                     final.write(data)
                     _flush(final)
+            _flush_folder(scratch.parent)
 
     def _fresh(self) -> AbstractFileSystem:
         """The file system without what it remembers of listings: others write too."""
@@ -216,7 +221,7 @@ class Store:
     @contextlib.contextmanager
     def _scratch(self, name: str) -> Iterator[tuple[Path, IO[bytes]]]:
         final = Path(self.path(name))
-        final.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(final.parent)
         held = False
         while not held:
             scratch = final.with_name(f".{final.name}.{uuid.uuid4().hex}.tmp")
@@ -254,6 +259,26 @@ def _lasting(act: Callable[[], Result]) -> Result:
 def _flush(stream: IO[bytes]) -> None:
     stream.flush()
     os.fsync(stream.fileno())
+
+
+def _make_folder(folder: Path) -> None:
+    absent = list(itertools.takewhile(lambda place: not place.exists(), (folder, *folder.parents)))
+    folder.mkdir(parents=True, exist_ok=True)
+    for made in reversed(absent):
+        _flush_folder(made.parent)
+
+
+def _flush_folder(folder: Path) -> None:
+    """A file outlives a power cut once its name does, which is its folder's content."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        # Some file systems have no such call for folders.
+        if error.errno not in NO_FLUSH:
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def _seconds(when: float | str | datetime) -> float:

@@ -170,3 +170,54 @@ def test_without_links_a_kill_leaves_a_torn_file_that_its_seal_gives_away(
     store.remove("run/commit")
     assert store.create_exclusive("run/commit", record)
     assert unseal(store.read("run/commit"), "run/commit") == {"unit": 7}
+
+
+class Disk:
+    """What of a folder would be there after a power cut: names that were in their folder when it was flushed."""
+
+    def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.root, self.durable, self.real = root, {root}, os.fsync
+        monkeypatch.setattr(os, "fsync", self.fsync)
+
+    def fsync(self, descriptor: int) -> None:
+        self.real(descriptor)
+        place = Path(os.readlink(f"/proc/self/fd/{descriptor}"))
+        if place.is_dir():
+            self.durable |= set(place.iterdir())
+
+    def holds(self, name: str) -> bool:
+        place = self.root / name
+        return {place, *(above for above in place.parents if above.is_relative_to(self.root))} <= self.durable
+
+
+linux = pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs Linux to tell what is flushed")
+
+
+@linux
+def test_a_file_that_was_written_outlives_a_power_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    disk = Disk(tmp_path, monkeypatch)
+    store = Store(str(tmp_path / "out"))
+    store.write("run/parts/x.tar", b"one")
+    assert disk.holds("out/run/parts/x.tar")
+    assert store.create_exclusive("run/commits/x.json", b"{}")
+    assert disk.holds("out/run/commits/x.json")
+    (tmp_path / "out/run/commits/y.json").write_bytes(b"by another")
+    assert not disk.holds("out/run/commits/y.json")
+
+
+@linux
+def test_a_file_system_that_flushes_no_folders_is_good_enough(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        if Path(os.readlink(f"/proc/self/fd/{descriptor}")).is_dir():
+            raise OSError(errno.EINVAL, "not here")
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    store = Store(str(tmp_path / "out"))
+    store.write("run/x", b"one")
+    assert store.create_exclusive("run/y", b"two")
+    assert (store.read("run/x"), store.read("run/y")) == (b"one", b"two")
