@@ -69,7 +69,7 @@ FURTHER: Mapping[str, tuple[str, ...]] = {
 TABLES: Sequence[Sequence[str]] = (
     ("instructpix2pix", "grid", "adaptive-soon", "adaptive"),
     ("instructpix2pix", "best-soon", "best"),
-    ("instructpix2pix-100", "instructpix2pix", "adaptive", "best-soon", "best"),
+    ("instructpix2pix-100", "instructpix2pix", "adaptive", "best", "best-of-16"),
     ("instructpix2pix", "adaptive-best-of-16", "best-of-16"),
 )
 # Caption pairs of a way whose 40,000 rows for each take some ten minutes of a core.
