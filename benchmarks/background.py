@@ -158,11 +158,10 @@ def _picked(clip: SmallClip, case: Case, images: np.ndarray) -> Iterator[tuple[b
     chosen = 2 + rng.choice(len(others), CHOICES - 2, replace=False)
     texts = [caption(case.after), caption(case.before), *(caption(other) for _, other in others)]
     for similarity in (clip.images(list(images)) @ clip.texts(texts).T).numpy():
-
-        def wins(own: Sequence[int] | np.ndarray, to: np.ndarray = similarity) -> bool:
-            return bool(to[0] > max(to[1], to[own].max()))
-
-        yield wins(chosen), wins(rivals)
+        among, by_attribute = (
+            bool(similarity[0] > max(similarity[1], similarity[own].max())) for own in (chosen, rivals)
+        )
+        yield among, by_attribute
 
 
 def summary(edited: Sequence[Edited]) -> str:

@@ -144,7 +144,7 @@ def _resume(store: Store, config: Settings, models: Models) -> Plan:
             "as run/config.yaml in it has them, to go on with it, or another out=… to start anew",
             [("setting", "planned", "now"), *(tuple(map(_cut, row)) for row in differing)] if others else (),
         )
-    if _lines_written(store) != plan.quarantined:
+    if plan.quarantined and _lines_written(store) != plan.quarantined:
         # Whoever planned was killed before they were written.
         with tempfile.TemporaryFile() as aside:
             for _ in _set_aside(input_of(config).read(config), aside, _Tally(), reading.PairsDigest()):
