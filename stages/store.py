@@ -27,7 +27,7 @@ PAUSES = (0.1, 0.4, 1.6, 6.4)
 FINAL = (FileNotFoundError, FileExistsError, PermissionError, IsADirectoryError, NotADirectoryError)
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
-NO_FLUSH = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
+NO_FLUSH = frozenset({errno.EACCES, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
 Result = TypeVar("Result")
 # The file systems' own names: local, S3, Google, Azure, memory.
 TIMES = ("mtime", "LastModified", "updated", "last_modified", "created")
@@ -270,15 +270,16 @@ def _make_folder(folder: Path) -> None:
 
 def _flush_folder(folder: Path) -> None:
     """A file outlives a power cut once its name does, which is its folder's content."""
-    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
     except OSError as error:
-        # Some file systems have no such call for folders.
+        # Some file systems have no such call for folders, and a folder that may be written to need not be readable.
         if error.errno not in NO_FLUSH:
             raise
-    finally:
-        os.close(descriptor)
 
 
 def _seconds(when: float | str | datetime) -> float:

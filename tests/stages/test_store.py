@@ -221,3 +221,17 @@ def test_a_file_system_that_flushes_no_folders_is_good_enough(
     store.write("run/x", b"one")
     assert store.create_exclusive("run/y", b"two")
     assert (store.read("run/x"), store.read("run/y")) == (b"one", b"two")
+
+
+def test_a_folder_that_may_be_written_to_but_not_read_is_good_enough(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def unreadable(path: Path, flags: int) -> int:
+        raise PermissionError(errno.EACCES, "not for you", str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", unreadable)
+        store = Store(str(tmp_path / "out"))
+        store.write("run/x", b"one")
+        assert store.create_exclusive("run/y", b"two")
+    assert (store.read("run/x"), store.read("run/y")) == (b"one", b"two")
