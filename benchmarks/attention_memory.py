@@ -17,8 +17,8 @@ from diffusers.models.attention_processor import Attention
 from torch import Tensor
 
 from benchmarks.peak import with_peak
-from p2p.attention import InjectedAttention
-from p2p.routing import CrossRouting, Injected, SelfRouting
+from p2p.attention.processor import InjectedAttention
+from p2p.attention.routing import CrossRouting, Injected, SelfRouting
 
 HEAD = 40
 

@@ -15,7 +15,7 @@ import miniworld
 import p2p
 from benchmarks.background import Case, cases
 from miniworld.language import caption
-from stages.judging import CLIP_SCORES
+from stages.candidates.scoring import CLIP_SCORES
 
 MEASURES = ("ssim", "changed_area")
 GAINS = ("gain_0", "gain_1")

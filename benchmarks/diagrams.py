@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-from p2p.tree import Branch, Injection, evaluations, grow, schedules
-from pipeline.funnel import Funnel
+from p2p.sweep.tree import Branch, Injection, evaluations, grow, schedules
+from pipeline.dataset.funnel import Funnel
 
 INK, PALE, BOTH, CROSS, FREE, KEPT, LOST = (
     "#22222a",

@@ -25,13 +25,13 @@ import p2p
 from benchmarks.recorded import configured, place
 from benchmarks.yield_ import shipped
 from conf.schema import Config
-from p2p.tree import Branch, grow, schedules
-from pipeline.fingerprint import identify
-from stages.early import score
+from p2p.sweep.tree import Branch, grow, schedules
+from pipeline.planning.run_fingerprint import identify
+from stages.candidates.early_scoring import score
+from stages.candidates.requests import requests
+from stages.candidates.scoring import CLIP_SCORES, thresholds
 from stages.generate import Generate
-from stages.judging import CLIP_SCORES, thresholds
 from stages.records import CaptionPair
-from stages.sweep import requests
 
 SAMPLERS: Mapping[str, tuple[str, ...]] = {
     "euler_ancestral-12": ("sampler=euler_ancestral", "sampler.steps=12"),

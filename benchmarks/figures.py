@@ -14,7 +14,7 @@ import miniworld
 import p2p
 from benchmarks.page import Cell, Row, page
 from benchmarks.studio import GUIDANCE, STEPS, Studio
-from pipeline.heat import overlay
+from pipeline.report.heatmap import overlay
 
 FOLDER = Path("docs/figures")
 SILENT = frozenset({"a", "an", "of", "on", "and", "by", "at", "in"})

@@ -15,12 +15,14 @@ import miniworld
 import p2p
 from benchmarks import diagrams
 from benchmarks.page import Cell, Row, page
-from pipeline import plan, settings
-from pipeline.funnel import Funnel, funnel_of
-from pipeline.heat import overlay
-from pipeline.sheet import VERDICTS
-from stages import judging, write
-from stages.store import Store
+from pipeline.config import resolve
+from pipeline.dataset.contact_sheet import VERDICTS
+from pipeline.dataset.funnel import Funnel, funnel_of
+from pipeline.planning import plan
+from pipeline.report.heatmap import overlay
+from stages import write
+from stages.candidates import scoring
+from stages.storage.store import Store
 
 FOLDER = Path("docs/figures/how")
 SOURCE, TARGET = (
@@ -92,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=FOLDER)
     options = parser.parse_args(arguments)
     editor, clip = p2p.load(miniworld.MODEL), filters.load_clip(f"local-dir:{miniworld.CLIP}")
-    thresholds = judging.thresholds(settings.checked(settings.compose([])).filter)
+    thresholds = scoring.thresholds(resolve.checked(resolve.compose([])).filter)
     options.out.mkdir(parents=True, exist_ok=True)
     for name, picture in (
         ("strip", strip(editor, clip, thresholds)),

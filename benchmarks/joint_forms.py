@@ -4,7 +4,7 @@
 
 All three take the text's columns from the source, Ms_text, and leave the pixels' own, M*_pixels:
 
-    columns   M*_pixels V_pixels + Ms_text V_text, as the paper edits maps and ``p2p.families.joint`` has it
+    columns   M*_pixels V_pixels + Ms_text V_text, as the paper edits maps and ``p2p.attention.joint_injection`` has it
     divided   the same, divided by what the weights of the pixel sum to
     own mass  M*_pixels V_pixels + m* softmax(Qs Ks_textᵀ/√d) V_text, m* being what the edit's pixel pays to the text
 

@@ -12,9 +12,9 @@ from torch.nn.functional import interpolate
 
 import miniworld
 import p2p
-from p2p.noise import starting_noise
-from p2p.routing import CrossRouting, Injected, SelfRouting, Watch
-from p2p.watching import columns, map_size
+from p2p.attention.map_columns import columns, map_size
+from p2p.attention.routing import CrossRouting, Injected, SelfRouting, Watch
+from p2p.sweep.noise import starting_noise
 
 SIDE = 64  # of the images
 TIMES = (50, 150, 300, 500)  # timesteps out of 1000: later ones know better where an object is

@@ -73,8 +73,8 @@ class Gaps:
 def measure(workers: int, seconds: float, units: int) -> Gaps:
     """A run of ``units`` units for each worker, in this process."""
     # Imported here: every worker imports this module for ``Asleep``, and is to be as light as it can be.
-    from pipeline import settings
-    from pipeline.run import run
+    from pipeline.config import resolve
+    from pipeline.execution.run import run
 
     with tempfile.TemporaryDirectory() as folder:
         path = write_captions(Path(folder) / "pairs.jsonl", workers * units)
@@ -88,7 +88,7 @@ def measure(workers: int, seconds: float, units: int) -> Gaps:
             "sheet.pairs=0",
         ]
         given += ["stage=benchmarks.overhead.Asleep", f"cluster.workers={workers}"]
-        run(settings.checked(settings.compose(given)))
+        run(resolve.checked(resolve.compose(given)))
         records = [
             [json.loads(line) for line in file.read_text().splitlines()]
             for file in (Path(folder) / TIMES).glob("*.jsonl")

@@ -20,12 +20,12 @@ import filters
 from benchmarks.recorded import Recorded, configured, place, read
 from benchmarks.yield_ import FURTHER
 from conf.sweeps import AdaptiveSweep
-from p2p.tree import evaluations
-from pipeline.fingerprint import identify
-from stages.adaptive import Stop, Tried, next_round
-from stages.judging import thresholds
-from stages.priors import ANY, learnt
-from stages.rounds import told
+from p2p.sweep.tree import evaluations
+from pipeline.planning.run_fingerprint import identify
+from stages.candidates.adaptive import Stop, Tried, next_round
+from stages.candidates.adaptive_rounds import told
+from stages.candidates.priors import ANY, learnt
+from stages.candidates.scoring import thresholds
 
 STEPS = 12
 # Within the eight seeds that are recorded.

@@ -16,8 +16,8 @@ from miniworld.draw import draw
 from miniworld.edits import EDITS, random_edit
 from miniworld.evaluate import UNSEEN, SmallClip
 from miniworld.language import caption
-from miniworld.reader import Reader, Reading, as_pixels
 from miniworld.scene import Layout, Scene, random_layout, random_scene, variations
+from miniworld.scene_reader import Reader, Reading, as_pixels
 
 ATTRIBUTES = ("style", "ground", "sky", "colour", "object")
 

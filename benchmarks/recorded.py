@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from conf.schema import Config
-from pipeline.fingerprint import Models, identify, settings_of
-from pipeline.settings import checked, compose
+from pipeline.config.resolve import checked, compose
+from pipeline.planning.run_fingerprint import Models, identify, settings_of
+from stages.candidates.scoring import CLIP_SCORES
 from stages.generate import Generate
-from stages.judging import CLIP_SCORES
 from stages.records import CaptionPair, Unit
 
 

@@ -25,17 +25,18 @@ from benchmarks.captions import write_captions
 from benchmarks.results import markdown_table, write_section
 from conf.schema import Config, ImageFormat
 from conf.sweeps import GridSweep
-from pipeline import settings, stored
-from pipeline.pack import pack
-from pipeline.plan import MANIFEST, Plan
-from stages import units, write
+from pipeline.config import resolve, saved
+from pipeline.dataset.pack import pack
+from pipeline.planning.plan import MANIFEST, Plan
+from stages import write
+from stages.candidates.scoring import CLIP_SCORES, thresholds
+from stages.candidates.selection import key_of, metadata
 from stages.captions import CaptionSource, open_captions
-from stages.images import encode
-from stages.judging import CLIP_SCORES, thresholds
+from stages.formats.images import encode
 from stages.records import Candidate, CaptionPair, Preview, Sample, Unit, UnitResult
-from stages.rendered import key_of, metadata
-from stages.sealed import seal
-from stages.store import Store
+from stages.storage import plan_files
+from stages.storage.checksum import seal
+from stages.storage.store import Store
 
 SIDE, DRAWN, UNIT = 64, 64, 4
 KINDS = ("colour", "object", "place", "style", "time")
@@ -45,12 +46,12 @@ CLICKS = 5
 def make(folder: Path, pairs: int) -> Store:
     """A finished run of the demo's sweep: its plan, parts, commits and shards by the pipeline's own hands."""
     captions = write_captions(folder / "pairs.jsonl", pairs)
-    config = settings.checked(settings.compose([f"captions.path={captions}", f"out={folder / 'out'}"]))
+    config = resolve.checked(resolve.compose([f"captions.path={captions}", f"out={folder / 'out'}"]))
     store, draw = Store(config.out), np.random.default_rng(0)
     named = (one for one in open_captions(CaptionSource("jsonl", str(captions))))
-    cut = [Unit(*one) for one in units.cut(_with_kinds(named), UNIT)]
-    count, files = units.write_units(store, units.lines_of(cut))
-    stored.write(store, config)
+    cut = [Unit(*one) for one in plan_files.cut(_with_kinds(named), UNIT)]
+    count, files = plan_files.write_units(store, plan_files.lines_of(cut))
+    saved.write(store, config)
     store.write(MANIFEST, seal(asdict(Plan(count, pairs, 0, {}, tuple(files)))).encode())
     pictures = (
         draw.integers(0, 256, (DRAWN, 4, 4, 3), dtype=np.uint8).repeat(SIDE // 4, 1).repeat(SIDE // 4, 2)
@@ -132,7 +133,7 @@ def _candidates(pair: CaptionPair, config: Config, draw: np.random.Generator) ->
 def report(out: str) -> tuple[float, float, float]:
     """Seconds of ``pairforge report`` as it is called, the processor's seconds, and MiB that it held at most."""
     started = time.perf_counter()
-    process = subprocess.Popen([sys.executable, "-m", "pipeline.cli", "report", out])
+    process = subprocess.Popen([sys.executable, "-m", "pipeline.cli.main", "report", out])
     _, status, used = os.wait4(process.pid, 0)
     assert status == 0
     return time.perf_counter() - started, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024

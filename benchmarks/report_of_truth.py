@@ -16,8 +16,8 @@ from miniworld.calibrate import FAULTS
 from miniworld.draw import draw
 from miniworld.edits import EDITS
 from miniworld.evaluate import SmallClip
-from miniworld.reader import Reader
 from miniworld.scene import Layout, Scene
+from miniworld.scene_reader import Reader
 
 RANKS = ("clip_sim_dir", "clip_sim_image", "clip_sim_dir × clip_sim_image", "logistic, the four", "ssim")
 

@@ -10,8 +10,8 @@ from PIL import Image, ImageFilter
 
 from benchmarks.background import psnr
 from miniworld.draw import draw
-from miniworld.reader import Place, Reading
 from miniworld.scene import KINDS, Layout, Scene, Thing
+from miniworld.scene_reader import Place, Reading
 
 MOVED = 0.1  # of the side, in x, foot's y, size or horizon: some six pixels
 QUIET = 20.0  # dB

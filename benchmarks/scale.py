@@ -24,14 +24,15 @@ import numpy as np
 
 from benchmarks.captions import write_captions
 from benchmarks.results import markdown_table, write_section
-from pipeline import settings
-from pipeline.funnel import funnel_of
-from pipeline.pack import MANIFEST, pack
-from pipeline.plan import Plan, make_or_resume
-from stages import tarball, write
+from pipeline.config import resolve
+from pipeline.dataset.funnel import funnel_of
+from pipeline.dataset.pack import MANIFEST, pack
+from pipeline.planning.plan import Plan, make_or_resume
+from stages import write
+from stages.formats import tar
 from stages.records import Unit, UnitResult
-from stages.sealed import seal
-from stages.store import Store
+from stages.storage.checksum import seal
+from stages.storage.store import Store
 
 FIGURE = Path(__file__).parents[1] / "docs/figures/scale.png"
 RECORDS = 10_000
@@ -48,7 +49,7 @@ def plan_once(folder: Path, pairs: int) -> dict[str, float]:
     """
     captions = folder / "pairs.jsonl"
     settled = ["captions=jsonl", f"captions.path={captions}", f"out={folder / 'out'}", "unit_pairs=4"]
-    config = settings.checked(settings.compose(settled))
+    config = resolve.checked(resolve.compose(settled))
     store, seconds, cpu = Store(config.out), [], []
     for _ in range(2):
         started, used = time.perf_counter(), _processor_seconds()
@@ -148,7 +149,7 @@ def _part(unit: int, image: int, draw: np.random.Generator) -> bytes:
             (f"{key}.input_image.jpg", draw.bytes(image)),
             (f"{key}.json", b"{}"),
         ]
-    return tarball.pack_members(members)
+    return tar.pack_members(members)
 
 
 def _commit(unit: int) -> dict[str, Any]:

@@ -36,8 +36,8 @@ from benchmarks.results import write_section
 from benchmarks.rightness import Truth, truth
 from benchmarks.truth_figure import Sweep, plot
 from miniworld.evaluate import SmallClip
-from miniworld.reader import Reader, load_reader
-from stages.judging import CLIP_SCORES
+from miniworld.scene_reader import Reader, load_reader
+from stages.candidates.scoring import CLIP_SCORES
 
 TITLE = "Is what it keeps right? (`make bench-truth`)"
 PUBLISHED = (0.2, 0.2, 0.2, 0.75)

@@ -18,11 +18,11 @@ import transformers
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from benchmarks.results import markdown_table, write_section
+from miniworld.check_pair import Verdict, judge
 from miniworld.triples import unseen_captions
-from miniworld.truth import Verdict, judge
 from miniworld.write_triples import main as write_triples
-from pipeline.finetune.command import main as finetune
-from stages.writers.format import CompletionFormat
+from pipeline.commands.finetune import main as finetune
+from stages.writers.completion_format import CompletionFormat
 
 TITLE = "Caption pairs by a fine-tuned language model (`python -m benchmarks.writer`)"
 RECIPE = ("epochs=25", "keep=last", "learning_rate=2e-3")

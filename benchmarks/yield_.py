@@ -26,7 +26,7 @@ import miniworld
 from benchmarks.recorded import configured, place, read, record
 from benchmarks.results import RESULTS, markdown_table, write_section
 from benchmarks.yielded import COLUMNS, lines
-from pipeline.fingerprint import identify
+from pipeline.planning.run_fingerprint import identify
 from stages.records import CaptionPair
 
 # Half precision: on a processor that has it, twice the rows a second, and all ways share it.

@@ -127,7 +127,7 @@ class PairsConfig:
     edits: int = 1
     file: PairsFile = PairsFile.jsonl
     unit_pairs: int = 16
-    stage: str = "stages.writing.WritePairs"
+    stage: str = "stages.write_pairs.WritePairs"
     strict: bool = False
     extend: bool = False
     log: LogLevel = LogLevel.error

@@ -41,7 +41,7 @@ class KindPrior:
 
 @dataclass
 class AdaptiveSweep(Sweep):
-    """Seed after seed at the τ that the caption pair's own candidates call best: ``stages/adaptive.py``.
+    """Seed after seed at the τ that the caption pair's own candidates call best: ``stages/candidates/adaptive.py``.
 
     A pair is done when ``filter.max_per_pair`` of its seeds pass with a clip_sim_dir ``aim`` over its threshold, or
     pass at all once ``aim_seeds`` are tried; after ``seeds`` of them; or, given up, when after ``patience`` none has

@@ -13,18 +13,18 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from filters.choice import Thresholds, choose, verdicts
+from filters.clip.clip_fingerprint import fingerprint
 from filters.errors import FilterError
-from filters.fingerprint import fingerprint
-from filters.measure import Bounds, Measure, outside
-from filters.measures import KINDS, MeasureSpec, load_measure, measure_fingerprint
+from filters.measures.measure import Bounds, Measure, outside
+from filters.measures.measure_registry import KINDS, MeasureSpec, load_measure, measure_fingerprint
 from filters.scores import ClipScores
 
 if TYPE_CHECKING:
-    from filters.clip import Clip
-    from filters.load import load_clip
+    from filters.clip.clip_loader import load_clip
+    from filters.clip.clip_scorer import Clip
 
 # open_clip takes seconds to import: who only chooses, or asks for a fingerprint, need not wait for it.
-_LATE = {"Clip": "filters.clip", "load_clip": "filters.load"}
+_LATE = {"Clip": "filters.clip.clip_scorer", "load_clip": "filters.clip.clip_loader"}
 
 __all__ = [
     "KINDS",

@@ -1,4 +1,4 @@
-"""The grammar of edits: what an instruction does to a scene, said in one of the ways of `miniworld.sayings`."""
+"""The grammar of edits: what an instruction does to a scene, said in one of the ways of `miniworld.instructions`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from miniworld import sayings
+from miniworld import instructions
 from miniworld.language import caption
 from miniworld.scene import COLOURS, GROUNDS, KINDS, SKIES, STYLES, Scene, Thing, random_scene
 
@@ -50,7 +50,7 @@ def _colour(scene: Scene, rng: np.random.Generator) -> tuple[str, Scene]:
     index = int(rng.integers(len(scene.things)))
     old = scene.things[index]
     new = _other(rng, COLOURS, old.colour)
-    return _say(rng, sayings.colour(old, new)), with_thing(scene, index, replace(old, colour=new))
+    return _say(rng, instructions.colour(old, new)), with_thing(scene, index, replace(old, colour=new))
 
 
 def _another_kind(scene: Scene, rng: np.random.Generator, index: int) -> Thing:
@@ -59,39 +59,41 @@ def _another_kind(scene: Scene, rng: np.random.Generator, index: int) -> Thing:
 
 def _object(scene: Scene, rng: np.random.Generator) -> tuple[str, Scene]:
     new = _another_kind(scene, rng, 0)
-    return _say(rng, sayings.object_(scene.things[0], new)), with_thing(scene, 0, new)
+    return _say(rng, instructions.object_(scene.things[0], new)), with_thing(scene, 0, new)
 
 
 def _replace(scene: Scene, rng: np.random.Generator) -> tuple[str, Scene]:
     index = int(rng.integers(2))
     new = _another_kind(scene, rng, index)
-    return _say(rng, sayings.replace(scene.things[index], new)), with_thing(scene, index, new)
+    return _say(rng, instructions.replace(scene.things[index], new)), with_thing(scene, index, new)
 
 
 def _ground(scene: Scene, rng: np.random.Generator) -> tuple[str, Scene]:
     new = _other(rng, GROUNDS, scene.ground)
-    return _say(rng, sayings.ground(scene.ground, new)), replace(scene, ground=new)
+    return _say(rng, instructions.ground(scene.ground, new)), replace(scene, ground=new)
 
 
 def _sky(scene: Scene, rng: np.random.Generator) -> tuple[str, Scene]:
     new = _other(rng, SKIES, scene.sky)
-    return _say(rng, sayings.sky(new)), replace(scene, sky=new)
+    return _say(rng, instructions.sky(new)), replace(scene, sky=new)
 
 
 def _style(scene: Scene, rng: np.random.Generator) -> tuple[str, Scene]:
     new = _other(rng, STYLES, scene.style)
-    return _say(rng, sayings.style(new)), replace(scene, style=new)
+    return _say(rng, instructions.style(new)), replace(scene, style=new)
 
 
 def _add(scene: Scene, rng: np.random.Generator) -> tuple[str, Scene]:
     old = scene.things[0]
     new = Thing(str(rng.choice(COLOURS)), _other(rng, KINDS, old.kind))
-    return _say(rng, sayings.add(old, new)), replace(scene, things=(old, new))
+    return _say(rng, instructions.add(old, new)), replace(scene, things=(old, new))
 
 
 def _remove(scene: Scene, rng: np.random.Generator) -> tuple[str, Scene]:
     index = int(rng.integers(2))
-    return _say(rng, sayings.remove(scene.things[index])), replace(scene, things=(scene.things[1 - index],))
+    return _say(rng, instructions.remove(scene.things[index])), replace(
+        scene, things=(scene.things[1 - index],)
+    )
 
 
 _RULES: dict[str, tuple[Callable[[Scene, np.random.Generator], tuple[str, Scene]], int | None]] = {

@@ -6,9 +6,9 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 from miniworld.draw import horizon
-from miniworld.paint import FULL, SCALE, SIDE
+from miniworld.objects import paint_thing
+from miniworld.palette import FULL, SCALE, SIDE
 from miniworld.scene import Layout, Scene
-from miniworld.things import paint_thing
 
 SKY, GROUND = "sky", "ground"
 CHANGED = 40  # of 255; chosen on drawn edits, and above what the VAE leaves of a round trip

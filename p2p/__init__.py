@@ -13,27 +13,27 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from p2p.errors import ModelError, P2PError
-from p2p.identity import fingerprint
-from p2p.prompts import load_prompts
+from p2p.models.model_fingerprint import fingerprint
+from p2p.text.prompt_loader import load_prompts
 
 if TYPE_CHECKING:
-    from p2p.blend import Blend
+    from p2p.attention.attention_maps import AttentionMaps
+    from p2p.attention.local_blend import Blend
     from p2p.editor import Editor
-    from p2p.loading import load
-    from p2p.look import Look, Predicted
-    from p2p.pictures import AttentionMaps
-    from p2p.request import Sweep, SweepRequest
+    from p2p.models.loading import load
+    from p2p.sweep.early_stop import Look, Predicted
+    from p2p.sweep.request import Sweep, SweepRequest
 
 # torch and diffusers take seconds to import: who counts a prompt's tokens, or asks for a fingerprint, need not wait.
 _LATE = {
-    "AttentionMaps": "p2p.pictures",
-    "Blend": "p2p.blend",
+    "AttentionMaps": "p2p.attention.attention_maps",
+    "Blend": "p2p.attention.local_blend",
     "Editor": "p2p.editor",
-    "Look": "p2p.look",
-    "Predicted": "p2p.look",
-    "Sweep": "p2p.request",
-    "SweepRequest": "p2p.request",
-    "load": "p2p.loading",
+    "Look": "p2p.sweep.early_stop",
+    "Predicted": "p2p.sweep.early_stop",
+    "Sweep": "p2p.sweep.request",
+    "SweepRequest": "p2p.sweep.request",
+    "load": "p2p.models.loading",
 }
 
 __all__ = [

@@ -12,12 +12,12 @@ from dataclasses import replace
 
 from p2p.errors import P2PError
 from p2p.families.family import Family
-from p2p.noise import restart_noise
-from p2p.plan import SweepPlan, make_plan
-from p2p.request import SweepRequest
 from p2p.samplers import Sampler, State
-from p2p.tree import Branch, Injection, injected_steps
-from p2p.walker import Walker
+from p2p.sweep.noise import restart_noise
+from p2p.sweep.request import SweepRequest
+from p2p.sweep.sweep_plan import SweepPlan, make_plan
+from p2p.sweep.trajectory import Walker
+from p2p.sweep.tree import Branch, Injection, injected_steps
 
 _NOTHING = Injection(cross=(False,), self_attention=False)
 
@@ -25,7 +25,7 @@ _NOTHING = Injection(cross=(False,), self_attention=False)
 def plan(
     index: int, request: SweepRequest, family: Family, sampler: Callable[[str, int], Sampler]
 ) -> SweepPlan:
-    """``p2p.plan.make_plan`` for a request of any method.
+    """``p2p.sweep.sweep_plan.make_plan`` for a request of any method.
 
     Raises:
         P2PError: an option of Prompt-to-Prompt's beside another method, and what ``make_plan`` raises.

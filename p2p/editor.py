@@ -11,16 +11,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from p2p import baselines, capacity
-from p2p.blend import Blend
-from p2p.capacity import BatchRows
-from p2p.executor import Outcome, Usage, run
-from p2p.families.decoding import Decoder
+from p2p import baselines
+from p2p.attention.attention_maps import AttentionMaps, attention_maps, edit_maps
+from p2p.attention.local_blend import Blend
 from p2p.families.family import Family
-from p2p.look import Gate, Look, Predicted
-from p2p.pictures import AttentionMaps, attention_maps, edit_maps
-from p2p.request import Sweep, SweepRequest
+from p2p.families.vae_decoder import Decoder
 from p2p.samplers import Sampler, make_sampler
+from p2p.sweep import batch_size
+from p2p.sweep.batch_size import BatchRows
+from p2p.sweep.early_stop import Gate, Look, Predicted
+from p2p.sweep.executor import Outcome, Usage, run
+from p2p.sweep.request import Sweep, SweepRequest
 
 
 class Editor:
@@ -117,7 +118,9 @@ class Editor:
             return []
         if look:
             plans = [replace(p, look=look.step(p.request.steps) if p.branches else None) for p in plans]
-        rows = capacity.batch_rows(batch_rows, plans, self._largest or capacity.largest(self.family.device))
+        rows = batch_size.batch_rows(
+            batch_rows, plans, self._largest or batch_size.largest(self.family.device)
+        )
         gate = self._gate(look) if look else None
         outcomes = run(self.family, plans, rows, self.pad, self.usage, gate)
         if self.usage.batch_rows < rows:

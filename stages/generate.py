@@ -13,18 +13,18 @@ import torch
 import p2p
 from conf.schema import Config, Keep
 from conf.sweeps import AdaptiveSweep
-from p2p.capacity import BatchRows
-from p2p.prepare import prepare
-from stages.early import look, marked
-from stages.images import as_stored
-from stages.judging import Judge
-from stages.looked import with_maps
-from stages.near import NearWithin, Pair
+from p2p.models.preload import prepare
+from p2p.sweep.batch_size import BatchRows
+from stages.candidates.adaptive_rounds import Swept, in_rounds
+from stages.candidates.early_scoring import look, marked
+from stages.candidates.full_decode import in_full, shifts
+from stages.candidates.near_duplicates import NearWithin, Pair
+from stages.candidates.preview_maps import with_maps
+from stages.candidates.requests import requests
+from stages.candidates.scoring import Judge
+from stages.candidates.selection import Rendered, choose, preview, rejected, samples
+from stages.formats.images import as_stored
 from stages.records import CaptionPair, Failure, Preview, Unit, UnitResult
-from stages.rendered import Rendered, choose, preview, rejected, samples
-from stages.rescored import in_full, shifts
-from stages.rounds import Swept, in_rounds
-from stages.sweep import requests
 
 
 class Generate:
@@ -35,7 +35,7 @@ class Generate:
         """Import what loading the models imports, ahead of it. Raises p2p.ModelError."""
         model = config.model
         prepare(model.path, model.revision, model.family)
-        importlib.import_module("filters.load")
+        importlib.import_module("filters.clip.clip_loader")
 
     def __init__(self, config: Config, model_fingerprint: str) -> None:
         """Load the models.

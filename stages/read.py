@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 
 from stages.captions import Block
-from stages.examined import Examined, Pairs
-from stages.seen import FirstPlaces
+from stages.captions.dedup import FirstPlaces
+from stages.captions.examined import Examined, Pairs
 
 _LINES = 40
 """Bits of a place for the line; those above are for the file."""

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.answers import WrittenPair
+from stages.formats.answers import WrittenPair
 
 Texts = tuple[str, str, str, str]
 """Input caption, instruction, output caption and ``meta`` of a caption pair."""

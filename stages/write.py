@@ -12,11 +12,11 @@ from typing import Any
 import xxhash
 
 from conf.schema import ImageFormat
-from stages import previews, scores, tarball
-from stages.answers import WrittenPair
+from stages.formats import previews, score_table, tar
+from stages.formats.answers import WrittenPair
 from stages.records import Candidate, UnitResult
-from stages.sealed import seal, unseal
-from stages.store import Store
+from stages.storage.checksum import seal, unseal
+from stages.storage.store import Store
 
 COMMITS = "run/commits"
 PARTS = "run/parts"
@@ -32,19 +32,19 @@ class PartError(ValueError):
 def encode_part(result: UnitResult, format: ImageFormat, quality: int = 100) -> dict[str, bytes]:
     """A unit's files by kind: samples (tar), rejected (tar), scores (Parquet), previews (tar).
 
-    What is empty is left out. ``format`` and ``quality`` are those of ``stages.images.encode``.
+    What is empty is left out. ``format`` and ``quality`` are those of ``stages.formats.images.encode``.
     """
     files = {}
     if result.samples:
-        files["samples"] = tarball.pack_members(
-            member for sample in result.samples for member in tarball.members(sample, format, quality)
+        files["samples"] = tar.pack_members(
+            member for sample in result.samples for member in tar.members(sample, format, quality)
         )
     if result.rejected:
-        files["rejected"] = tarball.pack_members(
-            member for one in result.rejected for member in tarball.rejected_members(one, format, quality)
+        files["rejected"] = tar.pack_members(
+            member for one in result.rejected for member in tar.rejected_members(one, format, quality)
         )
     if result.candidates:
-        files["scores"] = scores.to_bytes(scores.table(result.unit.pairs, result.candidates))
+        files["scores"] = score_table.to_bytes(score_table.table(result.unit.pairs, result.candidates))
     if result.previews:
         files["previews"] = previews.to_bytes(result.previews)
     return files

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM, LlamaForSequenceClassification
 
-from miniworld.words import build_tokenizer
+from miniworld.lm_tokenizer import build_tokenizer
 
 
 def save_llama(

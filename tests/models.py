@@ -37,7 +37,7 @@ from transformers import (
     T5Tokenizer,
 )
 
-from miniworld.tokenizer import END, byte_pair_tokenizer
+from miniworld.clip_tokenizer import END, byte_pair_tokenizer
 
 TOKENS = 20
 T5_TOKENS = 24

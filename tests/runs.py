@@ -11,12 +11,12 @@ import torch
 
 from conf.compose import compose_config, to_object
 from conf.schema import Config
-from pipeline import stored
-from pipeline.pack import Packed, pack
-from pipeline.plan import Plan, make_or_resume
+from pipeline.config import saved
+from pipeline.dataset.pack import Packed, pack
+from pipeline.planning.plan import Plan, make_or_resume
 from stages.records import CaptionPair, Unit, UnitResult
-from stages.store import Store
-from stages.units import read_units
+from stages.storage.plan_files import read_units
+from stages.storage.store import Store
 from stages.write import encode_part, read_commits, summary, write_unit
 
 Stage = Callable[[Config, str], Callable[[Unit], UnitResult]]
@@ -61,7 +61,7 @@ def committed(config: Config, stage: Stage) -> Plan:
     """The units of ``config``, made one after the other in this process as a worker makes them: no Ray, no packing."""
     store = Store(config.out)
     plan = make_or_resume(store, config)
-    stored.write(store, config)
+    saved.write(store, config)
     make = stage(config, plan.model_fingerprint)
     for unit in read_units(store, plan.units):
         result = make(unit)

@@ -1,0 +1,1 @@
+"""Training recipes of the mini world's models, one module a model."""

@@ -18,16 +18,16 @@ from transformers import CLIPTextModel
 import miniworld
 from miniworld.train.autoencoder import RECIPE as AUTOENCODER
 from miniworld.train.autoencoder import train_autoencoder
-from miniworld.train.contrast import RECIPE as CONTRAST
-from miniworld.train.contrast import train_clip
+from miniworld.train.clip import RECIPE as CONTRAST
+from miniworld.train.clip import train_clip
 from miniworld.train.data import drawn
 from miniworld.train.denoiser import RECIPE as DENOISER
 from miniworld.train.denoiser import train_denoiser
 from miniworld.train.export import export_clip, export_model
+from miniworld.train.generated_augmentation import repainted
+from miniworld.train.language_model import RECIPE as WRITER
+from miniworld.train.language_model import export_writer, train_writer
 from miniworld.train.loop import Recipe
-from miniworld.train.repaint import repainted
-from miniworld.train.writer import RECIPE as WRITER
-from miniworld.train.writer import export_writer, train_writer
 
 SEED = 0
 PARTS = ("autoencoder", "denoiser", "clip", "writer")

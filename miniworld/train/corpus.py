@@ -16,6 +16,7 @@ import numpy as np
 
 from miniworld.edits import with_thing
 from miniworld.language import article, caption, scene_of
+from miniworld.lm_tokenizer import WORDS
 from miniworld.scene import (
     COLOURS,
     GROUNDS,
@@ -28,9 +29,8 @@ from miniworld.scene import (
     Thing,
     random_scene,
 )
-from miniworld.train.telling import in_brief, of_place, of_what_is_new
+from miniworld.train.paraphrases import in_brief, of_place, of_what_is_new
 from miniworld.triples import reserved
-from miniworld.words import WORDS
 
 _NEWS, _IN_BRIEF = 0.75, 0.15
 _IN_CIPHER = 0.5

@@ -15,7 +15,7 @@ import numpy as np
 
 from miniworld.draw import draw
 from miniworld.edits import random_edit
-from miniworld.paint import SIDE
+from miniworld.palette import SIDE
 from miniworld.scene import Layout, Scene, random_layout
 
 PER_GROUP = 4

@@ -10,8 +10,8 @@ from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel
 
+from miniworld.clip_tokenizer import TOKENS, build_tokenizer
 from miniworld.language import random_caption
-from miniworld.tokenizer import TOKENS, build_tokenizer
 from miniworld.train.autoencoder import latents_of
 from miniworld.train.data import PER_GROUP, group
 from miniworld.train.loop import Recipe, device, fast_products, train

@@ -11,8 +11,8 @@ from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionMod
 from safetensors.torch import save_file
 from transformers import CLIPTextModel
 
-from miniworld.tokenizer import build_tokenizer
-from miniworld.train.contrast import MEAN, STD, model_config
+from miniworld.clip_tokenizer import build_tokenizer
+from miniworld.train.clip import MEAN, STD, model_config
 from miniworld.train.denoiser import build_scheduler
 
 

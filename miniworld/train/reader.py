@@ -21,11 +21,11 @@ from transformers import CLIPTextModel
 
 import miniworld
 from miniworld.draw import draw
-from miniworld.reader import Guesses, Reader, as_pixels
 from miniworld.scene import COLOURS, GROUNDS, KINDS, SKIES, STYLES, Layout, Scene, random_layout, random_scene
+from miniworld.scene_reader import Guesses, Reader, as_pixels
 from miniworld.train.data import PER_GROUP, drawn, group
+from miniworld.train.generated_augmentation import repainted
 from miniworld.train.loop import Recipe, fast_products, train
-from miniworld.train.repaint import repainted
 
 RECIPE = Recipe(
     steps=2000, learning_rate=4e-3, warmup=50, weight_decay=0.02, average=0.99, checkpoint_every=100

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from p2p.families.tokenizing import PromptWindow, clip_window, t5_window
+from p2p.text.token_windows import PromptWindow, clip_window, t5_window
 
 if TYPE_CHECKING:
     from p2p.families.family import FamilyModule

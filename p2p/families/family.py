@@ -9,10 +9,10 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from p2p.attention import Routing
-from p2p.families.decoding import Decoder
-from p2p.families.tokenizing import PromptWindow
-from p2p.words import TokenizedPrompt
+from p2p.attention.processor import Routing
+from p2p.families.vae_decoder import Decoder
+from p2p.text.token_windows import PromptWindow
+from p2p.text.words import TokenizedPrompt
 
 # Encoded prompts that a family remembers.
 PROMPTS_CACHED = 512

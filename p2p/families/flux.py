@@ -15,12 +15,12 @@ import torch
 from diffusers import FluxPipeline
 from torch import Tensor
 
-from p2p.families.decoding import Decoder
+from p2p.attention.joint_processor import JointAttention
+from p2p.attention.routing import Routing
 from p2p.families.family import PROMPTS_CACHED, Conditioning
-from p2p.families.joint_attention import JointAttention
-from p2p.families.tokenizing import clip_window, t5_window
-from p2p.routing import Routing
-from p2p.words import TokenizedPrompt
+from p2p.families.vae_decoder import Decoder
+from p2p.text.token_windows import clip_window, t5_window
+from p2p.text.words import TokenizedPrompt
 
 HALF = torch.bfloat16
 # The pipeline's max_sequence_length.

@@ -11,12 +11,12 @@ import torch
 from diffusers import StableDiffusionPipeline
 from torch import Tensor
 
-from p2p.attention import Routing
-from p2p.families.decoding import Decoder
+from p2p.attention.processor import Routing
 from p2p.families.family import PROMPTS_CACHED, Conditioning
-from p2p.families.tokenizing import PromptWindow, clip_window
 from p2p.families.unet import InjectedUNet
-from p2p.words import TokenizedPrompt
+from p2p.families.vae_decoder import Decoder
+from p2p.text.token_windows import PromptWindow, clip_window
+from p2p.text.words import TokenizedPrompt
 
 HALF = torch.float16
 

@@ -17,13 +17,13 @@ import torch.nn.functional as F
 from diffusers import StableDiffusion3Pipeline
 from torch import Tensor
 
-from p2p.families.clip import ClipPair
-from p2p.families.decoding import Decoder
+from p2p.attention.joint_processor import JointAttention
+from p2p.attention.routing import Routing
 from p2p.families.family import PROMPTS_CACHED, Conditioning
-from p2p.families.joint_attention import JointAttention
-from p2p.families.tokenizing import fit, load_t5, tokenize
-from p2p.routing import Routing
-from p2p.words import TokenizedPrompt
+from p2p.families.vae_decoder import Decoder
+from p2p.text.clip_text_encoders import ClipPair
+from p2p.text.token_windows import fit, load_t5, tokenize
+from p2p.text.words import TokenizedPrompt
 
 HALF = torch.bfloat16
 # The pipeline's max_sequence_length. Without a T5 as many positions are zeros.

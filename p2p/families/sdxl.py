@@ -16,12 +16,12 @@ import torch
 from diffusers import StableDiffusionXLPipeline
 from torch import Tensor
 
-from p2p.attention import Routing
-from p2p.families.clip import ClipPair
-from p2p.families.decoding import Decoder
+from p2p.attention.processor import Routing
 from p2p.families.family import PROMPTS_CACHED, Conditioning
 from p2p.families.unet import InjectedUNet
-from p2p.words import TokenizedPrompt
+from p2p.families.vae_decoder import Decoder
+from p2p.text.clip_text_encoders import ClipPair
+from p2p.text.words import TokenizedPrompt
 
 HALF = torch.float16
 

@@ -9,7 +9,7 @@ from typing import Any
 from diffusers.models.embeddings import get_timestep_embedding
 from torch import Tensor
 
-from p2p.attention import PLAIN, InjectedAttention, Routing
+from p2p.attention.processor import PLAIN, InjectedAttention, Routing
 
 
 class InjectedUNet:

@@ -14,7 +14,7 @@ from typing import Any, cast
 import torch
 
 from p2p.errors import P2PError
-from p2p.own import own_module, source_digest
+from p2p.plugins import own_module, source_digest
 from p2p.samplers.ddim import ddim
 from p2p.samplers.dpmpp_2m import dpmpp_2m
 from p2p.samplers.euler import euler

@@ -1,0 +1,1 @@
+"""``pairforge finetune``: trains a language model to write caption pairs."""

@@ -16,8 +16,8 @@ from transformers import (
 )
 
 from conf.compose import ConfigError
-from pipeline.finetune.settings import Base, Lora
-from stages.writers.causal import config_of
+from pipeline.finetune.finetune_settings import Base, Lora
+from stages.writers.transformers_writer import config_of
 
 
 @dataclass(frozen=True)

@@ -25,9 +25,9 @@ from transformers import (
 )
 from transformers.trainer_callback import PrinterCallback
 
-from pipeline.finetune.examples import IGNORED, Example
+from pipeline.finetune.finetune_settings import Finetune, Kept
 from pipeline.finetune.model import on_gpu
-from pipeline.finetune.settings import Finetune, Kept
+from pipeline.finetune.triple_dataset import IGNORED, Example
 
 RATE, LORA_RATE = 5e-5, 2e-4
 WARMUP = 0.05

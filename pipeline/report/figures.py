@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pipeline.report.rates import BINS, Rate, Spread
+from pipeline.report.statistics import BINS, Rate, Spread
 
 # Stand-ins that no other part of a figure uses: each becomes a variable of the page's style sheet.
 INK, GRID, ACCENT, SECOND = "#010203", "#040506", "#070809", "#0a0b0c"

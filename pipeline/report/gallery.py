@@ -10,14 +10,14 @@ from typing import Any
 
 from PIL import Image
 
-from pipeline.funnel import worded
-from pipeline.report import maps, sampling
-from pipeline.report.facts import Facts
-from stages import previews, tarball
-from stages.judging import CLIP_SCORES
+from pipeline.dataset.funnel import worded
+from pipeline.report import attention_gallery, examples
+from pipeline.report.data import Facts
+from stages.candidates.scoring import CLIP_SCORES
+from stages.formats import previews, tar
 from stages.kinds import kind_of
 from stages.records import Preview
-from stages.store import Store
+from stages.storage.store import Store
 from stages.write import read_part
 
 SIDE, QUALITY = 256, 80
@@ -51,7 +51,7 @@ def gallery(store: Store, facts: Facts, thumbnail: Thumbnails) -> dict[str, list
     Raises PartError for a damaged part.
     """
     thresholds = {name: getattr(facts.config.filter, name) for name in CLIP_SCORES}
-    near, worst = sampling.missed(facts.scores, thresholds)
+    near, worst = examples.missed(facts.scores, thresholds)
     shown = list(_previews(store, facts)) if facts.pictures else []
     by_candidate = {
         (one.pair.id, candidate.sample_index, candidate.tau): (one.source, edit)
@@ -71,12 +71,12 @@ def _kept(store: Store, facts: Facts, thumbnail: Thumbnails) -> list[dict[str, A
     cards: list[dict[str, Any]] = []
     held: tuple[int, dict[str, list[tuple[str, bytes]]]] = (-1, {})
     commits = {commit["unit"]: commit for commit in facts.commits}
-    rows = {row: facts.unit_of[facts.scores["pair_id"][row].as_py()] for row in sampling.kept(facts.scores)}
+    rows = {row: facts.unit_of[facts.scores["pair_id"][row].as_py()] for row in examples.kept(facts.scores)}
     for row in sorted(rows, key=lambda row: rows[row]):
         if held[0] != rows[row]:
             held = (
                 rows[row],
-                dict(tarball.read_samples(read_part(store, commits[rows[row]], "samples") or b"")),
+                dict(tar.read_samples(read_part(store, commits[rows[row]], "samples") or b"")),
             )
         card = _card(facts, row)
         files = {name.split(".", 2)[1]: data for name, data in held[1][card["key"]]}
@@ -128,7 +128,7 @@ def _strip(preview: Preview, thumbnail: Thumbnails) -> dict[str, Any]:
         "kind": kind_of(preview.pair),
         "source": thumbnail(preview.source),
         "edits": edits,
-        "maps": maps.of(preview, thumbnail),
+        "maps": attention_gallery.of(preview, thumbnail),
     }
 
 

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from pipeline import halves
-from pipeline.funnel import Funnel, reasons_of
-from pipeline.report import figures, rates, sampling
-from pipeline.report.facts import Facts
-from pipeline.report.lines import Lines, lines
+from pipeline.dataset.funnel import Funnel, reasons_of
+from pipeline.report import examples, figures, statistics
+from pipeline.report.data import Facts
+from pipeline.report.failure_table import Lines, lines
 from pipeline.report.template import own_file, template
+from pipeline.tasks import two_step_output
+from stages.candidates.selection import model_name
 from stages.kinds import kind_of
-from stages.rendered import model_name
 
 NO_PICTURES = (
     "run/parts was deleted, and with it the pictures of this page: the shards have those of what was kept."
@@ -48,11 +48,11 @@ def html(facts: Facts, cards: dict[str, list[dict[str, Any]]]) -> str:
         units=facts.plan.units,
         done=len(facts.commits),
         steps=steps(facts.funnel),
-        written=halves.steps(facts.written) if facts.written else [],
+        written=two_step_output.steps(facts.written) if facts.written else [],
         losses=losses(facts.funnel),
         sections=sections(facts),
         cards=cards,
-        rule=sampling.RULE if facts.pictures else NO_PICTURES,
+        rule=examples.RULE if facts.pictures else NO_PICTURES,
         listed=listed(facts),
         made=time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
     )
@@ -118,8 +118,8 @@ def keep_rates(facts: Facts) -> list[Drawn]:
         return []
     kept = scores["kept"].to_numpy()
     asked = [
-        ("τ", rates.by_number(scores["p2p_threshold"].to_numpy(), kept)),
-        ("guidance", rates.by_number(scores["cfg_scale"].to_numpy(), kept)),
+        ("τ", statistics.by_number(scores["p2p_threshold"].to_numpy(), kept)),
+        ("guidance", statistics.by_number(scores["cfg_scale"].to_numpy(), kept)),
     ]
     kinds = {pair: kind_of(caption) for pair, caption in facts.pairs.items()}
     if any(kinds.values()):
@@ -127,7 +127,7 @@ def keep_rates(facts: Facts) -> list[Drawn]:
         own = scores.group_by("pair_id").aggregate([("kept", "sum"), ("kept", "count")])
         names = [kinds[pair] for pair in own["pair_id"].to_pylist()]
         counts = own["kept_sum"].to_pylist(), own["kept_count"].to_pylist()
-        asked.append(("kind of edit", rates.by_word(zip(names, *counts, strict=True))))
+        asked.append(("kind of edit", statistics.by_word(zip(names, *counts, strict=True))))
     return [
         Drawn(
             f"Kept candidates by {name}",
@@ -142,8 +142,8 @@ def trade_off(facts: Facts) -> list[Drawn]:
     if not facts.scores.num_rows:
         return []
     taus = facts.scores["p2p_threshold"].to_numpy()
-    image = rates.spread(taus, facts.scores["clip_sim_image"].to_numpy())
-    direction = rates.spread(taus, facts.scores["clip_sim_dir"].to_numpy())
+    image = statistics.spread(taus, facts.scores["clip_sim_image"].to_numpy())
+    direction = statistics.spread(taus, facts.scores["clip_sim_dir"].to_numpy())
     alt = "; ".join(
         f"τ {i.tau:.2g}: image {i.median:.2f}, direction {d.median:.2f}"
         for i, d in zip(image, direction, strict=True)
@@ -168,7 +168,7 @@ def histograms(facts: Facts) -> list[Drawn]:
 
 
 def throughput(facts: Facts) -> list[Drawn]:
-    minutes, rate = rates.throughput(facts.committed_at, [commit["pairs"] for commit in facts.commits])
+    minutes, rate = statistics.throughput(facts.committed_at, [commit["pairs"] for commit in facts.commits])
     if not len(minutes):
         return []
     alt = f"{facts.funnel.pairs:,} pairs in {minutes.max():.1f} minutes; at most {rate.max():.1f} pairs a minute"

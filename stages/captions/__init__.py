@@ -8,12 +8,12 @@ for item in open_captions(CaptionSource("auto", "pairs.jsonl")):
 
 from __future__ import annotations
 
-from stages.captions.blocking import blocker, pattern, phrases
-from stages.captions.length import checker
-from stages.captions.opening import open_blocks, open_captions, reader
-from stages.captions.own import OwnCaptions
-from stages.captions.row import Block
+from stages.captions.blocklist import blocker, pattern, phrases
+from stages.captions.reader import open_blocks, open_captions, reader
 from stages.captions.source import CaptionsError, CaptionSource
+from stages.captions.source_plugin import OwnCaptions
+from stages.captions.source_record import Block
+from stages.captions.token_limit import checker
 
 __all__ = [
     "Block",

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 
 from stages.captions.fields import CAPTION, find_layout
 from stages.captions.meta import as_json
-from stages.captions.pair import text_flaw
-from stages.captions.row import Block, Row
+from stages.captions.parse import text_flaw
+from stages.captions.source_record import Block, Row
 from stages.records import CaptionPair, Texts, caption_pairs
 
 

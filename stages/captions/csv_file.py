@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from stages.captions.fields import check_columns, roles
 from stages.captions.lines import ERRORS, open_lines
-from stages.captions.row import Row, until_broken
 from stages.captions.source import CaptionsError, CaptionSource, one_line
+from stages.captions.source_record import Row, until_broken
 
 
 def open_csv(source: CaptionSource) -> Iterator[Row]:

@@ -10,8 +10,8 @@ from typing import Any
 
 from stages.captions.lines import ERRORS, MAX_LINE, open_pieces
 from stages.captions.regular import columns
-from stages.captions.row import Block, Row, Rows, broken_off
 from stages.captions.source import CaptionSource, one_line
+from stages.captions.source_record import Block, Row, Rows, broken_off
 
 _PIECE = 2**18
 """Bytes of the lines that are judged at once."""

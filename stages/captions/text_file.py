@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stages.captions.lines import ERRORS, open_lines
-from stages.captions.row import Row, until_broken
 from stages.captions.source import CaptionsError, CaptionSource
+from stages.captions.source_record import Row, until_broken
 
 
 def open_text(source: CaptionSource) -> Iterator[Row]:

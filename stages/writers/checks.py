@@ -8,10 +8,10 @@ from collections.abc import Sequence
 import p2p
 from conf.pairs import Checks
 from stages.captions import pattern, phrases
-from stages.writers.language import Language
+from stages.writers.base import Answer
+from stages.writers.language_id import Language
+from stages.writers.minhash import likeness, shingles
 from stages.writers.moderation import Moderation
-from stages.writers.near import likeness, shingles
-from stages.writers.writer import Answer
 
 REASONS = {
     "no_stop": "malformed: no stop sequence",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
-from stages.writers.writer import WriterError
+from stages.writers.base import WriterError
 
 
 class Moderation:

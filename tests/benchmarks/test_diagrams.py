@@ -9,8 +9,8 @@ from matplotlib import pyplot as plt
 from benchmarks import diagrams
 from filters.choice import MAX_PER_PAIR, OTHER_TAU_OF_SEED
 from filters.scores import ClipScores
-from p2p.tree import evaluations, grow, schedules
-from pipeline.funnel import Funnel
+from p2p.sweep.tree import evaluations, grow, schedules
+from pipeline.dataset.funnel import Funnel
 
 TAUS = st.lists(st.floats(0, 1), min_size=1, max_size=6, unique=True)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks.early import Edit, onward, played
-from p2p.tree import evaluations, grow, schedules
+from p2p.sweep.tree import evaluations, grow, schedules
 
 LIMITS, GOOD, POOR = np.full(4, 0.5), (0.6,) * 4, (0.6, 0.6, 0.3, 0.6)
 

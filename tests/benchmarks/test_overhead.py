@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import overhead
-from pipeline import settings
+from pipeline.config import resolve
 from stages.records import CaptionPair, Unit
 
 
@@ -23,7 +23,7 @@ def test_gaps_lie_between_a_workers_own_units_and_the_first_is_cut_off() -> None
 def test_the_stage_notes_when_it_worked(tmp_path: Path) -> None:
     (tmp_path / overhead.TIMES).mkdir()
     (tmp_path / overhead.TIMES / "seconds").write_text("0.05")
-    stage = overhead.Asleep(settings.checked(settings.compose([f"out={tmp_path / 'out'}"])), "")
+    stage = overhead.Asleep(resolve.checked(resolve.compose([f"out={tmp_path / 'out'}"])), "")
     results = [stage(Unit(index, (CaptionPair(f"a {index}", "e", "b"),))) for index in range(3)]
     assert all(len(result.candidates) == overhead.CANDIDATES for result in results)
     (file,) = (tmp_path / overhead.TIMES).glob("*.jsonl")

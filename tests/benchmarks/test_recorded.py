@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.recorded import configured, place
-from pipeline.fingerprint import Models
+from pipeline.planning.run_fingerprint import Models
 
 
 def test_a_file_is_named_after_all_that_decides_what_is_in_it():

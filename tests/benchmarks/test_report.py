@@ -6,8 +6,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from benchmarks import report
-from pipeline.pack import manifest
-from pipeline.verify import main as verify
+from pipeline.commands.verify import main as verify
+from pipeline.dataset.pack import manifest
 
 
 def test_what_is_reported_on_is_the_whole_output_of_a_run(tmp_path: Path):

@@ -12,8 +12,8 @@ from benchmarks.background import LEFT_ALONE
 from benchmarks.rightness import attributes, layout_after, left, read_from_truth, swapped, truth
 from miniworld.draw import draw
 from miniworld.edits import EDITS, Edit, random_edit
-from miniworld.reader import Reading
 from miniworld.scene import COLOURS, GROUNDS, SKIES, STYLES, Layout, Scene, random_layout
+from miniworld.scene_reader import Reading
 
 SEEDS = st.integers(0, 10_000)
 KINDS_OF_EDIT = st.sampled_from(EDITS)

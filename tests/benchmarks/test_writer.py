@@ -11,10 +11,10 @@ from transformers import LlamaForCausalLM, PreTrainedModel, PreTrainedTokenizerB
 import miniworld
 from benchmarks.writer import load, rate, write
 from miniworld.language import caption
+from miniworld.lm_tokenizer import build_tokenizer
 from miniworld.triples import COUNT, drawn_triples, unseen_captions
-from miniworld.words import build_tokenizer
 from miniworld.write_triples import main as write_triples
-from stages.writers.format import CompletionFormat
+from stages.writers.completion_format import CompletionFormat
 
 Writer = tuple[PreTrainedModel, PreTrainedTokenizerBase]
 

@@ -9,7 +9,7 @@ from benchmarks.policies import BASE, played
 from benchmarks.recorded import Recorded, Tried, read
 from benchmarks.yield_ import FURTHER, TABLES, WAYS, shipped
 from filters import Thresholds
-from pipeline.settings import checked, compose
+from pipeline.config.resolve import checked, compose
 
 GOOD, POOR = (0.8, 0.8, 0.9, 0.8), (0.8, 0.8, 0.1, 0.2)
 

@@ -6,7 +6,7 @@ from omegaconf import OmegaConf
 
 from conf.compose import GROUPS, options
 from conf.reference import text
-from pipeline import settings
+from pipeline.config import resolve
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "configuration.md"
 
@@ -18,7 +18,7 @@ def test_the_document_is_what_the_schema_gives():
 def test_every_key_that_a_run_has_is_there_with_its_value():
     told = text()
     for sweep in ("grid", "random"):
-        config = settings.compose([f"sweep={sweep}"])
+        config = resolve.compose([f"sweep={sweep}"])
         for key in leaves(OmegaConf.to_container(config)):
             assert f"\n| `{key}` |" in told
 

@@ -17,7 +17,7 @@ import yaml
 from ray.autoscaler._private import util
 from ray.scripts.scripts import start
 
-from pipeline import settings
+from pipeline.config import resolve
 from tests.fire.fire import ROOT
 
 DEPLOY = ROOT / "deploy"
@@ -138,7 +138,7 @@ def test_the_ray_job_has_the_fields_of_its_kind():
 def test_the_ray_job_runs_a_command_that_is_one_on_this_ray():
     spec = load("rayjob.yaml")["spec"]
     program, *arguments = shlex.split(spec["entrypoint"])
-    config = settings.checked(settings.compose(arguments))
+    config = resolve.checked(resolve.compose(arguments))
     (workers,) = spec["rayClusterSpec"]["workerGroupSpecs"]
     assert program == "pairforge"
     assert config.cluster.workers == workers["replicas"]

@@ -14,7 +14,7 @@ import pytest
 import yaml
 from ray._private.ray_constants import PROMETHEUS_SERVICE_DISCOVERY_FILE
 
-from pipeline import metrics
+from pipeline.execution import metrics
 from stages.records import UnitResult
 from tests.fire.fire import ROOT
 

@@ -29,7 +29,7 @@ class Job:
         self.folder, self.out = folder, folder / "out"
         tools = folder / "bin"
         tools.mkdir()
-        commands = {"python3": "", "pairforge": "-m pipeline.cli", "ray": "-m ray.scripts.scripts"}
+        commands = {"python3": "", "pairforge": "-m pipeline.cli.main", "ray": "-m ray.scripts.scripts"}
         for name, arguments in commands.items():
             (tools / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {arguments} "$@"\n')
             (tools / name).chmod(0o755)

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from pipeline import metrics, settings
-from pipeline.commands import COMMANDS
+from pipeline.cli.registry import COMMANDS
+from pipeline.config import resolve
+from pipeline.execution import metrics
 from tests.docs.snippets import ROOT
 
 TEXT = (ROOT / "docs" / "cluster.md").read_text()
@@ -34,7 +35,7 @@ def commands() -> Iterator[str]:
 def test_every_command_is_one(line: str):
     first, *more = words(line)
     if "=" in first or first == "plan":
-        settings.checked(settings.compose([first, *more] if "=" in first else more))
+        resolve.checked(resolve.compose([first, *more] if "=" in first else more))
     else:
         assert first in COMMANDS
         assert len(more) == 1
@@ -45,7 +46,7 @@ def test_every_setting_in_the_text_is_one():
     told = re.findall(r"`((?:cluster|tracker)\.\w+=[\w.]+)`", prose)
     assert len(told) >= 3
     for setting in told:
-        settings.checked(settings.compose([setting]))
+        resolve.checked(resolve.compose([setting]))
 
 
 def test_the_table_of_series_is_that_of_the_code():

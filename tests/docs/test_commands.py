@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from pipeline import settings
-from pipeline.commands import COMMANDS
-from pipeline.finetune.settings import read as read_finetune
-from pipeline.pairs.settings import read as read_pairs
+from pipeline.cli.registry import COMMANDS
+from pipeline.config import resolve
+from pipeline.finetune.finetune_settings import read as read_finetune
+from pipeline.pairs.pairs_settings import read as read_pairs
 from tests.docs.snippets import ROOT
 
 TOLD = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -33,7 +33,7 @@ def test_every_command_is_one(line: str):
     said = shlex.split(CALL.sub("", line), comments=True)
     first, *more = [word for word in said if "…" not in word] or ["--help"]
     if "=" in first:
-        settings.compose([first, *more])
+        resolve.compose([first, *more])
     elif first == "pairs":
         read_pairs(more)
     elif first == "finetune":

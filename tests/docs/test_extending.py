@@ -20,11 +20,11 @@ import p2p
 from conf.compose import known_keys
 from filters import load_measure, outside
 from p2p.samplers import make_sampler
-from pipeline import fingerprint
-from stages import judging
+from pipeline.planning import run_fingerprint
+from stages.candidates import scoring
 from stages.captions import CaptionSource, open_captions
 from stages.records import CaptionPair, Unit
-from stages.supervised import Supervised
+from stages.worker.supervisor import Supervised
 from tests import models, runs
 from tests.clips import build_clip
 from tests.docs.snippets import ROOT, snippet
@@ -116,13 +116,13 @@ def test_another_source_is_another_run(path: Path, pixart: Path, tmp_path: Path,
     config = runs.config(pixart, build_clip(tmp_path / "clip"), "model.family=pixart", *OWN)
 
     def planned() -> dict[str, Any]:
-        return fingerprint.settings_of(config, "captions", fingerprint.identify(config))
+        return run_fingerprint.settings_of(config, "captions", run_fingerprint.identify(config))
 
     before, source = planned(), path / f"{module}.py"
     text = source.read_text()
     source.write_text(f"{text}# as before, but who can know\n")
     try:
-        (change,) = fingerprint.changes(before, planned())
+        (change,) = run_fingerprint.changes(before, planned())
     finally:
         source.write_text(text)
     assert change[0] == setting
@@ -281,7 +281,7 @@ def test_the_family_is_found_in_a_worker_s_process(pixart: Path, tmp_path: Path)
 
 
 def test_the_filter_tells_a_blurred_edit_from_a_sharp_one(path: Path):
-    (spec,) = judging.specs(
+    (spec,) = scoring.specs(
         runs.config(Path("/m"), Path("/c"), "filter.measures=[{kind:sharpness,least:0.5}]").filter
     )
     measure = load_measure(spec)

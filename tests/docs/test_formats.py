@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.card import CARD
-from stages import scores
+from pipeline.dataset.card import CARD
+from stages.candidates.selection import metadata
 from stages.captions.fields import KNOWN
+from stages.formats import score_table
 from stages.records import Candidate, Quarantined
-from stages.rendered import metadata
 from tests import runs
 from tests.docs.snippets import ROOT
-from tests.stages.results import candidate
+from tests.stages.unit_results import candidate
 
 TEXT = (ROOT / "docs" / "formats.md").read_text()
 NAMES = {str: "text", int: "integer", float: "number", bool: "true or false"}
@@ -41,8 +41,8 @@ def test_a_sample_s_json_has_these_fields_of_these_types(setting: str):
 
 
 def test_the_scores_have_these_columns():
-    assert {field.name: str(field.type) for field in scores.SCHEMA} == table("scores")
-    assert not any(field.nullable for field in scores.SCHEMA)
+    assert {field.name: str(field.type) for field in score_table.SCHEMA} == table("scores")
+    assert not any(field.nullable for field in score_table.SCHEMA)
 
 
 def test_the_card_tells_of_every_field():

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import torch
 
-from pipeline.cli import main
-from pipeline.pack import pack
+from pipeline.cli.main import main
+from pipeline.dataset.pack import pack
 from stages import write
 from tests.docs.snippets import snippet
 from tests.pipeline.outputs import commit, planned

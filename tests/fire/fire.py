@@ -17,13 +17,18 @@ from pathlib import Path
 import psutil
 
 from conf.schema import Config
-from pipeline import settings
+from pipeline.config import resolve
 from stages.records import CaptionPair
 from tests import runs
-from tests.stages.poison import Poisonable
+from tests.stages.worker.poison_stage import Poisonable
 
 ROOT = Path(__file__).parents[2]
-FAKE = ("stage=tests.stages.poison.Poisonable", "unit_pairs=2", "shards.samples=7", "sheet.pairs=2")
+FAKE = (
+    "stage=tests.stages.worker.poison_stage.Poisonable",
+    "unit_pairs=2",
+    "shards.samples=7",
+    "sheet.pairs=2",
+)
 
 
 class Fire:
@@ -51,7 +56,14 @@ class Fire:
         """The command, in a process group of its own, as a shell starts it."""
         with (self.folder / "said").open("ab") as said:
             process = subprocess.Popen(
-                [sys.executable, "-m", "pipeline.cli", *self.settings, f"out={self.url or self.out}", *more],
+                [
+                    sys.executable,
+                    "-m",
+                    "pipeline.cli.main",
+                    *self.settings,
+                    f"out={self.url or self.out}",
+                    *more,
+                ],
                 cwd=self.folder,
                 env=environment(self.tokens),
                 stdout=said,
@@ -124,7 +136,7 @@ def undisturbed(config: Config) -> Path:
 
 
 def checked(*more: str) -> Config:
-    return settings.checked(settings.compose(more))
+    return resolve.checked(resolve.compose(more))
 
 
 def pairs(count: int) -> list[CaptionPair]:
@@ -170,8 +182,8 @@ def _works(process: psutil.Process) -> bool:
         return False
     return bool(line) and (
         line[0].startswith(("ray::Map", "ray::IDLE"))
-        or "stages.process" in line
-        or "stages.forkserver" in line
+        or "stages.worker.process" in line
+        or "stages.worker.forkserver" in line
     )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stages.store import Store
+from stages.storage.store import Store
 from tests import s3
 from tests.fire import fire
 from tests.fire.fire import Fire

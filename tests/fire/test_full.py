@@ -44,7 +44,7 @@ def test_a_full_disk_ends_the_run_with_one_line_and_room_ends_it_well(tmp_path: 
     done = len(fire.commits(run.out))
     assert done < 24
     report = subprocess.run(
-        [sys.executable, "-m", "pipeline.cli", "report", str(run.out)], capture_output=True, text=True
+        [sys.executable, "-m", "pipeline.cli.main", "report", str(run.out)], capture_output=True, text=True
     )
     assert report.returncode == 1
     assert len(report.stderr.splitlines()) == 1

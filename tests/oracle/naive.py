@@ -22,7 +22,7 @@ from diffusers import (
 )
 from torch import Tensor
 
-from p2p.noise import step_noise
+from p2p.sweep.noise import step_noise
 
 # For an edit token, the source tokens whose maps it is given, with their factors. A token that is absent keeps its own.
 Mapper = Mapping[int, Sequence[tuple[int, float]]]

@@ -17,7 +17,7 @@ from diffusers.pipelines.stable_diffusion import pipeline_stable_diffusion_img2i
 
 import p2p
 from p2p.baselines import restarts
-from p2p.noise import restart_noise
+from p2p.sweep.noise import restart_noise
 
 SOURCE, TARGET = "a red ball on grass", "a blue hexagon on grass"
 STEPS = 10

@@ -7,22 +7,25 @@ from dataclasses import asdict
 from pathlib import Path
 
 from conf.schema import ImageFormat
-from pipeline import stored
-from pipeline.plan import MANIFEST, Plan
-from stages import units, write
-from stages.sealed import seal
-from stages.store import Store
+from pipeline.config import saved
+from pipeline.planning.plan import MANIFEST, Plan
+from stages import write
+from stages.storage import plan_files
+from stages.storage.checksum import seal
+from stages.storage.store import Store
 from tests import runs
-from tests.stages.results import unit_result
+from tests.stages.unit_results import unit_result
 
 
 def planned(folder: Path | str, count: int) -> tuple[Store, Plan]:
     """A plan of ``count`` units of one pair."""
     store = Store(str(folder))
-    _, files = units.write_units(store, units.lines_of(unit_result(index, 0).unit for index in range(count)))
+    _, files = plan_files.write_units(
+        store, plan_files.lines_of(unit_result(index, 0).unit for index in range(count))
+    )
     plan = Plan(count, count, 0, {"model.fingerprint": "f"}, tuple(files))
     composed = runs.config(Path("/no/model"), Path("/no/clip"), f"out={folder}", "shards.samples=2")
-    stored.write(store, composed)
+    saved.write(store, composed)
     store.write(MANIFEST, seal(asdict(plan)).encode())
     return store, plan
 

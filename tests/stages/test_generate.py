@@ -9,9 +9,9 @@ import torch
 
 import p2p
 from conf.schema import ImageFormat
+from stages.candidates.requests import requests
 from stages.generate import Generate
 from stages.records import CaptionPair, Unit
-from stages.sweep import requests
 from stages.write import encode_part
 from tests import runs
 

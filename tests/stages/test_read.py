@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.captions import CaptionsError, CaptionSource, checker, jsonl, open_blocks, reader
-from stages.examined import examine_by
+from stages.captions.examined import examine_by
 from stages.read import read_pairs
 from stages.records import CaptionPair, Quarantined
 from tests.models import clip_tokenizer

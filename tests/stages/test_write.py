@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from conf.schema import ImageFormat
-from stages import previews, scores, tarball, write
-from stages.store import Store
-from tests.stages.results import unit_result
+from stages import write
+from stages.formats import previews, score_table, tar
+from stages.storage.store import Store
+from tests.stages.unit_results import unit_result
 
 
 def commit(store: Store, result, **changes) -> bool:
@@ -25,16 +26,16 @@ def test_a_committed_unit_is_read_back_whole(tmp_path: Path):
     assert counts == {"unit": 7, "pairs": 2, "pairs_kept": 1, "candidates": 4, "samples": 2, "rows": 10}
     assert record["rejected"] == {"clip_sim_dir": 2}
     assert record["failures"] == [{"pair_id": result.unit.pairs[1].id, "reason": "RuntimeError: no"}]
-    read = list(tarball.read_samples(write.read_part(store, record, "samples")))
-    assert read == [(sample.key, list(tarball.members(sample, ImageFormat.png))) for sample in result.samples]
+    read = list(tar.read_samples(write.read_part(store, record, "samples")))
+    assert read == [(sample.key, list(tar.members(sample, ImageFormat.png))) for sample in result.samples]
     assert previews.from_bytes(write.read_part(store, record, "previews")) == list(result.previews)
 
 
 def test_scores_hold_every_candidate_with_its_captions(tmp_path: Path):
     store, result = Store(str(tmp_path)), unit_result(0, kept=1)
     commit(store, result)
-    table = scores.from_bytes(write.read_part(store, write.read_commit(store, 0), "scores"))
-    assert table.schema.equals(scores.SCHEMA)
+    table = score_table.from_bytes(write.read_part(store, write.read_commit(store, 0), "scores"))
+    assert table.schema.equals(score_table.SCHEMA)
     rows = table.to_pylist()
     assert [row["kept"] for row in rows] == [True, False, False]
     assert [row["reason"] for row in rows] == ["", "clip_sim_dir", "clip_sim_dir"]

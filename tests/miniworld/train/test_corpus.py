@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from miniworld.language import article, scene_of
+from miniworld.lm_tokenizer import WORDS
 from miniworld.scene import HELD_OUT_OBJECTS, Scene, variations
 from miniworld.train.corpus import document, in_cipher
 from miniworld.triples import reserved
-from miniworld.words import WORDS
 
 SEEDS = st.integers(0, 2**32 - 1)
 

@@ -12,7 +12,7 @@ from diffusers import StableDiffusionPipeline, UNet2DConditionModel
 from torch.nn import functional as F
 
 from miniworld.train.autoencoder import train_autoencoder
-from miniworld.train.contrast import contrastive_loss, layout_loss, train_clip
+from miniworld.train.clip import contrastive_loss, layout_loss, train_clip
 from miniworld.train.data import PER_GROUP, draw_group
 from miniworld.train.denoiser import build_scheduler, loss_weight, train_denoiser
 from miniworld.train.export import export_clip, export_model

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from miniworld.draw import draw
-from miniworld.reader import Guesses, Reader, as_pixels
 from miniworld.scene import COLOURS, GROUNDS, KINDS, SKIES, STYLES
+from miniworld.scene_reader import Guesses, Reader, as_pixels
 from miniworld.train.reader import RECIPE, answers, blurred, loss_of, scene_at, train_reader
 
 

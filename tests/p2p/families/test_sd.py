@@ -8,7 +8,7 @@ import torch
 from diffusers import StableDiffusionPipeline
 
 import p2p
-from p2p.attention import PLAIN
+from p2p.attention.processor import PLAIN
 from p2p.families.sd import StableDiffusion
 from tests import models
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import p2p
-from p2p.attention import PLAIN, InjectedAttention
+from p2p.attention.processor import PLAIN, InjectedAttention
 
 
 def test_all_attention_of_the_transformers_shares_one_processor(editor: p2p.Editor) -> None:

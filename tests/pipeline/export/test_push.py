@@ -9,9 +9,9 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.ending import SHEET
+from pipeline.tasks.image_task import SHEET
+from tests.pipeline.commands.test_export import KEPT, finished
 from tests.pipeline.export.hub import Hub, serving
-from tests.pipeline.export.test_export import KEPT, finished
 
 pytestmark = pytest.mark.long
 
@@ -31,7 +31,7 @@ def push(folder: Path, hub: Hub, token: str) -> subprocess.CompletedProcess[str]
     }
     arguments = [str(folder / "out"), f"to={folder / 'set'}", "split=[0.5,0.5]", "push_to_hub=me/edits"]
     return subprocess.run(
-        [sys.executable, "-m", "pipeline.cli", "export", *arguments],
+        [sys.executable, "-m", "pipeline.cli.main", "export", *arguments],
         env=environment,
         cwd=folder,
         text=True,

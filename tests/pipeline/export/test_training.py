@@ -9,8 +9,8 @@ import torch
 from datasets import Dataset, load_dataset
 from torch.nn import functional as F
 
-from pipeline.cli import main
-from pipeline.pack import pack
+from pipeline.cli.main import main
+from pipeline.dataset.pack import pack
 from stages import write
 from tests.editors import instruct_pix2pix
 from tests.pipeline.outputs import commit, planned

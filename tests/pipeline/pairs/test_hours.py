@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from conf.either import Settings
-from pipeline import watch
+from pipeline.cli.output import Voice
+from pipeline.dataset.funnel import Funnel
 from pipeline.errors import RunError
-from pipeline.funnel import Funnel
-from pipeline.pairs import both
-from pipeline.pairs.split import OPTION, configured
-from pipeline.voice import Voice
+from pipeline.execution import interrupt
+from pipeline.pairs import two_step_run
+from pipeline.pairs.two_step_settings import OPTION, configured
 from tests import runs
 from tests.pipeline.pairs import small
 
@@ -37,16 +37,16 @@ def test_what_the_first_half_takes_is_the_second_s_no_more(
     def run(config: Settings, voice: Voice, over: Callable[[], str]) -> Funnel:
         begun.append(config)
         now[0] += 2400
-        watch.check(over)
+        interrupt.check(over)
         return Funnel(samples=1)
 
-    monkeypatch.setattr(both, "deadline", lambda hours: watch.deadline(hours, lambda: now[0]))
-    monkeypatch.setattr(both.one, "run", run)
+    monkeypatch.setattr(two_step_run, "deadline", lambda hours: interrupt.deadline(hours, lambda: now[0]))
+    monkeypatch.setattr(two_step_run.one, "run", run)
     halves = configured([*images, OPTION, *own, *more])
     if ends is None:
-        assert both.run(*halves, Voice.quiet) == 0
+        assert two_step_run.run(*halves, Voice.quiet) == 0
         assert len(begun) == 2
     else:
         with pytest.raises(RunError, match=r"its time is over \(cluster\.hours="):
-            both.run(*halves, Voice.quiet)
+            two_step_run.run(*halves, Voice.quiet)
         assert len(begun) == ends + 1

@@ -9,17 +9,17 @@ import pytest
 
 import miniworld
 from conf.pairs import WriterKind
-from miniworld.truth import Verdict, judge
-from pipeline.cli import main
-from pipeline.pairs import settings
-from pipeline.plan import load
-from stages.store import Store
+from miniworld.check_pair import Verdict, judge
+from pipeline.cli.main import main
+from pipeline.pairs import pairs_settings
+from pipeline.planning.plan import load
+from stages.storage.store import Store
 
 COUNT = 24
 
 
 def test_it_is_the_writer_unless_another_is_named() -> None:
-    writer = settings.read(["captions=miniworld_captions"]).writer
+    writer = pairs_settings.read(["captions=miniworld_captions"]).writer
     assert writer.kind is WriterKind.transformers
     assert writer.model == str(miniworld.WRITER)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import miniworld
-from tests.pipeline.pairs.test_command import command
+from tests.pipeline.commands.test_pairs import command
 from tests.stages.writers.served import MODEL, free_port, transformers_server
 
 SECONDS = 300

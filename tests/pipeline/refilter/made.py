@@ -12,12 +12,14 @@ import pytest
 
 import p2p
 from conf.schema import Config
-from p2p.loading import load
-from pipeline import ending, settings
-from pipeline.cli import main
-from stages import scores, write
+from p2p.models.loading import load
+from pipeline.cli.main import main
+from pipeline.config import resolve
+from pipeline.tasks import image_task
+from stages import write
+from stages.formats import score_table
 from stages.generate import Generate
-from stages.store import Store
+from stages.storage.store import Store
 from tests import runs
 
 # Few steps: scores are spread, and thresholds between them tell candidates apart.
@@ -41,10 +43,10 @@ LOOSE, TIGHT = thresholds(0.3, 0.3, 0.2, 0.5), thresholds(0.3, 0.6, 0.71, 0.77)
 
 def generated(out: Path, *more: str) -> Config:
     """A run of the mini world's models over its own caption pairs, without Ray."""
-    config = settings.checked(settings.compose([*BASE, f"out={out}", *more]))
+    config = resolve.checked(resolve.compose([*BASE, f"out={out}", *more]))
     with mock.patch.object(p2p, "load", _loaded_once):
         plan, store = runs.committed(config, Generate), Store(config.out)
-    ending.finish(config, plan, store, list(write.read_commits(store, range(plan.units))))
+    image_task.finish(config, plan, store, list(write.read_commits(store, range(plan.units))))
     return config
 
 
@@ -70,7 +72,7 @@ def shards(out: Path) -> dict[str, bytes]:
 
 def table(out: Path) -> pa.Table:
     files = sorted((out / "scores").iterdir())
-    return pa.concat_tables(scores.from_bytes(file.read_bytes()) for file in files)
+    return pa.concat_tables(score_table.from_bytes(file.read_bytes()) for file in files)
 
 
 def commits(out: Path) -> list[dict]:

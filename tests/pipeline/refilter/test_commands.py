@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from pipeline.cli import main
-from stages import tarball
+from pipeline.cli.main import main
+from stages.formats import tar
 from tests.pipeline.refilter.made import BASE, LOOSE, generated, refilter, shards
 
 
@@ -23,7 +23,7 @@ def again(kept: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def keys(out: Path) -> list[str]:
-    return [key for shard in shards(out).values() for key, _ in tarball.read_samples(shard)]
+    return [key for shard in shards(out).values() for key, _ in tar.read_samples(shard)]
 
 
 def test_every_command_takes_it(again: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):

@@ -9,15 +9,16 @@ from pathlib import Path
 import numpy as np
 
 from conf.schema import ImageFormat
-from pipeline import stored
-from pipeline.plan import LINES, MANIFEST, Plan
-from stages import units, write
-from stages.images import encode
+from pipeline.config import saved
+from pipeline.planning.plan import LINES, MANIFEST, Plan
+from stages import write
+from stages.formats.images import encode
 from stages.records import CaptionPair, Preview, Quarantined, Unit, UnitResult, WordMaps
-from stages.sealed import seal
-from stages.store import Store
+from stages.storage import plan_files
+from stages.storage.checksum import seal
+from stages.storage.store import Store
 from tests import runs
-from tests.stages.results import picture, unit_result
+from tests.stages.unit_results import picture, unit_result
 
 HOSTILE = "<script>window.hurt = 1</script></script><img src=x onerror='window.hurt=2'>\"&"
 QUARANTINED = 120
@@ -70,11 +71,11 @@ def output(url: str, done: int, planned: int = 6) -> tuple[Store, list[UnitResul
     """``done`` of ``planned`` units committed, so many lines of input quarantined."""
     store = Store(url)
     results = [result(index, EDITS[index % len(EDITS)]) for index in range(planned)]
-    count, files = units.write_units(store, units.lines_of(one.unit for one in results))
+    count, files = plan_files.write_units(store, plan_files.lines_of(one.unit for one in results))
     bad = [Quarantined("f", 3 + number, "not JSON", HOSTILE) for number in range(QUARANTINED)]
     store.write(LINES, "".join(json.dumps(asdict(one)) + "\n" for one in bad).encode())
     settings = runs.config(Path("/no/model"), Path("/no/clip"), f"out={url}", "filter.clip_sim_dir=0.2")
-    stored.write(store, settings)
+    saved.write(store, settings)
     plan = Plan(count, 2 * planned, QUARANTINED, {"model.fingerprint": "f"}, tuple(files))
     store.write(MANIFEST, seal(asdict(plan)).encode())
     for one in results[:done]:

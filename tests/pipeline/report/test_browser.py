@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("playwright", reason="no playwright: pip install playwright")
 from playwright.sync_api import Browser, Page
 
-from pipeline.report import command
+from pipeline.commands import report
 from tests.pipeline.report.browser import chromium
 from tests.pipeline.report.outputs import HOSTILE, QUARANTINED, output
 
@@ -23,8 +23,8 @@ def browser() -> Iterator[Browser]:
 def address(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder: Path = tmp_path_factory.mktemp("report")
     store, _ = output(str(folder), done=6)
-    command.write(store)
-    return (folder / command.NAME).as_uri()
+    report.write(store)
+    return (folder / report.NAME).as_uri()
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from stages.writers.format import CompletionFormat
-from stages.writers.grammar import GrammarWriter
-from stages.writers.writer import Asked
+from stages.writers.base import Asked
+from stages.writers.completion_format import CompletionFormat
+from stages.writers.grammar_writer import GrammarWriter
 
 KEY = "sk-test-0123456789-never-to-be-written"
 MODEL = "grammar"

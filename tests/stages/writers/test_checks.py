@@ -7,8 +7,8 @@ import pytest
 import miniworld
 from conf.pairs import Checks
 from stages.captions import CaptionsError
+from stages.writers.base import Answer, WriterError
 from stages.writers.checks import REASONS, Checker
-from stages.writers.writer import Answer, WriterError
 from tests.llamas import save_classifier
 
 CAPTION = "a photo of a red ball on grass by day"

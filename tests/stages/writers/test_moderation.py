@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from stages.writers.base import WriterError
 from stages.writers.moderation import Moderation
-from stages.writers.writer import WriterError
 from tests.llamas import save_classifier
 
 

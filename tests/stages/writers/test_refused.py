@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.pairs import settings
+from pipeline.pairs import pairs_settings
 from stages.errors import StageError
 from stages.records import CaptionPair, Unit, UnitResult
-from stages.supervised import Supervised
+from stages.worker.supervisor import Supervised
 from tests.pipeline.pairs import small
 from tests.stages.writers.openai_server import KEY, MODEL, serving
 
@@ -24,7 +24,7 @@ def test_a_writer_that_can_write_no_more_says_so_once_and_splits_no_unit(
             f"writer.endpoint={server.url}",
             "writer.retries=0",
         ]
-        config = settings.read(small.settings(tmp_path, *asking, "writer.concurrency=1"))
+        config = pairs_settings.read(small.settings(tmp_path, *asking, "writer.concurrency=1"))
         stage = Supervised(config, "")
         made = stage(unit)
         assert isinstance(made, UnitResult)

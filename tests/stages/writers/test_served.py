@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 
 import miniworld
-from pipeline.pairs import settings
-from stages.writers import making
-from stages.writers.writer import Answer, Asked, WriterError
+from pipeline.pairs import pairs_settings
+from stages.writers import factory
+from stages.writers.base import Answer, Asked, WriterError
 from tests.stages.writers.openai_server import KEY
 from tests.stages.writers.served import MODEL, free_port, transformers_server
 
@@ -21,15 +21,15 @@ def test_a_model_behind_an_endpoint_writes_what_it_writes_here(monkeypatch: pyte
     asked = [Asked(json.loads(line)["input"], seed) for seed, line in enumerate(lines)]
     port = free_port()
     given = ["captions.path=unread", "writer.temperature=0", "writer.ask=completion", "writer.max_tokens=96"]
-    here = making.make(settings.read([*given, "writer=miniworld"]).writer).write(asked)
+    here = factory.make(pairs_settings.read([*given, "writer=miniworld"]).writer).write(asked)
     endpoint = [f"writer.model={MODEL}", f"writer.endpoint=http://127.0.0.1:{port}/v1", "writer.retries=0"]
-    read = settings.read([*given, "writer=openai", *endpoint]).writer
+    read = pairs_settings.read([*given, "writer=openai", *endpoint]).writer
     with transformers_server(port):
-        writer = making.make(read)
+        writer = factory.make(read)
         there = writer.write(asked)
     assert all(isinstance(answer, Answer) and not answer.reason for answer in here)
     assert there == here
     with pytest.raises(WriterError, match="does not answer"):
-        making.make(replace(read, timeout=2.0))
+        factory.make(replace(read, timeout=2.0))
     with pytest.raises(WriterError, match="does not answer"):
         writer.write(asked)

@@ -1,0 +1,1 @@
+"""CLIP: loading, preprocessing and the scores of image pairs."""

@@ -1,0 +1,1 @@
+"""Measures of an image pair beside CLIP, one module a kind."""

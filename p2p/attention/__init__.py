@@ -1,0 +1,1 @@
+"""Attention with injection: the matrices R, D and c, routing of rows, processors, maps, LocalBlend."""

@@ -1,0 +1,85 @@
+"""From latents to pixels, by the autoencoder of any family."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from p2p.sweep.transfer import to_cpu, to_device, wait_for
+
+# Latents decoded in one call on a GPU, to begin with: an autoencoder fills one with few, and its memory soon after.
+AT_ONCE = 8
+
+
+class Decoder:
+    """An ``AutoencoderKL`` or ``AutoencoderTiny`` of diffusers, with the scaling of its latents.
+
+    Attributes:
+        at_once: latents decoded in one call. On the CPU it is one: no more are faster, and what an image is must not
+            depend on its company, which a convolution's rounding does. On a GPU they are halved where memory is short.
+    """
+
+    def __init__(self, vae: Any, upcast: bool = False) -> None:
+        """``upcast`` says that the autoencoder is known to overflow in half precision."""
+        self.vae = vae.eval().requires_grad_(False)
+        self.at_once = 1 if vae.device.type == "cpu" else AT_ONCE
+        if upcast and vae.dtype == torch.float16:
+            self.vae.to(torch.float32)
+        config = vae.config
+        self.pixels_per_latent = 2 ** (len(config.block_out_channels) - 1)
+        self._std = _per_channel(getattr(config, "latents_std", None), 1.0) / config.scaling_factor
+        self._mean = _per_channel(getattr(config, "latents_mean", None), 0.0)
+        self._mean += getattr(config, "shift_factor", None) or 0.0
+
+    def __call__(self, latents: Tensor) -> NDArray[np.uint8]:
+        """Images (N, H, W, 3) for latents (N, C, h, w) fp32. What is decoded stays so when memory is short."""
+        device, done = self.vae.device, 0
+        scaled = to_device(latents.cpu() * self._std + self._mean, device)
+        images = []
+        while done < len(scaled):
+            pixels = self._fitting(scaled[done : done + self.at_once])
+            if pixels is None:
+                self.at_once //= 2
+                torch.cuda.empty_cache()
+            else:
+                images.append(pixels)
+                done += len(pixels)
+        wait_for(device)
+        return torch.cat(images).numpy()
+
+    def _fitting(self, latents: Tensor) -> Tensor | None:
+        """uint8 (N, H, W, 3) on its way to the CPU, or None where memory was short and less will do."""
+        try:
+            images = self._decoded(latents)
+        except torch.OutOfMemoryError:
+            if self.at_once == 1:
+                raise
+            return None
+        pixels = ((images.float() / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8)
+        return to_cpu(pixels.permute(0, 2, 3, 1))
+
+    def _decoded(self, latents: Tensor) -> Tensor:
+        """Some autoencoders, SDXL's first, overflow in half precision. Each image that did is decoded in single, and no
+        other, so none depends on what was decoded before."""
+        images: Tensor = self.vae.decode(latents.to(self.vae.dtype), return_dict=False)[0]
+        if self.vae.dtype != torch.float16:
+            return images
+        overflown = ~images.isfinite().flatten(1).all(1)
+        if overflown.any():
+            self.vae.to(torch.float32)
+            try:
+                again: Tensor = self.vae.decode(latents[overflown], return_dict=False)[0]
+            finally:
+                self.vae.to(torch.float16)
+            images = images.float()
+            images[overflown] = again
+        return images
+
+
+def _per_channel(values: list[float] | None, otherwise: float) -> Tensor:
+    """(1, C, 1, 1)."""
+    return torch.tensor([otherwise] if values is None else values)[None, :, None, None]

@@ -1,0 +1,1 @@
+"""Model folders: location, loading, fingerprints."""

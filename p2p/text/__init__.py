@@ -1,0 +1,1 @@
+"""Prompts: words, tokens, alignment, and the windows of text encoders."""

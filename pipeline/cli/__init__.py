@@ -1,0 +1,1 @@
+"""The command line: dispatch, help, completion and output formats."""

@@ -1,0 +1,1 @@
+"""One module a command of ``pairforge``, named after the command."""

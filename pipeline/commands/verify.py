@@ -1,0 +1,44 @@
+"""``pairforge verify OUT``: hold everything in an output to its digests, and name what is damaged."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+from pipeline.cli import registry
+from pipeline.dataset import integrity
+from pipeline.dataset.pack import manifest
+from pipeline.planning.plan import load
+from pipeline.tasks import two_step_output
+from stages.storage.store import Store
+from stages.write import committed
+
+DAMAGED = 1
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print what is damaged, a line each; 0 if nothing is, else 1. Raises PlanError and DamageError."""
+    return max(map(_verified, two_step_output.planned(registry.output_of("verify", arguments))))
+
+
+def _verified(store: Store) -> int:
+    plan = load(store)
+    count = 0
+    for one in itertools.chain(
+        integrity.in_plan(store, plan), integrity.in_units(store), integrity.in_packed(store, plan)
+    ):
+        print(f"{one.name}: {one.reason}")
+        count += 1
+    if count:
+        print(f"{count} damaged: pairforge repair {store.url} makes shards, scores, parts and commits anew")
+        return DAMAGED
+    done = len(committed(store))
+    packed = manifest(store)
+    shards = [file for file in packed if file.name.startswith("data/")]
+    pairs = [file.rows for file in packed if file.name.startswith("pairs.")]
+    what = f"{len(shards):,} shards with {sum(file.rows for file in shards):,} samples"
+    if pairs:
+        what = f"{sum(pairs):,} caption pairs"
+    bare = ", run/parts deleted" if integrity.is_bare(store) else ""
+    print(f"{store.url} is whole: {done:,} of {plan.units:,} units committed{bare}, {what}")
+    return 0

@@ -1,0 +1,1 @@
+"""Composed settings: validation, absolute paths, and the configuration saved in an output."""

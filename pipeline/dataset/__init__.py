@@ -1,0 +1,1 @@
+"""The packed dataset: shards, card, contact sheet, funnel, quarantine and integrity checks."""

@@ -1,0 +1,1 @@
+"""The run: Ray graph, progress, heartbeat, interruption, logs, trackers and metrics."""

@@ -1,0 +1,134 @@
+"""What the user sees: one calm line while it runs, the funnel at the end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psutil
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from pipeline.dataset.funnel import Funnel, reasons_of
+
+# Without a terminal a line is written so often, and at the end.
+SECONDS_BETWEEN_LINES = 15.0
+
+Row = tuple[int, str, int | None]
+"""How many, what they are, and of how many, if a share is to be told."""
+
+
+class Display:
+    """Counts units in as they are committed, and shows how it goes."""
+
+    def __init__(self, console: Console, pairs: int, before: Funnel) -> None:
+        """``before`` counts what an earlier run of the same output has committed."""
+        self._console = console
+        self._pairs = pairs
+        self._skipped = before.pairs
+        self.funnel = before
+        self._started = self._spoke = time.monotonic()
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.completed:,.0f}/{task.total:,.0f} pairs"),
+            TextColumn("{task.fields[state]}"),
+            TimeElapsedColumn(),
+            _Left(self),
+            console=console,
+            transient=True,
+        )
+        self.first_kept: float | None = None
+        self._task = self._progress.add_task("starting", total=pairs, completed=before.pairs, state="")
+
+    @contextmanager
+    def live(self) -> Iterator[Display]:
+        if not self._console.is_terminal:
+            yield self
+            return
+        with self._progress:
+            yield self
+
+    def committed(self, summary: dict[str, Any]) -> None:
+        """Count one unit in."""
+        self.funnel.add(summary)
+        if summary["samples"] and self.first_kept is None:
+            self.first_kept = time.time() - psutil.Process().create_time()
+        self._progress.update(
+            self._task, description="generating", completed=self.funnel.pairs, state=self.state()
+        )
+        now = time.monotonic()
+        if not self._console.is_terminal and now - self._spoke >= SECONDS_BETWEEN_LINES:
+            self._spoke = now
+            left = self.seconds_left()
+            self._console.print(
+                f"{self.funnel.pairs:,}/{self._pairs:,} pairs, {self.state()}, {clock(left)} left",
+                highlight=False,
+            )
+
+    def state(self) -> str:
+        rate = self.rate()
+        return (
+            f"{self.funnel.pairs_kept:,} kept ({self.funnel.keep_rate:.0%}), {rate:.2f} pairs/s"
+            if rate
+            else f"{self.funnel.pairs_kept:,} kept"
+        )
+
+    def rate(self) -> float:
+        """Caption pairs a second in this run, from its start."""
+        return (self.funnel.pairs - self._skipped) / max(time.monotonic() - self._started, 1e-9)
+
+    def seconds_left(self) -> float | None:
+        rate = self.rate()
+        return (self._pairs - self.funnel.pairs) / rate if rate else None
+
+
+class _Left(ProgressColumn):
+    def __init__(self, display: Display) -> None:
+        super().__init__()
+        self._display = display
+
+    def render(self, task: Task) -> Text:
+        left = self._display.seconds_left()
+        return Text("" if left is None else f"{clock(left)} left")
+
+
+def funnel_table(funnel: Funnel) -> Table:
+    """The funnel, from the lines read to the samples kept."""
+    rows: list[Row] = [
+        (funnel.read, "caption pairs read", None),
+        (funnel.quarantined, "quarantined lines", funnel.read),
+    ]
+    if funnel.failed:
+        rows.append((funnel.failed, "failed pairs", funnel.read))
+    rows.append((funnel.candidates, "candidates", None))
+    reasons = reasons_of(funnel)
+    rows += [(funnel.rejected.get(r, 0), f"  {text}", funnel.candidates) for r, text in reasons.items()]
+    rows.append((funnel.samples, "samples kept", funnel.candidates))
+    rows.append((funnel.pairs_kept, "caption pairs with a sample kept", funnel.pairs))
+    return counted(rows)
+
+
+def counted(rows: Iterable[Row]) -> Table:
+    """A funnel's rows; what was kept stands out."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(justify="right")
+    table.add_column()
+    table.add_column(justify="right")
+    for count, text, of in rows:
+        strong = "bold" if "kept" in text else ""
+        table.add_row(f"{count:,}", text, f"{count / of:.0%}" if of else "", style=strong)
+    return table
+
+
+def clock(seconds: float | None) -> str:
+    """h:mm:ss or m:ss, or a question mark."""
+    if seconds is None:
+        return "?"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -1,0 +1,171 @@
+"""One run, from the plan to the packed dataset. The same command again goes on where the last one ended."""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import asdict
+from importlib import metadata
+from pathlib import Path
+from typing import Any, TextIO
+
+from rich.console import Console
+
+from conf.either import Settings
+from conf.running import LogLevel
+from pipeline.cli import json_output
+from pipeline.cli.output import Voice
+from pipeline.config import saved
+from pipeline.dataset.funnel import Funnel, funnel_of
+from pipeline.errors import NOT_THE_OUTPUT, RunError, unwritable
+from pipeline.execution.heartbeat import beating
+from pipeline.execution.interrupt import check, deadline, limits, watched
+from pipeline.execution.log_redirect import to_log
+from pipeline.execution.progress import Display
+from pipeline.execution.trackers import tracked
+from pipeline.planning.plan import VERSIONS, Plan, make_or_resume
+from pipeline.planning.prior_from import frozen
+from pipeline.tasks import two_step_output
+from pipeline.tasks.image_task import ending_of
+from stages.storage.store import Store
+from stages.worker.launch import forkserver
+from stages.write import committed, read_commits
+
+LOG = "run/ray.log"
+LIBRARIES = [
+    "pairforge",
+    "torch",
+    "diffusers",
+    "transformers",
+    "open_clip_torch",
+    "ray",
+    "datasets",
+    "webdataset",
+    "pyarrow",
+    "pillow",
+    "numpy",
+]
+
+
+def run(config: Settings, voice: Voice = Voice.terminal, over: Callable[[], str] | None = None) -> Funnel:
+    """Make the dataset that ``config`` describes and say so as ``voice`` has it; what became of its caption pairs.
+
+    ``over`` is the deadline, for a run that is not the first of its command; by default one that begins now.
+    Raises the ValueErrors of the parts, each with one line for the user, and RunError.
+    """
+    over = over or deadline(config.cluster.hours)
+    try:
+        store = Store(config.out)
+        store.prove_exclusive()
+        config = frozen(config, store)
+        plan = make_or_resume(store, config)
+        saved.write(store, config)
+        check(over)
+        return complete(config, plan, store, voice, over)
+    except NOT_THE_OUTPUT:
+        raise
+    except OSError as error:
+        raise RunError(unwritable(error, f"the output {config.out}")) from error
+
+
+def complete(
+    config: Settings,
+    plan: Plan,
+    store: Store,
+    voice: Voice = Voice.terminal,
+    over: Callable[[], str] | None = None,
+) -> Funnel:
+    """Generate the units of ``plan`` that are not committed, then pack. Raises as ``run`` does.
+
+    Packing that has begun is let through: it is the shorter part, and would have to begin anew.
+    """
+    over = over or deadline(config.cluster.hours)
+    missing = sorted(set(range(plan.units)) - committed(store))
+    first_kept = None
+    if missing:
+        with forkserver(config):
+            first_kept = _generate(config, plan, store, missing, voice, over)
+        check(over)
+    commits = list(read_commits(store, range(plan.units)))
+    ending = ending_of(config)
+    funnel = ending.finish(config, plan, store, commits)
+    if voice is Voice.terminal:
+        ending.tell(config, funnel, first_kept)
+    elif voice is Voice.json:
+        print(json_output.line(_answer(config, funnel, first_kept, two_step_output.written(store))))
+    return funnel
+
+
+def _generate(
+    config: Settings,
+    plan: Plan,
+    store: Store,
+    missing: Sequence[int],
+    voice: Voice,
+    over: Callable[[], str],
+) -> float | None:
+    """The seconds from the command to the first sample kept, None if none was."""
+    # Ray takes a second to import: a finished run or a wrong setting need not wait for it.
+    from pipeline.execution import ray_graph
+
+    store.write(VERSIONS, json.dumps(_versions(), indent=1).encode())
+    waiting = set(missing)
+    before = funnel_of(plan, read_commits(store, [u for u in range(plan.units) if u not in waiting]))
+    with _terminal(config, store) as err:
+        display = Display(Console(file=err, quiet=voice is not Voice.terminal), plan.pairs, before)
+        with (
+            display.live(),
+            watched(limits(config.cluster, over, ray_graph.room(config)), err),
+            beating(store, display.rate, lambda: display.first_kept),
+            tracked(config, store, plan.settings, display.funnel, display.rate) as tick,
+            ray_graph.cluster(config),
+            closing(ray_graph.run(config, plan.model_fingerprint, missing)) as summaries,
+        ):
+            for summary in summaries:
+                display.committed(summary)
+                tick()
+    lost = sorted(waiting - committed(store))
+    if lost:
+        raise RunError(
+            f"{len(lost)} of {plan.units} units were not finished in {ray_graph.TRIES} tries, the first of them unit "
+            f"{lost[0]}: {store.path(LOG)} says why; the same command tries them again, all others are done"
+        )
+    return display.first_kept
+
+
+def _answer(
+    config: Settings, funnel: Funnel, first_kept: float | None, written: Funnel | None
+) -> dict[str, Any]:
+    rates = {"keep_rate": funnel.keep_rate, "utilisation": funnel.utilisation, "first_kept": first_kept}
+    return {"out": config.out, **asdict(funnel), **rates, **({"written": asdict(written)} if written else {})}
+
+
+def _versions() -> dict[str, str]:
+    own = {name: metadata.version(name) for name in LIBRARIES}
+    return {"python": platform.python_version(), "platform": platform.platform(), **own}
+
+
+@contextmanager
+def _terminal(config: Settings, store: Store) -> Iterator[TextIO]:
+    """The user's stderr, with everybody else's chatter kept from it."""
+    if config.log is LogLevel.debug:
+        yield sys.stderr
+    elif "://" not in config.out:
+        with to_log(Path(config.out) / LOG) as terminal:
+            yield terminal
+    else:
+        # A folder of this run's own: the machine may have other users, who write no file of ours.
+        with tempfile.TemporaryDirectory(prefix="pairforge-") as folder:
+            log = Path(folder) / "ray.log"
+            try:
+                with to_log(log) as terminal:
+                    yield terminal
+            finally:
+                # Without it a run is as good.
+                with suppress(OSError):
+                    before = store.read(LOG) if store.exists(LOG) else b""
+                    store.write(LOG, before + log.read_bytes())

@@ -1,0 +1,76 @@
+"""The report of a run that writes caption pairs: what kinds of edits there are, how long, how varied, and examples."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.dataset.funnel import Funnel
+from pipeline.pairs.answer_statistics import Tally, difference, diversity
+from pipeline.pairs.pack_pairs import ANSWERS
+from pipeline.report.template import template
+from pipeline.tasks.two_step_output import steps
+from stages.formats.answers import WrittenPair
+from stages.storage.store import Store
+from stages.writers.checks import REASONS
+
+NAME = "report/index.html"
+VERBS, SAYINGS, COMMON = 20, 3, 8
+
+Bar = tuple[str, str, int, float]
+"""What it counts, a word on it, how many, and the share of all."""
+
+
+def write(store: Store, funnel: Funnel, title: str, shown: int) -> None:
+    """Write report/index.html of the packed answers; ``shown`` of those kept are examples."""
+    tally = Tally(shown)
+    table = pq.ParquetFile(pa.BufferReader(store.read(ANSWERS)))
+    for batch in table.iter_batches(4096):
+        for row in batch.to_pylist():
+            tally.add(WrittenPair(**row))
+    store.write(NAME, html(funnel, tally, title).encode())
+
+
+def html(funnel: Funnel, tally: Tally, title: str) -> str:
+    """The whole page, in one file."""
+    known = {reason: text for reason, text in REASONS.items() if reason in funnel.rejected}
+    common = [(said, count) for said, count in tally.instructions.most_common(COMMON) if count > 1]
+    return template("pairs.html").render(
+        title=title,
+        funnel=funnel,
+        steps=steps(funnel),
+        losses=_bars(
+            ((text, "", funnel.rejected[reason]) for reason, text in known.items()), funnel.candidates
+        ),
+        verbs=_bars(_verbs(tally), tally.kept),
+        more_verbs=max(0, len(tally.verbs) - VERBS),
+        lengths=_bars(
+            ((f"{n} words" if n > 1 else "1 word", "", tally.lengths[n]) for n in sorted(tally.lengths)),
+            tally.kept,
+        ),
+        common=_bars(((said, "", count) for said, count in common), tally.kept),
+        diversity=diversity(tally),
+        examples=tally.examples.answers(),
+        refused=[
+            (text, funnel.rejected[reason], tally.refused[reason].answers())
+            for reason, text in known.items()
+            if reason in tally.refused
+        ],
+        difference=difference,
+        made=time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
+    )
+
+
+def _verbs(tally: Tally) -> Iterable[tuple[str, str, int]]:
+    """The commonest verbs, each with what most often follows it and how many of its instructions were kept."""
+    for verb, count in tally.verbs.most_common(VERBS):
+        follow = ", ".join(said for said, _ in tally.sayings[verb].most_common(SAYINGS) if said)
+        kept = f"{count / tally.tried[verb]:.0%} of {tally.tried[verb]:,} kept" if tally.tried[verb] else ""
+        yield verb, f"{follow} · {kept}" if follow and kept else follow or kept, count
+
+
+def _bars(counts: Iterable[tuple[str, str, int]], of: int) -> list[Bar]:
+    return [(name, about, count, count / of if of else 0.0) for name, about, count in counts]

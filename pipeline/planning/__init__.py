@@ -1,0 +1,1 @@
+"""The plan: units, their digest, and the fingerprint of every setting that changes results."""

@@ -1,0 +1,265 @@
+"""The plan: units cut in input order before anything runs, written down with all that results depend on."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from typing import IO, Any
+
+from conf.either import Settings
+from pipeline.errors import TabledError
+from pipeline.planning import caption_input
+from pipeline.planning.run_fingerprint import Change, Models, changes
+from pipeline.tasks.task import input_of
+from stages.captions.examined import Examined
+from stages.records import CaptionPair, Quarantined
+from stages.storage import plan_files
+from stages.storage.checksum import DamageError, unseal
+from stages.storage.plan_files import Extension
+from stages.storage.store import Store
+
+MANIFEST = plan_files.MANIFEST
+LINES = "quarantine/lines.jsonl"
+VERSIONS = "run/versions.json"
+CELL = 50
+"""Characters of a cell of the table of settings that differ."""
+ORIGIN = "refilter.of"
+"""The setting that says from which parts an output was chosen again."""
+
+
+class PlanError(TabledError):
+    """The output was planned otherwise, or there is nothing to plan: one line with the ways out."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """``settings`` is all that results depend on; ``files`` the name and SHA-256 of each of the plan's first files.
+
+    ``source`` is the digest of the input's bytes, "" if it has none; the counts are those with all ``extensions``.
+    """
+
+    units: int
+    pairs: int
+    quarantined: int
+    settings: dict[str, Any]
+    files: tuple[tuple[str, str], ...]
+    source: str = ""
+    extensions: tuple[Extension, ...] = ()
+
+    @property
+    def model_fingerprint(self) -> str:
+        return str(self.settings["model.fingerprint"])
+
+    @property
+    def of_captions(self) -> bool:
+        """Whether it is of a run that writes caption pairs."""
+        return self.settings.get("task") == "pairs"
+
+    @property
+    def is_refiltered(self) -> bool:
+        """Whether it is of an output that ``pairforge refilter`` made."""
+        return ORIGIN in self.settings
+
+    @property
+    def duplicates(self) -> int | None:
+        """Bits in which samples of two caption pairs had to differ, where ``pairforge refilter`` was told so."""
+        told = self.settings.get("refilter.duplicates")
+        return None if told is None else int(told)
+
+    @property
+    def named_files(self) -> Iterator[tuple[str, str]]:
+        """Every file of units with its SHA-256."""
+        yield from self.files
+        for extension in self.extensions:
+            yield from extension.files
+
+
+def make_or_resume(store: Store, config: Settings) -> Plan:
+    """The output's plan, made if there is none, extended if ``config.extend`` says so and pairs were appended.
+
+    Raises PlanError if the output was planned under settings that make other results, or if no caption pair is
+    good; CaptionsError, ModelError and FilterError for what is not there.
+    """
+    models = input_of(config).identify(config)
+    if store.exists(MANIFEST):
+        return _resume(store, config, models)
+    return _make(store, config, models)
+
+
+def load(store: Store) -> Plan:
+    """The output's plan, extensions included. Raises PlanError if it has none, DamageError for one edited by hand."""
+    if not store.exists(MANIFEST):
+        raise PlanError(f"{store.url} is not the output of a run: it has no {MANIFEST}")
+    try:
+        record = unseal(store.read(MANIFEST), store.path(MANIFEST))
+    except DamageError as error:
+        raise PlanError(
+            f"{store.path(MANIFEST)} is not what was written (cut off, or edited), and nothing can be made of such a "
+            "plan: copy the file from elsewhere, or give another out=… to start anew"
+        ) from error
+    plan = Plan(**{**record, "files": plan_files.named(record["files"])})
+    for extension in plan_files.read_extensions(store):
+        about = extension.about
+        plan = Plan(
+            units=extension.first + extension.units,
+            pairs=about["pairs"],
+            quarantined=about["quarantined"],
+            settings={**plan.settings, "captions": about["captions"]},
+            files=plan.files,
+            source=about["source"],
+            extensions=(*plan.extensions, extension),
+        )
+    return plan
+
+
+def _resume(store: Store, config: Settings, models: Models) -> Plan:
+    plan, source = load(store), input_of(config).source_digest(config)
+    if plan.is_refiltered:
+        raise PlanError(
+            f"{store.url} was made by pairforge refilter, which goes on with it; give a run another out=…"
+        )
+    if source and source == plan.source and models.generator == plan.model_fingerprint:
+        captions, more, pair = plan.settings["captions"], 0, tuple[Change, ...]()
+    else:
+        captions, more, pair = _compared(store, config, plan)
+    settings = input_of(config).settings(config, captions, models)
+    differing = [*pair, *changes({**plan.settings, "captions": captions}, settings)]
+    if more and config.extend and not differing:
+        return _extend(store, config, models, plan, source)
+    if more and not differing:
+        raise PlanError(
+            f"{store.url} was planned with the first {plan.pairs:,} of these caption pairs, and {more:,} were "
+            "appended: give extend=true to add them to it (nothing is made twice), or another out=… to start anew"
+        )
+    if differing:
+        # A single field is told in the line itself.
+        (name, before, now), *others = differing
+        told = "" if others else f" ({name} was {before}, is {now})"
+        raise PlanError(
+            f"{store.url} holds a run with other settings{told}: give the old ones, "
+            "as run/config.yaml in it has them, to go on with it, or another out=… to start anew",
+            [("setting", "planned", "now"), *(tuple(map(_cut, row)) for row in differing)] if others else (),
+        )
+    if plan.quarantined and _lines_written(store) != plan.quarantined:
+        # Whoever planned was killed before they were written.
+        with tempfile.TemporaryFile() as aside:
+            for _ in _set_aside(input_of(config).read(config), aside, _Tally(), caption_input.PairsDigest()):
+                pass
+            _quarantine(store, aside)
+    return plan
+
+
+def _compared(store: Store, config: Settings, plan: Plan) -> tuple[str, int, tuple[Change, ...]]:
+    """The digest of the pairs there are now, how many were appended, and the first that is another, if one is."""
+    digest, planned = caption_input.PairsDigest(), ""
+    for found in input_of(config).read(config):
+        pairs, left = found.pairs, plan.pairs - digest.pairs
+        if 0 < left <= len(pairs):
+            digest.add(pairs.select(range(left)))
+            planned, pairs = digest.hex(), pairs.select(range(left, len(pairs)))
+        digest.add(pairs)
+    if planned == plan.settings["captions"]:
+        return digest.hex(), digest.pairs - plan.pairs, ()
+    old = (pair for unit in plan_files.read_units(store, plan.units) for pair in unit.pairs)
+    new = itertools.chain.from_iterable(found.pairs for found in input_of(config).read(config))
+    numbered = enumerate(itertools.zip_longest(old, new), 1)
+    number, before, now = next((k, a, b) for k, (a, b) in numbered if a != b)
+    return digest.hex(), 0, ((f"caption pair {number:,}", _shown(before), _shown(now)),)
+
+
+def _make(store: Store, config: Settings, models: Models) -> Plan:
+    digest, tally, source = caption_input.PairsDigest(), _Tally(), input_of(config).source_digest(config)
+    found = input_of(config).read(config)
+    with tempfile.TemporaryFile() as aside:
+        with caption_input.uncollected():
+            cut = plan_files.cut(_set_aside(found, aside, tally, digest), config.unit_pairs)
+            count, files = plan_files.write_units(store, itertools.starmap(plan_files.line_of, cut))
+        if not digest.pairs:
+            if not store.exists(MANIFEST):
+                _quarantine(store, aside)
+            raise PlanError(f"captions.path={config.captions.path} has no good line{tally.example()}")
+        settings = input_of(config).settings(config, digest.hex(), models)
+        plan = Plan(count, digest.pairs, tally.quarantined, settings, tuple(files), source)
+        # A plan that has a manifest is whole, and stays: if another driver was first, its plan is looked at as if it
+        # had always been there. What has one name whoever writes it comes after.
+        if not plan_files.create_manifest(store, record_of(plan)):
+            return _resume(store, config, models)
+        _quarantine(store, aside)
+    return plan
+
+
+def record_of(plan: Plan) -> dict[str, Any]:
+    """What the manifest says of ``plan``, which has no extensions yet."""
+    return {name: value for name, value in asdict(plan).items() if name != "extensions"}
+
+
+def _extend(store: Store, config: Settings, models: Models, plan: Plan, source: str) -> Plan:
+    """``plan`` and the pairs that were appended, as units of their own: those that are planned stay as they are."""
+    digest, tally = caption_input.PairsDigest(), _Tally()
+    with tempfile.TemporaryFile() as aside:
+        with caption_input.uncollected():
+            texts = _set_aside(input_of(config).read(config), aside, tally, digest)
+            appended = itertools.islice(texts, plan.pairs, None)
+            cut = plan_files.cut(appended, config.unit_pairs, plan.units)
+            _, files = plan_files.write_units(store, itertools.starmap(plan_files.line_of, cut), "more")
+        pairs = digest.pairs - plan.pairs
+        about = {
+            "pairs": digest.pairs,
+            "quarantined": tally.quarantined,
+            "captions": digest.hex(),
+            "source": source,
+        }
+        extension = Extension(plan.units, -(-pairs // config.unit_pairs), tuple(files), about)
+        # As with the manifest: files of units that no record names are not part of the plan.
+        if plan_files.add_extension(store, len(plan.extensions) + 1, extension):
+            _quarantine(store, aside)
+    return _resume(store, config, models)
+
+
+def _quarantine(store: Store, aside: IO[bytes]) -> None:
+    aside.seek(0)
+    with store.open_write(LINES) as quarantine:
+        shutil.copyfileobj(aside, quarantine)
+
+
+def _lines_written(store: Store) -> int:
+    return store.read(LINES).count(b"\n") if store.exists(LINES) else 0
+
+
+def _shown(pair: CaptionPair | None) -> str:
+    return "not there" if pair is None else " / ".join((pair.input, pair.edit, pair.output, pair.meta))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= CELL else f"{text[: CELL - 1]}…"
+
+
+def _set_aside(
+    blocks: Iterable[Examined], quarantine: IO[bytes], tally: _Tally, digest: caption_input.PairsDigest
+) -> Iterator[str]:
+    """The texts of the pairs, digested; what else was found is written down."""
+    for found in blocks:
+        digest.add(found.pairs)
+        for line in found.aside:
+            tally.bad(line)
+            quarantine.write(json.dumps(asdict(line), ensure_ascii=False).encode() + b"\n")
+        yield from found.pairs.texts
+
+
+@dataclass
+class _Tally:
+    quarantined: int = 0
+    first: Quarantined | None = None
+
+    def bad(self, line: Quarantined) -> None:
+        self.quarantined += 1
+        self.first = self.first or line
+
+    def example(self) -> str:
+        if self.first is None:
+            return ": it is empty"
+        return f" of {self.quarantined}: the first bad one is line {self.first.line}, {self.first.reason}"

@@ -1,0 +1,125 @@
+"""What a run's results depend on: if two runs agree in this, their candidates and their shards agree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from enum import Enum
+from typing import Any
+
+import filters
+import p2p
+from conf.schema import Config, Keep, SamplerName
+from conf.sweeps import AdaptiveSweep
+from p2p.families.family_plugin import family_digest
+from stages.candidates.scoring import specs
+from stages.captions import phrases
+
+# Raised when a change of the program changes what the same settings make.
+FORMAT = 1
+Change = tuple[str, str, str]
+"""A field, how it was planned, how it is now."""
+# Places, which stand for what lies there.
+BY_CONTENT = {
+    ("filter", "name"),
+    ("filter", "pretrained"),
+    ("filter", "measures"),
+    ("sweep", "prior_from"),
+    ("sweep", "priors"),
+}
+
+
+def settings_of(config: Config, captions_sha256: str, models: Models) -> dict[str, Any]:
+    """Every setting that changes results, by its dotted name. The cluster, batches, paths and logs do not.
+
+    The models enter by what they hold and the captions by their digest, so either may move.
+    """
+    settings = {
+        "format": FORMAT,
+        "seed": config.seed,
+        "unit_pairs": config.unit_pairs,
+        "stage": config.stage,
+        "captions": captions_sha256,
+        "model.name": config.model.name,
+        "model.revision": config.model.revision,
+        "model.dtype": config.model.dtype.value,
+        "model.compile": config.model.compile.value,
+        "model.channels_last": config.model.channels_last,
+        "model.tf32": config.model.tf32,
+        "model.scoring_decoder": models.scoring_decoder,
+        "model.fingerprint": models.generator,
+        "filter.clip": models.clip,
+        "filter.measures": [
+            {"is": content, "name": spec.score, "least": measure.least, "most": measure.most}
+            for content, spec, measure in zip(
+                models.measures, specs(config.filter), config.filter.measures, strict=True
+            )
+        ],
+        "sweep.kind": type(config.sweep).__name__,
+    }
+    if config.model.family:
+        settings["model.family"] = config.model.family
+    settings |= {f"{name}.source": digest for name, digest in models.own}
+    blocked = phrases(config.captions.block, config.captions.block_file)
+    if blocked:
+        settings["captions.block"] = list(blocked)
+    if config.early.at is not None:
+        settings |= {f"early.{name}": value for name, value in asdict(config.early).items()}
+    if isinstance(config.sweep, AdaptiveSweep) and config.sweep.priors:
+        settings["sweep.priors"] = [asdict(one) for one in config.sweep.priors]
+    if config.keep is not Keep.kept:
+        # Shards are the same without; but what a run was begun with it must not be ended without.
+        settings["keep"] = config.keep.value
+    for section in ("sweep", "sampler", "edit", "filter", "shards"):
+        for name, value in asdict(getattr(config, section)).items():
+            if (section, name) not in BY_CONTENT:
+                settings[f"{section}.{name}"] = value.value if isinstance(value, Enum) else value
+    return settings
+
+
+@dataclass(frozen=True)
+class Models:
+    """The fingerprints of the generator, of the CLIP that judges it, and of its small decoder, if there is one,
+    and of the measures listed; ``own`` are the digests of modules of one's own, by the setting that names each."""
+
+    generator: str
+    clip: str
+    scoring_decoder: str = ""
+    measures: tuple[str, ...] = ()
+    own: tuple[tuple[str, str], ...] = ()
+
+
+def identify(config: Config) -> Models:
+    """Raises p2p.ModelError, p2p.P2PError and filters.FilterError for what is not there."""
+    return Models(
+        generator=p2p.fingerprint(config.model.path, config.model.revision),
+        clip=filters.fingerprint(config.filter.name, config.filter.pretrained),
+        scoring_decoder=p2p.fingerprint(small) if (small := config.model.scoring_decoder) else "",
+        measures=tuple(filters.measure_fingerprint(spec) for spec in specs(config.filter)),
+        own=tuple(_own(config)),
+    )
+
+
+def _own(config: Config) -> Iterator[tuple[str, str]]:
+    if config.model.family:
+        yield "model.family", family_digest(config.model.family)
+    if config.sampler.name not in set(SamplerName):
+        # Imported here: with the samplers comes torch, for which nobody else has to wait.
+        from p2p.samplers import sampler_digest
+
+        yield "sampler.name", sampler_digest(config.sampler.name)
+
+
+def difference(planned: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """The fields in which two settings differ, as "name was a, is b"."""
+    return [f"{name} was {before}, is {after}" for name, before, after in changes(planned, now)]
+
+
+def changes(planned: dict[str, Any], now: dict[str, Any]) -> list[Change]:
+    """The fields in which two settings differ, by their names."""
+    names = sorted(planned.keys() | now.keys())
+    return [
+        (name, repr(planned.get(name)), repr(now.get(name)))
+        for name in names
+        if planned.get(name) != now.get(name)
+    ]

@@ -1,0 +1,101 @@
+"""What ``pairforge refilter`` is told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from omegaconf import MISSING, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from conf.compose import ConfigError, changed, one_line
+from conf.schema import Config, Filter
+from pipeline.cli.registry import COMMANDS
+from pipeline.config import resolve, saved
+from stages.storage.store import Store
+
+RENDERED = ("name", "pretrained")
+"""What the scores were made by: another CLIP has other scores, of images that are not all stored."""
+
+
+@dataclass
+class _Own:
+    out2: str = MISSING
+    duplicates: int | None = None
+    generate: bool = False
+
+
+@dataclass(frozen=True)
+class Asked:
+    """``old`` and ``new`` are the configurations before and after; ``new`` has ``out2`` for its output.
+
+    ``duplicates``: bits of 192 in which both images of a sample may differ from those of an earlier caption pair's to
+    be almost the same, None to let all be. With ``generate`` units that lack an image are made again.
+    """
+
+    source: Store
+    target: Store
+    old: Config
+    new: Config
+    duplicates: int | None = None
+    generate: bool = False
+
+
+def read(arguments: Sequence[str]) -> Asked:
+    """Raises ConfigError for what cannot be, or cannot be without generation; StoreError."""
+    if not arguments or arguments[0].startswith("-") or "=" in arguments[0]:
+        raise ConfigError(f"refilter takes an output and settings: pairforge {COMMANDS['refilter'].usage}")
+    names = {name: argument for argument in arguments[1:] for name in [argument.partition("=")[0]]}
+    own = _own([argument for name, argument in names.items() if name in _Own.__dataclass_fields__])
+    given = [
+        argument for argument in arguments[1:] if argument.partition("=")[0] not in _Own.__dataclass_fields__
+    ]
+    source, target = Store(arguments[0]), Store(own.out2)
+    if _place(source) == _place(target):
+        raise ConfigError(
+            f"out2={own.out2} is the output that is read, which stays as it is: give another folder"
+        )
+    old = saved.of_samples(source)
+    new = resolve.checked(changed(replace(old, out=target.url), given, _ALLOWED, _why_not))
+    if own.duplicates is not None and own.duplicates < 0:
+        raise ConfigError(f"duplicates={own.duplicates} must be 0 or more")
+    if own.duplicates is not None and own.generate:
+        raise ConfigError(
+            "duplicates goes by the images that are there: give generate=true first, and refilter its output"
+        )
+    return Asked(source, target, old, new, own.duplicates, own.generate)
+
+
+_ALLOWED = (
+    *(f"filter.{name}" for name in Filter.__dataclass_fields__ if name not in RENDERED),
+    "shards.samples",
+    "keep",
+)
+
+
+def _why_not(key: str) -> str:
+    if key == "filter":
+        return (
+            "a whole filter may score otherwise: give its thresholds one by one, as filter.clip_sim_dir=0.25"
+        )
+    return (
+        f"{key} needs generation: give it to a run with another out=…; refilter takes {', '.join(_ALLOWED)}"
+    )
+
+
+def _own(arguments: Sequence[str]) -> _Own:
+    try:
+        merged: Any = OmegaConf.merge(OmegaConf.structured(_Own), OmegaConf.from_dotlist(list(arguments)))
+        asked: Any = OmegaConf.to_object(merged)
+    except OmegaConfBaseException as error:
+        reason = one_line(error)
+        if "out2" in reason:
+            reason = "give out2=…, where the dataset chosen again goes"
+        raise ConfigError(f"{reason}: pairforge {COMMANDS['refilter'].usage}") from error
+    return asked
+
+
+def _place(store: Store) -> str:
+    return store.url.rstrip("/") if "://" in store.url else str(Path(store.url).resolve())

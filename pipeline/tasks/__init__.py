@@ -1,0 +1,1 @@
+"""The two kinds of run, images from caption pairs and caption pairs from captions, behind one protocol."""

@@ -1,0 +1,1 @@
+"""Candidates of a caption pair: requests, adaptive rounds, scoring, selection."""

@@ -1,0 +1,113 @@
+"""Parquet: a file, a folder of them, or a glob."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Iterator, Mapping
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from stages.captions.fields import CAPTION, KNOWN, check_columns, roles
+from stages.captions.source import CaptionsError, CaptionSource, near, one_line
+from stages.captions.source_record import Row, until_broken
+
+_BATCH = 1024
+_ERRORS = (pa.ArrowException, OSError, ValueError)
+
+
+def open_parquet(source: CaptionSource) -> Iterator[Row]:
+    """The rows of all files, in the order of their names, counted from 1 in each.
+
+    Columns of bytes (images) are left unread.
+
+    Raises:
+        CaptionsError: there is no such file, one is not Parquet, or lacks the columns that are needed.
+    """
+    fields = source.fields or {}
+    files = parquet_files(source.path)
+    if not files:
+        raise CaptionsError(
+            f"{source.path}: no Parquet file there{near(source.path, _siblings(source.path))}"
+        )
+    columns = {}
+    for file in files:
+        schema = _schema(file)
+        check_columns(str(file), schema.names, fields, roles(source.alone))
+        columns[file] = columns_of_text(schema, fields)
+    return chain.from_iterable(
+        until_broken(_rows(file, names), str(file), _ERRORS) for file, names in columns.items()
+    )
+
+
+def parquet_files(path: str) -> list[Path]:
+    """The Parquet files that a path means: itself, those under a folder, or those that match a glob."""
+    root = Path(path)
+    if root.is_dir():
+        return sorted(file for file in root.rglob("*.parquet") if file.is_file() and not _hidden(file, root))
+    found = [root] if root.exists() else [Path(match) for match in glob.glob(path, recursive=True)]
+    return sorted(file for file in found if file.is_file())
+
+
+def _hidden(file: Path, root: Path) -> bool:
+    """Whether writers of Parquet folders would mean something else by it: logs, metadata, what is being written."""
+    return any(part.startswith((".", "_")) for part in file.relative_to(root).parts)
+
+
+def columns_of_text(schema: pa.Schema, fields: Mapping[str, str]) -> list[str]:
+    """The columns to read: all but those that hold bytes and are no caption's."""
+    captions = {*fields.values(), *chain.from_iterable(KNOWN.values()), *CAPTION["input"]}
+    return [field.name for field in schema if field.name in captions or not _holds_bytes(field.type)]
+
+
+def _holds_bytes(kind: pa.DataType) -> bool:
+    if isinstance(kind, pa.BaseExtensionType):
+        return _holds_bytes(kind.storage_type)
+    if pa.types.is_nested(kind):
+        return any(_holds_bytes(kind.field(index).type) for index in range(kind.num_fields))
+    return (
+        pa.types.is_binary(kind)
+        or pa.types.is_large_binary(kind)
+        or pa.types.is_fixed_size_binary(kind)
+        or pa.types.is_binary_view(kind)
+    )
+
+
+def _schema(file: Path) -> pa.Schema:
+    try:
+        return pq.read_schema(file)
+    except _ERRORS as error:
+        raise CaptionsError(f"{file} is not Parquet: {one_line(error)}") from error
+
+
+def _rows(file: Path, names: list[str]) -> Iterator[Row]:
+    number = 0
+    with pq.ParquetFile(file) as parquet:
+        for batch in parquet.iter_batches(batch_size=_BATCH, columns=names):
+            columns = [_values(column) for column in batch.columns]
+            for values in zip(*columns, strict=True):
+                number += 1
+                yield Row(str(file), number, dict(zip(batch.schema.names, values, strict=True)))
+
+
+def _values(column: pa.Array) -> list[Any]:
+    try:
+        return column.to_pylist()
+    except UnicodeDecodeError:
+        return [_value(scalar) for scalar in column]
+
+
+def _value(scalar: pa.Scalar) -> Any:
+    try:
+        return scalar.as_py()
+    except UnicodeDecodeError:
+        # Arrow does not check its strings: what is not UTF-8 stays bytes.
+        return scalar.as_buffer().to_pybytes() if hasattr(scalar, "as_buffer") else b""
+
+
+def _siblings(path: str) -> list[str]:
+    folder = Path(path).parent
+    return [str(sibling) for sibling in folder.iterdir()] if folder.is_dir() else []

@@ -1,0 +1,1 @@
+"""Bytes of a unit: images, tar members, Parquet tables, previews, and their schemas."""

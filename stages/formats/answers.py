@@ -1,0 +1,62 @@
+"""Every answer of a writer, kept or not, as Parquet in one fixed schema."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+
+import pyarrow as pa
+
+from stages.formats import parquet
+
+
+@dataclass(frozen=True)
+class WrittenPair:
+    """One answer: ``pair_id`` is its caption's, ``reason`` empty if it is kept, ``text`` the answer if it is malformed.
+
+    ``meta`` is that of the caption.
+    """
+
+    pair_id: str
+    sample_index: int
+    seed: int
+    caption: str
+    instruction: str
+    edited_caption: str
+    kept: bool
+    reason: str
+    text: str
+    meta: str
+
+
+SCHEMA = pa.schema(
+    [
+        pa.field(name, kind, nullable=False)
+        for name, kind in (
+            ("pair_id", pa.string()),
+            ("sample_index", pa.int32()),
+            ("seed", pa.int64()),
+            ("caption", pa.string()),
+            ("instruction", pa.string()),
+            ("edited_caption", pa.string()),
+            ("kept", pa.bool_()),
+            ("reason", pa.string()),
+            ("text", pa.string()),
+            ("meta", pa.string()),
+        )
+    ]
+)
+
+
+def table(answers: Sequence[WrittenPair]) -> pa.Table:
+    return pa.Table.from_pylist([asdict(answer) for answer in answers], schema=SCHEMA)
+
+
+def to_bytes(answers: Sequence[WrittenPair]) -> bytes:
+    return parquet.written(table(answers))
+
+
+def from_bytes(data: bytes) -> Iterator[WrittenPair]:
+    """The answers of a part or a packed file, in its order."""
+    for row in parquet.read(data).to_pylist():
+        yield WrittenPair(**row)

@@ -1,0 +1,1 @@
+"""The output folder or bucket: exclusive creation, checksums, plan files, commits."""

@@ -1,0 +1,141 @@
+"""A stage in a process of its own: what kills or hangs that process is found, and stands alone at the end."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections import Counter
+from collections.abc import Sequence
+
+from conf.either import Settings
+from stages.errors import StageError
+from stages.records import CaptionPair, Failure, Unit, UnitResult
+from stages.worker.launch import linked, start
+
+# A process may also die of what is not the pairs' fault; so often the same pairs are tried before they are split.
+TRIES = 2
+
+
+class Supervised:
+    """The stage's face, before a process that may die.
+
+    Pairs that kill their process, or keep it longer than ``cluster.unit_seconds``, ``TRIES`` times are split in
+    halves, until one stands alone: that pair is a failure with its reason. Then the others are made once more, in one
+    call: a unit's bytes depend on which of its pairs fail alone, not on how often its process died, and where. What
+    cannot be made in one call is kept as it was made in pieces.
+    """
+
+    def __init__(self, config: Settings, model_fingerprint: str) -> None:
+        """Start the process and set up the stage in it. Raises StageError."""
+        self._arguments = (config.stage, config, model_fingerprint)
+        self._seconds = config.cluster.unit_seconds
+        self._on_sheet = config.sheet.pairs
+        self._unit_pairs = config.unit_pairs
+        self._start()
+
+    def __call__(self, unit: Unit) -> UnitResult:
+        """What became of the unit. Raises StageError if the stage cannot be set up again, or says so itself."""
+        pieces = self._make(unit.index, unit.pairs)
+        if len(pieces) == 1:
+            return pieces[0]
+        failures = tuple(failure for piece in pieces for failure in piece.failures)
+        failed = {failure.pair_id for failure in failures}
+        others = tuple(pair for pair in unit.pairs if pair.id not in failed)
+        again = self._tried(Unit(unit.index, others)) if others else "there are no others"
+        if isinstance(again, UnitResult):
+            pieces = [again, UnitResult(Unit(unit.index, ()), (), (), failures, (), 0, {})]
+        shown = {pair.id for pair in unit.pairs[: max(0, self._on_sheet - unit.index * self._unit_pairs)]}
+        return merge(unit, pieces, shown)
+
+    def close(self) -> None:
+        """End the process."""
+        self._link.close()
+        self._process.kill()
+        self._process.wait()
+
+    def _make(self, index: int, pairs: tuple[CaptionPair, ...]) -> list[UnitResult]:
+        unit = Unit(index, pairs)
+        made = self._tried(unit)
+        if isinstance(made, UnitResult):
+            return [made]
+        if len(pairs) == 1:
+            failure = Failure(pairs[0].id, f"unit {index}: {made}, {TRIES} times")
+            return [UnitResult(unit, (), (), (failure,), (), 0, {})]
+        half = (len(pairs) + 1) // 2
+        return self._make(index, pairs[:half]) + self._make(index, pairs[half:])
+
+    def _tried(self, unit: Unit) -> UnitResult | str:
+        """The result, or how the process ended without one the last of ``TRIES`` times."""
+        made: UnitResult | str = ""
+        for _ in range(TRIES):
+            made = self._attempt(unit)
+            if isinstance(made, UnitResult):
+                break
+            first = unit.pairs[0]
+            print(
+                f"unit {unit.index}, {len(unit.pairs)} pairs from {first.id} ({first.input!r}): {made}",
+                file=sys.stderr,
+            )
+        return made
+
+    def _attempt(self, unit: Unit) -> UnitResult | str:
+        """The result, or how the process ended without one; then another one stands ready.
+
+        Raises StageError for what the stage says that no unit would escape.
+        """
+        try:
+            self._link.send(unit)
+            reason = f"it took more than {self._seconds:g} s (cluster.unit_seconds)"
+            if self._link.poll(self._seconds):
+                answer: UnitResult | StageError | str = self._link.recv()
+                if isinstance(answer, UnitResult):
+                    return answer
+                if isinstance(answer, StageError):
+                    self.close()
+                    raise answer
+                reason = answer
+        except (EOFError, OSError):
+            reason = self._death()
+        self.close()
+        self._start()
+        return reason
+
+    def _start(self) -> None:
+        self._process, self._link = linked(start)
+        try:
+            self._link.send(self._arguments)
+            ready = self._link.poll(self._seconds)
+            error = self._link.recv() if ready else f"the models were not there after {self._seconds:g} s"
+        except (EOFError, OSError):
+            error = f"while its models were loaded, {self._death()}"
+        if error:
+            self.close()
+            raise StageError(error)
+
+    def _death(self) -> str:
+        code = self._process.wait()
+        if code == -signal.SIGKILL:
+            return "its process was killed by SIGKILL, as is done where memory runs out"
+        return f"its process died of {signal.Signals(-code).name if code < 0 else f'exit code {code}'}"
+
+
+def merge(unit: Unit, pieces: Sequence[UnitResult], on_sheet: set[str]) -> UnitResult:
+    """One result of the pieces of ``unit``, in the order of its pairs; previews of the pairs ``on_sheet`` alone."""
+    seconds: Counter[str] = Counter()
+    shifts: Counter[str] = Counter()
+    for piece in pieces:
+        seconds.update(piece.seconds)
+        shifts.update(piece.shifts)
+    return UnitResult(
+        unit=unit,
+        samples=tuple(sample for piece in pieces for sample in piece.samples),
+        candidates=tuple(candidate for piece in pieces for candidate in piece.candidates),
+        failures=tuple(failure for piece in pieces for failure in piece.failures),
+        previews=tuple(p for piece in pieces for p in piece.previews if p.pair.id in on_sheet),
+        rows=sum(piece.rows for piece in pieces),
+        seconds=dict(seconds),
+        rescored=sum(piece.rescored for piece in pieces),
+        shifts=dict(shifts),
+        rejected=tuple(images for piece in pieces for images in piece.rejected),
+        answers=tuple(answer for piece in pieces for answer in piece.answers),
+    )

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from p2p.sweep.tree import Branch, Injection, grow, injected_steps, schedules
+
+taus = st.lists(st.floats(0, 1), min_size=1, max_size=6)
+gains = st.sampled_from([0.0, 0.3, 0.5, 1.0, 2.0])
+
+
+def paths(branches: tuple[Branch, ...]) -> dict[int, list[Injection]]:
+    """The injections on the way from the root to each member's leaf."""
+    found: dict[int, list[Injection]] = {}
+    for branch in branches:
+        below = paths(branch.children)
+        for member in branch.members:
+            found[member] = list(branch.injections) + below.get(member, [])
+    return found
+
+
+def nodes(branches: tuple[Branch, ...]) -> int:
+    return sum(len(branch.injections) + nodes(branch.children) for branch in branches)
+
+
+@given(taus, st.lists(st.floats(0, 1), max_size=2), gains, gains, st.integers(1, 12))
+def test_the_tree_holds_every_schedule_and_no_step_twice(
+    taus: list[float], word_taus: list[float], cross_gain: float, self_gain: float, steps: int
+) -> None:
+    wanted = schedules(taus, word_taus, cross_gain, self_gain, steps)
+    tree = grow(wanted)
+    assert paths(tree) == {member: list(schedule) for member, schedule in enumerate(wanted)}
+    assert nodes(tree) == len({schedule[: k + 1] for schedule in wanted for k in range(steps)})
+
+
+def test_fifty_steps_and_nine_taus_take_270_steps_of_edits() -> None:
+    assert nodes(grow(schedules([k / 10 for k in range(1, 10)], [], 1.0, 1.0, 50))) == 270
+
+
+def test_with_few_steps_many_taus_are_one_schedule() -> None:
+    tree = grow(schedules([k / 10 for k in range(1, 10)], [], 1.0, 1.0, 4))
+    # 0.4 → 0 steps, …: floor(4τ + 0.5) is 0, 1, 2, 3 or 4.
+    assert len(set(map(tuple, paths(tree).values()))) == 5
+
+
+@pytest.mark.parametrize(
+    ("gain", "tau", "steps", "injected"),
+    [
+        (1, 0.58, 50, 29),
+        (1, 0.29, 50, 15),
+        (1, 0.29, 100, 29),
+        (0.5, 0.3, 30, 5),
+        (1, 0, 9, 0),
+        (1, 1, 9, 9),
+        (3, 0.5, 9, 9),
+    ],
+)
+def test_injected_steps_round_halves_up_whatever_binary_makes_of_them(
+    gain: float, tau: float, steps: int, injected: int
+) -> None:
+    assert injected_steps(gain, tau, steps) == injected
+
+
+@given(st.floats(0, 1), st.integers(2, 120))
+def test_instructpix2pix_injects_while_tau_exceeds_the_fraction_of_the_last_step(
+    tau: float, steps: int
+) -> None:
+    at_least = sum(tau - 1e-8 > i / (steps - 1) for i in range(steps))
+    at_most = sum(tau + 1e-8 > i / (steps - 1) for i in range(steps))
+    assert at_least <= injected_steps(1.0, tau, steps, "instructpix2pix") <= at_most
+    grid = [k for k in range(steps) if (k + 0.5) / (steps - 1) < 1]
+    for k in grid:
+        assert injected_steps(1.0, (k + 0.5) / (steps - 1), steps, "instructpix2pix") == k + 1
+
+
+@given(taus, gains, gains, st.integers(1, 30))
+def test_a_released_branch_is_never_injected_again(
+    taus: list[float], cross_gain: float, self_gain: float, steps: int
+) -> None:
+    for schedule in schedules(taus, [], cross_gain, self_gain, steps):
+        on = [bool(injection) for injection in schedule]
+        assert on == sorted(on, reverse=True)

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import shutil
+import uuid
+from pathlib import Path
+
+import pytest
+
+from pipeline.cli.main import main
+from pipeline.commands import report
+from pipeline.config import saved
+from pipeline.dataset.funnel import funnel_of
+from pipeline.dataset.pack import pack
+from pipeline.planning.plan import load
+from pipeline.report import data, page
+from pipeline.report.gallery import Thumbnails, gallery
+from pipeline.tasks import image_task
+from stages.storage.store import Store
+from stages.write import read_commits
+from tests.pipeline.report.outputs import HOSTILE, output
+
+
+def text(store: Store) -> str:
+    return store.read(report.NAME).decode()
+
+
+def test_a_live_run_has_a_report_of_what_is_done(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    store, _ = output(str(tmp_path), done=4)
+    assert main(["report", str(tmp_path)]) == 0
+    assert "report/index.html" in capsys.readouterr().out
+    assert "unfinished: 4 of 6 units" in text(store)
+
+
+def test_the_funnel_is_the_pipelines_own(tmp_path: Path):
+    store, _ = output(str(tmp_path), done=4)
+    read = data.read(store)
+    funnel = funnel_of(load(store), read_commits(store, range(4)))
+    assert read.funnel == funnel
+    assert [count for _, count in page.steps(read.funnel)] == [
+        funnel.read,
+        funnel.pairs,
+        funnel.candidates,
+        funnel.samples,
+        funnel.pairs_kept,
+    ]
+    assert read.scores.num_rows == funnel.candidates
+    assert int(read.scores["kept"].to_numpy().sum()) == funnel.samples
+    assert sum(count for _, count, _ in page.losses(funnel)) == funnel.candidates - funnel.samples
+
+
+def test_packed_scores_say_what_the_parts_say(tmp_path: Path):
+    store, _ = output(str(tmp_path), done=6)
+    before = data.read(store).scores
+    pack(store, list(read_commits(store, range(6))), 100)
+    for name in store.list("run/parts"):
+        if name.endswith(".parquet"):
+            store.remove(name)
+    assert data.read(store).scores.equals(before)
+
+
+def test_an_object_store_has_a_report_as_well():
+    store, _ = output(f"memory://{uuid.uuid4().hex}", done=3)
+    report.write(store)
+    assert "unfinished: 3 of 6 units" in text(store)
+
+
+def test_a_run_without_a_commit_has_a_report(tmp_path: Path):
+    store, _ = output(str(tmp_path), done=0)
+    report.write(store)
+    assert "unfinished: 0 of 6 units" in text(store)
+
+
+def test_every_failure_and_bad_line_is_listed_and_nothing_is_markup(tmp_path: Path):
+    store, results = output(str(tmp_path), done=6)
+    report.write(store)
+    made = text(store)
+    for one in results:
+        assert one.unit.pairs[1].input in made
+    assert "not JSON" in made
+    assert HOSTILE not in made
+    assert "<script>window" not in made
+    # Nothing is fetched: what stands in the page is all there is.
+    assert 'src="http' not in made
+    assert "@import" not in made
+
+
+def test_pictures_stop_at_the_pages_share(tmp_path: Path):
+    store, _ = output(str(tmp_path), done=6)
+    read = data.read(store)
+    assert len(gallery(store, read, Thumbnails())["kept"]) == 6
+    assert gallery(store, read, Thumbnails(budget=0))["kept"] == []
+
+
+def test_what_is_no_output_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(["report", str(tmp_path)]) == 2
+    assert str(tmp_path) in capsys.readouterr().err
+
+
+def test_a_finished_run_outlives_its_parts(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    store, _ = output(str(tmp_path), done=6)
+    config, plan, commits = saved.read(store), load(store), list(read_commits(store, range(6)))
+    funnel = image_task.finish(config, plan, store, commits)
+    image_task.tell(config, funnel, None)
+    assert "run/parts" not in capsys.readouterr().out
+    names = ("contact-sheet.png", report.NAME, "README.md", "run/pack.json")
+    before = {name: store.read(name) for name in names}
+    shutil.rmtree(tmp_path / "run/parts")
+    assert image_task.finish(config, plan, store, commits) == funnel
+    assert {name: store.read(name) for name in names} == before
+    image_task.tell(config, funnel, None)
+    assert "run/parts was deleted" in capsys.readouterr().out
+    assert main(["report", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.splitlines() == [page.NO_PICTURES, str(tmp_path / report.NAME)]
+    made = gallery(store, data.read(store), Thumbnails())
+    assert (made["kept"], made["strips"]) == ([], [])
+    assert made["near"]
+    assert {card["edited"] for card in made["near"]} == {None}
+    assert "run/parts was deleted" in text(store)
+
+
+def test_a_single_part_that_is_lost_is_named_with_the_mend(tmp_path: Path, capsys):
+    output(str(tmp_path), done=6)
+    part = next((tmp_path / "run/parts").glob("00000000-*.previews.tar"))
+    part.unlink()
+    assert main(["report", str(tmp_path)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"{part} is missing" in line
+    assert f"pairforge repair {tmp_path}" in line

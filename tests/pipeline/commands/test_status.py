@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+
+from pipeline.cli.main import main
+from pipeline.execution import heartbeat
+from stages.storage import in_flight
+from tests.pipeline.outputs import commit, planned
+
+
+def status(capsys: pytest.CaptureFixture[str], out: Path) -> str:
+    assert main(["status", str(out)]) == 0
+    return capsys.readouterr().out
+
+
+def test_a_live_run_shows_what_is_done_in_flight_kept_and_left(tmp_path: Path, capsys):
+    store, _ = planned(tmp_path, 4)
+    commit(store, [1, 2])
+    in_flight.note(store, 1)
+    in_flight.note(store, 2)
+    with heartbeat.beating(store, lambda: 0.5):
+        said = status(capsys, tmp_path)
+    assert "running on" in said
+    assert "2 of 4 done (50%)" in said
+    assert "3 samples of 2 pairs" in said
+    assert "0.50 pairs/s now" in said
+    assert "time left  0:04" in said
+    assert "in flight  unit 2 on" in said
+    assert "unit 1" not in said
+
+
+def test_a_run_that_was_stopped_says_so(tmp_path: Path, capsys):
+    store, _ = planned(tmp_path, 2)
+    commit(store, [1])
+
+    def stopped() -> None:
+        with heartbeat.beating(store, float):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stopped()
+    said = status(capsys, tmp_path)
+    assert "stopped 0:00 ago" in said
+    assert "the same command goes on" in said
+
+
+def test_a_silent_driver_was_killed_and_its_units_are_interrupted(tmp_path: Path, capsys):
+    store, _ = planned(tmp_path, 3)
+    commit(store, [1])
+    in_flight.note(store, 2)
+    with heartbeat.beating(store, float):
+        pass
+    (one,) = heartbeat.beats(store)
+    silent = replace(one, state="running", seen=time.time() - heartbeat.SECONDS_UNTIL_DEAD - 10)
+    store.write(store.list(heartbeat.FOLDER)[0], json.dumps(asdict(silent)).encode())
+    said = status(capsys, tmp_path)
+    assert "killed 1:10 ago" in said
+    assert "interrupted unit 2" in said
+
+
+def test_a_finished_run_is_complete_with_its_failures(tmp_path: Path, capsys):
+    store, _ = planned(tmp_path, 2)
+    commit(store, [1, 0], failed=1)
+    said = status(capsys, tmp_path)
+    assert "complete" in said
+    assert "2 failed" in said
+
+
+def test_what_is_no_output_is_named(tmp_path: Path, capsys):
+    assert main(["status", str(tmp_path)]) == 2
+    assert str(tmp_path) in capsys.readouterr().err

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from conf.compose import ConfigError
+from pipeline.config.resolve import checked, compose, stays_local
+
+
+def test_local_paths_hold_in_any_folder(tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("model", "clip"):
+        (tmp_path / name).mkdir()
+    given = [
+        "model=path",
+        "model.path=model",
+        "filter.name=local-dir:clip",
+        "filter.pretrained=null",
+        "out=made",
+    ]
+    config = checked(compose(given))
+    assert config.model.path == str(tmp_path / "model")
+    assert config.filter.name == f"local-dir:{tmp_path / 'clip'}"
+    assert config.out == str(tmp_path / "made")
+
+
+def test_what_is_elsewhere_stays_what_it_is(tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = checked(compose(["model=sd15", "out=s3://bucket/a"]))
+    assert config.model.path == "stable-diffusion-v1-5/stable-diffusion-v1-5"
+    assert config.out == "s3://bucket/a"
+
+
+def test_the_hub_is_asked_for_only_what_is_not_here(tmp_path: Path):
+    (tmp_path / "pairs.jsonl").write_text("")
+    here = ["model=path", f"model.path={tmp_path}", f"filter.name=local-dir:{tmp_path}", "captions=jsonl"]
+    here += [f"captions.path={tmp_path}/pairs.jsonl", "filter.pretrained=null"]
+    assert stays_local(checked(compose(here)))
+    for elsewhere in ("model.path=owner/name", "filter=clip", "captions.path=owner/name"):
+        group = elsewhere.startswith("filter=")
+        changed = [s for s in here if not (group and s.startswith("filter."))] + [elsewhere]
+        assert not stays_local(checked(compose(changed)))
+
+
+def test_a_tau_grid_may_hold_its_ends():
+    assert checked(compose(["sweep.taus=[0,1]"])).sweep.taus == [0.0, 1.0]
+    with pytest.raises(ConfigError, match=r"sweep\.taus"):
+        checked(compose(["sweep.taus=[-0.1]"]))
+
+
+def test_the_guidance_interval_is_two_noise_levels():
+    assert checked(compose(["sampler.guidance_interval=[0,2.5]"])).sampler.guidance_interval == [0.0, 2.5]
+    for wrong in ("[1]", "[2,1]", "[-1,1]", "[1,1]"):
+        with pytest.raises(ConfigError, match=r"sampler\.guidance_interval=.* must be two noise levels"):
+            checked(compose([f"sampler.guidance_interval={wrong}"]))
+
+
+@pytest.mark.parametrize(
+    "setting", ["cluster.hours=0", "cluster.unit_seconds=0.5", "cluster.wait_seconds=-1"]
+)
+def test_times_in_which_nothing_could_be_made_are_refused_by_name(setting: str):
+    with pytest.raises(ConfigError, match=setting):
+        checked(compose([setting]))

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from pipeline.dataset.funnel import REASONS, funnel_of
+from pipeline.execution.progress import Display, funnel_table
+from pipeline.planning.plan import Plan
+from stages.write import summary
+from tests.stages.unit_results import unit_result
+
+PLAN = Plan(units=3, pairs=4, quarantined=2, settings={}, files=())
+COMMITS = [
+    summary(replace(unit_result(0, 2, 3), rescored=3, shifts={"clip_sim_0": 0.03, "clip_sim_dir": 0.06})),
+    summary(replace(unit_result(1, 0, 5), rescored=1, shifts={"clip_sim_0": 0.01, "clip_sim_dir": 0.0})),
+    summary(unit_result(2, 1, 0, failed=1)),
+]
+
+
+def said(width: int = 100) -> tuple[Console, io.StringIO]:
+    stream = io.StringIO()
+    return Console(file=stream, width=width), stream
+
+
+def test_every_candidate_is_counted_once():
+    funnel = funnel_of(PLAN, COMMITS)
+    assert (funnel.read, funnel.quarantined, funnel.pairs, funnel.failed) == (6, 2, 4, 1)
+    assert funnel.candidates == funnel.samples + sum(funnel.rejected.values()) == 11
+    assert (funnel.samples, funnel.pairs_kept, funnel.keep_rate) == (3, 2, 0.5)
+    assert funnel.seconds == {"denoise": 4.5, "score": 0.75}
+    assert funnel.utilisation == pytest.approx(4.5 / 5.25)
+
+
+def test_the_score_shift_is_a_mean_over_all_that_was_scored_again():
+    shift = funnel_of(PLAN, COMMITS).score_shift
+    assert shift == pytest.approx({"clip_sim_0": 0.01, "clip_sim_dir": 0.015})
+    assert funnel_of(PLAN, COMMITS[2:]).score_shift == {}
+
+
+def test_nothing_is_said_of_decoding_in_full_where_all_is():
+    console, stream = said()
+    console.print(funnel_table(funnel_of(PLAN, COMMITS[2:])))
+    assert "decoded in full" not in stream.getvalue()
+
+
+def test_nothing_done_is_a_funnel_too():
+    funnel = funnel_of(PLAN, [])
+    assert (funnel.keep_rate, funnel.utilisation) == (0, 0)
+
+
+def test_the_table_tells_every_reason_in_the_order_it_is_met():
+    console, stream = said()
+    seldom = {**COMMITS[0], "rejected": {"near_duplicate": 1, "no_image": 2, "left_early": 3}}
+    console.print(funnel_table(funnel_of(PLAN, [*COMMITS, seldom])))
+    lines = stream.getvalue().splitlines()
+    assert [line for line in lines if "direction of the edit" in line and "8" in line and "50%" in line]
+    assert [line for line in lines if "failed" in line and "1" in line]
+    order = [next(k for k, line in enumerate(lines) if text in line) for text in REASONS.values()]
+    assert order == sorted(order)
+
+
+def test_without_a_terminal_a_line_comes_now_and_then(monkeypatch):
+    console, stream = said()
+    clock = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    display = Display(console, 4, funnel_of(PLAN, COMMITS[:1]))
+    with display.live():
+        clock[0] = 10.0
+        display.committed(COMMITS[1])
+        assert stream.getvalue() == ""
+        clock[0] = 20.0
+        display.committed(COMMITS[2])
+    # One pair was there before: 3 of 4 were made in the 20 seconds.
+    assert stream.getvalue() == "4/4 pairs, 2 kept (50%), 0.15 pairs/s, 0:00 left\n"

@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from conf.schema import ImageFormat
+from pipeline.dataset.quarantine import NAME, write_failures
+from stages import write
+from tests.pipeline.report.outputs import output
+
+
+def test_pairs_that_fail_no_more_are_listed_no_more(tmp_path: Path):
+    store, results = output(str(tmp_path), done=3, planned=3)
+    for healed in range(4):
+        for one in results[:healed]:
+            store.remove(write.commit_name(one.unit.index))
+            well = replace(one, failures=())
+            write.write_unit(store, write.encode_part(well, ImageFormat.png), write.summary(well))
+        write_failures(store, list(write.read_commits(store, range(3))))
+        listed = store.read(NAME).splitlines() if store.exists(NAME) else []
+        assert [json.loads(line)["input"] for line in listed] == [
+            failure.unit.pairs[1].input for failure in results[healed:]
+        ]
+    assert not store.exists(NAME)

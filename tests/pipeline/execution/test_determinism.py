@@ -1,0 +1,50 @@
+"""The bytes of a dataset depend on its settings alone, not on the number of workers or the order of the units."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from conf.schema import Config
+from pipeline.dataset.pack import Packed, pack
+from pipeline.execution import ray_graph
+from pipeline.planning.plan import make_or_resume
+from stages.generate import Generate
+from stages.storage.store import Store
+from stages.worker.launch import forkserver
+from stages.write import read_commits
+from tests import runs
+from tests.fire.fire import digests, environment
+
+
+def made(config: Config, order: list[int]) -> list[Packed]:
+    """The files that the real stages make of the units in that order, on the Ray that runs."""
+    store = Store(config.out)
+    plan = make_or_resume(store, config)
+    with closing(ray_graph.run(config, plan.model_fingerprint, order)) as summaries:
+        assert {summary["unit"] for summary in summaries} == set(order)
+    return pack(store, list(read_commits(store, range(plan.units))), config.shards.samples)
+
+
+@pytest.mark.timeout(600)
+def test_one_process_in_order_and_two_workers_out_of_order_make_the_same_bytes(
+    tmp_path: Path, sd1_folder: Path, clip_folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    for name, value in environment().items():
+        monkeypatch.setenv(name, value)
+    source = (
+        "captions=jsonl",
+        f"captions.path={runs.write_pairs(tmp_path / 'pairs.jsonl')}",
+        "shards.samples=3",
+        "cluster.workers=2",
+    )
+    one, two = (
+        runs.config(sd1_folder, clip_folder, *source, f"out={tmp_path / name}") for name in ("one", "two")
+    )
+    expected = runs.packed(one, Generate)
+    with forkserver(two), ray_graph.cluster(two):
+        assert made(two, [2, 0, 1]) == expected
+    assert sum(file.rows for file in expected if file.name.startswith("data/")) == 10
+    assert digests(Path(two.out)) == digests(Path(one.out))

@@ -1,0 +1,235 @@
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+import pipeline.finetune.finetune_run as finetune
+from conf.compose import ConfigError
+from miniworld.scene import COLOURS, GROUNDS, KINDS
+from pipeline.cli import main
+from pipeline.export.split import split_of
+from pipeline.finetune.finetune_settings import Base as BaseModel
+from pipeline.finetune.finetune_settings import Finetune, Kept, Lora
+from pipeline.finetune.training import last_checkpoint
+
+
+def _asked(base: Path, triples: Path, out: Path, **settings: Any) -> Finetune:
+    told = {"epochs": 3, "learning_rate": 0.01, "patience": 3} | settings
+    return Finetune(data=str(triples), out=str(out), writer=BaseModel(model=str(base)), **told)
+
+
+def _weights(folder: Path) -> dict[str, torch.Tensor]:
+    return load_file(folder / "model.safetensors")
+
+
+def _same(one: Path, other: Path) -> bool:
+    first, second = _weights(one), _weights(other)
+    return first.keys() == second.keys() and all(torch.equal(first[key], second[key]) for key in first)
+
+
+@pytest.fixture(scope="module")
+def whole(base: Path, triples: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of an uninterrupted run, and its lines in lines.txt beside it."""
+    out = tmp_path_factory.mktemp("whole") / "out"
+    lines: list[str] = []
+    finetune.run(_asked(base, triples, out), lines.append)
+    (out.parent / "lines.txt").write_text("\n".join(lines))
+    return out
+
+
+def test_it_learns_and_leaves_a_plain_model_in_the_bases_precision(whole: Path, base: Path) -> None:
+    names = {path.name for path in whole.iterdir()}
+    assert names == {
+        "config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json",
+        "finetune.json",
+    }  # fmt: skip
+    assert not _same(whole, base)
+    model = AutoModelForCausalLM.from_pretrained(whole)
+    assert model.dtype == torch.float16
+    assert AutoTokenizer.from_pretrained(whole).eos_token_id == model.config.eos_token_id
+    record = json.loads((whole / "finetune.json").read_text())
+    assert (
+        record["counts"] == {"train": 74, "validation": 6, "refused": 0} or record["counts"]["refused"] == 0
+    )
+    assert sum(record["counts"].values()) == 80
+    lines = (whole.parent / "lines.txt").read_text().splitlines()
+    told = [re.search(r"validation (\S+), right (\S+)% of tokens", line) for line in lines]
+    losses, shares = zip(*((float(found[1]), float(found[2])) for found in told if found), strict=True)
+    assert len(losses) == 3
+    assert losses[-1] < losses[0]
+    assert record["trained"]["validation_accuracy"] == pytest.approx(max(shares) / 100, abs=1e-4)
+
+
+@pytest.mark.parametrize("torn", [False, True])
+def test_a_stopped_run_ends_as_one_that_was_not(
+    whole: Path, base: Path, triples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, torn: bool
+) -> None:
+    def stop_at_second(line: str) -> None:
+        if line.startswith("epoch 2"):
+            raise KeyboardInterrupt
+
+    asked = _asked(base, triples, tmp_path / "out")
+    with pytest.raises(KeyboardInterrupt):
+        finetune.run(asked, stop_at_second)
+    found = last_checkpoint(tmp_path / "out" / "checkpoints")
+    assert found
+    if torn:  # as when the next one was being written
+        (found.parent / "checkpoint-999").mkdir()
+        (found.parent / "checkpoint-999" / "trainer_state.json").write_text('{"global')
+    lines: list[str] = []
+    finetune.run(asked, lines.append)
+    assert f"goes on from {found.name}" in lines
+    assert not any(line.startswith("epoch 1/") for line in lines)
+    assert _same(tmp_path / "out", whole)
+
+
+def test_it_stops_when_no_more_is_foreseen_and_keeps_the_best_unless_the_last_is_asked_for(
+    base: Path, triples: Path, tmp_path: Path
+) -> None:
+    settings = {"epochs": 12, "patience": 1, "learning_rate": 1.0}
+    trained = finetune.run(_asked(base, triples, tmp_path / "best", **settings), lambda _: None)
+    assert trained.epochs < 12
+    assert trained.kept_epoch == trained.epochs - 1
+
+    whole = finetune.run(_asked(base, triples, tmp_path / "last", keep=Kept.last, **settings), lambda _: None)
+    assert whole.epochs == whole.kept_epoch == 12
+    assert not _same(tmp_path / "best", tmp_path / "last")
+
+
+def test_the_epoch_is_kept_that_foresees_most_though_another_has_the_lower_loss(
+    base: Path, tmp_path: Path
+) -> None:
+    lines, apart = [], 0
+    for number, (colour, kind, ground) in enumerate(itertools.product(COLOURS, KINDS, GROUNDS[:2])):
+        text, new = f"a {colour} {kind} on {ground}", GROUNDS[2:][number % 3]
+        output = f"a {colour} {kind} on {new}"
+        if split_of(text, (0.8, 0.2)) != "train":
+            apart += 1
+            # A third of the validation contradicts what is learnt: the surer, the higher its loss.
+            output = f"a {colour} {kind} with {new}" if apart % 3 == 0 else output
+        lines.append({"input": text, "edit": f"put it on {new}", "output": output})
+    path = tmp_path / "triples.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+    said: list[str] = []
+    trained = finetune.run(
+        _asked(base, path, tmp_path / "out", epochs=16, patience=16, validation=0.2), said.append
+    )
+    told = [re.search(r"validation (\S+), right (\S+)% of tokens", line) for line in said]
+    losses, shares = zip(*((float(found[1]), float(found[2])) for found in told if found), strict=True)
+    assert len(losses) == 16
+    assert trained.kept_epoch == 1 + shares.index(max(shares))
+    assert trained.validation_loss > min(losses) + 1e-3
+    assert trained.validation_accuracy == pytest.approx(max(shares) / 100, abs=1e-4)
+
+
+def test_lora_is_merged_into_a_folder_of_the_same_shape(
+    whole: Path, base: Path, triples: Path, tmp_path: Path
+) -> None:
+    finetune.run(_asked(base, triples, tmp_path / "out", lora=Lora(rank=4)), lambda _: None)
+    before, after = _weights(base), _weights(tmp_path / "out")
+    assert after.keys() == before.keys()
+    moved = {key for key in before if not torch.equal(before[key], after[key])}
+    assert moved
+    assert all("_proj" in key for key in moved)
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {path.name for path in whole.iterdir()}
+
+
+def test_going_on_with_other_settings_is_refused_and_what_was_begun_stays(
+    base: Path, triples: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stop(line: str) -> None:
+        if line.startswith("epoch 2"):
+            raise KeyboardInterrupt
+
+    out = tmp_path / "out"
+    with pytest.raises(KeyboardInterrupt):
+        finetune.run(_asked(base, triples, out), stop)
+    held = sorted(path.name for path in (out / "checkpoints").iterdir())
+    told = [
+        f"data={triples}",
+        f"writer.model={base}",
+        f"out={out}",
+        "epochs=3",
+        "learning_rate=0.02",
+        "patience=3",
+    ]
+    assert main.main(["finetune", *told]) == 2
+    assert "was begun with other learning_rate: give" in capsys.readouterr().err
+    assert sorted(path.name for path in (out / "checkpoints").iterdir()) == held
+
+
+def test_a_full_folder_is_left_alone(
+    whole: Path, base: Path, triples: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main.main(["finetune", f"data={triples}", f"writer.model={base}", f"out={whole}"]) == 2
+    assert (
+        capsys.readouterr().err == f"pairforge: out={whole} holds something already: give an empty folder\n"
+    )
+
+
+def test_a_triple_too_long_for_the_model_is_named(
+    base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = [{"input": f"a ball {n}", "edit": "make it a box", "output": f"a box {n}"} for n in range(40)]
+    lines[6]["output"] = "a box " * 80
+    path = tmp_path / "triples.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert main.main(["finetune", f"data={path}", f"writer.model={base}", f"out={tmp_path / 'out'}"]) == 2
+    assert "line 7 has" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_no_model_and_no_causal_model_are_one_line(
+    triples: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "clip").mkdir()
+    (tmp_path / "clip" / "config.json").write_text('{"model_type": "clip_text_model"}')
+    for model, reason in (
+        ("./nowhere", "there is no such folder"),
+        (tmp_path / "clip", "no causal language model"),
+    ):
+        told = [f"data={triples}", f"writer.model={model}", f"out={tmp_path / 'out'}"]
+        assert main.main(["finetune", *told]) == 2
+        error = capsys.readouterr().err
+        assert reason in error
+        assert error.count("\n") == 1
+
+
+def test_what_a_kill_at_the_start_leaves_is_gone_on_with_and_what_is_torn_is_named(tmp_path: Path) -> None:
+    out, told = tmp_path / "out", {"seed": 0}
+    (out / "checkpoints").mkdir(parents=True)
+    (out / "checkpoints/.settings.json.0123.tmp").write_text('{"se')
+    finetune._begin(out, told)
+    assert json.loads((out / "checkpoints/settings.json").read_text()) == told
+    finetune._begin(out, told)
+    (out / "checkpoints/settings.json").write_text('{"se')
+    with pytest.raises(ConfigError, match=r"settings\.json is not what was written"):
+        finetune._begin(out, told)
+    (tmp_path / "full/deep").mkdir(parents=True)
+    (tmp_path / "full/deep/file").write_text("")
+    with pytest.raises(ConfigError, match="holds something already"):
+        finetune._begin(tmp_path / "full", told)
+
+
+def test_a_kill_while_the_settings_are_written_leaves_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*paths: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.replace", killed)
+        with pytest.raises(KeyboardInterrupt):
+            finetune._begin(tmp_path, {"seed": 0})
+    assert not (tmp_path / "checkpoints/settings.json").exists()
+    finetune._begin(tmp_path, {"seed": 0})
+    assert json.loads((tmp_path / "checkpoints/settings.json").read_text()) == {"seed": 0}

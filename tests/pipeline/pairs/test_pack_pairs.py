@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from conf.pairs import PairsConfig
+from miniworld.check_pair import Verdict, judge
+from pipeline.cli.main import main
+from pipeline.dataset.funnel import funnel_of
+from pipeline.execution.ray_tasks import encoder
+from pipeline.pairs import pairs_settings
+from pipeline.pairs.pack_pairs import ANSWERS, pack
+from pipeline.planning.plan import Plan, PlanError, make_or_resume
+from pipeline.tasks import pair_task
+from stages.captions import CaptionSource, open_captions
+from stages.formats import answers
+from stages.formats.answers import WrittenPair
+from stages.records import CaptionPair
+from stages.storage.plan_files import read_unit
+from stages.storage.store import Store
+from stages.write import committed, read_commits, summary, write_unit
+from stages.write_pairs import WritePairs
+from tests.pipeline.pairs import small
+
+
+def planned(folder: Path, *more: str) -> tuple[PairsConfig, Store, Plan]:
+    config = pairs_settings.read(small.settings(folder, *more))
+    store = Store(config.out)
+    return config, store, make_or_resume(store, config)
+
+
+def write(config: PairsConfig, store: Store, plan: Plan, units: list[int]) -> None:
+    stage = WritePairs(config, plan.model_fingerprint)
+    for index in units:
+        result = stage(read_unit(store, index))
+        write_unit(store, encoder(config)(result), summary(result))
+
+
+def packed(config: PairsConfig, store: Store, plan: Plan) -> dict[str, bytes]:
+    commits = list(read_commits(store, range(plan.units)))
+    pair_task.finish(config, plan, store, commits)
+    return {name: store.read(name) for name in ("pairs.jsonl", ANSWERS, "run/pack.json")}
+
+
+def test_any_order_of_units_gives_the_same_bytes(tmp_path: Path) -> None:
+    files = []
+    for name, order in (("a", [0, 1, 2, 3]), ("b", [3, 1]), ("c", [2])):
+        (tmp_path / name).mkdir()
+        config, store, plan = planned(tmp_path / name)
+        write(config, store, plan, order)
+        # Somebody else goes on with what is left.
+        write(*planned(tmp_path / name), sorted(set(range(plan.units)) - committed(store)))
+        files.append(packed(config, store, plan))
+    assert files[0]["pairs.jsonl"]
+    for other in files[1:]:
+        assert other["pairs.jsonl"] == files[0]["pairs.jsonl"]
+        assert other[ANSWERS] == files[0][ANSWERS]
+
+
+def test_a_finished_run_tells_programs_in_json_and_nobody_when_quiet(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config, store, plan = planned(tmp_path)
+    write(config, store, plan, list(range(plan.units)))
+    command = ["pairs", *small.settings(tmp_path)]
+    assert main([*command, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["out"], told["read"]) == (config.out, 11)
+    assert told["samples"] == len(store.read("pairs.jsonl").splitlines()) > 0
+    assert main(["pairs", "--quiet", *command[1:]]) == 0
+    assert capsys.readouterr() == ("", "")
+    assert main([*command, "--quiet", "--json"]) == 2
+    assert "give one" in capsys.readouterr().err
+    assert main(command) == 0
+    assert "11  captions read" in capsys.readouterr().out
+
+
+def test_what_is_packed_is_read_and_true(tmp_path: Path) -> None:
+    config, store, plan = planned(tmp_path)
+    assert (plan.pairs, plan.quarantined, plan.units) == (10, 1, 4)
+    write(config, store, plan, [0, 1, 2, 3])
+    packed(config, store, plan)
+    pairs = list(open_captions(CaptionSource("jsonl", store.path("pairs.jsonl"))))
+    assert all(isinstance(pair, CaptionPair) for pair in pairs)
+    assert len(pairs) >= 12
+    for pair in pairs:
+        assert judge(pair.input, pair.edit, pair.output) is Verdict.right
+        assert json.loads(pair.meta) == {
+            "url": f"http://x/{small.CAPTIONS.index(pair.input)}",
+            "source_edit": "none",
+        }
+    every = list(answers.from_bytes(store.read(ANSWERS)))
+    assert len(every) == 20
+    assert [one.reason for one in every if one.caption == "a girl riding a horse"] == ["unknown_caption"] * 2
+    funnel = funnel_of(plan, read_commits(store, range(plan.units)))
+    assert (funnel.read, funnel.quarantined, funnel.candidates) == (11, 1, 20)
+    assert funnel.rejected["unknown_caption"] == 2
+    assert funnel.samples >= len(pairs)
+
+
+def differing(folder: Path, *more: str) -> set[str]:
+    """The settings by which a run with ``more`` is refused on the output of one without."""
+    with pytest.raises(PlanError, match="other settings") as caught:
+        planned(folder, *more)
+    if not caught.value.table:
+        return {str(caught.value).partition("(")[2].partition(" was ")[0]}
+    return {row.split()[0] for row in caught.value.table[1:]}
+
+
+def test_other_settings_are_refused_by_name_and_places_are_not(tmp_path: Path) -> None:
+    planned(tmp_path)
+    planned(tmp_path, "writer.timeout=3", "cluster.threads=2", "log=info", "sheet.pairs=3")
+    for name in ("seed=1", "edits=3", "file=parquet", "checks.near_duplicate=0.5", "checks.language=en"):
+        assert differing(tmp_path, name) == {name.partition("=")[0]}
+    assert differing(tmp_path, "captions.block=[none_has_this]") == {"captions.block"}
+    assert differing(tmp_path, "checks.block=[none_has_this]") == {"checks.block"}
+    asked = ("writer=openai", "writer.model=x", "edits=3")
+    assert {"writer.kind", "edits", "model.fingerprint", "writer.template"} <= differing(tmp_path, *asked)
+
+
+def test_files_and_models_are_known_by_what_they_hold(tmp_path: Path, untrained_chat: Path) -> None:
+    block, template, judge_of_words = tmp_path / "block", tmp_path / "own.yaml", tmp_path / "classifier"
+    block.write_text("naked\n")
+    template.write_text("ask: 'Caption: {caption}'")
+    shutil.copytree(untrained_chat, judge_of_words)
+    settings = [
+        "writer=openai",
+        "writer.model=x",
+        "writer.key_env=null",
+        f"writer.template={template}",
+        f"checks.block_file={block}",
+        f"captions.block_file={block}",
+        f"checks.moderation={judge_of_words}",
+    ]
+    planned(tmp_path, *settings)
+    other = block.rename(tmp_path / "other")
+    planned(tmp_path, *settings, f"checks.block_file={other}", f"captions.block_file={other}")
+    block.write_text("naked\nblue\n")
+    assert differing(tmp_path, *settings, f"captions.block_file={other}") == {"checks.block"}
+    block.write_text("Naked")
+    template.write_text("ask: 'The caption: {caption}'")
+    assert differing(tmp_path, *settings) == {"writer.template"}
+    template.write_text("ask: 'Caption: {caption}'")
+    planned(tmp_path, *settings)
+    (judge_of_words / "config.json").write_text("{}")
+    assert differing(tmp_path, *settings) == {"checks.moderation"}
+
+
+def test_near_duplicates_across_captions_go_in_plan_order(tmp_path: Path) -> None:
+    store = Store(str(tmp_path))
+
+    def answer(pair: str, edited: str) -> WrittenPair:
+        return WrittenPair(
+            pair, 0, 1, f"{edited} by day", "make it night", f"{edited} at night", True, "", "", "{}"
+        )
+
+    first, near, other = (
+        "a red ball on the green grass",
+        "a red ball on the green grasses",
+        "a house and a tree",
+    )
+    for unit, own in enumerate([[answer("a", first)], [answer("b", near), answer("c", other)]]):
+        record = {"unit": unit, "candidates": len(own)}
+        write_unit(store, {"answers": answers.to_bytes(own)}, record)
+    commits = list(read_commits(store, [0, 1]))
+    written = pack(store, commits, 0.8)
+    assert (written.pairs, written.captions, written.across) == (2, 2, 1)
+    reasons = {one.pair_id: one.reason for one in answers.from_bytes(store.read(ANSWERS))}
+    assert reasons == {"a": "", "b": "near_duplicate_across", "c": ""}
+    assert pack(store, commits, 0.8) == written

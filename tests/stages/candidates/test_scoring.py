@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import filters
+from conf.schema import Config
+from filters.measures.changed_area import ChangedArea
+from filters.measures.ssim import Ssim
+from stages.candidates.scoring import Judge, specs
+from stages.formats.score_table import SCHEMA, measures, table
+from stages.generate import Generate
+from stages.records import Unit
+from tests import runs
+
+UNIT = Unit(0, runs.PAIRS[:2])
+LISTED = "filter.measures=[{kind:ssim},{kind:changed_area,name:area,tolerance:0.02}]"
+
+
+@pytest.fixture
+def config(sd1_folder: Path, clip_folder: Path) -> Config:
+    return runs.config(sd1_folder, clip_folder, "sheet.pairs=0", LISTED)
+
+
+def test_measures_are_told_of_every_candidate_and_choose_among_them(config: Config) -> None:
+    generate = Generate(config, "f" * 64)
+    areas = [candidate.measures["area"] for candidate in generate(UNIT).candidates]
+    least = float(np.median(areas))
+    config.filter.measures[1].least = least
+    generate.judge = Judge(config.filter, "cpu")
+    result = generate(UNIT)
+    assert [candidate.measures["area"] for candidate in result.candidates] == areas
+    for candidate in result.candidates:
+        assert set(candidate.measures) == {"ssim", "area"}
+        assert (candidate.reason == "area") == (np.float32(candidate.measures["area"]) < np.float32(least))
+    assert 0 < len(result.samples) < len(areas)
+    assert "area" in {candidate.reason for candidate in result.candidates}
+    rows = table(UNIT.pairs, result.candidates)
+    assert rows.schema.names == [*SCHEMA.names, "ssim", "area"]
+    assert measures(rows.schema) == ["ssim", "area"]
+    for sample in result.samples:
+        before, after = sample.input_image[None], sample.edited_image[None]
+        assert sample.metadata["ssim"] == pytest.approx(Ssim().score(before, after)[0])
+        assert sample.metadata["area"] == pytest.approx(ChangedArea(0.02).score(before, after)[0])
+        assert np.float32(sample.metadata["area"]) >= np.float32(least)
+
+
+def test_a_bound_that_nothing_reaches_rejects_all_by_its_name(config: Config) -> None:
+    config.filter.measures[0].most = -1.0
+    judge = Judge(config.filter, "cpu")
+    images = list(np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8))
+    judged = judge(images, images[::-1], [UNIT.pairs[0]] * 3)
+    assert judge.choose([0, 1, 2], judged) == judge.verdicts(judged) == ["ssim"] * 3
+    part = judged.part(slice(1, 2))
+    assert part.measures(0) == judged.measures(1)
+    assert part.outside == ("ssim",)
+
+
+@pytest.mark.parametrize(
+    ("listed", "said"),
+    [
+        ("[{kind:ssim},{kind:ssim}]", "two scores are called ssim"),
+        ("[{kind:ssim,name:clip_sim_0}]", "two scores are called clip_sim_0"),
+        ("[{kind:psnr}]", "measure 'psnr' is unknown; there are dino"),
+        ("[{kind:ssim,least:0.5,most:0.1}]", "nothing lies between 0.5 and 0.1"),
+    ],
+)
+def test_a_list_that_cannot_be_is_named(sd1_folder: Path, clip_folder: Path, listed: str, said: str) -> None:
+    chosen = runs.config(sd1_folder, clip_folder, f"filter.measures={listed}").filter
+    with pytest.raises(filters.FilterError, match=said):
+        specs(chosen)

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stages.candidates.selection import metadata
+from stages.formats import sample_schema
+from tests import runs
+from tests.stages.unit_results import candidate
+
+VALUES = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.lists(st.integers()), st.just({})
+)
+
+
+@pytest.fixture(scope="module")
+def about() -> dict[str, object]:
+    """A sample's JSON, by its real maker, with a measure."""
+    made = replace(candidate(runs.PAIRS[4], 0, ""), measures={"ssim": 0.5})
+    config = runs.config(Path("/m"), Path("/c"))
+    read = json.loads(json.dumps(metadata(runs.PAIRS[4], made, config, "f")))
+    assert list(sample_schema.problems(read, ["ssim"])) == []
+    return dict(read)
+
+
+def test_the_schema_is_what_is_made(about: dict[str, object]):
+    made = {name: type(value) for name, value in about.items()}
+    assert made == {**sample_schema.FIELDS, "ssim": float}
+
+
+@given(st.data())
+def test_any_field_that_is_lost_or_of_another_type_is_named(about: dict[str, object], data: st.DataObject):
+    name = data.draw(st.sampled_from(sorted(about)))
+    kind = type(about[name])
+    lost = {other: value for other, value in about.items() if other != name}
+    assert list(sample_schema.problems(lost, ["ssim"])) == [f"{name} is missing"]
+    value = data.draw(VALUES.filter(lambda value: type(value) is not kind))
+    assert list(sample_schema.problems({**about, name: value}, ["ssim"])) == [
+        f"{name} is {value!r}, not {kind.__name__}"
+    ]
+
+
+def test_what_is_no_field_is_named_unless_it_is_a_measure_of_before(about: dict[str, object]):
+    assert list(sample_schema.problems(about)) == []
+    (problem,) = sample_schema.problems({**about, "strange": "text"}, ["ssim"])
+    assert problem.startswith("strange ")
+    (problem,) = sample_schema.problems([about], ["ssim"])
+    assert "no object" in problem
+
+
+def test_of_another_version_what_all_versions_have_is_asked(about: dict[str, object]):
+    old = {name: about[name] for name in sample_schema.TRIED}
+    assert list(sample_schema.problems({**old, "new": "text"}, own=False)) == []
+    assert list(sample_schema.problems({**old, "new": None}, own=False)) == [
+        "new is None, and no field of a sample"
+    ]
+    assert list(sample_schema.problems({**old, "steps": "4"}, own=False)) == ["steps is '4', not int"]
+    del old["seed"]
+    assert list(sample_schema.problems(old, own=False)) == ["seed is missing"]

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipeline.pairs import pairs_settings
+from stages.candidates.requests import seed_of
+from stages.formats import answers
+from stages.records import CaptionPair, Unit
+from stages.write_pairs import WritePairs
+from tests.pipeline.pairs import small
+from tests.stages.writers.openai_server import KEY, MODEL, Server, serving
+
+UNIT = Unit(0, tuple(CaptionPair(text, "", "", '{"url": "x"}') for text in small.CAPTIONS[:4]))
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    with serving() as one:
+        yield one
+
+
+def test_every_edit_of_every_caption_has_its_own_seed(tmp_path: Path) -> None:
+    stage = WritePairs(pairs_settings.read(small.settings(tmp_path, "edits=3", "seed=5")), "")
+    result = stage(UNIT)
+    assert [(one.pair_id, one.sample_index) for one in result.answers] == [
+        (caption.id, index) for caption in UNIT.pairs for index in range(3)
+    ]
+    assert [one.seed for one in result.answers] == [
+        seed_of(5, caption.id, index) for caption in UNIT.pairs for index in range(3)
+    ]
+    assert list(answers.from_bytes(answers.to_bytes(result.answers))) == list(result.answers)
+    alone = [one for caption in UNIT.pairs for one in stage(Unit(9, (caption,))).answers]
+    assert alone == list(result.answers)
+
+
+def test_a_caption_without_an_answer_fails_alone(tmp_path: Path, server: Server) -> None:
+    more = ["writer=openai", f"writer.model={MODEL}", f"writer.endpoint={server.url}", "writer.concurrency=1"]
+    stage = WritePairs(pairs_settings.read(small.settings(tmp_path, *more)), "")
+    server.faults.extend(["", "", "", 400])
+    result = stage(UNIT)
+    (failure,) = result.failures
+    assert failure.pair_id == UNIT.pairs[1].id
+    assert failure.reason.startswith("HTTP 400")
+    assert {one.pair_id for one in result.answers} == {UNIT.pairs[k].id for k in (0, 2, 3)}
