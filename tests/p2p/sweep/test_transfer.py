@@ -54,6 +54,6 @@ def test_no_step_of_a_sweep_makes_the_program_wait(sd1_folder: Path, monkeypatch
         finally:
             torch.cuda.set_sync_debug_mode("default")
 
-    advance = p2p.executor.advance
-    monkeypatch.setattr(p2p.executor, "advance", watched)
+    advance = p2p.sweep.executor.advance
+    monkeypatch.setattr(p2p.sweep.executor, "advance", watched)
     editor.sweep_many(requests)

@@ -160,7 +160,7 @@ def test_without_links_a_kill_leaves_a_torn_file_that_its_seal_gives_away(
 
     flush = stages.storage.store._flush
     with monkeypatch.context() as patch:
-        patch.setattr(stages.store, "_flush", killed)
+        patch.setattr(stages.storage.store, "_flush", killed)
         with pytest.raises(KeyboardInterrupt):
             store.create_exclusive("run/commit", record)
     assert os.listdir(tmp_path / "run") == ["commit"]
