@@ -37,36 +37,36 @@ lint: .venv/ready
 	$(BIN)/mypy
 
 bench: .venv/ready
-	$(BIN)/python -m benchmarks.sweep
-	$(BIN)/python -m benchmarks.sweep --self-gain 0.5 --edits 9 --steps 50
-	$(BIN)/python -m benchmarks.sweep --sd15 runs/sd15-256 --edits 5 --steps 4 --repeats 1
-	$(BIN)/python -m benchmarks.scaling
+	$(BIN)/python -m benchmarks.speed.sweep_speed
+	$(BIN)/python -m benchmarks.speed.sweep_speed --self-gain 0.5 --edits 9 --steps 50
+	$(BIN)/python -m benchmarks.speed.sweep_speed --sd15 runs/sd15-256 --edits 5 --steps 4 --repeats 1
+	$(BIN)/python -m benchmarks.speed.cost_model
 
 bench-scale: .venv/ready
-	$(BIN)/python -m benchmarks.scale
+	$(BIN)/python -m benchmarks.scale.large_runs
 
 bench-gpu: .venv/ready
-	$(BIN)/python -m benchmarks.gpu
+	$(BIN)/python -m benchmarks.speed.gpu_utilisation
 
 # The first time it makes what it looks at: some quarter of an hour on one core.
 bench-truth: .venv/ready
-	$(BIN)/python -m benchmarks.truth
+	$(BIN)/python -m benchmarks.truth.filter_precision
 
 # Hours on one core with all 200 pairs; it goes on where it was cut short.
 bench-yield: .venv/ready
-	$(BIN)/python -m benchmarks.yield_ --write
+	$(BIN)/python -m benchmarks.yields.rows_per_kept --write
 
 # Fine-tunes three times, some five minutes on one core; the first time a quarter of an hour of pre-training before.
 bench-writer: .venv/ready
 	test -d runs/miniworld/writer || $(BIN)/python -m miniworld.train writer
-	$(BIN)/python -m benchmarks.writer
+	$(BIN)/python -m benchmarks.truth.caption_writer
 
 figures: .venv/ready
-	$(BIN)/python -m benchmarks.figures
+	$(BIN)/python -m benchmarks.figures.paper_figures
 	test -d out/data || $(BIN)/pairforge
-	$(BIN)/python -m benchmarks.how
-	$(BIN)/python -m benchmarks.attention_iou
-	$(BIN)/python -m benchmarks.background
+	$(BIN)/python -m benchmarks.figures.method_figures
+	$(BIN)/python -m benchmarks.truth.attention_overlap
+	$(BIN)/python -m benchmarks.truth.background_preservation
 
 docs: .venv/ready
 	$(BIN)/python -m conf.reference > docs/configuration.md

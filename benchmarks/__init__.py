@@ -1,1 +1,1 @@
-"""What measures. Each prints a table, compares side by side in one run, and fails nothing on a time."""
+"""Benchmarks by what they measure; `python -m benchmarks` lists them."""

@@ -8,8 +8,8 @@ both softmaxes over all columns, the pixels of an edit have
 
 with M_pixels = M*_pixels, or Ms_pixels where self-attention is injected. The queries of the text stay the edit's own.
 Columns keep the normalisation that they come from, as in the paper, so a pixel's weights need not sum to 1; where
-both kinds are injected and D is 0, they are the source's, and do. (Measured in benchmarks/joint_forms.py: the sums stay
-near 1, and forms that bring them to 1 cost more and change what a weight c or a kept word means.)
+both kinds are injected and D is 0, they are the source's, and do. (Measured in benchmarks/RESULTS.md:
+the sums stay near 1, and forms that bring them to 1 cost more and change what a weight c or a kept word means.)
 
 This is linear in Ms and in M*, so two fused calls with transformed values are enough and no map exists:
 

@@ -1,0 +1,1 @@
+"""Code shared by the benchmarks: tables, RESULTS.md, peak memory."""

@@ -1,0 +1,1 @@
+"""Figures of docs/: the paper's, and those of docs/how.md."""

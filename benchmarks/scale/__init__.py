@@ -1,0 +1,1 @@
+"""Costs that grow with a run: planning, commits, packing, scheduling, the report."""

@@ -1,0 +1,1 @@
+"""Time and memory of one sweep, on a CPU or a GPU."""

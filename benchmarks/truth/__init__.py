@@ -1,0 +1,1 @@
+"""Correctness of edits, captions, filters and attention maps, known in the mini world."""

@@ -1,0 +1,1 @@
+"""Denoiser rows for a kept pair of images, by sweep and procedure."""

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+from dataclasses import fields
+
+from hypothesis import given
+from hypothesis import strategies as st
+from matplotlib import pyplot as plt
+
+from benchmarks.figures import diagrams
+from filters.choice import MAX_PER_PAIR, OTHER_TAU_OF_SEED
+from filters.scores import ClipScores
+from p2p.sweep.tree import evaluations, grow, schedules
+from pipeline.dataset.funnel import Funnel
+
+TAUS = st.lists(st.floats(0, 1), min_size=1, max_size=6, unique=True)
+
+
+@given(taus=TAUS, steps=st.integers(1, 30), self_gain=st.sampled_from([0.0, 0.5, 1.0]))
+def test_the_stretches_are_the_evaluations_of_the_tree(taus: list[float], steps: int, self_gain: float):
+    found = list(diagrams.stretches(grow(schedules(taus, (), 1.0, self_gain, steps))))
+    assert sum(len(one.branch.injections) for one in found) + steps == evaluations(
+        taus, 1.0, self_gain, steps
+    )
+    ends = [one for one in found if one.ends >= 0]
+    assert all(one.branch.stop == steps for one in ends)
+    assert sorted(member for one in ends for member in one.branch.members) == list(range(len(taus)))
+
+
+def test_the_tree_tells_what_it_saves():
+    figure = diagrams.tree((0.5, 1.0), 10, 1.0, 1.0)
+    # The source's 10, a trunk of 5, and two ends of 5; one by one two sources and two edits.
+    assert figure.axes[0].get_title(loc="left").endswith("25 evaluations as a tree, 40 one by one")
+    plt.close(figure)
+
+
+def test_the_funnel_ends_with_what_was_kept():
+    figure = diagrams.funnel(
+        Funnel(pairs=3, candidates=60, rejected={"other_tau_of_seed": 10, "clip_sim_1": 38}, samples=12)
+    )
+    (axes,) = figure.axes
+    assert [text.get_text() for text in axes.texts] == ["60", "22   (−38)", "12 kept   (−10)"]
+    plt.close(figure)
+
+
+def test_a_drawing_has_what_a_run_goes_through():
+    figure = diagrams.commit()
+    said = {text.get_text() for text in figure.axes[0].texts}
+    assert {"plan", "part", "commit", "pack", "unit 1 → attempt c"} <= said
+    plt.close(figure)
+
+
+def test_the_funnel_tells_of_every_reason_of_clip_s_choice():
+    told = {field.name for field in fields(ClipScores)} | {OTHER_TAU_OF_SEED, MAX_PER_PAIR}
+    assert diagrams.LEFT.keys() == told

@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import numpy as np
+
+from benchmarks.figures.image_page import INK, MARK, SIDE, Cell, Row, page
+
+
+def solid(*colour: int) -> np.ndarray:
+    return np.full((64, 64, 3), colour, dtype=np.uint8)
+
+
+def share(pixels: np.ndarray, colour: tuple[int, ...]) -> float:
+    return float((pixels == colour).all(-1).mean())
+
+
+def test_images_are_shown_crisp_and_whole():
+    checks = np.indices((64, 64)).sum(0) % 2
+    image = np.stack([checks * 200, checks * 0, checks * 90], -1).astype(np.uint8)
+    pixels = np.asarray(page("Title", "about", [Row([Cell(image)])]))
+    step = SIDE // 64
+    assert share(pixels, (200, 0, 90)) * pixels.shape[0] * pixels.shape[1] == (64 * 64 / 2) * step**2
+
+
+def test_marked_words_stand_out_and_the_others_do_not():
+    plain = np.asarray(page("T", "", [Row([Cell(solid(9, 9, 9), "a red ball")])]))
+    marked = np.asarray(page("T", "", [Row([Cell(solid(9, 9, 9), "a [red] ball")])]))
+    assert share(plain, MARK) == 0 < share(marked, MARK)
+    assert share(marked, INK) > 0
+
+
+def test_a_page_grows_with_its_rows_and_its_captions():
+    cell = Cell(solid(1, 2, 3), "a word")
+    one = page("T", "", [Row([cell])])
+    assert page("T", "", [Row([cell]), Row([None, cell], "label")]).height > one.height + SIDE
+    assert page("T", "", [Row([Cell(cell.image, "many words " * 8)])]).height > one.height
