@@ -11,6 +11,7 @@ import torch
 from open_clip.pretrained import download_pretrained
 from open_clip.transform import PreprocessCfg, image_transform_v2
 
+from conf.messages import error_line
 from filters.clip.clip_scorer import Clip
 from filters.clip.clip_source import ClipSource, find_clip
 from filters.errors import FilterError
@@ -75,5 +76,4 @@ def _told_as(what: str) -> Iterator[None]:
     except FilterError:
         raise
     except Exception as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise FilterError(f"{what}: {reason if len(reason) <= 300 else reason[:299] + '…'}") from error
+        raise FilterError(f"{what}: {error_line(error)}") from error

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from conf.messages import suggest_name
 from filters.errors import FilterError
 
 LOCAL_DIR = "local-dir:"
@@ -47,7 +47,7 @@ def _published(name: str, pretrained: str | None) -> ClipSource:
 
     if name not in open_clip.list_models():
         raise FilterError(
-            f"no CLIP is called {name!r}{_near(name, open_clip.list_models())}: "
+            f"no CLIP is called {name!r}{suggest_name(name, open_clip.list_models(), most=3)}: "
             f"give a model name of open_clip, or {LOCAL_DIR}PATH"
         )
     tags = list_pretrained_tags_by_model(name)
@@ -62,7 +62,7 @@ def _published(name: str, pretrained: str | None) -> ClipSource:
         return ClipSource(name, None, None, tag)
     if not Path(pretrained).is_file():
         raise FilterError(
-            f"{name} has no weights {pretrained!r}{_near(pretrained, tags)}: "
+            f"{name} has no weights {pretrained!r}{suggest_name(pretrained, tags, most=3)}: "
             f"it is no file, nor one of {', '.join(tags) or 'no tags'}"
         )
     return ClipSource(name, None, _safetensors(Path(pretrained)), {})
@@ -100,9 +100,3 @@ def _safetensors(weights: Path) -> Path:
     if weights.suffix != ".safetensors":
         raise FilterError(f"{weights} may be a pickle, which is never loaded: convert it to .safetensors")
     return weights
-
-
-def _near(name: str, names: list[str]) -> str:
-    by_lower = {known.lower(): known for known in names}
-    near = [by_lower[key] for key in difflib.get_close_matches(name.lower(), by_lower, n=3)]
-    return f" (did you mean {' or '.join(near)}?)" if near else ""

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from transformers import AutoImageProcessor
 
+from conf.messages import error_line
 from filters.clip.encode_distinct import encode_distinct
 from filters.errors import FilterError
 from filters.measures.pixels import Images, Pixels
@@ -76,5 +77,4 @@ def _told_as(what: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise FilterError(f"{what}: {reason if len(reason) <= 300 else reason[:299] + '…'}") from error
+        raise FilterError(f"{what}: {error_line(error)}") from error

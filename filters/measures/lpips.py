@@ -12,6 +12,7 @@ from safetensors.torch import load_model
 # Its public functions unpickle their weights, and fetch the network's; the class takes any.
 from torchmetrics.functional.image.lpips import _LPIPS
 
+from conf.messages import error_line
 from filters.errors import FilterError
 from filters.measures.lpips_weights import HOW, lpips_weights
 from filters.measures.measure import Score, each, paired
@@ -42,8 +43,7 @@ class Lpips:
             load_model(self._net, path)
             self._net.to(device)
         except (SafetensorError, RuntimeError, OSError) as error:
-            reason = " ".join(str(error).split())[:300]
-            raise FilterError(f"{weights} cannot be loaded as LPIPS: {reason}") from error
+            raise FilterError(f"{weights} cannot be loaded as LPIPS: {error_line(error)}") from error
         self._device = device
 
     @torch.inference_mode()

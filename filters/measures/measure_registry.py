@@ -11,6 +11,7 @@ from typing import Protocol
 
 from huggingface_hub import snapshot_download
 
+from conf.messages import error_line
 from filters.clip.clip_fingerprint import file_digest, folder_digest
 from filters.errors import FilterError
 from filters.measures.lpips_weights import lpips_weights
@@ -142,7 +143,6 @@ def _commit(spec: MeasureSpec) -> str:
             snapshot_download(spec.model, revision=spec.revision, allow_patterns=["config.json"])
         ).name
     except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split())
         raise FilterError(
-            f"{spec.model}: no such folder here, and not to be had from the hub: {reason}"
+            f"{spec.model}: no such folder here, and not to be had from the hub: {error_line(error)}"
         ) from error

@@ -1,0 +1,19 @@
+"""Pieces of error messages that every package shares: an error as one line, the nearest known name."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+def error_line(error: BaseException, limit: int = 300) -> str:
+    """The error's message as one line of at most ``limit`` characters, or its class's name if it has no message."""
+    line = " ".join(str(error).split()) or type(error).__name__
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def suggest_name(name: str, known: Iterable[str], most: int = 1) -> str:
+    """ " (did you mean …?)" with the known names nearest to ``name``, or "" if none is near. Ignores case."""
+    by_lower = {candidate.lower(): candidate for candidate in known}
+    near = [by_lower[key] for key in difflib.get_close_matches(name.lower(), by_lower, n=most)]
+    return f" (did you mean {' or '.join(near)}?)" if near else ""
