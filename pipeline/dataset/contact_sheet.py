@@ -1,44 +1,45 @@
-"""The contact sheet: a row a caption pair, the source and its edits over tau, the kept one framed."""
+"""Contact sheet: a line for each caption pair with its source and its edits over tau; kept edits have a frame."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
+from pipeline.dataset.funnel import label_reason
+from stages.formats import previews
 from stages.records import Candidate, Preview
+from stages.storage.store import Store
+from stages.write import read_part
 
+SHEET = "contact-sheet.png"
 PICTURE, GAP, TEXT_WIDTH, MARGIN = 128, 14, 250, 24
 SMALL, LARGE = 12, 16
 LINE = SMALL + 4
-PAPER, INK, FAINT, KEPT = "#ffffff", "#1b1f24", "#7a828c", "#1a8f4a"
-VERDICTS = {
-    "": "kept",
-    "left_early": "left on the way",
-    "clip_sim_0": "source unlike caption",
-    "clip_sim_1": "edit unlike caption",
-    "clip_sim_dir": "direction too low",
-    "clip_sim_image": "too unlike source",
-    "other_tau_of_seed": "another tau is better",
-    "max_per_pair": "pair has its share",
-    "full_decode": "not in full decoding",
-    "near_duplicate": "like a better one",
-    "no_image": "image not stored",
-}
+PAPER, INK, FAINT, KEPT, RULE = "#ffffff", "#1b1f24", "#7a828c", "#1a8f4a", "#e3e6ea"
 
 
-def draw(previews: Sequence[Preview]) -> bytes:
-    """A PNG of the previews in their order. ``previews`` is not empty."""
-    columns = 1 + max(len(preview.edits) for preview in previews)
-    row_height = PICTURE + 3 * LINE + 2 * GAP
+def read_previews(store: Store, commits: Iterable[dict[str, Any]]) -> Iterator[Preview]:
+    """The previews of the commits, in order. Raises PartError for a damaged part."""
+    for commit in commits:
+        part = read_part(store, commit, "previews")
+        if part is not None:
+            yield from previews.from_bytes(part)
+
+
+def draw(shown: Sequence[Preview]) -> bytes:
+    """A PNG of the previews, of which there is at least one."""
+    columns = 1 + max(len(preview.edits) for preview in shown)
+    height = PICTURE + 3 * LINE + 2 * GAP
     width = 2 * MARGIN + TEXT_WIDTH + columns * (PICTURE + GAP)
-    sheet = Image.new("RGB", (width, 2 * MARGIN + row_height * len(previews)), PAPER)
+    sheet = Image.new("RGB", (width, 2 * MARGIN + height * len(shown)), PAPER)
     pen = ImageDraw.Draw(sheet)
-    for index, preview in enumerate(previews):
-        top = MARGIN + index * row_height
+    for index, preview in enumerate(shown):
+        top = MARGIN + index * height
         if index:
-            pen.line((MARGIN, top - GAP, width - MARGIN, top - GAP), fill="#e3e6ea")
+            pen.line((MARGIN, top - GAP, width - MARGIN, top - GAP), fill=RULE)
         _captions(pen, preview, top)
         _cell(sheet, pen, 0, top, preview.source, None)
         for column, (edit, candidate) in enumerate(zip(preview.edits, preview.candidates, strict=True), 1):
@@ -55,7 +56,7 @@ def _captions(pen: ImageDraw.ImageDraw, preview: Preview, top: int) -> None:
 
 
 def _paragraph(pen: ImageDraw.ImageDraw, text: str, y: int, size: int, colour: str) -> int:
-    """Write ``text`` in the left column, at most four lines; the y below it."""
+    """Draw ``text`` in the left column, at most four lines; returns the y below it."""
     font = ImageFont.load_default(size=size)
     lines, line = [], ""
     for word in text.split():
@@ -64,40 +65,31 @@ def _paragraph(pen: ImageDraw.ImageDraw, text: str, y: int, size: int, colour: s
             lines.append(line)
             longer = word
         line = longer
-    for written in [*lines, line][:4]:
-        pen.text((MARGIN, y), written, font=font, fill=colour)
+    for line in [*lines, line][:4]:
+        pen.text((MARGIN, y), line, font=font, fill=colour)
         y += size + 4
     return y
 
 
 def _cell(
-    sheet: Image.Image,
-    pen: ImageDraw.ImageDraw,
-    column: int,
-    top: int,
-    png: bytes,
-    candidate: Candidate | None,
+    sheet: Image.Image, pen: ImageDraw.ImageDraw, column: int, top: int, png: bytes, edit: Candidate | None
 ) -> None:
-    x = MARGIN + TEXT_WIDTH + column * (PICTURE + GAP)
+    """Draw the picture of the source (``edit`` is None) or of an edit, and the text below it."""
+    x, below = MARGIN + TEXT_WIDTH + column * (PICTURE + GAP), top + PICTURE + 6
     picture = Image.open(io.BytesIO(png)).convert("RGB")
     picture.thumbnail((PICTURE, PICTURE), Image.Resampling.LANCZOS)
     scale = max(1, PICTURE // max(picture.size))
     picture = picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.BICUBIC)
     sheet.paste(picture, (x, top))
+    lines = [("source", INK)]
+    if edit is not None:
+        lines = [
+            (f"tau {edit.tau:.2g}", INK),
+            (f"dir {edit.clip_sim_dir:.2f}   image {edit.clip_sim_image:.2f}", INK),
+            (label_reason(edit.reason), KEPT if edit.kept else FAINT),
+        ]
+        if edit.kept:
+            pen.rectangle((x - 4, top - 4, x + PICTURE + 3, top + PICTURE + 3), outline=KEPT, width=4)
     font = ImageFont.load_default(size=SMALL)
-    below = top + PICTURE + 6
-    if candidate is None:
-        pen.text((x, below), "source", font=font, fill=INK)
-        return
-    colour = KEPT if candidate.kept else FAINT
-    if candidate.kept:
-        pen.rectangle((x - 4, top - 4, x + PICTURE + 3, top + PICTURE + 3), outline=KEPT, width=4)
-    pen.text((x, below), f"tau {candidate.tau:.2g}", font=font, fill=INK)
-    scores = f"dir {candidate.clip_sim_dir:.2f}   image {candidate.clip_sim_image:.2f}"
-    pen.text((x, below + LINE), scores, font=font, fill=INK)
-    pen.text((x, below + 2 * LINE), _verdict(candidate), font=font, fill=colour)
-
-
-def _verdict(candidate: Candidate) -> str:
-    """In words; the reasons that are not of this program's choice are the names of measures."""
-    return VERDICTS.get(candidate.reason, f"{candidate.reason} out of bounds")
+    for index, (text, colour) in enumerate(lines):
+        pen.text((x, below + index * LINE), text, font=font, fill=colour)

@@ -1,9 +1,9 @@
-"""What failed, told beside the lines that could not be used."""
+"""Quarantine of failed pairs: quarantine/pairs.jsonl lists them with their reasons."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -14,19 +14,14 @@ NAME = "quarantine/pairs.jsonl"
 
 
 def write_failures(store: Store, commits: Sequence[dict[str, Any]]) -> None:
-    """The pairs that failed, each with its reason, in quarantine/pairs.jsonl; no such file where none did."""
-    failures = b"".join(_failures(store, commits))
-    if failures:
-        store.write(NAME, failures)
-    else:
-        store.remove(NAME)
-
-
-def _failures(store: Store, commits: Sequence[dict[str, Any]]) -> Iterator[bytes]:
+    """Write the failed pairs of the commits, or remove the file if none failed."""
+    lines = []
     for commit in commits:
-        if not commit["failures"]:
-            continue
-        pairs = {pair.id: pair for pair in read_unit(store, commit["unit"]).pairs}
+        pairs = {pair.id: pair for pair in read_unit(store, commit["unit"]).pairs} if commit["failures"] else {}
         for failure in commit["failures"]:
             record = {**failure, **asdict(pairs[failure["pair_id"]])}
-            yield json.dumps(record, ensure_ascii=False).encode() + b"\n"
+            lines.append(json.dumps(record, ensure_ascii=False).encode() + b"\n")
+    if lines:
+        store.write(NAME, b"".join(lines))
+    else:
+        store.remove(NAME)

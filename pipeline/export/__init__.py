@@ -1,1 +1,1 @@
-"""``pairforge export``: a run's samples in the form that trainers read."""
+"""``pairforge export``: writes the samples of a run in the form that trainers read."""

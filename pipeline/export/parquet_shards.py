@@ -1,4 +1,4 @@
-"""Rows into Parquet files of an exact size, a few rows in memory at a time."""
+"""Parquet files with an exact number of samples each; holds few samples in memory at a time."""
 
 from __future__ import annotations
 
@@ -12,23 +12,22 @@ from datasets import Features
 
 from stages.storage.store import Store
 
-GROUP = 100
-"""Rows of a row group: what a reader of images loads at once."""
+GROUP = 100  # samples in a row group, which a reader loads at once
 
 
 class ParquetShards:
-    """``data/SPLIT-00000.parquet`` and so on, each with ``size`` rows but the last; a context manager.
+    """Context manager that writes ``data/SPLIT-00000.parquet`` and so on, each but the last with ``size`` samples.
 
-    A file appears, whole, when it is full, the last one when the block is left without an exception.
+    A file appears when it is complete; the last one appears when the block ends without an exception.
     """
 
     def __init__(self, store: Store, split: str, features: Features, size: int) -> None:
         self._store, self._split, self._size = store, split, size
         self._schema = features.arrow_schema
-        self._held: list[dict[str, Any]] = []
+        self._buffer: list[dict[str, Any]] = []
         self._files = ExitStack()
         self._writer: pq.ParquetWriter | None = None
-        self.rows = 0
+        self.count = 0
 
     def __enter__(self) -> ParquetShards:
         return self
@@ -41,28 +40,28 @@ class ParquetShards:
         else:
             self._files.__exit__(kind, error, trace)
 
-    def add(self, row: dict[str, Any]) -> None:
-        """Raises pyarrow's ArrowInvalid or ArrowTypeError for a row of other types than the features'."""
-        self._held.append(row)
-        self.rows += 1
-        if len(self._held) == GROUP or self.rows % self._size == 0:
+    def add(self, record: dict[str, Any]) -> None:
+        """Raises ArrowInvalid or ArrowTypeError of pyarrow if the types differ from the features."""
+        self._buffer.append(record)
+        self.count += 1
+        if len(self._buffer) == GROUP or self.count % self._size == 0:
             self._flush()
-        if self.rows % self._size == 0:
+        if self.count % self._size == 0:
             self._close()
 
     def _flush(self) -> None:
-        if not self._held:
+        if not self._buffer:
             return
         if self._writer is None:
-            number = (self.rows - len(self._held)) // self._size
+            number = (self.count - len(self._buffer)) // self._size
             stream = self._files.enter_context(
                 self._store.open_write(f"data/{self._split}-{number:05d}.parquet")
             )
             self._writer = self._files.enter_context(
                 pq.ParquetWriter(pa.PythonFile(stream, "w"), self._schema)
             )
-        self._writer.write_table(pa.Table.from_pylist(self._held, self._schema))
-        self._held = []
+        self._writer.write_table(pa.Table.from_pylist(self._buffer, self._schema))
+        self._buffer = []
 
     def _close(self) -> None:
         self._flush()

@@ -1,4 +1,4 @@
-"""Samples of shards as rows of a table: the images, the instruction, and the JSON's fields side by side."""
+"""Reads the samples of shards as flat records: the images, the instruction, and the fields of the JSON."""
 
 from __future__ import annotations
 
@@ -18,44 +18,46 @@ IMAGES = ("input_image", "edited_image")
 TYPES = {bool: "bool", int: "int64", float: "float64", str: "string"}
 
 
-def rows(store: Store, shards: list[Packed]) -> Iterator[dict[str, Any]]:
-    """The samples of the shards, one at a time, in their order.
+def read_records(store: Store, shards: list[Packed]) -> Iterator[dict[str, Any]]:
+    """The samples of the shards in order, one at a time.
 
-    Raises ConfigError for a shard that is missing, short or no tar, or in which a sample is not whole.
+    Raises ConfigError for a shard that is missing, too short or not a tar, and for an incomplete sample.
     """
     for shard in shards:
+        repair = f"pairforge repair {store.url} makes it again"
         count = 0
         try:
             with store.open_read(shard.name) as stream:
                 for key, files in tar.read_samples(stream):
                     count += 1
-                    yield row(key, files)
+                    yield make_record(key, files)
         except (tarfile.TarError, OSError, KeyError, ValueError) as error:
-            raise _damaged(store, shard, f"{type(error).__name__}: {' '.join(str(error).split())}") from error
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            raise ConfigError(f"{store.path(shard.name)}: {reason}: {repair}") from error
         if count != shard.rows:
-            raise _damaged(store, shard, f"it holds {count:,} of its {shard.rows:,} samples")
+            reason = f"it holds {count:,} of its {shard.rows:,} samples"
+            raise ConfigError(f"{store.path(shard.name)}: {reason}: {repair}")
 
 
-def row(key: str, files: list[tuple[str, bytes]]) -> dict[str, Any]:
+def make_record(key: str, files: list[tuple[str, bytes]]) -> dict[str, Any]:
     """One sample: ``input_image``, ``edit_prompt``, ``edited_image``, ``key``, then the other fields of its JSON."""
     parts = {name.split(".", 1)[1]: data for name, data in files}
-    metadata = json.loads(parts["json"])
-    pictures = {
-        image: {"bytes": data, "path": f"{key}.{name}"}
-        for image in IMAGES
+    images = {
+        name.split(".", 1)[0]: {"bytes": data, "path": f"{key}.{name}"}
         for name, data in parts.items()
-        if name.startswith(image)
+        if name.startswith(IMAGES)
     }
-    first = {"input_image": pictures["input_image"], "edit_prompt": parts["edit_prompt.txt"].decode()}
-    return {**first, "edited_image": pictures["edited_image"], "key": key} | metadata
+    record = {
+        "input_image": images["input_image"],
+        "edit_prompt": parts["edit_prompt.txt"].decode(),
+        "edited_image": images["edited_image"],
+        "key": key,
+    }
+    return record | json.loads(parts["json"])
 
 
-def features(first: dict[str, Any]) -> Features:
-    """The columns' types, from one row: a field of the JSON has the same type in every sample."""
+def infer_features(record: dict[str, Any]) -> Features:
+    """The types of the columns, from one record: a field of the JSON has the same type in every sample."""
     return Features(
-        {name: Image() if name in IMAGES else Value(TYPES[type(value)]) for name, value in first.items()}
+        {name: Image() if name in IMAGES else Value(TYPES[type(value)]) for name, value in record.items()}
     )
-
-
-def _damaged(store: Store, shard: Packed, reason: str) -> ConfigError:
-    return ConfigError(f"{store.path(shard.name)}: {reason}: pairforge repair {store.url} makes it anew")

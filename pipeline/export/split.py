@@ -1,4 +1,4 @@
-"""Train, validation and test: each caption on one side, today and when the dataset has grown."""
+"""Train, validation and test splits by a hash of the input caption, so that a dataset may grow."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import hashlib
 import math
 from collections.abc import Sequence
 
-NAMES = ("train", "validation", "test")
+SPLITS = ("train", "validation", "test")
 
 
-def problem(fractions: Sequence[float]) -> str:
-    """What is wrong with the fractions of train, validation and test; "" if nothing is."""
-    if not 1 <= len(fractions) <= len(NAMES):
+def find_problem(fractions: Sequence[float]) -> str:
+    """What is wrong with the fractions of train, validation and test; "" if they are valid."""
+    if not 1 <= len(fractions) <= len(SPLITS):
         return f"has {len(fractions)} parts: give the fractions of train, validation and test, or the first of them"
     if not all(0 <= fraction <= 1 for fraction in fractions):
         return "must lie from 0 to 1"
@@ -20,20 +20,19 @@ def problem(fractions: Sequence[float]) -> str:
     return ""
 
 
-def split_of(input_prompt: str, fractions: Sequence[float]) -> str:
-    """The split of every sample whose input caption this is: a function of the caption alone.
+def choose_split(input_prompt: str, fractions: Sequence[float]) -> str:
+    """The split of every sample with this input caption: a function of the caption alone.
 
-    It goes by the input caption and not by the pair, let alone the sample: seeds and τ of one pair show one edit, and
-    pairs with one input caption show one scene, so that a model tested on it would have seen it in training. Letter
-    case and spacing do not tell two captions apart. A caption's split never changes when others are added; with other
-    ``fractions`` it moves only if a boundary has moved past it. ``fractions``: as `problem` accepts them.
+    All samples of one input caption show one scene, so a model tested on some of them must not train on the others.
+    Letter case and spacing do not matter. The split of a caption stays the same when captions are added; with other
+    ``fractions`` it changes only if a boundary passes it. `find_problem` tells which fractions are valid.
     """
     canonical = " ".join(input_prompt.casefold().split())
-    place = int.from_bytes(hashlib.sha256(canonical.encode()).digest()[:8]) / 2**64
+    position = int.from_bytes(hashlib.sha256(canonical.encode()).digest()[:8]) / 2**64
     edge = 0.0
-    for name, fraction in zip(NAMES, fractions, strict=False):
+    for name, fraction in zip(SPLITS, fractions, strict=False):
         edge += fraction
-        if place < edge:
+        if position < edge:
             return name
-    # The sum of the fractions may be a rounding below 1: the last that is not empty.
-    return max((number, name) for number, name in enumerate(NAMES[: len(fractions)]) if fractions[number])[1]
+    # Rounding may leave the sum below 1: take the last split that is not empty.
+    return SPLITS[max(index for index, fraction in enumerate(fractions) if fraction)]

@@ -1,4 +1,4 @@
-"""What ``pairforge finetune`` is told."""
+"""Settings of ``pairforge finetune``: their names, defaults and checks."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ USAGE = "pairforge finetune data=triples.jsonl writer.model=FOLDER out=FOLDER [e
 
 @dataclass
 class Base:
-    """The causal language model to begin with: a transformers folder, or a name on the hub and its revision.
+    """The causal language model to train: a transformers folder, or a name on the hub and its revision.
 
-    ``format`` is what it is to be asked with: ``writer.format`` of ``pairforge pairs``.
+    ``format`` marks the parts of a completion, as ``writer.format`` of ``pairforge pairs``.
     """
 
     model: str = MISSING
@@ -35,7 +35,7 @@ class Base:
 
 @dataclass
 class Lora:
-    """Low-rank updates of every linear layer in place of all weights; rank 0 is without."""
+    """Low-rank updates of every linear layer; rank 0 trains all weights instead."""
 
     rank: int = 0
     alpha: float = 16.0
@@ -51,11 +51,11 @@ class Kept(Enum):
 class Finetune:
     """``kind``, ``split`` and ``limit`` say how ``data`` is read, as for caption pairs.
 
-    ``validation`` is the share of captions that are kept from training. What is watched is how many of the edited
-    caption's tokens the model foresees, given the instruction; when these have not become more for ``patience`` epochs
-    training ends, and the weights of the best epoch are kept. ``keep=last`` runs all epochs and keeps the last one's.
-    ``batch`` examples make a step, ``micro_batch`` of them at a time. The rate rises over a twentieth of the steps and
-    falls to zero; null is 5e-5, and 2e-4 with LoRA.
+    ``validation`` is the share of captions held out from training. After each epoch the accuracy on the tokens of their
+    edited captions is measured, given the instruction. Training stops when it has not risen for ``patience`` epochs,
+    and the weights of the best epoch are kept. ``keep=last`` runs all epochs and keeps the last weights. A step takes
+    ``batch`` examples, ``micro_batch`` at a time. ``learning_rate`` rises over the first twentieth of the steps and
+    falls to zero; null means 5e-5, or 2e-4 with LoRA.
     """
 
     data: str = MISSING
@@ -75,48 +75,47 @@ class Finetune:
     seed: int = 0
 
 
-def read(arguments: Sequence[str]) -> Finetune:
+def read_settings(arguments: Sequence[str]) -> Finetune:
     """The settings of the command line. Raises ConfigError."""
-    strange = [argument for argument in arguments if "=" not in argument or argument.startswith("-")]
-    if strange:
-        raise ConfigError(f"{strange[0]!r} is no setting: write key=value: {USAGE}")
+    for argument in arguments:
+        if "=" not in argument or argument.startswith("-"):
+            raise ConfigError(f"{argument!r} is not a setting: write key=value: {USAGE}")
     try:
         merged = OmegaConf.merge(OmegaConf.structured(Finetune), OmegaConf.from_dotlist(list(arguments)))
         missing = sorted(OmegaConf.missing_keys(merged))
         if missing:
             raise ConfigError(f"{missing[0]} has no value: {USAGE}")
-        asked: Any = OmegaConf.to_object(merged)
+        settings: Any = OmegaConf.to_object(merged)
     except OmegaConfBaseException as error:
         raise ConfigError(f"{one_line(error)}: {USAGE}") from error
-    problem = next(_problems(asked), None)
-    if problem:
+    for problem in _find_problems(settings):
         raise ConfigError(problem)
-    return asked  # type: ignore[no-any-return]
+    return settings  # type: ignore[no-any-return]
 
 
-def _problems(asked: Finetune) -> Iterator[str]:
+def _find_problems(settings: Finetune) -> Iterator[str]:
     yield from bounds.problems(
         (
-            ("limit", asked.limit, 2),
-            ("lora.rank", asked.lora.rank, 0),
-            ("epochs", asked.epochs, 1),
-            ("batch", asked.batch, 1),
-            ("micro_batch", asked.micro_batch, 1),
-            ("patience", asked.patience, 1),
+            ("limit", settings.limit, 2),
+            ("lora.rank", settings.lora.rank, 0),
+            ("epochs", settings.epochs, 1),
+            ("batch", settings.batch, 1),
+            ("micro_batch", settings.micro_batch, 1),
+            ("patience", settings.patience, 1),
         )
     )
-    if asked.batch % min(asked.micro_batch, asked.batch):
-        yield f"batch={asked.batch} must be a multiple of micro_batch={asked.micro_batch}"
-    if not 0 < asked.validation < 1:
-        yield f"validation={asked.validation:g} must lie between 0 and 1: it is a share of the captions"
-    if asked.learning_rate is not None and asked.learning_rate <= 0:
-        yield f"learning_rate={asked.learning_rate:g} must be over 0, or null"
-    if not 0 <= asked.lora.dropout < 1:
-        yield f"lora.dropout={asked.lora.dropout:g} must be from 0 to below 1"
-    if "://" in asked.out:
-        yield f"out={asked.out} must be a folder of this machine: checkpoints are written to it"
-    if not asked.data or not asked.writer.model:
+    if settings.batch % min(settings.micro_batch, settings.batch):
+        yield f"batch={settings.batch} must be a multiple of micro_batch={settings.micro_batch}"
+    if not 0 < settings.validation < 1:
+        yield f"validation={settings.validation:g} must lie between 0 and 1 (a share of the captions)"
+    if settings.learning_rate is not None and settings.learning_rate <= 0:
+        yield f"learning_rate={settings.learning_rate:g} must be greater than 0, or null"
+    if not 0 <= settings.lora.dropout < 1:
+        yield f"lora.dropout={settings.lora.dropout:g} must be at least 0 and below 1"
+    if "://" in settings.out:
+        yield f"out={settings.out} must be a local folder: checkpoints are written to it"
+    if not settings.data or not settings.writer.model:
         yield "data and writer.model must not be empty"
-    obstacle = no_folder(Path(asked.out))
+    obstacle = no_folder(Path(settings.out))
     if obstacle:
-        yield f"out={asked.out} {obstacle}: give a folder"
+        yield f"out={settings.out} {obstacle}: give a folder"

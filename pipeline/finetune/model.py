@@ -1,4 +1,4 @@
-"""The causal language model that fine-tuning begins with."""
+"""Loads the causal language model to fine-tune, and adds LoRA."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from safetensors import SafetensorError
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
-    PretrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
@@ -21,8 +20,8 @@ from stages.writers.transformers_writer import config_of
 
 
 @dataclass(frozen=True)
-class Loaded:
-    """A model, its tokenizer, the precision of the folder it came from, and the tokens it takes."""
+class BaseModel:
+    """A model and its tokenizer, the dtype of the weights on disk, and the most tokens that the model takes."""
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
@@ -30,21 +29,21 @@ class Loaded:
     window: int
 
 
-def load(base: Base, lora: Lora) -> Loaded:
-    """The model with all its weights in fp32; for LoRA on a GPU in their own precision. Safetensors only.
+def load_base(base: Base, lora: Lora) -> BaseModel:
+    """Load the model in fp32, or with LoRA on a GPU in the dtype of its weights. Accepts only safetensors.
 
     Raises:
-        WriterError: there is no such model, or it is no causal language model.
+        WriterError: the model does not exist, or is not a causal language model.
         ConfigError: it does not load.
     """
     config = config_of(base.model, base.revision)
-    keep = lora.rank and on_gpu(base)
+    dtype = "auto" if lora.rank and on_gpu(base) else torch.float32
     try:
         tokenizer = AutoTokenizer.from_pretrained(base.model, revision=base.revision, trust_remote_code=False)
         model = AutoModelForCausalLM.from_pretrained(
             base.model,
             revision=base.revision,
-            dtype="auto" if keep else torch.float32,
+            dtype=dtype,
             use_safetensors=True,
             trust_remote_code=False,
         )
@@ -55,11 +54,9 @@ def load(base: Base, lora: Lora) -> Loaded:
         raise ConfigError(f"writer.model={base.model}: its tokenizer has no end token (eos_token)")
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
-    return Loaded(model, tokenizer, config.dtype or torch.float32, _window(config, tokenizer))
-
-
-def _window(config: PretrainedConfig, tokenizer: PreTrainedTokenizerBase) -> int:
-    return int(min(getattr(config, "max_position_embeddings", None) or math.inf, tokenizer.model_max_length))
+    positions = getattr(config, "max_position_embeddings", None) or math.inf
+    window = int(min(positions, tokenizer.model_max_length))
+    return BaseModel(model, tokenizer, config.dtype or torch.float32, window)
 
 
 def on_gpu(base: Base) -> bool:
@@ -67,8 +64,8 @@ def on_gpu(base: Base) -> bool:
     return base.device != "cpu" and torch.cuda.is_available()
 
 
-def with_lora(model: PreTrainedModel, lora: Lora) -> PreTrainedModel:
-    """The model with low-rank updates (Hu et al. 2021) beside every linear layer, the only weights that are trained.
+def add_lora(model: PreTrainedModel, lora: Lora) -> PreTrainedModel:
+    """Add low-rank updates (Hu et al. 2021) to every linear layer; only these are trained.
 
     Raises:
         ConfigError: peft is not installed.

@@ -1,4 +1,4 @@
-"""The training itself: transformers' Trainer, checkpoints after every epoch, one epoch's weights kept."""
+"""Training by the Trainer of transformers: a checkpoint after every epoch, early stopping, the best weights kept."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ from pipeline.finetune.triple_dataset import IGNORED, Example
 RATE, LORA_RATE = 5e-5, 2e-4
 WARMUP = 0.05
 
-Say = Callable[[str], None]
+Log = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Trained:
-    """Epochs that were run, that whose weights were kept, and how it does on the validation examples.
+class TrainResult:
+    """The epochs run, the epoch whose weights were kept, and its results on the validation examples.
 
-    ``validation_accuracy`` is the share of labelled tokens that are the likeliest after all before them;
-    ``validation_loss`` is in nats a token.
+    ``validation_accuracy`` is the share of labelled tokens that the model predicts as the most likely next token;
+    ``validation_loss`` is in nats per token.
     """
 
     epochs: int
@@ -49,11 +49,11 @@ class Trained:
     validation_loss: float
 
 
-class _EpochLines(TrainerCallback):
-    """A line an epoch."""
+class _EpochLog(TrainerCallback):
+    """Logs a line for each epoch."""
 
-    def __init__(self, say: Say) -> None:
-        self._say = say
+    def __init__(self, log: Log) -> None:
+        self._log = log
         self._train = float("nan")
 
     def on_log(
@@ -64,71 +64,69 @@ class _EpochLines(TrainerCallback):
     def on_evaluate(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        of = f"epoch {round(state.epoch or 0)}/{round(args.num_train_epochs)}"
-        found = kwargs["metrics"]
-        self._say(
-            f"{of}: loss {self._train:.4f}, validation {found['eval_loss']:.4f}, "
-            f"right {found['eval_accuracy']:.2%} of tokens"
+        epoch = f"epoch {round(state.epoch or 0)}/{round(args.num_train_epochs)}"
+        metrics = kwargs["metrics"]
+        self._log(
+            f"{epoch}: loss {self._train:.4f}, validation {metrics['eval_loss']:.4f}, "
+            f"right {metrics['eval_accuracy']:.2%} of tokens"
         )
 
 
 def train(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
-    examples: tuple[Sequence[Example], Sequence[Example]],
-    asked: Finetune,
+    train_set: Sequence[Example],
+    validation_set: Sequence[Example],
+    settings: Finetune,
     checkpoints: Path,
-    say: Say,
-) -> Trained:
-    """Train ``model`` in place on the first of ``examples``, watching the accuracy on the second.
+    log: Log,
+) -> TrainResult:
+    """Train ``model`` in place, and stop by the accuracy on ``validation_set``.
 
-    The loss would stop it too early: it rises with every token that the model is sure of and that could have been
-    another, while ever more of the tokens are right.
-
-    Goes on from the last checkpoint in ``checkpoints``, if any, to the weights that an uninterrupted run has.
+    The validation loss would stop it too early: it rises when the model is sure of one of several valid tokens, while
+    the accuracy still improves. Resumes from the last of ``checkpoints``, with the weights of an uninterrupted run as
+    the result.
     """
-    train_set, validation_set = (Dataset.from_list(list(part)) for part in examples)
-    stopping = [EarlyStoppingCallback(asked.patience)] if asked.keep is Kept.best else []
+    stopping = [EarlyStoppingCallback(settings.patience)] if settings.keep is Kept.best else []
     trainer = Trainer(
         model=model,
-        args=_arguments(asked, checkpoints),
-        train_dataset=train_set,
-        eval_dataset=validation_set,
+        args=_arguments(settings, checkpoints),
+        train_dataset=Dataset.from_list(list(train_set)),
+        eval_dataset=Dataset.from_list(list(validation_set)),
         data_collator=DataCollatorForSeq2Seq(tokenizer, label_pad_token_id=IGNORED),
         compute_metrics=_accuracy,
-        preprocess_logits_for_metrics=_likeliest,
-        callbacks=[*stopping, _EpochLines(say)],
+        preprocess_logits_for_metrics=_predict,
+        callbacks=[*stopping, _EpochLog(log)],
     )
     trainer.remove_callback(PrinterCallback)
     last = last_checkpoint(checkpoints)
     if last:
-        say(f"goes on from {last.name}")
+        log(f"resumes from {last.name}")
     trainer.train(resume_from_checkpoint=str(last) if last else None)
-    state = trainer.state
-    found = {
+    results = {
         round(entry["epoch"]): (float(entry["eval_accuracy"]), float(entry["eval_loss"]))
-        for entry in state.log_history
+        for entry in trainer.state.log_history
         if "eval_loss" in entry
     }
-    last_epoch = max(found)
-    best = max(found, key=lambda epoch: (found[epoch][0], -epoch))
-    kept = best if asked.keep is Kept.best else last_epoch
-    return Trained(last_epoch, kept, *found[kept])
+    last_epoch = max(results)
+    best_epoch = max(results, key=lambda epoch: (results[epoch][0], -epoch))
+    kept_epoch = best_epoch if settings.keep is Kept.best else last_epoch
+    return TrainResult(last_epoch, kept_epoch, *results[kept_epoch])
 
 
-def _likeliest(logits: Tensor | tuple[Tensor, ...], labels: Tensor) -> Tensor:
-    """(rows, tokens, vocabulary) → (rows, tokens): kept in place of the logits, which would fill the memory."""
+def _predict(logits: Tensor | tuple[Tensor, ...], labels: Tensor) -> Tensor:
+    """(examples, tokens, vocabulary) → (examples, tokens): the logits themselves would fill the memory."""
     return (logits[0] if isinstance(logits, tuple) else logits).argmax(-1)
 
 
-def _accuracy(found: EvalPrediction) -> dict[str, float]:
-    due = found.label_ids[:, 1:]
-    right = found.predictions[:, :-1] == due
-    return {"accuracy": float(right[due != IGNORED].mean())}
+def _accuracy(evaluation: EvalPrediction) -> dict[str, float]:
+    labels = evaluation.label_ids[:, 1:]
+    right = evaluation.predictions[:, :-1] == labels
+    return {"accuracy": float(right[labels != IGNORED].mean())}
 
 
 def last_checkpoint(folder: Path) -> Path | None:
-    """The latest checkpoint that is whole: the Trainer's state is the last of its files to be written."""
+    """The latest complete checkpoint: the Trainer writes trainer_state.json last."""
     states = []
     for path in folder.glob("checkpoint-*/trainer_state.json"):
         with suppress(ValueError):
@@ -136,27 +134,27 @@ def last_checkpoint(folder: Path) -> Path | None:
     return max(states)[1] if states else None
 
 
-def _arguments(asked: Finetune, checkpoints: Path) -> TrainingArguments:
-    gpu = on_gpu(asked.writer)
-    rows = min(asked.micro_batch, asked.batch)
+def _arguments(settings: Finetune, checkpoints: Path) -> TrainingArguments:
+    gpu = on_gpu(settings.writer)
+    micro_batch = min(settings.micro_batch, settings.batch)
     return TrainingArguments(
         output_dir=str(checkpoints),
-        num_train_epochs=asked.epochs,
-        per_device_train_batch_size=rows,
-        per_device_eval_batch_size=rows,
-        gradient_accumulation_steps=asked.batch // rows,
-        learning_rate=asked.learning_rate or (LORA_RATE if asked.lora.rank else RATE),
+        num_train_epochs=settings.epochs,
+        per_device_train_batch_size=micro_batch,
+        per_device_eval_batch_size=micro_batch,
+        gradient_accumulation_steps=settings.batch // micro_batch,
+        learning_rate=settings.learning_rate or (LORA_RATE if settings.lora.rank else RATE),
         lr_scheduler_type="linear",
         warmup_steps=WARMUP,
         eval_strategy="epoch",
         save_strategy="epoch",
         logging_strategy="epoch",
-        save_total_limit=1,  # the best is kept besides
-        load_best_model_at_end=asked.keep is Kept.best,
+        save_total_limit=1,  # besides the best
+        load_best_model_at_end=settings.keep is Kept.best,
         metric_for_best_model="eval_accuracy",
         greater_is_better=True,
         restore_callback_states_from_checkpoint=True,
-        seed=asked.seed,
+        seed=settings.seed,
         use_cpu=not gpu,
         bf16=gpu,
         dataloader_pin_memory=gpu,

@@ -1,4 +1,4 @@
-"""From triples to what a causal language model is trained on."""
+"""Reads triples, splits them, and encodes them as examples for a causal language model."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from itertools import takewhile
 from transformers import PreTrainedTokenizerBase
 
 from conf.compose import ConfigError
-from pipeline.export.split import split_of
+from pipeline.export.split import choose_split
 from pipeline.finetune.finetune_settings import Finetune
 from stages.captions.reader import open_captions
 from stages.captions.source import CaptionSource
@@ -16,72 +16,71 @@ from stages.records import CaptionPair, Quarantined
 from stages.writers.completion_format import CompletionFormat
 
 IGNORED = -100
-"""The label of a token that the loss leaves out (torch's and transformers' own)."""
+"""The label of tokens that the loss skips, by torch's convention."""
 
 Example = dict[str, list[int]]
-"""``input_ids`` and ``labels`` of one triple, of one length."""
+"""``input_ids`` and ``labels`` of one triple, with equal length."""
 
 
 @dataclass(frozen=True)
 class Triples:
-    """Good lines, the captions of `validation` being none of those of `train`; and those that were refused."""
+    """Triples for training and validation, which share no input caption, and the refused lines."""
 
     train: tuple[CaptionPair, ...]
     validation: tuple[CaptionPair, ...]
     refused: tuple[Quarantined, ...]
 
 
-def read_triples(asked: Finetune) -> Triples:
-    """The triples of ``asked.data``, split by the hash of the input caption.
+def read_triples(settings: Finetune) -> Triples:
+    """The triples of ``settings.data``, split by the hash of the input caption.
 
-    Raises CaptionsError for what is not to be read, ConfigError where a side would be empty.
+    Raises CaptionsError if the file cannot be read, ConfigError if training or validation would be empty.
     """
-    source = CaptionSource(asked.kind.value, asked.data, asked.split, asked.limit)
+    source = CaptionSource(settings.kind.value, settings.data, settings.split, settings.limit)
     train, validation, refused = [], [], []
-    for one in open_captions(source):
-        if isinstance(one, Quarantined):
-            refused.append(one)
-        elif split_of(one.input, (1 - asked.validation, asked.validation)) == "train":
-            train.append(one)
+    for record in open_captions(source):
+        if isinstance(record, Quarantined):
+            refused.append(record)
+        elif choose_split(record.input, (1 - settings.validation, settings.validation)) == "train":
+            train.append(record)
         else:
-            validation.append(one)
+            validation.append(record)
     good = len(train) + len(validation)
     if not good:
-        why = f", the first refused because {refused[0].reason}" if refused else ""
-        raise ConfigError(f"data={asked.data} has no triples{why}: a line needs input, edit and output")
+        reason = f", the first was refused because {refused[0].reason}" if refused else ""
+        raise ConfigError(f"data={settings.data} has no triples{reason}: a line needs input, edit and output")
     if not train or not validation:
         empty = "validation" if train else "training"
         raise ConfigError(
-            f"data={asked.data}: with validation={asked.validation:g} none of {good} triples is for {empty}: give more "
-            "triples, or another share"
+            f"data={settings.data}: with validation={settings.validation:g} none of {good} triples is left for {empty}: "
+            "give more triples, or another share"
         )
     return Triples(tuple(train), tuple(validation), tuple(refused))
 
 
-def encode(
+def encode_triple(
     triple: CaptionPair,
     tokenizer: PreTrainedTokenizerBase,
     completion: CompletionFormat,
     edited_only: bool = False,
 ) -> Example:
-    """The prompt that asks for a triple and, with labels, the completion that is hoped for, an end token behind it.
+    """The tokens of prompt, completion and end token; the labels cover the completion and the end token.
 
-    Prompt and completion are tokenized apart, as they are when the model is asked: no token straddles them. With
-    ``edited_only`` the instruction has no labels either: many are as good as this one, but what it makes of the caption
-    is not open to choice.
+    Prompt and completion are tokenized separately, as they are in use. With ``edited_only`` the instruction has no
+    labels: a caption allows many instructions, but an instruction allows only one edited caption.
 
-    Raises FormatError for texts that have the format's marks in them.
+    Raises FormatError if a text contains marks of the format.
     """
     prompt = tokenizer(completion.prompt(triple.input)).input_ids
-    learnt = [*_ids(tokenizer, completion.completion(triple.edit, triple.output)), tokenizer.eos_token_id]
+    target = [*_ids(tokenizer, completion.completion(triple.edit, triple.output)), tokenizer.eos_token_id]
     unlabelled = 0
     if edited_only:
-        # As far as the tokens agree: the last of the divider's may be one with the edited caption's first.
+        # The last token of the divider may be merged with the first of the edited caption: compare tokens.
         instruction = _ids(tokenizer, triple.edit + completion.divider)
-        pairs = zip(instruction, learnt, strict=False)
+        pairs = zip(instruction, target, strict=False)
         unlabelled = len(list(takewhile(lambda pair: pair[0] == pair[1], pairs)))
-    labels = [IGNORED] * (len(prompt) + unlabelled) + learnt[unlabelled:]
-    return {"input_ids": prompt + learnt, "labels": labels}
+    labels = [IGNORED] * (len(prompt) + unlabelled) + target[unlabelled:]
+    return {"input_ids": prompt + target, "labels": labels}
 
 
 def _ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:

@@ -1,1 +1,1 @@
-"""The report: ``report/index.html`` in the output, one page that needs no network, from what a run leaves behind."""
+"""The report of a run: ``report/index.html``, one page that needs no network."""

@@ -1,9 +1,9 @@
-"""The attention maps of a pair, as pictures: each word's over the image that it was looked for in."""
+"""Attention maps of a caption pair for the report: a picture of each word's map over its image."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -15,34 +15,32 @@ from stages.records import Preview, WordMaps
 SIDE = 128
 
 
-def of(preview: Preview, thumbnail: Callable[[bytes], str | None]) -> list[dict[str, Any]]:
-    """A row for the source and one for the edit, each with its words; none where the run drew no maps."""
-    rows = []
+def build_attention(preview: Preview, thumbnail: Callable[[bytes], str | None]) -> list[dict[str, Any]]:
+    """An entry for the source and one for the edit, each with its words; empty if the run drew no maps."""
+    entries = []
     for maps in preview.maps:
-        own = None if maps.edit < 0 else preview.candidates[maps.edit]
-        picture = preview.source if own is None else preview.edits[maps.edit]
-        rows.append(
+        is_source = maps.edit < 0
+        pictures = _draw_maps(preview.source if is_source else preview.edits[maps.edit], maps)
+        entries.append(
             {
-                "tau": None if own is None else own.tau,
+                "tau": None if is_source else preview.candidates[maps.edit].tau,
                 "words": [
-                    {"word": word, "picture": thumbnail(drawn)}
-                    for word, drawn in zip(maps.words, _drawn(picture, maps), strict=True)
+                    {"word": word, "picture": thumbnail(picture)}
+                    for word, picture in zip(maps.words, pictures, strict=True)
                     if any(map(str.isalnum, word))
                 ],
             }
         )
-    return rows
+    return entries
 
 
-def _drawn(picture: bytes, maps: WordMaps) -> list[bytes]:
-    """A PNG for each word."""
+def _draw_maps(picture: bytes, maps: WordMaps) -> Iterator[bytes]:
+    """Yields a PNG for each word. ``maps.png`` holds the square maps of the words below each other."""
     image = np.asarray(Image.open(io.BytesIO(picture)).convert("RGB").resize((SIDE, SIDE)))
     stack = Image.open(io.BytesIO(maps.png)).convert("L")
     side = stack.width
-    drawn = []
-    for place in range(len(maps.words)):
-        one = stack.crop((0, place * side, side, (place + 1) * side)).resize((SIDE, SIDE))
+    for index in range(len(maps.words)):
+        heat = stack.crop((0, index * side, side, (index + 1) * side)).resize((SIDE, SIDE))
         buffer = io.BytesIO()
-        Image.fromarray(heatmap.overlay(image, np.asarray(one, np.float32))).save(buffer, "PNG")
-        drawn.append(buffer.getvalue())
-    return drawn
+        Image.fromarray(heatmap.overlay(image, np.asarray(heat, np.float32))).save(buffer, "PNG")
+        yield buffer.getvalue()

@@ -1,4 +1,4 @@
-"""Which candidates the page shows. The rule is stated on it, and a report made again shows the same ones."""
+"""Selection of the examples on the page. It is deterministic: a report made again shows the same candidates."""
 
 from __future__ import annotations
 
@@ -9,46 +9,45 @@ import pyarrow as pa
 
 KEPT, NEAR, WORST = 240, 40, 40
 RULE = (
-    f"Of more than {KEPT} kept pairs, those {KEPT} whose pair id is lowest (an id is a hash, so this is a fair draw), "
-    f"one sample each, its best by direction. Near misses: the {NEAR} rejected candidates least short of a threshold, "
-    f"worst rejected: the {WORST} furthest short, at most one a caption pair."
+    f"Kept: one sample of each pair, its best by direction; of more than {KEPT} pairs, the {KEPT} with the lowest pair "
+    f"id (an id is a hash, so this is a fair draw). Near misses: the {NEAR} rejected candidates that are least below a "
+    f"threshold. Worst rejected: the {WORST} that are furthest below one. At most one candidate of a caption pair."
 )
 
 
-def kept(scores: pa.Table) -> list[int]:
-    """Rows of the kept candidates to show: one a pair, by pair id, at most KEPT."""
-    rows = np.flatnonzero(scores["kept"].to_numpy())
-    ids = scores["pair_id"].take(rows).to_pylist()
+def select_kept(scores: pa.Table) -> list[int]:
+    """Indices of the kept candidates to show: the best of each pair by direction, by pair id, at most KEPT."""
+    kept = np.flatnonzero(scores["kept"].to_numpy())
+    ids = scores["pair_id"].take(kept).to_pylist()
     direction = scores["clip_sim_dir"].to_numpy()
     best: dict[str, int] = {}
-    for row, pair in zip(rows.tolist(), ids, strict=True):
-        if pair not in best or direction[row] > direction[best[pair]]:
-            best[pair] = row
+    for index, pair in zip(kept.tolist(), ids, strict=True):
+        if pair not in best or direction[index] > direction[best[pair]]:
+            best[pair] = index
     return [best[pair] for pair in sorted(best)[:KEPT]]
 
 
 def shortfall(scores: pa.Table, thresholds: Mapping[str, float]) -> np.ndarray:
-    """How far each candidate is below the threshold it misses most; 0 for one that reaches all. (rows,), float."""
+    """How far each candidate is below the threshold that it misses most; 0 if it reaches all. (candidates,) float."""
     short = [limit - scores[name].to_numpy() for name, limit in thresholds.items()]
     return np.maximum(np.max(short, axis=0), 0.0)
 
 
-def missed(scores: pa.Table, thresholds: Mapping[str, float]) -> tuple[list[int], list[int]]:
-    """Rows of the near misses, nearest first, and of the worst rejected, furthest first."""
+def select_missed(scores: pa.Table, thresholds: Mapping[str, float]) -> tuple[list[int], list[int]]:
+    """Indices of the near misses, nearest first, and of the worst rejected candidates, furthest first."""
     short = shortfall(scores, thresholds)
     below = np.flatnonzero(short > 0)
-    order = below[np.argsort(short[below], kind="stable")]
-    ids = scores["pair_id"]
-    near = _one_a_pair(order, ids, NEAR)
+    order = below[np.argsort(short[below], kind="stable")].tolist()
+    near = _first_of_each_pair(order, scores["pair_id"], NEAR)
     shown = set(near)
-    worst = _one_a_pair((row for row in order[::-1] if row not in shown), ids, WORST)
-    return near, worst
+    rest = (index for index in reversed(order) if index not in shown)
+    return near, _first_of_each_pair(rest, scores["pair_id"], WORST)
 
 
-def _one_a_pair(rows: Iterable[int], ids: pa.ChunkedArray, most: int) -> list[int]:
+def _first_of_each_pair(indices: Iterable[int], ids: pa.ChunkedArray, count: int) -> list[int]:
     chosen: dict[str, int] = {}
-    for row in rows:
-        if len(chosen) == most:
+    for index in indices:
+        if len(chosen) == count:
             break
-        chosen.setdefault(ids[int(row)].as_py(), int(row))
+        chosen.setdefault(ids[index].as_py(), index)
     return list(chosen.values())

@@ -1,4 +1,4 @@
-"""The failures and the lines that could not be used, as the page's script turns their pages."""
+"""Tables of failed pairs and of quarantined lines; the script of the page shows them page by page."""
 
 from __future__ import annotations
 
@@ -10,17 +10,19 @@ SHOWN = 5000
 
 
 @dataclass(frozen=True)
-class Lines:
-    """``rows`` are those shown of ``total``: all up to `SHOWN`, of more so many, evenly spread in their order."""
+class FailureTable:
+    """``records`` are the ones shown, of ``total``: all if there are at most `SHOWN`, else a sample evenly spread."""
 
     heading: str
     columns: tuple[str, ...]
-    rows: list[list[str]]
+    records: list[list[str]]
     total: int
 
 
-def lines(heading: str, columns: tuple[str, ...], found: Sequence[dict[str, Any]], total: int) -> Lines:
-    """The ``columns`` of each; ``total`` is how many there are by the plan and the commits."""
-    count = min(len(found), SHOWN)
-    chosen = [found[place * len(found) // count] for place in range(count)]
-    return Lines(heading, columns, [[str(one[name]) for name in columns] for one in chosen], total)
+def build_table(
+    heading: str, columns: tuple[str, ...], failures: Sequence[dict[str, Any]], total: int
+) -> FailureTable:
+    """``total`` is their number by the plan and the commits."""
+    count = min(len(failures), SHOWN)
+    shown = [failures[index * len(failures) // count] for index in range(count)]
+    return FailureTable(heading, columns, [[str(record[name]) for name in columns] for record in shown], total)

@@ -1,4 +1,4 @@
-"""The numbers behind the figures: pure functions of the candidates' scores and the commits."""
+"""Statistics behind the charts: keep rates, quartiles and throughput, from scores and commits."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-BINS, BUCKETS, CLASSES = 40, 30, 8
+BINS, BUCKETS, RANGES, WORDS = 40, 30, 8, 12
 
 
 @dataclass(frozen=True)
 class Rate:
-    """``kept`` of ``tried``, under one value of a setting."""
+    """``kept`` of ``tried`` candidates under one value of a setting."""
 
     label: str
     kept: int
@@ -23,26 +23,18 @@ class Rate:
         return self.kept / self.tried if self.tried else 0.0
 
 
-def by_number(values: np.ndarray, kept: np.ndarray) -> list[Rate]:
-    """Keep rate over a setting: a rate a value, or of eight equal ranges where there are more values than that."""
-    distinct = np.unique(values)
-    if len(distinct) <= CLASSES * 2:
-        return [
-            Rate(f"{value:g}", int(kept[values == value].sum()), int((values == value).sum()))
-            for value in distinct
-        ]
-    edges = np.linspace(distinct[0], distinct[-1], CLASSES + 1)
-    place = classes(values, edges)
+def rate_by_value(values: np.ndarray, kept: np.ndarray) -> list[Rate]:
+    """The keep rate at each value of a setting, or in eight equal ranges if it has many values."""
     return [
-        Rate(f"{edges[k]:.2g}–{edges[k + 1]:.2g}", int(kept[place == k].sum()), int((place == k).sum()))
-        for k in range(CLASSES)
+        Rate(f"{low:g}" if low == high else f"{low:.2g}–{high:.2g}", int(kept[member].sum()), int(member.sum()))
+        for low, high, member in _group(values)
     ]
 
 
-def by_word(counted: Iterable[tuple[str, int, int]]) -> list[Rate]:
-    """Rate over words, the most frequent twelve first; unnamed ones are left out.
+def rate_by_word(counted: Iterable[tuple[str, int, int]]) -> list[Rate]:
+    """The keep rates of the twelve most frequent words; leaves out the empty word.
 
-    ``counted`` are a word, how many were kept and how many tried; a word may come again.
+    ``counted`` holds (word, kept, tried); a word may come several times.
     """
     counts: dict[str, list[int]] = {}
     for word, kept, tried in counted:
@@ -51,17 +43,12 @@ def by_word(counted: Iterable[tuple[str, int, int]]) -> list[Rate]:
             count[0] += kept
             count[1] += tried
     rates = [Rate(word, *count) for word, count in counts.items()]
-    return sorted(rates, key=lambda rate: (-rate.tried, rate.label))[:12]
-
-
-def classes(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """The index of the range each value lies in; the last edge belongs to the last range."""
-    return np.clip(np.searchsorted(edges, values, side="right") - 1, 0, len(edges) - 2)
+    return sorted(rates, key=lambda rate: (-rate.tried, rate.label))[:WORDS]
 
 
 @dataclass(frozen=True)
-class Spread:
-    """A score's quartiles over one τ."""
+class Quartiles:
+    """The quartiles of a score at one τ."""
 
     tau: float
     low: float
@@ -69,22 +56,19 @@ class Spread:
     high: float
 
 
-def spread(taus: np.ndarray, score: np.ndarray) -> list[Spread]:
-    """Quartiles of ``score`` at each τ, or at the middles of eight ranges where τ is drawn at random."""
-    distinct = np.unique(taus)
-    if len(distinct) <= CLASSES * 2:
-        groups = [(float(tau), score[taus == tau]) for tau in distinct]
-    else:
-        edges = np.linspace(distinct[0], distinct[-1], CLASSES + 1)
-        place = classes(taus, edges)
-        groups = [(float(edges[k : k + 2].mean()), score[place == k]) for k in range(CLASSES)]
-    return [Spread(tau, *np.percentile(own, [25, 50, 75])) for tau, own in groups if len(own)]
+def quartiles_by_tau(taus: np.ndarray, score: np.ndarray) -> list[Quartiles]:
+    """The quartiles of ``score`` at each τ, or at the middles of eight ranges if τ is drawn at random."""
+    return [
+        Quartiles((low + high) / 2, *np.percentile(score[member], [25, 50, 75]))
+        for low, high, member in _group(taus)
+        if member.any()
+    ]
 
 
 def throughput(times: Sequence[float], pairs: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
-    """Minutes since the first commit (the middle of each bucket), and caption pairs committed a minute in it.
+    """Minutes since the first commit (the middle of each bucket), and caption pairs committed per minute in it.
 
-    Empty without two commits at different times. The first commit opens the clock: its pairs are not counted.
+    Empty without two commits at different times. The pairs of the first commit do not count: it starts the clock.
     """
     at, done = np.asarray(times, dtype=float), np.asarray(pairs, dtype=float)
     if len(at) < 2 or at.max() == at.min():
@@ -92,5 +76,20 @@ def throughput(times: Sequence[float], pairs: Sequence[int]) -> tuple[np.ndarray
     order = np.argsort(at, kind="stable")[1:]
     minutes = (at[order] - at.min()) / 60
     edges = np.linspace(0, minutes.max(), min(BUCKETS, len(order)) + 1)
-    totals = np.bincount(classes(minutes, edges), weights=done[order], minlength=len(edges) - 1)
+    totals = np.bincount(_find_range(minutes, edges), weights=done[order], minlength=len(edges) - 1)
     return (edges[:-1] + edges[1:]) / 2, totals / np.diff(edges)
+
+
+def _group(values: np.ndarray) -> list[tuple[float, float, np.ndarray]]:
+    """(low, high, mask of the values) of each distinct value, or of eight equal ranges if there are many."""
+    distinct = np.unique(values)
+    if len(distinct) <= RANGES * 2:
+        return [(float(value), float(value), values == value) for value in distinct]
+    edges = np.linspace(distinct[0], distinct[-1], RANGES + 1)
+    index = _find_range(values, edges)
+    return [(float(edges[k]), float(edges[k + 1]), index == k) for k in range(RANGES)]
+
+
+def _find_range(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """The index of each value's range; the last edge belongs to the last range."""
+    return np.clip(np.searchsorted(edges, values, side="right") - 1, 0, len(edges) - 2)

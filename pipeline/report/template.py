@@ -1,4 +1,4 @@
-"""The pages' templates, with everything that is set into them escaped."""
+"""Jinja templates of the report pages. Every value that a template inserts is escaped."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 
 def template(name: str) -> Template:
-    """That of ``templates/``; the pages' style is its ``css``."""
+    """The template ``templates/NAME``, with the style sheet as its variable ``css``."""
     environment = Environment(
         loader=PackageLoader("pipeline.report"),
         autoescape=select_autoescape(default=True, default_for_string=True),
@@ -17,10 +17,10 @@ def template(name: str) -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals["css"] = Markup(own_file("page.css"))
+    environment.globals["css"] = read_asset("page.css")
     return environment.get_template(name)
 
 
-def own_file(name: str) -> str:
-    """The text of a file beside the pages' code."""
-    return resources.files("pipeline.report").joinpath(name).read_text(encoding="utf-8")
+def read_asset(name: str) -> Markup:
+    """The text of a style sheet or script of this package, to be inserted as it is."""
+    return Markup(resources.files("pipeline.report").joinpath(name).read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""What a run has left behind so far, finished or not: all that the report is made of, but the pictures."""
+"""Reads the data of a report from an output, except the pictures. The run need not be finished."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from pipeline.config import saved
 from pipeline.dataset.funnel import Funnel, funnel_of
 from pipeline.dataset.pack import manifest
 from pipeline.planning.plan import LINES, Plan, load
-from pipeline.tasks import two_step_output
 from stages.formats import parquet, score_table
 from stages.records import CaptionPair
 from stages.storage.plan_files import read_unit
@@ -24,12 +23,12 @@ COLUMNS = [field.name for field in score_table.SCHEMA if not field.name.endswith
 
 
 @dataclass(frozen=True)
-class Facts:
-    """``scores`` holds every candidate so far, without captions; ``committed_at`` is in seconds since 1970.
+class ReportData:
+    """What a run has written so far.
 
-    ``pairs`` and ``unit_of`` go by pair id, over the committed units; ``committed_at`` runs beside ``commits``.
-    ``written`` is of the captions, where the caption pairs were written first. ``pictures`` says whether the parts,
-    which hold them, are there still.
+    ``scores`` holds every candidate, without captions. ``committed_at`` holds the time of each of ``commits`` in
+    seconds since 1970. ``pairs`` and ``unit_of`` are keyed by pair id. ``pictures`` is False if run/parts, which
+    holds the pictures, was deleted.
     """
 
     config: Config
@@ -41,40 +40,33 @@ class Facts:
     pairs: dict[str, CaptionPair]
     unit_of: dict[str, int]
     quarantined: tuple[dict[str, Any], ...]
-    written: Funnel | None = None
     pictures: bool = True
 
-    @property
-    def finished(self) -> bool:
-        return len(self.commits) == self.plan.units
 
-
-def read(store: Store) -> Facts:
-    """Raises PlanError or ConfigError for what is not the output of a run, PartError and DamageError for damage."""
+def read_report_data(store: Store) -> ReportData:
+    """Raises PlanError or ConfigError if the folder is not the output of a run, PartError and DamageError for damage."""
     plan, config = load(store), saved.of_samples(store)
     times = store.times("run/commits")
-    done = sorted(committed(store))
-    commits = tuple(read_commits(store, done))
+    indices = sorted(committed(store))
+    commits = tuple(read_commits(store, indices))
     funnel = funnel_of(plan, commits)
-    units = [read_unit(store, unit) for unit in done]
-    names = [f"run/commits/{unit:08d}.json" for unit in done]
-    return Facts(
+    units = [read_unit(store, index) for index in indices]
+    return ReportData(
         config=config,
         plan=plan,
         commits=commits,
-        committed_at=tuple(times.get(name, 0.0) for name in names),
+        committed_at=tuple(times.get(f"run/commits/{index:08d}.json", 0.0) for index in indices),
         funnel=funnel,
-        scores=_scores(store, commits, funnel.candidates),
+        scores=_read_scores(store, commits, funnel.candidates),
         pairs={pair.id: pair for unit in units for pair in unit.pairs},
         unit_of={pair.id: unit.index for unit in units for pair in unit.pairs},
-        quarantined=_quarantined(store),
-        written=two_step_output.written(store),
+        quarantined=_read_quarantined(store),
         pictures=not parts_deleted(store, commits),
     )
 
 
-def _scores(store: Store, commits: tuple[dict[str, Any], ...], candidates: int) -> pa.Table:
-    """The packed scores if they are those of the commits, otherwise the parts'."""
+def _read_scores(store: Store, commits: tuple[dict[str, Any], ...], candidates: int) -> pa.Table:
+    """The packed scores if they hold all candidates of the commits, otherwise those of the parts."""
     packed = [file for file in manifest(store) if file.name.startswith("scores/")]
     if sum(file.rows for file in packed) == candidates and all(store.exists(file.name) for file in packed):
         files = (store.read(file.name) for file in packed)
@@ -84,8 +76,8 @@ def _scores(store: Store, commits: tuple[dict[str, Any], ...], candidates: int) 
     return pa.concat_tables(tables) if tables else score_table.SCHEMA.empty_table().select(COLUMNS)
 
 
-def _quarantined(store: Store) -> tuple[dict[str, Any], ...]:
+def _read_quarantined(store: Store) -> tuple[dict[str, Any], ...]:
     if not store.exists(LINES):
         return ()
-    # A line feed alone ends a line: the text may hold U+2028 and its like.
+    # Not splitlines(): the text may hold U+2028, which does not end a line of JSON Lines.
     return tuple(json.loads(line) for line in store.read(LINES).decode().split("\n") if line)

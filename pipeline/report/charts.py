@@ -1,4 +1,4 @@
-"""The figures: matplotlib's SVG, with the page's own colours and type, so that they follow its light and dark."""
+"""Charts of the page: SVG by matplotlib, in the colours of the style sheet, so that they follow light and dark mode."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pipeline.report.statistics import BINS, Rate, Spread
+from pipeline.report.statistics import BINS, Quartiles, Rate
 
-# Stand-ins that no other part of a figure uses: each becomes a variable of the page's style sheet.
+# Placeholders that nothing else in a chart uses; each is replaced by a variable of the style sheet.
 INK, GRID, ACCENT, SECOND = "#010203", "#040506", "#070809", "#0a0b0c"
 COLOURS = {INK: "var(--muted)", GRID: "var(--line)", ACCENT: "var(--accent)", SECOND: "var(--second)"}
 STYLE = {
@@ -39,41 +39,31 @@ STYLE = {
 }
 
 
-def rates(rates: Sequence[Rate], label: str) -> str:
+def plot_rates(rates: Sequence[Rate], label: str) -> str:
     """Bars of the keep rate in per cent."""
 
     def draw(axes: Axes) -> None:
         places = np.arange(len(rates))
         axes.bar(places, [100 * rate.share for rate in rates], width=0.62, color=ACCENT)
-        # Few bars stay as slim as many.
-        middle = (len(rates) - 1) / 2
-        half = max(len(rates), 5) / 2
+        # Fixed limits keep a few bars as slim as five.
+        middle, half = (len(rates) - 1) / 2, max(len(rates), 5) / 2
         axes.set_xlim(middle - half, middle + half)
-        long = sum(len(rate.label) + 2 for rate in rates) > 44
-        axes.set_xticks(
-            places,
-            [rate.label for rate in rates],
-            rotation=30 if long else 0,
-            ha="right" if long else "center",
-            parse_math=False,
-        )
+        turned = sum(len(rate.label) + 2 for rate in rates) > 44
+        rotation, alignment = (30, "right") if turned else (0, "center")
+        labels = [rate.label for rate in rates]
+        axes.set_xticks(places, labels, rotation=rotation, ha=alignment, parse_math=False)
         axes.set_xlabel(label)
         axes.set_ylabel("kept, %")
         for place, rate in zip(places, rates, strict=True):
-            axes.annotate(
-                f"{rate.share:.0%}",
-                (place, 100 * rate.share),
-                (0, 3),
-                textcoords="offset points",
-                ha="center",
-            )
+            at = (place, 100 * rate.share)
+            axes.annotate(f"{rate.share:.0%}", at, (0, 3), textcoords="offset points", ha="center")
         axes.margins(y=0.16)
 
     return _svg(draw, f"rates {label}")
 
 
-def histogram(values: np.ndarray, threshold: float, label: str) -> str:
-    """How often each value of a score came, those at or over the threshold in colour, the threshold as a line."""
+def plot_histogram(values: np.ndarray, threshold: float, label: str) -> str:
+    """The histogram of a score: values that reach the threshold are coloured, the threshold is a line."""
 
     def draw(axes: Axes) -> None:
         edges = np.linspace(min(values.min(), threshold), max(values.max(), threshold) + 1e-6, BINS + 1)
@@ -88,8 +78,8 @@ def histogram(values: np.ndarray, threshold: float, label: str) -> str:
     return _svg(draw, f"histogram {label}")
 
 
-def trade_off(image: Sequence[Spread], direction: Sequence[Spread]) -> str:
-    """Both similarities over τ: medians, and the quartiles as bands."""
+def plot_trade_off(image: Sequence[Quartiles], direction: Sequence[Quartiles]) -> str:
+    """Both similarities over τ: lines of medians, bands between the quartiles."""
 
     def draw(axes: Axes) -> None:
         for points, colour, name in ((image, ACCENT, "image"), (direction, SECOND, "direction")):
@@ -105,8 +95,8 @@ def trade_off(image: Sequence[Spread], direction: Sequence[Spread]) -> str:
     return _svg(draw, "trade-off", width=5.4)
 
 
-def path(image: Sequence[Spread], direction: Sequence[Spread]) -> str:
-    """Directional against image similarity, a point a τ: the curve of InstructPix2Pix's figure 8."""
+def plot_path(image: Sequence[Quartiles], direction: Sequence[Quartiles]) -> str:
+    """Directional over image similarity, one point for each τ (the curve of InstructPix2Pix, figure 8)."""
 
     def draw(axes: Axes) -> None:
         x, y = [p.median for p in image], [p.median for p in direction]
@@ -120,8 +110,8 @@ def path(image: Sequence[Spread], direction: Sequence[Spread]) -> str:
     return _svg(draw, "path", width=5.4)
 
 
-def throughput(minutes: np.ndarray, rate: np.ndarray) -> str:
-    """Caption pairs a minute over the run's time."""
+def plot_throughput(minutes: np.ndarray, rate: np.ndarray) -> str:
+    """Caption pairs per minute over the time of the run."""
 
     def draw(axes: Axes) -> None:
         axes.fill_between(minutes, rate, step="mid", color=ACCENT, alpha=0.18, linewidth=0)
@@ -134,10 +124,10 @@ def throughput(minutes: np.ndarray, rate: np.ndarray) -> str:
 
 
 def _svg(draw: Callable[[Axes], None], name: str, width: float = 4.2, height: float = 2.6) -> str:
-    """An SVG element to stand in a page. ``name`` keeps its ids apart from other figures'."""
+    """An SVG element. ``name`` makes its ids differ from those of other charts."""
     style: Any = {**STYLE, "svg.hashsalt": name}
     with mpl.rc_context(style), warnings.catch_warnings():
-        # The reader's browser has the glyphs that matplotlib's own font lacks.
+        # The browser has glyphs that the font of matplotlib lacks.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure = Figure(figsize=(width, height), layout="constrained")
         draw(figure.add_subplot())
@@ -145,10 +135,10 @@ def _svg(draw: Callable[[Axes], None], name: str, width: float = 4.2, height: fl
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
-    for stand_in, variable in COLOURS.items():
-        text = text.replace(stand_in, variable)
-    slug = "".join(c if c.isalnum() else "-" for c in name)
-    # matplotlib names its groups alike in every figure; an id may stand but once in a page.
-    text = text.replace(' id="', f' id="{slug}-').replace('href="#', f'href="#{slug}-')
-    text = text.replace("url(#", f"url(#{slug}-")
+    for placeholder, variable in COLOURS.items():
+        text = text.replace(placeholder, variable)
+    # matplotlib uses the same ids in every chart; in one page each id must be unique.
+    slug = "".join(character if character.isalnum() else "-" for character in name)
+    for start in (' id="', 'href="#', "url(#"):
+        text = text.replace(start, f"{start}{slug}-")
     return text.replace("<svg ", '<svg aria-hidden="true" focusable="false" ', 1)
