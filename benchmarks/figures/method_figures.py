@@ -16,8 +16,7 @@ import p2p
 from benchmarks.figures import diagrams
 from benchmarks.figures.image_page import Cell, Row, page
 from pipeline.config import resolve
-from pipeline.dataset.contact_sheet import VERDICTS
-from pipeline.dataset.funnel import Funnel, funnel_of
+from pipeline.dataset.funnel import Funnel, funnel_of, label_reason
 from pipeline.planning import plan
 from pipeline.report.heatmap import overlay
 from stages import write
@@ -44,7 +43,7 @@ def strip(editor: p2p.Editor, clip: filters.Clip, thresholds: filters.Thresholds
         Cell(
             edit,
             f"τ = {tau:g}\ndirection {scores.clip_sim_dir[k]:.2f}\nlikeness {scores.clip_sim_image[k]:.2f}\n"
-            + (VERDICTS[chosen[k]] if chosen[k] else "[kept]"),
+            + (label_reason(chosen[k]) if chosen[k] else "[kept]"),
             framed=not chosen[k],
         )
         for k, (tau, edit) in enumerate(zip(TAUS, sweep.edits, strict=True))

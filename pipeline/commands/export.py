@@ -17,14 +17,14 @@ from pyarrow import ArrowException
 from conf.compose import ConfigError, one_line
 from pipeline.cli.registry import COMMANDS
 from pipeline.config import saved
-from pipeline.dataset import card
+from pipeline.dataset.card import card
+from pipeline.dataset.contact_sheet import SHEET
 from pipeline.dataset.funnel import funnel_of
 from pipeline.dataset.pack import manifest
 from pipeline.export import split
 from pipeline.export.parquet_shards import ParquetShards
-from pipeline.export.sample_records import features, rows
+from pipeline.export.sample_records import infer_features, read_records
 from pipeline.planning.plan import load
-from pipeline.tasks.image_task import SHEET
 from stages.storage.store import Store
 from stages.write import read_commits
 
@@ -68,7 +68,7 @@ def settings(arguments: Sequence[str]) -> Export:
         asked: Any = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Export), given))
     except OmegaConfBaseException as error:
         raise ConfigError(f"{one_line(error)}: pairforge {COMMANDS['export'].usage}") from error
-    problem = split.problem(asked.split)
+    problem = split.find_problem(asked.split)
     if problem:
         raise ConfigError(f"split={asked.split} {problem}")
     if asked.rows < 1:
@@ -89,27 +89,29 @@ def export(store: Store, target: Store, asked: Export) -> dict[str, int]:
         raise ConfigError(f"{store.url} has no shards: run it to its end, and see that it keeps samples")
     if target.list("data") or target.exists("README.md"):
         raise ConfigError(f"to={target.url} holds something already: give an empty folder")
-    samples = rows(store, shards)
+    samples = read_records(store, shards)
     first = next(samples)
-    columns = features(first)
+    columns = infer_features(first)
     with ExitStack() as files:
         written = {
             name: files.enter_context(ParquetShards(target, name, columns, asked.rows))
-            for name in split.NAMES[: len(asked.split)]
+            for name in split.SPLITS[: len(asked.split)]
         }
         for row in chain([first], samples):
             try:
-                written[split.split_of(row["input_prompt"], asked.split)].add(row)
+                written[split.choose_split(row["input_prompt"], asked.split)].add(row)
             except ArrowException as error:
                 reason = " ".join(str(error).split())
                 raise ConfigError(f"{store.url}: sample {row['key']}: {reason}") from error
-    counts = {name: shards.rows for name, shards in written.items() if shards.rows}
+    counts = {name: shards.count for name, shards in written.items() if shards.count}
     plan = load(store)
     funnel = funnel_of(plan, read_commits(store, range(plan.units)))
     pictured = store.exists(SHEET)
     if pictured:
         target.write(SHEET, store.read(SHEET))
-    target.write("README.md", card.exported(config, funnel, counts, pictured, plan.duplicates).encode())
+    target.write(
+        "README.md", card(config, funnel, pictured, duplicates=plan.duplicates, splits=counts).encode()
+    )
     return counts
 
 

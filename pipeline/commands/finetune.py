@@ -13,7 +13,7 @@ def main(arguments: Sequence[str]) -> int:
 
     Raises ConfigError for settings, triples or a model that cannot be, and CaptionsError for what is not to be read.
     """
-    asked = finetune_settings.read(arguments)
+    asked = finetune_settings.read_settings(arguments)
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     # Imported here, because the libraries read the environment when they are imported.

@@ -6,12 +6,8 @@ from collections.abc import Sequence
 
 from pipeline.cli import registry
 from pipeline.planning.plan import load
-from pipeline.report import data, page
-from pipeline.report.gallery import Thumbnails, gallery
+from pipeline.report import page
 from pipeline.tasks import two_step_output
-from stages.storage.store import Store
-
-NAME = "report/index.html"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -23,14 +19,7 @@ def main(arguments: Sequence[str]) -> int:
 
             pair_task.report_again(store)
         else:
-            if not write(store):
+            if not page.write_report(store, two_step_output.written(store)):
                 print(page.NO_PICTURES)
-        print(store.path(NAME))
+        print(store.path(page.REPORT))
     return 0
-
-
-def write(store: Store) -> bool:
-    """Write report/index.html into the output; whether with pictures. Raises as ``facts.read`` and ``gallery`` do."""
-    read = data.read(store)
-    store.write(NAME, page.html(read, gallery(store, read, Thumbnails())).encode())
-    return read.pictures

@@ -16,7 +16,7 @@ from rich.table import Table
 from conf.compose import ConfigError
 from conf.schema import Filter
 from pipeline.cli import registry
-from pipeline.report import data
+from pipeline.report.report_data import read_report_data
 from stages.candidates.early_scoring import LEFT_EARLY
 from stages.candidates.scoring import CLIP_SCORES
 from stages.kinds import kind_of
@@ -92,7 +92,7 @@ def main(arguments: Sequence[str]) -> int:
     Raises PlanError for what is not the output of a run, ConfigError for one without a candidate.
     """
     store = Store(registry.output_of("tune", arguments))
-    read = data.read(store)
+    read = read_report_data(store)
     if not read.scores.num_rows:
         raise ConfigError(f"{store.url} has no candidates yet: there is nothing to choose among")
     tuning = Tuning(read.scores, {name: kind_of(pair) for name, pair in read.pairs.items()})

@@ -65,8 +65,9 @@ def _paragraph(pen: ImageDraw.ImageDraw, text: str, y: int, size: int, colour: s
             lines.append(line)
             longer = word
         line = longer
-    for line in [*lines, line][:4]:
-        pen.text((MARGIN, y), line, font=font, fill=colour)
+    lines.append(line)
+    for text_line in lines[:4]:
+        pen.text((MARGIN, y), text_line, font=font, fill=colour)
         y += size + 4
     return y
 

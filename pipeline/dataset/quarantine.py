@@ -17,7 +17,9 @@ def write_failures(store: Store, commits: Sequence[dict[str, Any]]) -> None:
     """Write the failed pairs of the commits, or remove the file if none failed."""
     lines = []
     for commit in commits:
-        pairs = {pair.id: pair for pair in read_unit(store, commit["unit"]).pairs} if commit["failures"] else {}
+        pairs = (
+            {pair.id: pair for pair in read_unit(store, commit["unit"]).pairs} if commit["failures"] else {}
+        )
         for failure in commit["failures"]:
             record = {**failure, **asdict(pairs[failure["pair_id"]])}
             lines.append(json.dumps(record, ensure_ascii=False).encode() + b"\n")

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn,
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.dataset.funnel import Funnel, reasons_of
+from pipeline.dataset.funnel import Funnel, list_reasons
 
 # Without a terminal a line is written so often, and at the end.
 SECONDS_BETWEEN_LINES = 15.0
@@ -106,7 +106,7 @@ def funnel_table(funnel: Funnel) -> Table:
     if funnel.failed:
         rows.append((funnel.failed, "failed pairs", funnel.read))
     rows.append((funnel.candidates, "candidates", None))
-    reasons = reasons_of(funnel)
+    reasons = list_reasons(funnel)
     rows += [(funnel.rejected.get(r, 0), f"  {text}", funnel.candidates) for r, text in reasons.items()]
     rows.append((funnel.samples, "samples kept", funnel.candidates))
     rows.append((funnel.pairs_kept, "caption pairs with a sample kept", funnel.pairs))

@@ -52,8 +52,8 @@ def read_triples(settings: Finetune) -> Triples:
     if not train or not validation:
         empty = "validation" if train else "training"
         raise ConfigError(
-            f"data={settings.data}: with validation={settings.validation:g} none of {good} triples is left for {empty}: "
-            "give more triples, or another share"
+            f"data={settings.data}: none of {good} triples is left for {empty} with "
+            f"validation={settings.validation:g}: give more triples, or another share"
         )
     return Triples(tuple(train), tuple(validation), tuple(refused))
 

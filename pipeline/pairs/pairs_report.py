@@ -8,11 +8,10 @@ from collections.abc import Iterable
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.dataset.funnel import Funnel
+from pipeline.dataset.funnel import Funnel, caption_steps
 from pipeline.pairs.answer_statistics import Tally, difference, diversity
 from pipeline.pairs.pack_pairs import ANSWERS
 from pipeline.report.template import template
-from pipeline.tasks.two_step_output import steps
 from stages.formats.answers import WrittenPair
 from stages.storage.store import Store
 from stages.writers.checks import REASONS
@@ -41,7 +40,7 @@ def html(funnel: Funnel, tally: Tally, title: str) -> str:
     return template("pairs.html").render(
         title=title,
         funnel=funnel,
-        steps=steps(funnel),
+        steps=caption_steps(funnel),
         losses=_bars(
             ((text, "", funnel.rejected[reason]) for reason, text in known.items()), funnel.candidates
         ),

@@ -12,7 +12,7 @@ import filters
 from conf.compose import ConfigError
 from conf.schema import Filter
 from conf.sweeps import AdaptiveSweep, KindPrior
-from pipeline.report import data
+from pipeline.report.report_data import read_report_data
 from stages.candidates.adaptive import Tried
 from stages.candidates.adaptive_rounds import told
 from stages.candidates.priors import learnt
@@ -24,7 +24,7 @@ from stages.storage.store import Store
 
 def learnt_from(url: str, chosen: Filter, sweep: AdaptiveSweep) -> list[KindPrior]:
     """The priors by the output at ``url`` under these thresholds. Raises ConfigError and PlanError as ``frozen``."""
-    read = data.read(Store(url))
+    read = read_report_data(Store(url))
     scored = filters.fingerprint(chosen.name, chosen.pretrained)
     if read.plan.settings.get("filter.clip") != scored:
         raise ConfigError(

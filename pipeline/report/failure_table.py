@@ -25,4 +25,6 @@ def build_table(
     """``total`` is their number by the plan and the commits."""
     count = min(len(failures), SHOWN)
     shown = [failures[index * len(failures) // count] for index in range(count)]
-    return FailureTable(heading, columns, [[str(record[name]) for name in columns] for record in shown], total)
+    return FailureTable(
+        heading, columns, [[str(record[name]) for name in columns] for record in shown], total
+    )

@@ -122,4 +122,3 @@ def _strip(preview: Preview, thumbnail: Thumbnails) -> dict[str, Any]:
 
 def _captions(pair: CaptionPair) -> dict[str, str]:
     return {"input": pair.input, "edit": pair.edit, "output": pair.output, "kind": kind_of(pair)}
-

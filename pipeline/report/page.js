@@ -1,20 +1,20 @@
 "use strict";
 (() => {
-  const PAGE = 24, LINES = 50;
+  const PAGE = 24, RECORDS = 50;
   const lists = JSON.parse(document.getElementById("cards").textContent);
-  const listed = JSON.parse(document.getElementById("lines").textContent);
+  const tables = JSON.parse(document.getElementById("tables").textContent);
   const at = (id) => document.getElementById(id);
   const gallery = at("gallery"), search = at("search"), kind = at("kind"), tau = at("tau"), order = at("order");
   let page = 0;
 
-  // Captions reach the page as text alone, never as markup.
+  // Captions enter the page as text, never as markup.
   const make = (tag, names = "", text = "") => {
     const element = document.createElement(tag);
     element.className = names;
     element.textContent = text;
     return element;
   };
-  const worded = (tag, names, text) => Object.assign(make(tag, names, text), { dir: "auto" });
+  const caption = (tag, names, text) => Object.assign(make(tag, names, text), { dir: "auto" });
   const image = (source, alt, names = "") => Object.assign(make("img", names), { src: source, alt });
 
   const compare = (card) => {
@@ -31,7 +31,7 @@
 
   const texts = (card) => {
     const box = make("div", "text");
-    box.append(worded("strong", "", card.edit), worded("p", "", card.input), worded("p", "", `→ ${card.output}`));
+    box.append(caption("strong", "", card.edit), caption("p", "", card.input), caption("p", "", `→ ${card.output}`));
     if (card.scores) {
       const s = card.scores;
       box.append(make("p", "numbers", `τ ${card.tau} · guidance ${card.guidance} · direction ${s.clip_sim_dir} · likeness ${s.clip_sim_image} · captions ${s.clip_sim_0}, ${s.clip_sim_1}`));
@@ -42,7 +42,7 @@
 
   const strip = (card) => {
     const box = make("article", "card strip"), row = make("ol");
-    // A strip scrolls sideways where it is wide: the keyboard must reach it.
+    // A wide strip scrolls sideways, so the keyboard must reach it.
     row.tabIndex = 0;
     row.setAttribute("aria-label", `Edits over τ: ${card.edit}`);
     const cell = (source, alt, head, below, names = "") => {
@@ -63,16 +63,16 @@
   const attention = (card) => {
     if (!card.maps.length) return [];
     const box = make("div", "maps");
-    box.append(make("h3", "", "Where the model looked for each word"));
+    box.append(make("h3", "", "Attention of the model to each word"));
     card.maps.forEach(({ tau, words }, index) => {
-      const others = new Set(card.maps[1 - index].words.map((one) => one.word));
+      const others = new Set(card.maps[1 - index].words.map((entry) => entry.word));
       const name = tau === null ? "in the source" : `in the edit, τ ${tau}`, row = make("ol");
       row.tabIndex = 0;
       row.setAttribute("aria-label", `Attention to each word ${name}: ${card.edit}`);
       for (const { word, picture } of words) {
         const item = make("li", others.has(word) ? "" : "changed");
         if (picture) item.append(image(picture, `${word}, ${name}`));
-        item.append(worded("b", "", word));
+        item.append(caption("b", "", word));
         row.append(item);
       }
       box.append(make("p", "", name), row);
@@ -92,23 +92,23 @@
 
   const matching = () => {
     const wanted = words();
-    const found = lists[current()].filter((card) => {
+    const cards = lists[current()].filter((card) => {
       const text = `${card.edit} ${card.input} ${card.output}`.toLowerCase();
       const taus = card.edits ? card.edits.map((edit) => edit.tau) : [card.tau];
       return wanted.every((word) => text.includes(word)) && (!kind.value || card.kind === kind.value)
         && (!tau.value || taus.includes(Number(tau.value)));
     });
-    if (order.value && current() !== "strips") found.sort((a, b) => b.scores[order.value] - a.scores[order.value]);
-    return found;
+    if (order.value && current() !== "strips") cards.sort((a, b) => b.scores[order.value] - a.scores[order.value]);
+    return cards;
   };
 
   const show = () => {
-    const found = matching(), pages = Math.max(1, Math.ceil(found.length / PAGE));
+    const cards = matching(), pages = Math.max(1, Math.ceil(cards.length / PAGE));
     page = Math.min(page, pages - 1);
     const strips = current() === "strips";
     gallery.classList.toggle("wide", strips);
-    gallery.replaceChildren(...found.slice(page * PAGE, (page + 1) * PAGE).map(strips ? strip : single));
-    at("count").textContent = `${found.length} of ${lists[current()].length} shown`;
+    gallery.replaceChildren(...cards.slice(page * PAGE, (page + 1) * PAGE).map(strips ? strip : single));
+    at("count").textContent = `${cards.length} of ${lists[current()].length} shown`;
     at("page").textContent = `Page ${page + 1} of ${pages}`;
     at("before").disabled = page === 0;
     at("after").disabled = page === pages - 1;
@@ -120,38 +120,38 @@
   };
   const all = Object.values(lists).flat();
   choices(kind, [...new Set(all.map((card) => card.kind).filter(Boolean))].sort());
-  const taus = [...new Set(all.flatMap((card) => (card.edits || [card]).map((one) => one.tau)))].sort((a, b) => a - b);
+  const taus = [...new Set(all.flatMap((card) => (card.edits || [card]).map((candidate) => candidate.tau)))].sort((a, b) => a - b);
   choices(tau, taus.length > 24 ? [] : taus);
 
-  const anew = () => { page = 0; show(); };
-  document.querySelector(".controls").addEventListener("input", anew);
+  const restart = () => { page = 0; show(); };
+  document.querySelector(".controls").addEventListener("input", restart);
   document.querySelector(".controls").addEventListener("submit", (event) => event.preventDefault());
   const turn = (by) => { page += by; show(); at("pairs").scrollIntoView(); };
   at("before").addEventListener("click", () => turn(-1));
   at("after").addEventListener("click", () => turn(1));
   show();
 
-  const turned = (box) => {
-    const rows = listed[box.dataset.lines], body = box.querySelector("tbody"), where = box.querySelector(".pager span");
-    const [back, on] = box.querySelectorAll(".pager button");
-    const last = Math.ceil(rows.length / LINES) - 1;
-    let shown = 0;
-    const draw = (to) => {
-      shown = to;
-      body.replaceChildren(...rows.slice(to * LINES, (to + 1) * LINES).map((row) => {
+  const paginate = (box) => {
+    const records = tables[box.dataset.table], body = box.querySelector("tbody");
+    const position = box.querySelector(".pager span"), [previous, next] = box.querySelectorAll(".pager button");
+    const last = Math.ceil(records.length / RECORDS) - 1;
+    let current = 0;
+    const draw = (number) => {
+      current = number;
+      body.replaceChildren(...records.slice(number * RECORDS, (number + 1) * RECORDS).map((record) => {
         const line = make("tr");
-        line.append(...row.map((text) => worded("td", "", text)));
+        line.append(...record.map((text) => caption("td", "", text)));
         return line;
       }));
       box.querySelector(".scroll").scrollTop = 0;
-      where.textContent = `Page ${to + 1} of ${last + 1}`;
-      back.disabled = to === 0;
-      on.disabled = to === last;
+      position.textContent = `Page ${number + 1} of ${last + 1}`;
+      previous.disabled = number === 0;
+      next.disabled = number === last;
     };
-    back.addEventListener("click", () => draw(shown - 1));
-    on.addEventListener("click", () => draw(shown + 1));
+    previous.addEventListener("click", () => draw(current - 1));
+    next.addEventListener("click", () => draw(current + 1));
     box.querySelector(".pager").hidden = last < 1;
     draw(0);
   };
-  document.querySelectorAll("[data-lines]").forEach(turned);
+  document.querySelectorAll("[data-table]").forEach(paginate);
 })();

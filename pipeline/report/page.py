@@ -20,7 +20,9 @@ from stages.kinds import kind_of
 from stages.storage.store import Store
 
 REPORT = "report/index.html"
-NO_PICTURES = "run/parts was deleted, so this page has no pictures: the shards hold those of the kept samples."
+NO_PICTURES = (
+    "run/parts was deleted, so this page has no pictures: the shards hold those of the kept samples."
+)
 
 
 @dataclass(frozen=True)
@@ -159,5 +161,7 @@ def _throughput(data: ReportData) -> list[Chart]:
         "Caption pairs committed, by the times of the commit files; denoising took "
         f"{data.funnel.utilisation:.0%} of the workers' time"
     )
-    alt = f"{data.funnel.pairs:,} pairs in {minutes.max():.1f} minutes; at most {rate.max():.1f} pairs a minute"
+    alt = (
+        f"{data.funnel.pairs:,} pairs in {minutes.max():.1f} minutes; at most {rate.max():.1f} pairs a minute"
+    )
     return [Chart(title, Markup(charts.plot_throughput(minutes, rate)), alt)]

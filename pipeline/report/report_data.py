@@ -44,7 +44,7 @@ class ReportData:
 
 
 def read_report_data(store: Store) -> ReportData:
-    """Raises PlanError or ConfigError if the folder is not the output of a run, PartError and DamageError for damage."""
+    """Read an output. Raises PlanError or ConfigError if it is none, PartError and DamageError for damage."""
     plan, config = load(store), saved.of_samples(store)
     times = store.times("run/commits")
     indices = sorted(committed(store))

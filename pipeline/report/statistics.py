@@ -26,7 +26,9 @@ class Rate:
 def rate_by_value(values: np.ndarray, kept: np.ndarray) -> list[Rate]:
     """The keep rate at each value of a setting, or in eight equal ranges if it has many values."""
     return [
-        Rate(f"{low:g}" if low == high else f"{low:.2g}–{high:.2g}", int(kept[member].sum()), int(member.sum()))
+        Rate(
+            f"{low:g}" if low == high else f"{low:.2g}–{high:.2g}", int(kept[member].sum()), int(member.sum())
+        )
         for low, high, member in _group(values)
     ]
 

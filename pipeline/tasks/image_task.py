@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,18 +14,15 @@ from conf.pairs import PairsConfig
 from conf.schema import Config
 from pipeline.dataset import contact_sheet
 from pipeline.dataset.card import card
+from pipeline.dataset.contact_sheet import SHEET, read_previews
 from pipeline.dataset.funnel import Funnel, funnel_of
 from pipeline.dataset.pack import pack
 from pipeline.dataset.quarantine import write_failures
 from pipeline.execution.progress import funnel_table
 from pipeline.planning.plan import Plan
 from pipeline.tasks import two_step_output
-from stages.formats import previews
-from stages.records import Preview
 from stages.storage.store import Store
-from stages.write import PARTS, parts_deleted, read_part
-
-SHEET = "contact-sheet.png"
+from stages.write import PARTS, parts_deleted
 
 
 @dataclass(frozen=True)
@@ -57,17 +54,17 @@ def finish(config: Config, plan: Plan, store: Store, commits: Sequence[dict[str,
     funnel = funnel_of(plan, commits)
     write_failures(store, commits)
     bare = parts_deleted(store, commits)
-    shown = [] if bare else list(_previews(store, commits))
+    shown = [] if bare else list(read_previews(store, commits))
     if shown:
         store.write(SHEET, contact_sheet.draw(shown))
     pictured = store.exists(SHEET) if bare else bool(shown)
     written = two_step_output.writing(store) is not None
     store.write("README.md", card(config, funnel, pictured, written, plan.duplicates).encode())
     # matplotlib takes a second to import: a wrong setting need not wait for it.
-    from pipeline.commands import report
+    from pipeline.report import page
 
-    if not (bare and store.exists(report.NAME)):
-        report.write(store)
+    if not (bare and store.exists(page.REPORT)):
+        page.write_report(store, two_step_output.written(store))
     return funnel
 
 
@@ -98,10 +95,3 @@ def tell(config: Config, funnel: Funnel, first_kept: float | None) -> None:
         console.print(
             "Nothing was kept: scores/*.parquet shows what each candidate missed (filter.clip_sim_…)"
         )
-
-
-def _previews(store: Store, commits: Sequence[dict[str, Any]]) -> Iterator[Preview]:
-    for commit in commits:
-        data = read_part(store, commit, "previews")
-        if data is not None:
-            yield from previews.from_bytes(data)

@@ -37,14 +37,3 @@ def planned(out: str) -> list[Store]:
         return [first]
     load(store)
     return [store] if first is None else [first, store]
-
-
-def steps(funnel: Funnel) -> list[tuple[str, int]]:
-    """The funnel of a run that writes caption pairs, from the captions read to the pairs kept."""
-    return [
-        ("captions read", funnel.read),
-        ("captions done", funnel.pairs),
-        ("answers", funnel.candidates),
-        ("caption pairs kept", funnel.samples),
-        ("captions with a pair", funnel.pairs_kept),
-    ]

@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.cli.registry import COMMANDS
 from pipeline.config import resolve
-from pipeline.finetune.finetune_settings import read as read_finetune
+from pipeline.finetune.finetune_settings import read_settings as read_finetune
 from pipeline.pairs.pairs_settings import read as read_pairs
 from tests.docs.snippets import ROOT
 

@@ -14,9 +14,9 @@ from datasets import Image, load_dataset
 
 from pipeline.cli.main import main
 from pipeline.commands.export import export, settings
+from pipeline.dataset.contact_sheet import SHEET
 from pipeline.dataset.pack import pack
-from pipeline.export.split import split_of
-from pipeline.tasks.image_task import SHEET
+from pipeline.export.split import choose_split
 from stages import write
 from stages.storage.store import Store
 from tests.pipeline.outputs import commit, planned
@@ -39,7 +39,7 @@ def out(tmp_path: Path) -> Path:
     return tmp_path / "out"
 
 
-def test_datasets_reads_every_sample_with_its_images_its_metadata_flat(out: Path, tmp_path: Path, capsys):
+def test_datasets_reads_all_samples_with_flat_metadata(out: Path, tmp_path: Path, capsys):
     (out / SHEET).write_bytes(picture(1))
     assert main(["export", str(out), "format=hf-parquet", f"to={tmp_path / 'set'}"]) == 0
     assert "13 samples (train 13)" in capsys.readouterr().out
@@ -67,7 +67,7 @@ def test_datasets_reads_every_sample_with_its_images_its_metadata_flat(out: Path
     assert data[0]["input_image"].tobytes() == pixels(1000).tobytes()
 
 
-def test_files_have_the_exact_rows_and_equal_runs_give_equal_bytes(out: Path, tmp_path: Path):
+def test_files_have_exact_sizes_and_reproducible_bytes(out: Path, tmp_path: Path):
     digests = []
     for name in ("one", "two"):
         assert main(["export", str(out), f"to={tmp_path / name}", "rows=5"]) == 0
@@ -87,7 +87,7 @@ def test_no_input_caption_is_in_two_splits(out: Path, tmp_path: Path):
     for name, rows in data.items():
         for caption in rows["input_prompt"]:
             splits[caption].add(name)
-    assert splits == {caption: {split_of(caption, parts)} for caption in splits}
+    assert splits == {caption: {choose_split(caption, parts)} for caption in splits}
     assert sum(map(len, data.values())) == sum(KEPT)
 
 
@@ -116,17 +116,17 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
         ("rows=many", "rows: "),
     ],
 )
-def test_a_setting_that_cannot_be_is_named(out: Path, tmp_path: Path, capsys, setting: str, said: str):
+def test_an_invalid_setting_is_named(out: Path, tmp_path: Path, capsys, setting: str, said: str):
     assert said in refused(capsys, str(out), f"to={tmp_path / 'set'}", setting)
     assert not (tmp_path / "set").exists()
 
 
-def test_an_export_without_a_folder_to_go_to(out: Path, capsys):
+def test_an_export_without_a_target_folder_is_refused(out: Path, capsys):
     assert "to=" in refused(capsys, str(out))
     assert "export OUT to=DIR" in refused(capsys)
 
 
-def test_what_is_no_output_or_has_no_samples(tmp_path: Path, capsys):
+def test_a_folder_without_an_output_or_samples_is_refused(tmp_path: Path, capsys):
     assert "run/config.yaml" in refused(capsys, str(tmp_path), f"to={tmp_path / 'set'}")
     planned(str(tmp_path / "planned"), 1)
     assert "no shards" in refused(capsys, str(tmp_path / "planned"), f"to={tmp_path / 'set'}")
@@ -147,9 +147,7 @@ def test_a_short_shard_exports_nothing_silently(out: Path, tmp_path: Path, capsy
     assert not list((tmp_path / "set").rglob("*.parquet"))
 
 
-def test_a_hub_that_cannot_be_reached_is_one_line_and_the_export_stands(
-    out: Path, tmp_path: Path, capsys, monkeypatch
-):
+def test_an_unreachable_hub_is_one_line_and_keeps_the_export(out: Path, tmp_path: Path, capsys, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
     line = refused(capsys, str(out), f"to={tmp_path / 'set'}", "push_to_hub=me/edits")

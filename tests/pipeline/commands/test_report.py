@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from pipeline.cli.main import main
-from pipeline.commands import report
 from pipeline.config import saved
-from pipeline.dataset.funnel import funnel_of
+from pipeline.dataset.funnel import funnel_of, image_steps
 from pipeline.dataset.pack import pack
 from pipeline.planning.plan import load
-from pipeline.report import data, page
-from pipeline.report.gallery import Thumbnails, gallery
+from pipeline.report import page
+from pipeline.report.gallery import Thumbnails, build_gallery
+from pipeline.report.report_data import read_report_data
 from pipeline.tasks import image_task
 from stages.storage.store import Store
 from stages.write import read_commits
@@ -21,7 +21,7 @@ from tests.pipeline.report.outputs import HOSTILE, output
 
 
 def text(store: Store) -> str:
-    return store.read(report.NAME).decode()
+    return store.read(page.REPORT).decode()
 
 
 def test_a_live_run_has_a_report_of_what_is_done(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
@@ -33,10 +33,10 @@ def test_a_live_run_has_a_report_of_what_is_done(tmp_path: Path, capsys: pytest.
 
 def test_the_funnel_is_the_pipelines_own(tmp_path: Path):
     store, _ = output(str(tmp_path), done=4)
-    read = data.read(store)
+    read = read_report_data(store)
     funnel = funnel_of(load(store), read_commits(store, range(4)))
     assert read.funnel == funnel
-    assert [count for _, count in page.steps(read.funnel)] == [
+    assert [count for _, count in image_steps(read.funnel)] == [
         funnel.read,
         funnel.pairs,
         funnel.candidates,
@@ -50,29 +50,29 @@ def test_the_funnel_is_the_pipelines_own(tmp_path: Path):
 
 def test_packed_scores_say_what_the_parts_say(tmp_path: Path):
     store, _ = output(str(tmp_path), done=6)
-    before = data.read(store).scores
+    before = read_report_data(store).scores
     pack(store, list(read_commits(store, range(6))), 100)
     for name in store.list("run/parts"):
         if name.endswith(".parquet"):
             store.remove(name)
-    assert data.read(store).scores.equals(before)
+    assert read_report_data(store).scores.equals(before)
 
 
 def test_an_object_store_has_a_report_as_well():
     store, _ = output(f"memory://{uuid.uuid4().hex}", done=3)
-    report.write(store)
+    page.write_report(store)
     assert "unfinished: 3 of 6 units" in text(store)
 
 
 def test_a_run_without_a_commit_has_a_report(tmp_path: Path):
     store, _ = output(str(tmp_path), done=0)
-    report.write(store)
+    page.write_report(store)
     assert "unfinished: 0 of 6 units" in text(store)
 
 
 def test_every_failure_and_bad_line_is_listed_and_nothing_is_markup(tmp_path: Path):
     store, results = output(str(tmp_path), done=6)
-    report.write(store)
+    page.write_report(store)
     made = text(store)
     for one in results:
         assert one.unit.pairs[1].input in made
@@ -86,9 +86,9 @@ def test_every_failure_and_bad_line_is_listed_and_nothing_is_markup(tmp_path: Pa
 
 def test_pictures_stop_at_the_pages_share(tmp_path: Path):
     store, _ = output(str(tmp_path), done=6)
-    read = data.read(store)
-    assert len(gallery(store, read, Thumbnails())["kept"]) == 6
-    assert gallery(store, read, Thumbnails(budget=0))["kept"] == []
+    read = read_report_data(store)
+    assert len(build_gallery(store, read, Thumbnails())["kept"]) == 6
+    assert build_gallery(store, read, Thumbnails(budget=0))["kept"] == []
 
 
 def test_what_is_no_output_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
@@ -102,7 +102,7 @@ def test_a_finished_run_outlives_its_parts(tmp_path: Path, capsys: pytest.Captur
     funnel = image_task.finish(config, plan, store, commits)
     image_task.tell(config, funnel, None)
     assert "run/parts" not in capsys.readouterr().out
-    names = ("contact-sheet.png", report.NAME, "README.md", "run/pack.json")
+    names = ("contact-sheet.png", page.REPORT, "README.md", "run/pack.json")
     before = {name: store.read(name) for name in names}
     shutil.rmtree(tmp_path / "run/parts")
     assert image_task.finish(config, plan, store, commits) == funnel
@@ -110,8 +110,8 @@ def test_a_finished_run_outlives_its_parts(tmp_path: Path, capsys: pytest.Captur
     image_task.tell(config, funnel, None)
     assert "run/parts was deleted" in capsys.readouterr().out
     assert main(["report", str(tmp_path)]) == 0
-    assert capsys.readouterr().out.splitlines() == [page.NO_PICTURES, str(tmp_path / report.NAME)]
-    made = gallery(store, data.read(store), Thumbnails())
+    assert capsys.readouterr().out.splitlines() == [page.NO_PICTURES, str(tmp_path / page.REPORT)]
+    made = build_gallery(store, read_report_data(store), Thumbnails())
     assert (made["kept"], made["strips"]) == ([], [])
     assert made["near"]
     assert {card["edited"] for card in made["near"]} == {None}

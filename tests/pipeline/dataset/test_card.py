@@ -6,12 +6,12 @@ import pytest
 import yaml
 
 from pipeline.config.resolve import checked, compose
-from pipeline.dataset.card import card, exported
+from pipeline.dataset.card import card
 from pipeline.dataset.funnel import Funnel
 from tests import runs
 
 
-def test_the_card_points_load_dataset_at_the_shards_and_names_no_folder_of_ours():
+def test_the_card_points_at_the_shards_without_local_paths():
     config = runs.config(Path("/home/me/tiny"), Path("/home/me/small-clip"), "shards=jpeg")
     text = card(config, Funnel(samples=1234, pairs=10, pairs_kept=7, candidates=5678), True)
     _, head, body = text.split("---\n", 2)
@@ -42,17 +42,17 @@ def test_the_card_points_load_dataset_at_the_shards_and_names_no_folder_of_ours(
         ("sweep.taus=[0.3,0.9]", "2 seeds, each with tau 0.3, 0.9"),
     ],
 )
-def test_the_card_tells_the_recipe_and_the_thresholds(setting: str, told: str):
+def test_the_card_states_recipe_and_thresholds(setting: str, told: str):
     config = runs.config(Path("/home/me/tiny"), Path("/c"), setting)
     text = card(config, Funnel(), False)
     assert told in text
     assert "contact-sheet" not in text
-    assert told in exported(config, Funnel(), {"train": 1}, False)
+    assert told in card(config, Funnel(), False, splits={"train": 1})
 
 
-def test_the_card_has_a_line_for_all_that_a_kept_sample_has_passed(tmp_path: Path):
+def test_the_card_lists_every_rule_of_a_kept_sample(tmp_path: Path):
     plain = card(runs.config(Path("/m"), Path("/c")), Funnel(), False)
-    for name in ("| and by ", "| near duplicates", "| left early"):
+    for name in ("| and by ", "| near duplicates", "| stopped early"):
         assert name not in plain
     (tmp_path / "ours").mkdir()
     nsfw = f"{{kind:classifier,label:nsfw,model:{tmp_path / 'ours'},most:0.2}}"
@@ -65,29 +65,29 @@ def test_the_card_has_a_line_for_all_that_a_kept_sample_has_passed(tmp_path: Pat
     )
     for text in (
         card(config, Funnel(), False, duplicates=9),
-        exported(config, Funnel(), {"train": 1}, False, 9),
+        card(config, Funnel(), False, duplicates=9, splits={"train": 1}),
     ):
-        rows = text.partition("## How it was made")[2].partition("## ")[0].splitlines()
-        assert "| and by nsfw | <= 0.2 (classifier, ours, nsfw) |" in rows
-        assert "| and by ssim | >= 0.3 and <= 0.9 (ssim) |" in rows
-        assert "| and by changed_area | any value (changed_area) |" in rows
-        (own,) = [row for row in rows if row.startswith("| near duplicates |")]
-        assert "in 12 bits or fewer" in own
-        (others,) = [row for row in rows if row.startswith("| near duplicates of others |")]
+        rules = text.partition("## How it was made")[2].partition("## ")[0].splitlines()
+        assert "| and by nsfw | <= 0.2 (classifier, ours, nsfw) |" in rules
+        assert "| and by ssim | >= 0.3 and <= 0.9 (ssim) |" in rules
+        assert "| and by changed_area | any value (changed_area) |" in rules
+        (same_pair,) = [rule for rule in rules if rule.startswith("| near duplicates |")]
+        assert "in 12 bits or fewer" in same_pair
+        (others,) = [rule for rule in rules if rule.startswith("| near duplicates of others |")]
         assert "in 9 bits or fewer" in others
-        (early,) = [row for row in rows if row.startswith("| left early |")]
+        (early,) = [rule for rule in rules if rule.startswith("| stopped early |")]
         assert "after 0.5 of the steps" in early
         assert "clip_sim_1 by 0.4" in early
         assert str(tmp_path) not in text
 
 
-def test_the_card_of_ultraedit_s_filter_tells_of_dino():
+def test_the_card_of_the_ultraedit_filter_names_dino():
     text = card(checked(compose(["filter=ultraedit"])), Funnel(), False)
     assert "clip_sim_dir >= 0.22, clip_sim_image >= 0.75" in text
     assert "| and by dino_sim | >= 0.4 (dino, facebook/dinov2-base) |" in text
 
 
-def test_the_card_tells_a_random_sweep_by_its_ranges():
+def test_the_card_states_the_ranges_of_a_random_sweep():
     config = runs.config(
         Path("/m"), Path("/c"), "sweep=random", "sweep.tau_min=0.15", "sweep.guidance_max=8.5"
     )
@@ -97,9 +97,9 @@ def test_the_card_tells_a_random_sweep_by_its_ranges():
     assert ", guidance " not in text
 
 
-def test_whoever_publishes_is_asked_for_the_licences_and_told_of_bias():
+def test_the_card_asks_for_licences_and_warns_of_bias():
     config = runs.config(Path("/home/me/tiny"), Path("/c"))
-    for text in (card(config, Funnel(), True), exported(config, Funnel(), {"train": 1}, False)):
+    for text in (card(config, Funnel(), True), card(config, Funnel(), False, splits={"train": 1})):
         assert yaml.safe_load(text.split("---\n")[1])["license"] == "unknown"
         licence = text.partition("## Licence")[2].partition("##")[0]
         assert licence.count(": …") == 3
@@ -107,10 +107,10 @@ def test_whoever_publishes_is_asked_for_the_licences_and_told_of_bias():
         assert "stereotypes" in text.partition("## Bias and limits")[2]
 
 
-def test_the_card_of_an_export_names_each_split_s_files():
+def test_the_card_of_an_export_names_the_files_of_splits():
     config = runs.config(Path("/m"), Path("/c"))
     funnel = Funnel(samples=1203, pairs=2000, pairs_kept=900, candidates=54321)
-    text = exported(config, funnel, {"train": 1200, "test": 3}, True)
+    text = card(config, funnel, True, splits={"train": 1200, "test": 3})
     (data,) = yaml.safe_load(text.split("---\n")[1])["configs"]
     assert data["data_files"] == [
         {"split": "train", "path": "data/train-*.parquet"},
@@ -120,10 +120,10 @@ def test_the_card_of_an_export_names_each_split_s_files():
     assert "train 1,200, test 3" in text
     assert "of 900 of 2,000\ncaption pairs, chosen among 54,321 candidates" in text
     assert "](contact-sheet.png)" in text
-    assert "contact-sheet" not in exported(config, funnel, {"train": 1}, False)
+    assert "contact-sheet" not in card(config, funnel, False, splits={"train": 1})
 
 
-def test_the_card_says_by_which_method():
+def test_the_card_names_the_method():
     config = runs.config(Path("/m"), Path("/c"), "edit.method=sdedit")
     text = card(config, Funnel(samples=1, pairs=1, pairs_kept=1, candidates=1), False)
     assert "SDEdit over a sweep of strengths" in text

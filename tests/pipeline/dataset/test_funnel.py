@@ -20,7 +20,7 @@ COMMITS = [
 ]
 
 
-def said(width: int = 100) -> tuple[Console, io.StringIO]:
+def make_console(width: int = 100) -> tuple[Console, io.StringIO]:
     stream = io.StringIO()
     return Console(file=stream, width=width), stream
 
@@ -34,25 +34,25 @@ def test_every_candidate_is_counted_once():
     assert funnel.utilisation == pytest.approx(4.5 / 5.25)
 
 
-def test_the_score_shift_is_a_mean_over_all_that_was_scored_again():
+def test_the_score_shift_is_a_mean_over_rescored_candidates():
     shift = funnel_of(PLAN, COMMITS).score_shift
     assert shift == pytest.approx({"clip_sim_0": 0.01, "clip_sim_dir": 0.015})
     assert funnel_of(PLAN, COMMITS[2:]).score_shift == {}
 
 
-def test_nothing_is_said_of_decoding_in_full_where_all_is():
-    console, stream = said()
+def test_full_decoding_is_hidden_if_nothing_was_rescored():
+    console, stream = make_console()
     console.print(funnel_table(funnel_of(PLAN, COMMITS[2:])))
     assert "decoded in full" not in stream.getvalue()
 
 
-def test_nothing_done_is_a_funnel_too():
+def test_an_empty_run_has_a_funnel():
     funnel = funnel_of(PLAN, [])
     assert (funnel.keep_rate, funnel.utilisation) == (0, 0)
 
 
-def test_the_table_tells_every_reason_in_the_order_it_is_met():
-    console, stream = said()
+def test_the_table_lists_reasons_in_the_order_of_checks():
+    console, stream = make_console()
     seldom = {**COMMITS[0], "rejected": {"near_duplicate": 1, "no_image": 2, "left_early": 3}}
     console.print(funnel_table(funnel_of(PLAN, [*COMMITS, seldom])))
     lines = stream.getvalue().splitlines()
@@ -62,8 +62,8 @@ def test_the_table_tells_every_reason_in_the_order_it_is_met():
     assert order == sorted(order)
 
 
-def test_without_a_terminal_a_line_comes_now_and_then(monkeypatch):
-    console, stream = said()
+def test_without_a_terminal_progress_is_occasional_lines(monkeypatch):
+    console, stream = make_console()
     clock = [0.0]
     monkeypatch.setattr("time.monotonic", lambda: clock[0])
     display = Display(console, 4, funnel_of(PLAN, COMMITS[:1]))

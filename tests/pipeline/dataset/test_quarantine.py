@@ -10,16 +10,16 @@ from stages import write
 from tests.pipeline.report.outputs import output
 
 
-def test_pairs_that_fail_no_more_are_listed_no_more(tmp_path: Path):
+def test_pairs_that_succeed_later_leave_the_list(tmp_path: Path):
     store, results = output(str(tmp_path), done=3, planned=3)
     for healed in range(4):
-        for one in results[:healed]:
-            store.remove(write.commit_name(one.unit.index))
-            well = replace(one, failures=())
-            write.write_unit(store, write.encode_part(well, ImageFormat.png), write.summary(well))
+        for result in results[:healed]:
+            store.remove(write.commit_name(result.unit.index))
+            repaired = replace(result, failures=())
+            write.write_unit(store, write.encode_part(repaired, ImageFormat.png), write.summary(repaired))
         write_failures(store, list(write.read_commits(store, range(3))))
         listed = store.read(NAME).splitlines() if store.exists(NAME) else []
         assert [json.loads(line)["input"] for line in listed] == [
-            failure.unit.pairs[1].input for failure in results[healed:]
+            result.unit.pairs[1].input for result in results[healed:]
         ]
     assert not store.exists(NAME)

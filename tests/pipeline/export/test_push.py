@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.tasks.image_task import SHEET
+from pipeline.dataset.contact_sheet import SHEET
 from tests.pipeline.commands.test_export import KEPT, finished
 from tests.pipeline.export.hub import Hub, serving
 
@@ -40,7 +40,7 @@ def push(folder: Path, hub: Hub, token: str) -> subprocess.CompletedProcess[str]
     )
 
 
-def test_the_hub_has_the_export_as_it_stands(tmp_path: Path):
+def test_the_hub_receives_the_export_unchanged(tmp_path: Path):
     finished(str(tmp_path / "out"))
     (tmp_path / "out" / SHEET).write_bytes(b"a picture")
     with serving() as hub:
@@ -56,7 +56,7 @@ def test_the_hub_has_the_export_as_it_stands(tmp_path: Path):
     assert {"README.md", SHEET} < set(files)
 
 
-def test_a_token_that_the_hub_refuses_is_one_line(tmp_path: Path):
+def test_a_refused_token_is_reported_in_one_line(tmp_path: Path):
     finished(str(tmp_path / "out"))
     with serving() as hub:
         done = push(tmp_path, hub, "hf_other")

@@ -3,21 +3,26 @@ from __future__ import annotations
 import pytest
 
 from conf.compose import ConfigError
-from pipeline.finetune.finetune_settings import Finetune, read
+from pipeline.finetune.finetune_settings import Finetune, read_settings
 
 GIVEN = ["data=t.jsonl", "writer.model=m", "out=o"]
 
 
-def test_what_is_given_and_what_is_not() -> None:
-    asked = read([*GIVEN, "lora.rank=8", "learning_rate=1e-3", 'writer.format.stop="\\n<end>"'])
-    assert (asked.data, asked.writer.model, asked.out, asked.lora.rank) == ("t.jsonl", "m", "o", 8)
-    assert asked.learning_rate == 1e-3
-    assert asked.writer.format.stop == "\n<end>"
-    assert asked.epochs == Finetune().epochs
+def test_given_settings_and_defaults() -> None:
+    settings = read_settings([*GIVEN, "lora.rank=8", "learning_rate=1e-3", 'writer.format.stop="\\n<end>"'])
+    assert (settings.data, settings.writer.model, settings.out, settings.lora.rank) == (
+        "t.jsonl",
+        "m",
+        "o",
+        8,
+    )
+    assert settings.learning_rate == 1e-3
+    assert settings.writer.format.stop == "\n<end>"
+    assert settings.epochs == Finetune().epochs
 
 
 @pytest.mark.parametrize(
-    ("told", "reason"),
+    ("arguments", "reason"),
     [
         (["data=t.jsonl", "out=o"], "writer.model has no value"),
         ([*GIVEN, "epoch=3"], "epoch"),
@@ -25,15 +30,15 @@ def test_what_is_given_and_what_is_not() -> None:
         ([*GIVEN, "epochs=0"], "epochs=0 must be 1 or more"),
         ([*GIVEN, "batch=10", "micro_batch=4"], "batch=10 must be a multiple of micro_batch=4"),
         ([*GIVEN, "validation=0"], "validation=0 must lie between 0 and 1"),
-        ([*GIVEN, "learning_rate=-1"], "learning_rate=-1 must be over 0"),
-        ([*GIVEN, "lora.dropout=1"], "lora.dropout=1 must be from 0"),
-        (["data=t.jsonl", "writer.model=m", "out=s3://b/o"], "must be a folder of this machine"),
-        ([*GIVEN, "--fast"], "'--fast' is no setting"),
-        (["t.jsonl"], "'t.jsonl' is no setting"),
+        ([*GIVEN, "learning_rate=-1"], "learning_rate=-1 must be greater than 0"),
+        ([*GIVEN, "lora.dropout=1"], "lora.dropout=1 must be at least 0"),
+        (["data=t.jsonl", "writer.model=m", "out=s3://b/o"], "must be a local folder"),
+        ([*GIVEN, "--fast"], "'--fast' is not a setting"),
+        (["t.jsonl"], "'t.jsonl' is not a setting"),
     ],
 )
-def test_what_cannot_be_is_one_line_that_names_it(told: list[str], reason: str) -> None:
+def test_an_invalid_setting_is_named_in_one_line(arguments: list[str], reason: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        read(told)
+        read_settings(arguments)
     assert reason in str(caught.value)
     assert "\n" not in str(caught.value)

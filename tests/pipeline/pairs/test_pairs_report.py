@@ -22,7 +22,7 @@ def test_the_page_shows_both_and_escapes_what_was_written() -> None:
     assert "malformed: no JSON object <small>1</small>" in page
     assert "make <small>it blue · 67% of 3 kept</small>" in page
     # Twice the same instruction: it is told of.
-    assert "The commonest instructions" in page
+    assert "Most frequent instructions" in page
     assert "33.3%" in page
 
 

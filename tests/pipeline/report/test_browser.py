@@ -8,42 +8,42 @@ import pytest
 pytest.importorskip("playwright", reason="no playwright: pip install playwright")
 from playwright.sync_api import Browser, Page
 
-from pipeline.commands import report
+from pipeline.report.page import REPORT, write_report
 from tests.pipeline.report.browser import chromium
 from tests.pipeline.report.outputs import HOSTILE, QUARANTINED, output
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with chromium() as found:
-        yield found
+    with chromium() as started:
+        yield started
 
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder: Path = tmp_path_factory.mktemp("report")
     store, _ = output(str(folder), done=6)
-    report.write(store)
-    return (folder / report.NAME).as_uri()
+    write_report(store)
+    return (folder / REPORT).as_uri()
 
 
 @pytest.fixture
 def page(browser: Browser, address: str) -> Iterator[Page]:
-    """The open page. The test fails if it said anything on the console or asked for anything but itself."""
-    said: list[str] = []
-    asked: list[str] = []
+    """The open page. The test fails if it logs to the console or requests anything but itself."""
+    logged: list[str] = []
+    requested: list[str] = []
     opened = browser.new_page(viewport={"width": 1280, "height": 900})
-    opened.on("console", lambda message: said.append(message.text))
-    opened.on("pageerror", lambda error: said.append(str(error)))
-    opened.on("request", lambda request: asked.append(request.url))
+    opened.on("console", lambda message: logged.append(message.text))
+    opened.on("pageerror", lambda error: logged.append(str(error)))
+    opened.on("request", lambda request: requested.append(request.url))
     opened.goto(address)
     yield opened
     opened.close()
-    assert said == []
-    assert [url for url in asked if not url.startswith(("data:", address))] == []
+    assert logged == []
+    assert [url for url in requested if not url.startswith(("data:", address))] == []
 
 
-def test_it_renders_with_its_figures_and_pictures(page: Page):
+def test_the_page_renders_its_charts_and_pictures(page: Page):
     assert page.locator("figure svg").count() >= 9
     assert page.locator("#gallery .card").count() == 6
     loaded = "() => [...document.images].every(image => image.complete && image.naturalWidth > 0)"
@@ -51,12 +51,12 @@ def test_it_renders_with_its_figures_and_pictures(page: Page):
     assert page.evaluate("() => [...document.images].every(image => image.alt)")
 
 
-def test_no_id_stands_twice(page: Page):
+def test_every_id_is_unique(page: Page):
     ids = page.evaluate("() => [...document.querySelectorAll('[id]')].map(element => element.id)")
     assert len(ids) == len(set(ids))
 
 
-def test_the_slider_uncovers_the_output_by_mouse_and_by_keyboard(page: Page):
+def test_the_slider_follows_mouse_and_keyboard(page: Page):
     box = page.locator(".compare").first
     slider, edited = box.locator("input"), box.locator(".edited")
 
@@ -73,7 +73,7 @@ def test_the_slider_uncovers_the_output_by_mouse_and_by_keyboard(page: Page):
     assert area is not None
 
     def clicked() -> bool:
-        # Pictures that are still being laid out may take a click's place away.
+        # A picture that is still loading may move the slider under the click.
         box.click(position={"x": 0.75 * area["width"], "y": area["height"] / 2}, force=True)
         return 70 <= int(slider.input_value()) <= 80
 
@@ -91,7 +91,7 @@ def test_search_and_filters_narrow_the_gallery(page: Page):
     assert cards.count() == 3
 
 
-def test_strips_and_misses_have_their_lists(page: Page):
+def test_strips_and_misses_are_listed(page: Page):
     page.locator(".controls").get_by_text("τ strips").click()
     assert page.locator(".strip > ol li").count() == 5
     assert page.locator(".strip li.kept").count() == 2
@@ -100,28 +100,28 @@ def test_strips_and_misses_have_their_lists(page: Page):
     assert len(whys) == 6
     assert set(whys) == {
         "below the threshold of clip_sim_dir (direction of the edit)",
-        "left on the way, for what was predicted there",
+        "stopped early, because it was predicted to miss a threshold",
         "out of the bounds of nsfw",
     }
 
 
-def test_every_line_can_be_turned_to(page: Page):
-    lines = page.locator("[data-lines]").nth(1)
-    back, on = lines.locator("button").all()
+def test_the_pager_reaches_every_line(page: Page):
+    lines = page.locator("[data-table]").nth(1)
+    previous, following = lines.locator("button").all()
     seen: list[str] = []
     for number in range(1, 4):
         assert lines.locator(".pager span").inner_text() == f"Page {number} of 3"
         seen += lines.locator("tbody td:first-child").all_inner_texts()
-        assert (back.is_disabled(), on.is_disabled()) == (number == 1, number == 3)
+        assert (previous.is_disabled(), following.is_disabled()) == (number == 1, number == 3)
         if number < 3:
-            on.click()
+            following.click()
     assert seen == [str(line) for line in range(3, 3 + QUARANTINED)]
-    back.click()
+    previous.click()
     assert lines.locator("tbody td").first.inner_text() == "53"
-    assert page.locator("[data-lines] .pager").first.is_hidden()
+    assert page.locator("[data-table] .pager").first.is_hidden()
 
 
-def test_a_strip_shows_where_the_model_looked_for_each_word(page: Page):
+def test_a_strip_shows_the_attention_map_of_each_word(page: Page):
     page.locator(".controls").get_by_text("τ strips").click()
     rows = page.locator(".maps ol")
     assert rows.count() == 2
@@ -134,14 +134,14 @@ def test_a_strip_shows_where_the_model_looked_for_each_word(page: Page):
     assert rows.first.locator("img").first.get_attribute("alt") == "a, in the source"
 
 
-def test_captions_are_text_and_never_markup(page: Page):
+def test_captions_are_never_markup(page: Page):
     assert HOSTILE in page.locator("#gallery").inner_text()
     assert HOSTILE in page.locator("#failures").inner_text()
     assert page.evaluate("() => window.hurt") is None
 
 
 @pytest.mark.parametrize("width", [390, 1280])
-def test_nothing_sticks_out(page: Page, width: int):
+def test_nothing_overflows_the_viewport(page: Page, width: int):
     page.set_viewport_size({"width": width, "height": 800})
     page.locator(".controls").get_by_text("τ strips").click()
     assert page.evaluate("() => document.documentElement.scrollWidth") == width

@@ -6,29 +6,35 @@ import pytest
 from pipeline.report import examples
 
 
-def table(rows: list[tuple[str, bool, float]]) -> pa.Table:
-    ids, kept, direction = zip(*rows, strict=True)
+def table(records: list[tuple[str, bool, float]]) -> pa.Table:
+    ids, kept, direction = zip(*records, strict=True)
     return pa.table({"pair_id": list(ids), "kept": list(kept), "clip_sim_dir": list(direction)})
 
 
-def test_kept_is_the_best_sample_of_the_pairs_with_the_lowest_ids():
-    rows = [(f"{n:04d}", True, 0.3) for n in reversed(range(examples.KEPT + 10))]
-    rows += [("0000", True, 0.9), ("0001", False, 0.99)]
-    chosen = examples.kept(table(rows))
-    ids = [rows[row][0] for row in chosen]
+def test_kept_is_the_best_sample_of_the_lowest_pair_ids():
+    records = [(f"{n:04d}", True, 0.3) for n in reversed(range(examples.KEPT + 10))]
+    records += [("0000", True, 0.9), ("0001", False, 0.99)]
+    chosen = examples.select_kept(table(records))
+    ids = [records[index][0] for index in chosen]
     assert ids == [f"{n:04d}" for n in range(examples.KEPT)]
-    assert rows[chosen[0]][2] == 0.9
-    assert rows[chosen[1]][1]
+    assert records[chosen[0]][2] == 0.9
+    assert records[chosen[1]][1]
 
 
-def test_misses_are_ordered_by_what_they_lack_and_one_a_pair():
-    rows = [("a", False, 0.19), ("a", False, 0.18), ("b", False, -0.5), ("c", True, 0.3), ("d", False, 0.1)]
-    near, worst = examples.missed(table(rows), {"clip_sim_dir": 0.2})
+def test_misses_are_ordered_and_one_of_each_pair():
+    records = [
+        ("a", False, 0.19),
+        ("a", False, 0.18),
+        ("b", False, -0.5),
+        ("c", True, 0.3),
+        ("d", False, 0.1),
+    ]
+    near, worst = examples.select_missed(table(records), {"clip_sim_dir": 0.2})
     assert near == [0, 4, 2]
     assert worst == [1]
 
 
-def test_a_candidate_that_passed_is_no_miss():
-    rows = [("a", False, 0.5)]
-    assert examples.missed(table(rows), {"clip_sim_dir": 0.2}) == ([], [])
-    assert examples.shortfall(table(rows), {"clip_sim_dir": 0.7}) == pytest.approx([0.2])
+def test_a_candidate_that_passed_is_not_a_miss():
+    records = [("a", False, 0.5)]
+    assert examples.select_missed(table(records), {"clip_sim_dir": 0.2}) == ([], [])
+    assert examples.shortfall(table(records), {"clip_sim_dir": 0.7}) == pytest.approx([0.2])
