@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
+from pathlib import Path
 
 from omegaconf import MISSING
 
@@ -137,3 +138,10 @@ class PairsConfig:
     cluster: Cluster = MISSING
     tracker: Tracker = field(default_factory=Tracker)
     sheet: Examples = field(default_factory=Examples)
+
+    def stays_local(self) -> bool:
+        """Return True if everything that the run reads is on this machine, so that no hub is needed."""
+        models = [self.checks.model, self.checks.moderation]
+        if self.writer.kind in (WriterKind.transformers, WriterKind.vllm):
+            models.append(self.writer.model)
+        return all(Path(path).is_dir() for path in models if path) and Path(self.captions.path).exists()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
+from pathlib import Path
 
 from omegaconf import MISSING
 
@@ -270,3 +271,14 @@ class Config:
     cluster: Cluster = MISSING
     tracker: Tracker = field(default_factory=Tracker)
     sheet: Sheet = field(default_factory=Sheet)
+
+    def stays_local(self) -> bool:
+        """Return True if everything that the run reads is on this machine, so that no hub is needed."""
+        scorer = self.filter
+        clip = scorer.name.startswith("local-dir:") or Path(scorer.pretrained or "").is_file()
+        models = [
+            self.model.path,
+            self.model.scoring_decoder,
+            *(measure.model for measure in scorer.measures),
+        ]
+        return clip and all(Path(path).exists() for path in (*models, self.captions.path) if path)

@@ -12,7 +12,7 @@ from typing import Any
 import xxhash
 
 from conf.schema import ImageFormat
-from stages.formats import previews, score_table, tar
+from stages.formats import answers, previews, score_table, tar
 from stages.formats.answers import WrittenPair
 from stages.records import Candidate, UnitResult
 from stages.storage.checksum import seal, unseal
@@ -48,6 +48,11 @@ def encode_part(result: UnitResult, format: ImageFormat, quality: int = 100) -> 
     if result.previews:
         files["previews"] = previews.to_bytes(result.previews)
     return files
+
+
+def encode_answers(result: UnitResult) -> dict[str, bytes]:
+    """The files by kind of a unit of captions: answers (Parquet), none if there are no answers."""
+    return {"answers": answers.to_bytes(result.answers)} if result.answers else {}
 
 
 def summary(result: UnitResult) -> dict[str, Any]:

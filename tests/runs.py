@@ -14,6 +14,7 @@ from conf.schema import Config
 from pipeline.config import saved
 from pipeline.dataset.pack import Packed, pack
 from pipeline.planning.plan import Plan, make_or_resume
+from pipeline.tasks.task import task_of
 from stages.records import CaptionPair, Unit, UnitResult
 from stages.storage.plan_files import read_units
 from stages.storage.store import Store
@@ -60,7 +61,7 @@ def write_pairs(path: Path, pairs: Iterable[CaptionPair] = PAIRS) -> Path:
 def committed(config: Config, stage: Stage) -> Plan:
     """The units of ``config``, made one after the other in this process as a worker makes them: no Ray, no packing."""
     store = Store(config.out)
-    plan = make_or_resume(store, config)
+    plan = make_or_resume(store, task_of(config))
     saved.write(store, config)
     make = stage(config, plan.model_fingerprint)
     for unit in read_units(store, plan.units):

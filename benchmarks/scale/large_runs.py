@@ -29,6 +29,7 @@ from pipeline.config import resolve
 from pipeline.dataset.funnel import funnel_of
 from pipeline.dataset.pack import MANIFEST, pack
 from pipeline.planning.plan import Plan, make_or_resume
+from pipeline.tasks.task import task_of
 from stages import write
 from stages.formats import tar
 from stages.records import Unit, UnitResult
@@ -54,7 +55,7 @@ def plan_once(folder: Path, pairs: int) -> dict[str, float]:
     store, seconds, cpu = Store(config.out), [], []
     for _ in range(2):
         started, used = time.perf_counter(), _processor_seconds()
-        plan = make_or_resume(store, config)
+        plan = make_or_resume(store, task_of(config))
         seconds.append(time.perf_counter() - started)
         cpu.append(_processor_seconds() - used)
     assert (plan.pairs, plan.quarantined) == (pairs, 0)

@@ -110,7 +110,7 @@ def _run_both(pairs: PairsConfig, images: Config, form: Voice) -> int:
     # The file that the second reads is yet to be written.
     environment.prepare(pairs, replace(images, captions=pairs.captions))
     # Imported here, as above.
-    from pipeline.pairs import two_step_run
+    from pipeline.execution import two_step_run
 
     return two_step_run.run(pairs, images, form)
 

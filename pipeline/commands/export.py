@@ -83,7 +83,7 @@ def export(store: Store, target: Store, asked: Export) -> dict[str, int]:
 
     No more than a row group of each split is in memory. Raises ConfigError.
     """
-    config = saved.of_samples(store)
+    config = saved.read_image_config(store)
     shards = [file for file in manifest(store) if file.name.startswith("data/")]
     if not shards:
         raise ConfigError(f"{store.url} has no shards: run it to its end, and see that it keeps samples")

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from conf.compose import options
-from conf.pairs import PairsConfig, WriterKind
-from conf.running import ClusterKind
 from pipeline.cli import output
 from pipeline.config import environment
 from pipeline.errors import FAILED_PAIRS
@@ -30,20 +28,10 @@ def main(arguments: Sequence[str]) -> int:
     form, given = output.split(arguments)
     config = pairs_settings.read(given)
     environment.prepare(config)
-    check(config)
     # Imported here, because the libraries read the environment when they are imported.
     from pipeline.execution.run import run
+    from pipeline.tasks.task import task_of
+
+    task_of(config).check()
 
     return FAILED_PAIRS if run(config, form).failed and config.strict else 0
-
-
-def check(config: PairsConfig) -> None:
-    """Raises WriterError for what is missing here, before anything is planned or started."""
-    if config.writer.kind is WriterKind.openai:
-        from stages.writers.openai_writer import key_of
-
-        key_of(config.writer)
-    if config.writer.kind is WriterKind.vllm and config.cluster.kind is ClusterKind.local:
-        from stages.writers import vllm_writer
-
-        vllm_writer.check()

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -16,14 +17,13 @@ from pipeline.cli import json_output, output
 from pipeline.cli.output import Voice
 from pipeline.config import environment, resolve
 from pipeline.execution.progress import clock
-from pipeline.planning import caption_input
 from pipeline.planning.plan import PlanError
-from pipeline.planning.prior_from import frozen
-from pipeline.planning.run_fingerprint import identify
 from stages.records import CaptionPair, Unit, UnitResult
 from stages.storage.store import Store
 from stages.worker import load_stage
-from stages.write import encode_part
+
+if TYPE_CHECKING:
+    from pipeline.tasks.image_task import ImageTask
 
 PROBE_SECONDS = 20.0
 WORKERS = (1, 8, 64)
@@ -93,15 +93,19 @@ def main(arguments: Sequence[str]) -> int:
 def estimate(config: Config, probe_seconds: float) -> Estimate:
     """Probe for about ``probe_seconds``, at least one unit of pairs, and multiply.
 
-    Raises PlanError for an input without a good pair, and as ``pipeline.planning.prior_from.frozen`` does.
+    Raises PlanError for an input without a good pair, and as ``pipeline.tasks.prior_from.freeze_priors`` does.
     """
-    config = frozen(config, Store(config.out))
-    found = _input(config)
+    # Imported here, because the libraries read the environment when they are imported.
+    from pipeline.tasks.image_task import ImageTask
+
+    task = ImageTask(config).freeze(Store(config.out))
+    config = task.config
+    found = _input(task)
     if not found.pairs:
         raise PlanError(
             f"captions.path={config.captions.path}: none of {found.quarantined} lines is a good caption pair"
         )
-    tried = _probe(config, found, probe_seconds)
+    tried = _probe(task, found, probe_seconds)
     share = found.pairs / tried.pairs
     seconds = tried.seconds * share
     return Estimate(
@@ -156,18 +160,19 @@ def _seconds(setting: str) -> float:
     return seconds
 
 
-def _input(config: Config) -> Input:
+def _input(task: ImageTask) -> Input:
     pairs, reasons, first = 0, Counter[str](), list[CaptionPair]()
-    for found in caption_input.read(config):
+    for found in task.read():
         reasons.update(line.reason for line in found.aside)
         pairs += len(found.pairs)
         # Enough for a probe of a minute or two; the rest of millions need not be held.
-        first.extend(itertools.islice(found.pairs, 64 * config.unit_pairs - len(first)))
+        first.extend(itertools.islice(found.pairs, 64 * task.config.unit_pairs - len(first)))
     return Input(pairs, reasons.total(), dict(reasons.most_common()), tuple(first))
 
 
-def _probe(config: Config, found: Input, seconds: float) -> Probe:
-    make = load_stage.make(config.stage, config, identify(config).generator)
+def _probe(task: ImageTask, found: Input, seconds: float) -> Probe:
+    config = task.config
+    make = load_stage.make(config.stage, config, task.identify().generator)
     # A first pair warms up: memory, kernels, a compiled denoiser.
     make(Unit(0, found.first[:1]))
     results, spent = list[UnitResult](), 0.0
@@ -177,8 +182,7 @@ def _probe(config: Config, found: Input, seconds: float) -> Probe:
         spent += time.perf_counter() - began
         if spent >= seconds:
             break
-    shards = config.shards
-    files = [encode_part(result, shards.format, shards.quality) for result in results]
+    files = [task.encode(result) for result in results]
     return Probe(
         pairs=sum(len(result.unit.pairs) for result in results),
         failed=sum(len(result.failures) for result in results),

@@ -9,7 +9,6 @@ from rich.console import Console
 
 import filters
 from pipeline.config import environment, saved
-from pipeline.execution.progress import funnel_table
 from pipeline.planning.plan import Plan, PlanError, load
 from pipeline.refilter import arguments as arguments_of
 from pipeline.refilter import rewrite, stored_unit
@@ -45,21 +44,23 @@ def main(arguments: Sequence[str]) -> int:
     environment.prepare(asked.new)
     # Imported here, because the libraries read the environment when they are imported.
     from pipeline.execution import run
-    from pipeline.tasks import image_task
+    from pipeline.tasks.funnel_table import image_table
+    from pipeline.tasks.image_task import ImageTask
 
+    task = ImageTask(asked.new)
     asked.target.prove_exclusive()
     plan = make_or_resume(asked, plan, commits)
     saved.write(asked.target, asked.new)
     _rewrite(asked, plan)
     if asked.generate:
-        run.complete(asked.new, plan, asked.target)
+        run.complete(task, plan, asked.target)
         return 0
     commits = list(read_commits(asked.target, range(plan.units)))
     missing = [json.dumps(one) for commit in commits for one in commit["missing"]]
     if missing:
         asked.target.write(MISSING, "".join(line + "\n" for line in missing).encode())
     console = Console(highlight=False, soft_wrap=True)
-    console.print(funnel_table(image_task.finish(asked.new, plan, asked.target, commits)))
+    console.print(image_table(task.finish(plan, asked.target, commits)))
     console.print(f"\nThe dataset is in {asked.target.url}: nothing was rendered for it")
     if missing:
         console.print(

@@ -56,7 +56,7 @@ def retry_failed(arguments: Sequence[str]) -> int:
 
 def _idle(out: str) -> list[Store]:
     """The output's halves, of which none is made at present."""
-    stores = two_step_output.planned(out)
+    stores = two_step_output.planned_stores(out)
     alive = [driver for store in stores for driver in heartbeat.beats(store) if driver.alive(time.time())]
     if alive:
         raise PlanError(
@@ -66,7 +66,7 @@ def _idle(out: str) -> list[Store]:
 
 
 def _again(store: Store, units: Iterable[int]) -> int:
-    config, plan, broken = saved.read(store), load(store), sorted(units)
+    plan, broken = load(store), sorted(units)
     missing = set(range(plan.units)) - committed(store)
     if plan.is_refiltered and (broken or missing):
         for unit in broken:
@@ -77,9 +77,10 @@ def _again(store: Store, units: Iterable[int]) -> int:
         )
     # Imported here, because the libraries read the environment when they are imported.
     from pipeline.execution.run import complete
+    from pipeline.tasks.task import saved_task
 
     for unit in broken:
         print(f"unit {unit} is made again")
         store.remove(commit_name(unit))
-    complete(config, plan, store)
+    complete(saved_task(store), plan, store)
     return 0

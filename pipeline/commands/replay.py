@@ -67,7 +67,7 @@ def main(arguments: Sequence[str]) -> int:
             f"{arguments[2]}: there is no such folder for the picture: make it, or name another place"
         )
     store = Store(out)
-    plan, config = load(store), saved.of_samples(store)
+    plan, config = load(store), saved.read_image_config(store)
     unit = _unit_of(store, plan, key)
     old = _packed(store, key)
     environment.prepare(config)

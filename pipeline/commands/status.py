@@ -14,6 +14,7 @@ from pipeline.execution.heartbeat import Beat
 from pipeline.execution.progress import clock
 from pipeline.planning.plan import load
 from pipeline.tasks import two_step_output
+from pipeline.tasks.task import saved_task
 from stages.storage import in_flight
 from stages.storage.store import Store
 from stages.write import committed, read_commits
@@ -24,7 +25,7 @@ SHOWN = 10
 def main(arguments: Sequence[str]) -> int:
     """Print it; 0. Raises PlanError for an output without a plan."""
     out = registry.output_of("status", arguments)
-    stores = two_step_output.planned(out)
+    stores = two_step_output.planned_stores(out)
     for store in stores:
         _tell(store)
     if stores[-1].url != out:
@@ -34,7 +35,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _tell(store: Store) -> None:
     plan = load(store)
-    given, made = ("captions", "caption pairs") if plan.of_captions else ("pairs", "samples")
+    given, made = saved_task(store).nouns
     done = sorted(committed(store))
     funnel = funnel_of(plan, read_commits(store, done))
     flying = [note for note in in_flight.noted(store) if note.unit not in set(done)]

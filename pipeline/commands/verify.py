@@ -18,7 +18,7 @@ DAMAGED = 1
 
 def main(arguments: Sequence[str]) -> int:
     """Print what is damaged, a line each; 0 if nothing is, else 1. Raises PlanError and DamageError."""
-    return max(map(_verified, two_step_output.planned(registry.output_of("verify", arguments))))
+    return max(map(_verified, two_step_output.planned_stores(registry.output_of("verify", arguments))))
 
 
 def _verified(store: Store) -> int:

@@ -51,14 +51,6 @@ def checked(composed: DictConfig) -> Config:
     )
 
 
-def stays_local(config: Config) -> bool:
-    """Whether everything the run reads is on this machine, so that no hub need be asked."""
-    clip = config.filter.name.startswith("local-dir:") or Path(config.filter.pretrained or "").is_file()
-    further = [config.model.scoring_decoder, *(measure.model for measure in config.filter.measures)]
-    models = [config.model.path, *(model for model in further if model)]
-    return clip and all(Path(model).exists() for model in models) and Path(config.captions.path).exists()
-
-
 def absolute(path: str) -> str:
     """A hub name stays what it is: only what exists here is a path."""
     return str(Path(path).absolute()) if Path(path).exists() else path

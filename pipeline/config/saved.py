@@ -6,8 +6,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from conf.compose import ConfigError, to_object
-from conf.either import Settings
-from conf.pairs import PairsConfig
+from conf.either import Settings, schema_of
 from conf.schema import Config
 from conf.sweeps import AdaptiveSweep, GridSweep, RandomSweep, Sweep
 from stages.storage.store import Store
@@ -25,7 +24,7 @@ def read(store: Store) -> Settings:
         raise ConfigError(f"{store.url} is not the output of a run: it has no {NAME}")
     try:
         kept = OmegaConf.create(store.read(NAME).decode())
-        schema = OmegaConf.structured(PairsConfig if "writer" in kept else Config)
+        schema = OmegaConf.structured(schema_of(kept))
         if "sweep" in kept:
             schema.sweep = OmegaConf.structured(_kind(kept.sweep))
         merged = OmegaConf.merge(schema, kept, {"out": store.url})
@@ -35,10 +34,10 @@ def read(store: Store) -> Settings:
     return to_object(merged)
 
 
-def of_samples(store: Store) -> Config:
-    """``read`` of an output that holds samples. Raises ConfigError also for one that holds caption pairs."""
+def read_image_config(store: Store) -> Config:
+    """``read``, for an output of images. Raises ConfigError for one of caption pairs."""
     config = read(store)
-    if isinstance(config, PairsConfig):
+    if not isinstance(config, Config):
         raise ConfigError(
             f"{store.url} holds caption pairs, and this is for images: give the output of a run that makes them"
         )

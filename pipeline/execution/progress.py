@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import psutil
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
-from rich.table import Table
 from rich.text import Text
 
-from pipeline.dataset.funnel import Funnel, list_reasons
+from pipeline.dataset.funnel import Funnel
 
 # Without a terminal a line is written so often, and at the end.
 SECONDS_BETWEEN_LINES = 15.0
-
-Row = tuple[int, str, int | None]
-"""How many, what they are, and of how many, if a share is to be told."""
 
 
 class Display:
@@ -95,34 +91,6 @@ class _Left(ProgressColumn):
     def render(self, task: Task) -> Text:
         left = self._display.seconds_left()
         return Text("" if left is None else f"{clock(left)} left")
-
-
-def funnel_table(funnel: Funnel) -> Table:
-    """The funnel, from the lines read to the samples kept."""
-    rows: list[Row] = [
-        (funnel.read, "caption pairs read", None),
-        (funnel.quarantined, "quarantined lines", funnel.read),
-    ]
-    if funnel.failed:
-        rows.append((funnel.failed, "failed pairs", funnel.read))
-    rows.append((funnel.candidates, "candidates", None))
-    reasons = list_reasons(funnel)
-    rows += [(funnel.rejected.get(r, 0), f"  {text}", funnel.candidates) for r, text in reasons.items()]
-    rows.append((funnel.samples, "samples kept", funnel.candidates))
-    rows.append((funnel.pairs_kept, "caption pairs with a sample kept", funnel.pairs))
-    return counted(rows)
-
-
-def counted(rows: Iterable[Row]) -> Table:
-    """A funnel's rows; what was kept stands out."""
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_column(justify="right")
-    table.add_column()
-    table.add_column(justify="right")
-    for count, text, of in rows:
-        strong = "bold" if "kept" in text else ""
-        table.add_row(f"{count:,}", text, f"{count / of:.0%}" if of else "", style=strong)
-    return table
 
 
 def clock(seconds: float | None) -> str:

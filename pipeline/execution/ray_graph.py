@@ -26,6 +26,7 @@ from conf.running import Cluster, ClusterKind
 from pipeline.errors import RunError
 from pipeline.execution import metrics
 from pipeline.execution.ray_tasks import GenerateRow, write_row
+from stages.records import UnitResult
 
 # A unit whose process dies is tried so often, and so is its write; then its row is dropped and the rest goes on.
 TRIES = 3
@@ -86,13 +87,16 @@ def cluster(config: Settings) -> Iterator[None]:
 
 
 def run(
-    config: Settings, model_fingerprint: str, units: Sequence[int]
+    config: Settings,
+    model_fingerprint: str,
+    units: Sequence[int],
+    encode: Callable[[UnitResult], dict[str, bytes]],
 ) -> Generator[dict[str, Any], None, None]:
     """Generate, write and commit ``units``; yields each one's summary once it is committed.
 
-    The order of ``units`` and the number of workers are free: a unit's batches are made of its own pairs alone, and
-    packing follows the plan. A unit of which no summary comes has lost its process ``TRIES`` times. Raises WorkerError
-    if the models cannot be loaded where they are needed, RunError if Ray gives up.
+    ``encode`` makes a unit's files by kind. The order of ``units`` and the number of workers are free: a unit's
+    batches are made of its own pairs alone, and packing follows the plan. A unit without a summary failed ``TRIES``
+    times. Raises WorkerError if the models cannot be loaded where they are needed, RunError if Ray gives up.
     """
     context = DataContext.get_current()
     context.enable_progress_bars = False
@@ -107,7 +111,7 @@ def run(
     rows = ray.data.from_items([{"unit": unit} for unit in units], override_num_blocks=len(units))
     generated = rows.map(
         GenerateRow,  # type: ignore[arg-type]
-        fn_constructor_args=(config, model_fingerprint),
+        fn_constructor_args=(config, model_fingerprint, encode),
         # Two tasks each: a worker begins a unit when it ends one, which Ray Data is a tenth of a second late to see.
         compute=ActorPoolStrategy(
             size=min(workers, len(units)),

@@ -6,20 +6,17 @@ import json
 import threading
 import time
 from collections.abc import Callable
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from conf.either import Settings
-from conf.pairs import PairsConfig
 from pipeline.errors import unwritable
 from stages.errors import StageError
-from stages.formats import answers
 from stages.records import UnitResult
 from stages.storage import in_flight
 from stages.storage.plan_files import read_unit
 from stages.storage.store import Store
 from stages.worker.supervisor import Supervised
-from stages.write import encode_part, summary, write_unit
+from stages.write import summary, write_unit
 
 if TYPE_CHECKING:
     from pipeline.execution.metrics import WorkerMetrics
@@ -34,9 +31,11 @@ class GenerateRow:
     own, have the next.
     """
 
-    def __init__(self, config: Settings, model_fingerprint: str) -> None:
+    def __init__(
+        self, config: Settings, model_fingerprint: str, encode: Callable[[UnitResult], dict[str, bytes]]
+    ) -> None:
         self.store = Store(config.out)
-        self.encode = encoder(config)
+        self.encode = encode
         self.error = ""
         # An exception here would kill the actor, and its text would be lost among Ray's.
         try:
@@ -68,13 +67,6 @@ class GenerateRow:
             self.metrics.made(result, record["seconds"])
         files = self.encode(result)
         return {"error": "", "record": json.dumps(record), **{k: files.get(k, b"") for k in KINDS}}
-
-
-def encoder(config: Settings) -> Callable[[UnitResult], dict[str, bytes]]:
-    """What makes a unit's files of its result, by kind."""
-    if isinstance(config, PairsConfig):
-        return lambda result: {"answers": answers.to_bytes(result.answers)} if result.answers else {}
-    return partial(encode_part, format=config.shards.format, quality=config.shards.quality)
 
 
 def _metrics(run: str) -> WorkerMetrics:

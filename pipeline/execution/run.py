@@ -28,9 +28,8 @@ from pipeline.execution.log_redirect import to_log
 from pipeline.execution.progress import Display
 from pipeline.execution.trackers import tracked
 from pipeline.planning.plan import VERSIONS, Plan, make_or_resume
-from pipeline.planning.prior_from import frozen
 from pipeline.tasks import two_step_output
-from pipeline.tasks.image_task import ending_of
+from pipeline.tasks.task import Task, task_of
 from stages.storage.store import Store
 from stages.worker.launch import forkserver
 from stages.write import committed, read_commits
@@ -61,11 +60,11 @@ def run(config: Settings, voice: Voice = Voice.terminal, over: Callable[[], str]
     try:
         store = Store(config.out)
         store.prove_exclusive()
-        config = frozen(config, store)
-        plan = make_or_resume(store, config)
-        saved.write(store, config)
+        task = task_of(config).freeze(store)
+        plan = make_or_resume(store, task)
+        saved.write(store, task.config)
         check(over)
-        return complete(config, plan, store, voice, over)
+        return complete(task, plan, store, voice, over)
     except NOT_THE_OUTPUT:
         raise
     except OSError as error:
@@ -73,7 +72,7 @@ def run(config: Settings, voice: Voice = Voice.terminal, over: Callable[[], str]
 
 
 def complete(
-    config: Settings,
+    task: Task,
     plan: Plan,
     store: Store,
     voice: Voice = Voice.terminal,
@@ -83,25 +82,25 @@ def complete(
 
     Packing that has begun is let through: it is the shorter part, and would have to begin anew.
     """
+    config = task.config
     over = over or deadline(config.cluster.hours)
     missing = sorted(set(range(plan.units)) - committed(store))
     first_kept = None
     if missing:
         with forkserver(config):
-            first_kept = _generate(config, plan, store, missing, voice, over)
+            first_kept = _generate(task, plan, store, missing, voice, over)
         check(over)
     commits = list(read_commits(store, range(plan.units)))
-    ending = ending_of(config)
-    funnel = ending.finish(config, plan, store, commits)
+    funnel = task.finish(plan, store, commits)
     if voice is Voice.terminal:
-        ending.tell(config, funnel, first_kept)
+        task.tell(funnel, first_kept)
     elif voice is Voice.json:
-        print(json_output.line(_answer(config, funnel, first_kept, two_step_output.written(store))))
+        print(json_output.line(_answer(config, funnel, first_kept, two_step_output.pairs_funnel(store))))
     return funnel
 
 
 def _generate(
-    config: Settings,
+    task: Task,
     plan: Plan,
     store: Store,
     missing: Sequence[int],
@@ -112,6 +111,7 @@ def _generate(
     # Ray takes a second to import: a finished run or a wrong setting need not wait for it.
     from pipeline.execution import ray_graph
 
+    config = task.config
     store.write(VERSIONS, json.dumps(_versions(), indent=1).encode())
     waiting = set(missing)
     before = funnel_of(plan, read_commits(store, [u for u in range(plan.units) if u not in waiting]))
@@ -123,7 +123,7 @@ def _generate(
             beating(store, display.rate, lambda: display.first_kept),
             tracked(config, store, plan.settings, display.funnel, display.rate) as tick,
             ray_graph.cluster(config),
-            closing(ray_graph.run(config, plan.model_fingerprint, missing)) as summaries,
+            closing(ray_graph.run(config, plan.model_fingerprint, missing, task.encode)) as summaries,
         ):
             for summary in summaries:
                 display.committed(summary)

@@ -11,9 +11,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from conf.pairs import PairsFile
+from pipeline.dataset.funnel import Funnel, funnel_of
 from pipeline.dataset.pack import MANIFEST, Measured, Packed, digest_of, parts
 from pipeline.pairs import output_file
 from pipeline.pairs.two_step_settings import name_of
+from pipeline.planning.plan import Plan
 from stages.formats import answers
 from stages.formats.answers import WrittenPair
 from stages.storage.checksum import DamageError, seal, unseal
@@ -32,6 +34,17 @@ class Written:
     pairs: int
     captions: int
     across: int
+
+
+def pack_and_count(store: Store, plan: Plan, commits: Sequence[dict[str, Any]]) -> Funnel:
+    """Pack the units, which are all committed, and count what became of their captions. Raises as ``pack``."""
+    settings = plan.settings
+    written = pack(store, commits, settings["checks.near_duplicate"], PairsFile(settings["file"]))
+    funnel = funnel_of(plan, commits)
+    if written.across:
+        funnel.rejected[ACROSS] = written.across
+    funnel.samples, funnel.pairs_kept = written.pairs, written.captions
+    return funnel
 
 
 def pack(

@@ -11,12 +11,11 @@ import pyarrow.parquet as pq
 from pipeline.dataset.funnel import Funnel, caption_steps
 from pipeline.pairs.answer_statistics import Tally, difference, diversity
 from pipeline.pairs.pack_pairs import ANSWERS
-from pipeline.report.template import template
+from pipeline.report.template import REPORT, template
 from stages.formats.answers import WrittenPair
 from stages.storage.store import Store
 from stages.writers.checks import REASONS
 
-NAME = "report/index.html"
 VERBS, SAYINGS, COMMON = 20, 3, 8
 
 Bar = tuple[str, str, int, float]
@@ -30,7 +29,7 @@ def write(store: Store, funnel: Funnel, title: str, shown: int) -> None:
     for batch in table.iter_batches(4096):
         for row in batch.to_pylist():
             tally.add(WrittenPair(**row))
-    store.write(NAME, html(funnel, tally, title).encode())
+    store.write(REPORT, html(funnel, tally, title).encode())
 
 
 def html(funnel: Funnel, tally: Tally, title: str) -> str:

@@ -46,14 +46,6 @@ def read(settings: Sequence[str]) -> PairsConfig:
     )
 
 
-def stays_local(config: PairsConfig) -> bool:
-    """Whether no model need be asked of a hub."""
-    models = [config.checks.model, *([config.checks.moderation] if config.checks.moderation else [])]
-    if config.writer.kind in LOADED:
-        models.append(config.writer.model)
-    return all(Path(model).is_dir() for model in models) and Path(config.captions.path).exists()
-
-
 def _local(config: PairsConfig) -> str:
     model = config.writer.model
     return absolute(model) if config.writer.kind in LOADED else model

@@ -8,13 +8,12 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 from conf.either import Settings
 from pipeline.errors import TabledError
 from pipeline.planning import caption_input
 from pipeline.planning.run_fingerprint import Change, Models, changes
-from pipeline.tasks.task import input_of
 from stages.captions.examined import Examined
 from stages.records import CaptionPair, Quarantined
 from stages.storage import plan_files
@@ -55,11 +54,6 @@ class Plan:
         return str(self.settings["model.fingerprint"])
 
     @property
-    def of_captions(self) -> bool:
-        """Whether it is of a run that writes caption pairs."""
-        return self.settings.get("task") == "pairs"
-
-    @property
     def is_refiltered(self) -> bool:
         """Whether it is of an output that ``pairforge refilter`` made."""
         return ORIGIN in self.settings
@@ -78,16 +72,38 @@ class Plan:
             yield from extension.files
 
 
-def make_or_resume(store: Store, config: Settings) -> Plan:
-    """The output's plan, made if there is none, extended if ``config.extend`` says so and pairs were appended.
+class PlanSource(Protocol):
+    """The run that a plan is made for."""
+
+    @property
+    def config(self) -> Settings:
+        """The settings of the run."""
+
+    def read(self) -> Iterator[Examined]:
+        """Yield the input in its order, block by block: the pairs to plan and the lines to quarantine."""
+
+    def source_digest(self) -> str:
+        """SHA-256 of the input files' bytes and of how they are read; "" for an input that is no local file.
+
+        Equal digests give equal pairs if the model is the same, so the input need not be read again.
+        """
+
+    def identify(self) -> Models:
+        """Return the fingerprints of the run's models. Raises ValueErrors of p2p, filters and stages."""
+
+    def settings(self, captions_sha256: str, models: Models) -> dict[str, Any]:
+        """Return every setting that changes results, by its dotted name."""
+
+
+def make_or_resume(store: Store, source: PlanSource) -> Plan:
+    """Return the output's plan: made if there is none, extended if pairs were appended and ``extend=true``.
 
     Raises PlanError if the output was planned under settings that make other results, or if no caption pair is
-    good; CaptionsError, ModelError and FilterError for what is not there.
+    good; CaptionsError, ModelError and FilterError for an input or a model that is missing.
     """
-    models = input_of(config).identify(config)
-    if store.exists(MANIFEST):
-        return _resume(store, config, models)
-    return _make(store, config, models)
+    plan = load(store) if store.exists(MANIFEST) else None
+    models = source.identify()
+    return _resume(store, source, models, plan) if plan else _make(store, source, models)
 
 
 def load(store: Store) -> Plan:
@@ -116,20 +132,20 @@ def load(store: Store) -> Plan:
     return plan
 
 
-def _resume(store: Store, config: Settings, models: Models) -> Plan:
-    plan, source = load(store), input_of(config).source_digest(config)
+def _resume(store: Store, source: PlanSource, models: Models, plan: Plan) -> Plan:
+    file_digest = source.source_digest()
     if plan.is_refiltered:
         raise PlanError(
             f"{store.url} was made by pairforge refilter, which goes on with it; give a run another out=…"
         )
-    if source and source == plan.source and models.generator == plan.model_fingerprint:
+    if file_digest and file_digest == plan.source and models.generator == plan.model_fingerprint:
         captions, more, pair = plan.settings["captions"], 0, tuple[Change, ...]()
     else:
-        captions, more, pair = _compared(store, config, plan)
-    settings = input_of(config).settings(config, captions, models)
+        captions, more, pair = _compare(store, source, plan)
+    settings = source.settings(captions, models)
     differing = [*pair, *changes({**plan.settings, "captions": captions}, settings)]
-    if more and config.extend and not differing:
-        return _extend(store, config, models, plan, source)
+    if more and source.config.extend and not differing:
+        return _extend(store, source, models, plan, file_digest)
     if more and not differing:
         raise PlanError(
             f"{store.url} was planned with the first {plan.pairs:,} of these caption pairs, and {more:,} were "
@@ -147,16 +163,16 @@ def _resume(store: Store, config: Settings, models: Models) -> Plan:
     if plan.quarantined and _lines_written(store) != plan.quarantined:
         # Whoever planned was killed before they were written.
         with tempfile.TemporaryFile() as aside:
-            for _ in _set_aside(input_of(config).read(config), aside, _Tally(), caption_input.PairsDigest()):
+            for _ in _set_aside(source.read(), aside, _Tally(), caption_input.PairsDigest()):
                 pass
             _quarantine(store, aside)
     return plan
 
 
-def _compared(store: Store, config: Settings, plan: Plan) -> tuple[str, int, tuple[Change, ...]]:
+def _compare(store: Store, source: PlanSource, plan: Plan) -> tuple[str, int, tuple[Change, ...]]:
     """The digest of the pairs there are now, how many were appended, and the first that is another, if one is."""
     digest, planned = caption_input.PairsDigest(), ""
-    for found in input_of(config).read(config):
+    for found in source.read():
         pairs, left = found.pairs, plan.pairs - digest.pairs
         if 0 < left <= len(pairs):
             digest.add(pairs.select(range(left)))
@@ -165,29 +181,29 @@ def _compared(store: Store, config: Settings, plan: Plan) -> tuple[str, int, tup
     if planned == plan.settings["captions"]:
         return digest.hex(), digest.pairs - plan.pairs, ()
     old = (pair for unit in plan_files.read_units(store, plan.units) for pair in unit.pairs)
-    new = itertools.chain.from_iterable(found.pairs for found in input_of(config).read(config))
+    new = itertools.chain.from_iterable(found.pairs for found in source.read())
     numbered = enumerate(itertools.zip_longest(old, new), 1)
     number, before, now = next((k, a, b) for k, (a, b) in numbered if a != b)
     return digest.hex(), 0, ((f"caption pair {number:,}", _shown(before), _shown(now)),)
 
 
-def _make(store: Store, config: Settings, models: Models) -> Plan:
-    digest, tally, source = caption_input.PairsDigest(), _Tally(), input_of(config).source_digest(config)
-    found = input_of(config).read(config)
+def _make(store: Store, source: PlanSource, models: Models) -> Plan:
+    digest, tally, file_digest = caption_input.PairsDigest(), _Tally(), source.source_digest()
+    config = source.config
     with tempfile.TemporaryFile() as aside:
         with caption_input.uncollected():
-            cut = plan_files.cut(_set_aside(found, aside, tally, digest), config.unit_pairs)
+            cut = plan_files.cut(_set_aside(source.read(), aside, tally, digest), config.unit_pairs)
             count, files = plan_files.write_units(store, itertools.starmap(plan_files.line_of, cut))
         if not digest.pairs:
             if not store.exists(MANIFEST):
                 _quarantine(store, aside)
             raise PlanError(f"captions.path={config.captions.path} has no good line{tally.example()}")
-        settings = input_of(config).settings(config, digest.hex(), models)
-        plan = Plan(count, digest.pairs, tally.quarantined, settings, tuple(files), source)
+        settings = source.settings(digest.hex(), models)
+        plan = Plan(count, digest.pairs, tally.quarantined, settings, tuple(files), file_digest)
         # A plan that has a manifest is whole, and stays: if another driver was first, its plan is looked at as if it
         # had always been there. What has one name whoever writes it comes after.
         if not plan_files.create_manifest(store, record_of(plan)):
-            return _resume(store, config, models)
+            return _resume(store, source, models, load(store))
         _quarantine(store, aside)
     return plan
 
@@ -197,27 +213,27 @@ def record_of(plan: Plan) -> dict[str, Any]:
     return {name: value for name, value in asdict(plan).items() if name != "extensions"}
 
 
-def _extend(store: Store, config: Settings, models: Models, plan: Plan, source: str) -> Plan:
+def _extend(store: Store, source: PlanSource, models: Models, plan: Plan, file_digest: str) -> Plan:
     """``plan`` and the pairs that were appended, as units of their own: those that are planned stay as they are."""
-    digest, tally = caption_input.PairsDigest(), _Tally()
+    digest, tally, unit_pairs = caption_input.PairsDigest(), _Tally(), source.config.unit_pairs
     with tempfile.TemporaryFile() as aside:
         with caption_input.uncollected():
-            texts = _set_aside(input_of(config).read(config), aside, tally, digest)
+            texts = _set_aside(source.read(), aside, tally, digest)
             appended = itertools.islice(texts, plan.pairs, None)
-            cut = plan_files.cut(appended, config.unit_pairs, plan.units)
+            cut = plan_files.cut(appended, unit_pairs, plan.units)
             _, files = plan_files.write_units(store, itertools.starmap(plan_files.line_of, cut), "more")
         pairs = digest.pairs - plan.pairs
         about = {
             "pairs": digest.pairs,
             "quarantined": tally.quarantined,
             "captions": digest.hex(),
-            "source": source,
+            "source": file_digest,
         }
-        extension = Extension(plan.units, -(-pairs // config.unit_pairs), tuple(files), about)
+        extension = Extension(plan.units, -(-pairs // unit_pairs), tuple(files), about)
         # As with the manifest: files of units that no record names are not part of the plan.
         if plan_files.add_extension(store, len(plan.extensions) + 1, extension):
             _quarantine(store, aside)
-    return _resume(store, config, models)
+    return _resume(store, source, models, load(store))
 
 
 def _quarantine(store: Store, aside: IO[bytes]) -> None:

@@ -57,7 +57,7 @@ def read(arguments: Sequence[str]) -> Asked:
         raise ConfigError(
             f"out2={own.out2} is the output that is read, which stays as it is: give another folder"
         )
-    old = saved.of_samples(source)
+    old = saved.read_image_config(source)
     new = resolve.checked(changed(replace(old, out=target.url), given, _ALLOWED, _why_not))
     if own.duplicates is not None and own.duplicates < 0:
         raise ConfigError(f"duplicates={own.duplicates} must be 0 or more")

@@ -14,12 +14,11 @@ from pipeline.report import charts, examples, statistics
 from pipeline.report.failure_table import FailureTable, build_table
 from pipeline.report.gallery import Thumbnails, build_gallery
 from pipeline.report.report_data import ReportData, read_report_data
-from pipeline.report.template import read_asset, template
+from pipeline.report.template import REPORT, read_asset, template
 from stages.candidates.selection import model_name
 from stages.kinds import kind_of
 from stages.storage.store import Store
 
-REPORT = "report/index.html"
 NO_PICTURES = (
     "run/parts was deleted, so this page has no pictures: the shards hold those of the kept samples."
 )

@@ -45,7 +45,7 @@ class ReportData:
 
 def read_report_data(store: Store) -> ReportData:
     """Read an output. Raises PlanError or ConfigError if it is none, PartError and DamageError for damage."""
-    plan, config = load(store), saved.of_samples(store)
+    plan, config = load(store), saved.read_image_config(store)
     times = store.times("run/commits")
     indices = sorted(committed(store))
     commits = tuple(read_commits(store, indices))

@@ -7,6 +7,8 @@ from importlib import resources
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template, select_autoescape
 from markupsafe import Markup
 
+REPORT = "report/index.html"
+
 
 def template(name: str) -> Template:
     """The template ``templates/NAME``, with the style sheet as its variable ``css``."""

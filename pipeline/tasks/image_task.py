@@ -1,16 +1,15 @@
-"""The end of a run, all its units committed: packing, what is written of it, and what is told."""
+"""The run that makes images from caption pairs."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from rich.console import Console
 
-from conf.either import Settings
-from conf.pairs import PairsConfig
 from conf.schema import Config
 from pipeline.dataset import contact_sheet
 from pipeline.dataset.card import card
@@ -18,80 +17,94 @@ from pipeline.dataset.contact_sheet import SHEET, read_previews
 from pipeline.dataset.funnel import Funnel, funnel_of
 from pipeline.dataset.pack import pack
 from pipeline.dataset.quarantine import write_failures
-from pipeline.execution.progress import funnel_table
+from pipeline.planning import caption_input, run_fingerprint
 from pipeline.planning.plan import Plan
+from pipeline.planning.run_fingerprint import Models
+from pipeline.report.template import REPORT
 from pipeline.tasks import two_step_output
+from pipeline.tasks.funnel_table import image_table
+from pipeline.tasks.prior_from import freeze_priors
+from stages.captions.examined import Examined
+from stages.records import UnitResult
 from stages.storage.store import Store
-from stages.write import PARTS, parts_deleted
+from stages.write import PARTS, encode_part, parts_deleted
 
 
 @dataclass(frozen=True)
-class Ending:
-    """``finish`` packs the units and writes what tells of them; ``tell`` says to people how it went, with the seconds
-    from the command to the first sample kept, None if none was made now.
-    """
+class ImageTask:
+    """Reads caption pairs and makes samples of them; see ``pipeline.tasks.task.Task``."""
 
-    finish: Callable[[Any, Plan, Store, Sequence[dict[str, Any]]], Funnel]
-    tell: Callable[[Any, Funnel, float | None], None]
+    config: Config
+    nouns = ("pairs", "samples")
 
+    def freeze(self, store: Store) -> ImageTask:
+        return ImageTask(freeze_priors(self.config, store))
 
-def ending_of(config: Settings) -> Ending:
-    """That of a run that makes images, or of one that writes caption pairs."""
-    if isinstance(config, PairsConfig):
-        # Imported here: who makes images needs no writer.
-        from pipeline.tasks import pair_task
+    def check(self) -> None:
+        self.identify()
 
-        return Ending(pair_task.finish, pair_task.tell)
-    return Ending(finish, tell)
+    def read(self) -> Iterator[Examined]:
+        return caption_input.read(self.config)
 
+    def source_digest(self) -> str:
+        return caption_input.source_digest(self.config)
 
-def finish(config: Config, plan: Plan, store: Store, commits: Sequence[dict[str, Any]]) -> Funnel:
-    """Pack the units, all of them committed, and write what tells of them: sheet, card, report.
+    def identify(self) -> Models:
+        return run_fingerprint.identify(self.config)
 
-    Where the parts were deleted since, sheet and report stay as they are: the parts have the pictures.
-    """
-    pack(store, commits, config.shards.samples)
-    funnel = funnel_of(plan, commits)
-    write_failures(store, commits)
-    bare = parts_deleted(store, commits)
-    shown = [] if bare else list(read_previews(store, commits))
-    if shown:
-        store.write(SHEET, contact_sheet.draw(shown))
-    pictured = store.exists(SHEET) if bare else bool(shown)
-    written = two_step_output.writing(store) is not None
-    store.write("README.md", card(config, funnel, pictured, written, plan.duplicates).encode())
-    # matplotlib takes a second to import: a wrong setting need not wait for it.
-    from pipeline.report import page
+    def settings(self, captions_sha256: str, models: Models) -> dict[str, Any]:
+        return run_fingerprint.settings_of(self.config, captions_sha256, models)
 
-    if not (bare and store.exists(page.REPORT)):
-        page.write_report(store, two_step_output.written(store))
-    return funnel
+    @property
+    def encode(self) -> Callable[[UnitResult], dict[str, bytes]]:
+        shards = self.config.shards
+        return partial(encode_part, format=shards.format, quality=shards.quality)
 
+    def finish(self, plan: Plan, store: Store, commits: Sequence[dict[str, Any]]) -> Funnel:
+        """Pack the units and write the contact sheet, the dataset card and the report.
 
-def tell(config: Config, funnel: Funnel, first_kept: float | None) -> None:
-    """The funnel, how fast it went, and where the dataset is."""
-    console = Console(highlight=False)
-    console.print(funnel_table(funnel))
-    if first_kept is not None:
-        console.print(
-            f"\nFirst sample kept after {first_kept:.0f} s; "
-            f"{funnel.utilisation:.0%} of the workers' time went into denoising",
-            soft_wrap=True,
-        )
-    if funnel.score_shift:
-        shifts = ", ".join(f"{name} {shift:.4f}" for name, shift in funnel.score_shift.items())
-        console.print(f"Score shift of the scoring decoder, mean absolute: {shifts}", soft_wrap=True)
-    where = config.out if "://" in config.out else os.path.relpath(config.out)
-    console.print(
-        f"\nThe dataset is in {where}: data/*.tar, scores/*.parquet, report/index.html", soft_wrap=True
-    )
-    if first_kept is None and funnel.candidates and not Store(config.out).list(PARTS):
-        console.print("run/parts was deleted: contact sheet and report stay as they are", soft_wrap=True)
-    if funnel.failed:
-        console.print(
-            f"{funnel.failed} caption pairs failed: quarantine/pairs.jsonl says why", soft_wrap=True
-        )
-    if not funnel.samples:
-        console.print(
-            "Nothing was kept: scores/*.parquet shows what each candidate missed (filter.clip_sim_…)"
-        )
+        Sheet and report stay as they are if the parts, which hold the pictures, were deleted since.
+        """
+        pack(store, commits, self.config.shards.samples)
+        funnel = funnel_of(plan, commits)
+        write_failures(store, commits)
+        has_parts = not parts_deleted(store, commits)
+        shown = list(read_previews(store, commits)) if has_parts else []
+        if shown:
+            store.write(SHEET, contact_sheet.draw(shown))
+        has_sheet = bool(shown) if has_parts else store.exists(SHEET)
+        has_pairs = two_step_output.pairs_store(store) is not None
+        store.write("README.md", card(self.config, funnel, has_sheet, has_pairs, plan.duplicates).encode())
+        if has_parts or not store.exists(REPORT):
+            self.write_report(store)
+        return funnel
+
+    def write_report(self, store: Store) -> bool:
+        # matplotlib takes a second to import, which a wrong setting need not wait for.
+        from pipeline.report import page
+
+        return page.write_report(store, two_step_output.pairs_funnel(store))
+
+    def tell(self, funnel: Funnel, first_kept: float | None) -> None:
+        """Print the funnel, the speed, and where the dataset is."""
+        console = Console(highlight=False, soft_wrap=True)
+        console.print(image_table(funnel), soft_wrap=False)
+        if first_kept is not None:
+            console.print(
+                f"\nFirst sample kept after {first_kept:.0f} s; "
+                f"{funnel.utilisation:.0%} of the workers' time went into denoising"
+            )
+        if funnel.score_shift:
+            shifts = ", ".join(f"{name} {shift:.4f}" for name, shift in funnel.score_shift.items())
+            console.print(f"Score shift of the scoring decoder, mean absolute: {shifts}")
+        out = self.config.out
+        where = out if "://" in out else os.path.relpath(out)
+        console.print(f"\nThe dataset is in {where}: data/*.tar, scores/*.parquet, report/index.html")
+        if first_kept is None and funnel.candidates and not Store(out).list(PARTS):
+            console.print("run/parts was deleted: contact sheet and report stay as they are")
+        if funnel.failed:
+            console.print(f"{funnel.failed} caption pairs failed: quarantine/pairs.jsonl gives the reasons")
+        if not funnel.samples:
+            console.print(
+                "Nothing was kept: scores/*.parquet shows what each candidate missed (filter.clip_sim_…)"
+            )

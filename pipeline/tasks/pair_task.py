@@ -1,94 +1,183 @@
-"""The end of a run that writes caption pairs: packing, and what is told of it."""
+"""The run that writes caption pairs from captions."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from conf.pairs import PairsConfig
-from pipeline.config import saved
-from pipeline.dataset.funnel import Funnel, funnel_of
+import p2p
+from conf.pairs import Checks, PairsConfig, WriterKind
+from conf.running import ClusterKind
+from p2p.families.family_plugin import family_digest
+from pipeline.dataset.funnel import Funnel
 from pipeline.dataset.quarantine import write_failures
-from pipeline.execution.progress import counted
 from pipeline.pairs import pairs_report
-from pipeline.pairs.pack_pairs import ACROSS, pack
+from pipeline.pairs.pack_pairs import pack_and_count
 from pipeline.pairs.two_step_settings import name_of
+from pipeline.planning.caption_input import digest_of_files, read_by
 from pipeline.planning.plan import Plan, PlanError, load
+from pipeline.planning.run_fingerprint import FORMAT, Models
+from pipeline.report.template import REPORT
+from pipeline.tasks.funnel_table import table
+from pipeline.tasks.two_step_output import PAIRS
+from stages.captions import phrases
+from stages.captions.examined import Examined
+from stages.records import UnitResult
 from stages.storage.store import Store
-from stages.write import committed, read_commits
+from stages.write import committed, encode_answers, read_commits
+from stages.writers import factory
+from stages.writers.base import WriterError
 from stages.writers.checks import REASONS
+from stages.writers.language_id import Language
+
+# Settings of checks that enter the plan by the content they name.
+_BY_CONTENT = ("model", "revision", "family", "block", "block_file", "moderation", "moderation_revision")
 
 
-def finish(config: PairsConfig, plan: Plan, store: Store, commits: Sequence[dict[str, Any]]) -> Funnel:
-    """Pack the units, all of them committed, and write the report."""
-    funnel = _packed(config, plan, store, commits)
-    write_failures(store, commits)
-    pairs_report.write(store, funnel, config.writer.model or config.writer.kind.value, config.sheet.pairs)
-    return funnel
+@dataclass(frozen=True)
+class PairTask:
+    """Reads captions and writes caption pairs of them; see ``pipeline.tasks.task.Task``."""
+
+    config: PairsConfig
+    nouns = ("captions", "caption pairs")
+
+    def freeze(self, store: Store) -> PairTask:
+        return self
+
+    def check(self) -> None:
+        """Raise WriterError for an API key or a library that is missing on this machine."""
+        writer = self.config.writer
+        if writer.kind is WriterKind.openai:
+            from stages.writers.openai_writer import key_of
+
+            key_of(writer)
+        if writer.kind is WriterKind.vllm and self.config.cluster.kind is ClusterKind.local:
+            from stages.writers import vllm_writer
+
+            vllm_writer.check()
+
+    def read(self) -> Iterator[Examined]:
+        """Yield the captions in their order, as pairs without instruction and output, and the quarantined lines.
+
+        Raises CaptionsError and p2p.ModelError.
+        """
+        config, checks = self.config, self.config.checks
+        prompts = checks.model, checks.revision, checks.family
+        return read_by(config.captions, config.limit, prompts, alone=True)
+
+    def source_digest(self) -> str:
+        captions = self.config.captions
+        return digest_of_files(captions, [self.config.limit, asdict(captions.fields), "alone"])
+
+    def identify(self) -> Models:
+        """Identify the writer, and in place of CLIP the image model whose tokenizer checks.
+
+        Raises WriterError and p2p.ModelError.
+        """
+        checks = self.config.checks
+        return Models(factory.identify(self.config.writer), p2p.fingerprint(checks.model, checks.revision))
+
+    def settings(self, captions_sha256: str, models: Models) -> dict[str, Any]:
+        """Every setting that changes results, by its dotted name. Files and models enter by their content.
+
+        Raises WriterError, CaptionsError and p2p.ModelError for what is missing, WriterError for an unknown language.
+        """
+        config, checks = self.config, self.config.checks
+        if checks.language:
+            Language(checks.language, checks.language_least)
+        settings: dict[str, Any] = {
+            "format": FORMAT,
+            "task": PAIRS,
+            "seed": config.seed,
+            "edits": config.edits,
+            "file": config.file.value,
+            "unit_pairs": config.unit_pairs,
+            "stage": config.stage,
+            "captions": captions_sha256,
+            "captions.block": list(phrases(config.captions.block, config.captions.block_file)),
+            "model.fingerprint": models.generator,
+            **{f"writer.{name}": value for name, value in factory.deciding(config.writer).items()},
+            **{f"checks.{name}": value for name, value in asdict(checks).items() if name not in _BY_CONTENT},
+            "checks.model": models.clip,
+            "checks.block": list(phrases(checks.block, checks.block_file, "checks")),
+            "checks.moderation": _moderation(checks),
+        }
+        if checks.family:
+            settings["checks.family"] = checks.family
+            settings["checks.family.source"] = family_digest(checks.family)
+        return settings
+
+    @property
+    def encode(self) -> Callable[[UnitResult], dict[str, bytes]]:
+        return encode_answers
+
+    def finish(self, plan: Plan, store: Store, commits: Sequence[dict[str, Any]]) -> Funnel:
+        """Pack the units and write the report."""
+        funnel = pack_and_count(store, plan, commits)
+        write_failures(store, commits)
+        self._write_report(store, funnel)
+        return funnel
+
+    def write_report(self, store: Store) -> bool:
+        plan = load(store)
+        done = len(committed(store))
+        if done < plan.units:
+            raise PlanError(
+                f"{store.url} is not complete ({done:,} of {plan.units:,} units): end its run first"
+            )
+        self._write_report(store, pack_and_count(store, plan, list(read_commits(store, range(plan.units)))))
+        return True
+
+    def _write_report(self, store: Store, funnel: Funnel) -> None:
+        writer = self.config.writer
+        pairs_report.write(store, funnel, writer.model or writer.kind.value, self.config.sheet.pairs)
+
+    def tell(self, funnel: Funnel, first_kept: float | None) -> None:
+        """Print the funnel, and where the caption pairs are."""
+        console = Console(highlight=False, soft_wrap=True)
+        console.print(pair_table(funnel))
+        if first_kept is not None:
+            console.print(f"\nFirst caption pair kept after {first_kept:.0f} s")
+        kind, out = self.config.file, self.config.out
+        where = out if "://" in out else os.path.relpath(out)
+        path = f"{where}/{name_of(kind)}"
+        console.print(
+            f"\nThe caption pairs are in {path}: pairforge captions={kind.value} captions.path={path}\n"
+            f"{where}/{REPORT} shows what they are"
+        )
+        if funnel.failed:
+            console.print(f"{funnel.failed} captions got no answer: quarantine/pairs.jsonl gives the reasons")
 
 
-def tell(config: PairsConfig, funnel: Funnel, first_kept: float | None) -> None:
-    """The funnel, and where the caption pairs are."""
-    console = Console(highlight=False, soft_wrap=True)
-    console.print(table(funnel))
-    if first_kept is not None:
-        console.print(f"\nFirst caption pair kept after {first_kept:.0f} s")
-    where = config.out if "://" in config.out else os.path.relpath(config.out)
-    file = f"{where}/{name_of(config.file)}"
-    console.print(
-        f"\nThe caption pairs are in {file}: pairforge captions={config.file.value} captions.path={file}\n"
-        f"{where}/{pairs_report.NAME} shows what they are"
-    )
-    if funnel.failed:
-        console.print(f"{funnel.failed} captions got no answer: quarantine/pairs.jsonl says why")
-
-
-def report_again(store: Store) -> None:
-    """The report of a finished run. Raises as ``ended`` does."""
-    config, funnel = ended(store)
-    pairs_report.write(store, funnel, config.writer.model or config.writer.kind.value, config.sheet.pairs)
-
-
-def ended(store: Store) -> tuple[PairsConfig, Funnel]:
-    """The configuration and the funnel of a finished run.
-
-    Raises PlanError for one that is not, ConfigError as ``pipeline.config.saved.read``.
-    """
-    config, plan = saved.read(store), load(store)
-    done = len(committed(store))
-    if not isinstance(config, PairsConfig) or done < plan.units:
-        raise PlanError(f"{store.url} is not complete ({done:,} of {plan.units:,} units): end its run first")
-    return config, _packed(config, plan, store, list(read_commits(store, range(plan.units))))
-
-
-def _packed(config: PairsConfig, plan: Plan, store: Store, commits: Sequence[dict[str, Any]]) -> Funnel:
-    """Pack the units, unless that is done; the funnel with what packing left away."""
-    written = pack(store, commits, config.checks.near_duplicate, config.file)
-    funnel = funnel_of(plan, commits)
-    if written.across:
-        funnel.rejected[ACROSS] = written.across
-    funnel.samples, funnel.pairs_kept = written.pairs, written.captions
-    return funnel
-
-
-def table(funnel: Funnel) -> Table:
-    """The funnel, from the captions read to the pairs kept; reasons without a case are left out."""
-    return counted(
+def pair_table(funnel: Funnel) -> Table:
+    """The funnel from the captions read to the pairs kept, without reasons that never occurred."""
+    rejected = [
+        (funnel.rejected[reason], f"  {text}", funnel.candidates)
+        for reason, text in REASONS.items()
+        if reason in funnel.rejected
+    ]
+    return table(
         [
             (funnel.read, "captions read", None),
             (funnel.quarantined, "quarantined lines", funnel.read),
             (funnel.failed, "captions without an answer", funnel.read),
             (funnel.candidates, "answers", None),
-            *[
-                (funnel.rejected[reason], f"  {text}", funnel.candidates)
-                for reason, text in REASONS.items()
-                if reason in funnel.rejected
-            ],
+            *rejected,
             (funnel.samples, "caption pairs kept", funnel.candidates),
             (funnel.pairs_kept, "captions with a pair kept", funnel.pairs),
         ]
     )
+
+
+def _moderation(checks: Checks) -> str | None:
+    if checks.moderation is None:
+        return None
+    try:
+        return p2p.fingerprint(checks.moderation, checks.moderation_revision)
+    except p2p.ModelError as error:
+        raise WriterError(f"checks.moderation={error}") from error

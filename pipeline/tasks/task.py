@@ -1,39 +1,67 @@
-"""What a plan is made from, for images and for texts: how the input is read, and what the results depend on."""
+"""The protocol of the two kinds of run, and the one place that tells them apart."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 from conf.either import Settings
 from conf.pairs import PairsConfig
-from pipeline.planning import caption_input, run_fingerprint
-from pipeline.planning.run_fingerprint import Models
-from stages.captions.examined import Examined
+from pipeline.config import saved
+from pipeline.dataset.funnel import Funnel
+from pipeline.planning.plan import Plan, PlanSource
+from stages.records import UnitResult
+from stages.storage.store import Store
 
 
-@dataclass(frozen=True)
-class Input:
-    """``read`` yields blocks of what is good and what is set aside; ``source_digest`` is that of the files' bytes.
+class Task(PlanSource, Protocol):
+    """One kind of run: what it reads and identifies (``PlanSource``), how it encodes, finishes and reports."""
 
-    ``identify`` gives the models' fingerprints, and ``settings`` all that results depend on.
-    """
+    @property
+    def nouns(self) -> tuple[str, str]:
+        """Plural nouns for what the run reads and what it makes."""
 
-    read: Callable[[Any], Iterator[Examined]]
-    source_digest: Callable[[Any], str]
-    identify: Callable[[Any], Models]
-    settings: Callable[[Any, str, Models], dict[str, Any]]
+    @property
+    def encode(self) -> Callable[[UnitResult], dict[str, bytes]]:
+        """The function that encodes a unit's result as files by kind. It can be pickled."""
+
+    def freeze(self, store: Store) -> Task:
+        """Return the task with everything in its configuration that an earlier output determines.
+
+        Raises ConfigError and PlanError for an earlier output that cannot be used.
+        """
+
+    def check(self) -> None:
+        """Raise ValueError for a model, key or library that is missing, before anything is planned."""
+
+    def finish(self, plan: Plan, store: Store, commits: Sequence[dict[str, Any]]) -> Funnel:
+        """Pack the units, which are all committed, and write the documents of the output."""
+
+    def write_report(self, store: Store) -> bool:
+        """Write report/index.html again; False if the pictures for it are gone.
+
+        Raises PlanError for an output that has none yet.
+        """
+
+    def tell(self, funnel: Funnel, first_kept: float | None) -> None:
+        """Print the funnel and where the output is.
+
+        ``first_kept``: seconds from the command to the first kept sample, None if this command made none.
+        """
 
 
-def input_of(config: Settings) -> Input:
+def task_of(config: Settings) -> Task:
+    """Return the task that a configuration describes."""
+    # The task modules import the models' libraries, which read the environment: imported when it is prepared.
     if isinstance(config, PairsConfig):
-        # Imported here: who makes images needs no writer.
-        from pipeline.tasks import pair_inputs
+        from pipeline.tasks.pair_task import PairTask
 
-        return Input(
-            pair_inputs.read, pair_inputs.source_digest, pair_inputs.identify, pair_inputs.settings_of
-        )
-    return Input(
-        caption_input.read, caption_input.source_digest, run_fingerprint.identify, run_fingerprint.settings_of
-    )
+        return PairTask(config)
+    from pipeline.tasks.image_task import ImageTask
+
+    return ImageTask(config)
+
+
+def saved_task(store: Store) -> Task:
+    """Return the task of an existing output. Raises ConfigError as ``pipeline.config.saved.read``."""
+    return task_of(saved.read(store))

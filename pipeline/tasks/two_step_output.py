@@ -1,38 +1,42 @@
-"""An output of two halves: with captions=from_captions the run that writes its caption pairs lies in OUT/pairs."""
+"""The output of ``captions=from_captions``: the run that writes its caption pairs lies in OUT/pairs."""
 
 from __future__ import annotations
 
 from pipeline.dataset.funnel import Funnel
+from pipeline.pairs.pack_pairs import pack_and_count
 from pipeline.pairs.two_step_settings import folder_of
 from pipeline.planning.plan import MANIFEST, load
 from stages.storage.store import Store
-from stages.write import committed
+from stages.write import committed, read_commits
+
+PAIRS = "pairs"
+"""Value of the setting ``task`` in the plan of a run that writes caption pairs."""
 
 
-def writing(store: Store) -> Store | None:
-    """The half that writes the output's caption pairs, if there is one and it is planned."""
-    half = Store(folder_of(store.url))
-    return half if half.exists(MANIFEST) and load(half).of_captions else None
+def pairs_store(store: Store) -> Store | None:
+    """The output of the first step, the run that writes the caption pairs; None if there is none or it has no plan."""
+    first = Store(folder_of(store.url))
+    return first if first.exists(MANIFEST) and load(first).settings.get("task") == PAIRS else None
 
 
-def written(store: Store) -> Funnel | None:
-    """What became of the captions of an output whose caption pairs were written first."""
-    half = writing(store)
-    if half is None or len(committed(half)) < load(half).units:
+def pairs_funnel(store: Store) -> Funnel | None:
+    """The funnel of the first step of an output; None if it has no first step or that is not complete."""
+    first = pairs_store(store)
+    if first is None:
         return None
-    # Imported here: most outputs are of images alone.
-    from pipeline.tasks import pair_task
+    plan = load(first)
+    if len(committed(first)) < plan.units:
+        return None
+    return pack_and_count(first, plan, list(read_commits(first, range(plan.units))))
 
-    return pair_task.ended(half)[1]
 
-
-def planned(out: str) -> list[Store]:
-    """The halves of an output that are planned, in the order in which they run; of most there is one.
+def planned_stores(out: str) -> list[Store]:
+    """The planned steps of an output in the order in which they run. Most outputs have one step.
 
     Raises PlanError for an output without a plan.
     """
     store = Store(out)
-    first = writing(store)
+    first = pairs_store(store)
     if first is not None and not store.exists(MANIFEST):
         return [first]
     load(store)

@@ -10,7 +10,7 @@ from conf.sweeps import AdaptiveSweep
 from pipeline.cli.main import main
 from pipeline.commands.plan import size
 from pipeline.config import resolve
-from pipeline.planning.prior_from import frozen
+from pipeline.tasks.prior_from import freeze_priors
 from stages.generate import Generate
 from stages.storage.store import Store
 from stages.worker import load_stage
@@ -91,6 +91,6 @@ def test_the_prior_is_learnt_as_a_run_learns_it(
         load_stage, "make", lambda name, config, model: probed.append(config) or through(name, config, model)
     )
     assert main(["plan", "probe=0", *adaptive]) == 0
-    assert [config.sweep for config in probed] == [frozen(asked, Store(asked.out)).sweep]
+    assert [config.sweep for config in probed] == [freeze_priors(asked, Store(asked.out)).sweep]
     assert probed[0].sweep != asked.sweep
     assert not (tmp_path / "out").exists()

@@ -14,14 +14,15 @@ from pipeline.planning.plan import load
 from pipeline.report import page
 from pipeline.report.gallery import Thumbnails, build_gallery
 from pipeline.report.report_data import read_report_data
-from pipeline.tasks import image_task
+from pipeline.report.template import REPORT
+from pipeline.tasks.image_task import ImageTask
 from stages.storage.store import Store
 from stages.write import read_commits
 from tests.pipeline.report.outputs import HOSTILE, output
 
 
 def text(store: Store) -> str:
-    return store.read(page.REPORT).decode()
+    return store.read(REPORT).decode()
 
 
 def test_a_live_run_has_a_report_of_what_is_done(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
@@ -99,18 +100,18 @@ def test_what_is_no_output_is_named(tmp_path: Path, capsys: pytest.CaptureFixtur
 def test_a_finished_run_outlives_its_parts(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     store, _ = output(str(tmp_path), done=6)
     config, plan, commits = saved.read(store), load(store), list(read_commits(store, range(6)))
-    funnel = image_task.finish(config, plan, store, commits)
-    image_task.tell(config, funnel, None)
+    funnel = ImageTask(config).finish(plan, store, commits)
+    ImageTask(config).tell(funnel, None)
     assert "run/parts" not in capsys.readouterr().out
-    names = ("contact-sheet.png", page.REPORT, "README.md", "run/pack.json")
+    names = ("contact-sheet.png", REPORT, "README.md", "run/pack.json")
     before = {name: store.read(name) for name in names}
     shutil.rmtree(tmp_path / "run/parts")
-    assert image_task.finish(config, plan, store, commits) == funnel
+    assert ImageTask(config).finish(plan, store, commits) == funnel
     assert {name: store.read(name) for name in names} == before
-    image_task.tell(config, funnel, None)
+    ImageTask(config).tell(funnel, None)
     assert "run/parts was deleted" in capsys.readouterr().out
     assert main(["report", str(tmp_path)]) == 0
-    assert capsys.readouterr().out.splitlines() == [page.NO_PICTURES, str(tmp_path / page.REPORT)]
+    assert capsys.readouterr().out.splitlines() == [page.NO_PICTURES, str(tmp_path / REPORT)]
     made = build_gallery(store, read_report_data(store), Thumbnails())
     assert (made["kept"], made["strips"]) == ([], [])
     assert made["near"]

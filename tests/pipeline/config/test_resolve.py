@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from conf.compose import ConfigError
-from pipeline.config.resolve import checked, compose, stays_local
+from pipeline.config.resolve import checked, compose
 
 
 def test_local_paths_hold_in_any_folder(tmp_path: Path, monkeypatch):
@@ -36,11 +36,11 @@ def test_the_hub_is_asked_for_only_what_is_not_here(tmp_path: Path):
     (tmp_path / "pairs.jsonl").write_text("")
     here = ["model=path", f"model.path={tmp_path}", f"filter.name=local-dir:{tmp_path}", "captions=jsonl"]
     here += [f"captions.path={tmp_path}/pairs.jsonl", "filter.pretrained=null"]
-    assert stays_local(checked(compose(here)))
+    assert checked(compose(here)).stays_local()
     for elsewhere in ("model.path=owner/name", "filter=clip", "captions.path=owner/name"):
         group = elsewhere.startswith("filter=")
         changed = [s for s in here if not (group and s.startswith("filter."))] + [elsewhere]
-        assert not stays_local(checked(compose(changed)))
+        assert not checked(compose(changed)).stays_local()
 
 
 def test_a_tau_grid_may_hold_its_ends():

@@ -10,6 +10,7 @@ from pipeline.cli.main import main
 from pipeline.config import saved
 from pipeline.pairs.pairs_settings import read
 from pipeline.planning.plan import make_or_resume
+from pipeline.tasks.task import task_of
 from stages.storage.store import Store
 from tests.pipeline.pairs import small
 
@@ -18,7 +19,7 @@ from tests.pipeline.pairs import small
 def written(tmp_path: Path) -> str:
     config = read(small.settings(tmp_path))
     store = Store(config.out)
-    make_or_resume(store, config)
+    make_or_resume(store, task_of(config))
     saved.write(store, config)
     return config.out
 

@@ -7,8 +7,9 @@ import pytest
 from rich.console import Console
 
 from pipeline.dataset.funnel import REASONS, funnel_of
-from pipeline.execution.progress import Display, funnel_table
+from pipeline.execution.progress import Display
 from pipeline.planning.plan import Plan
+from pipeline.tasks.funnel_table import image_table
 from stages.write import summary
 from tests.stages.unit_results import unit_result
 
@@ -42,7 +43,7 @@ def test_the_score_shift_is_a_mean_over_rescored_candidates():
 
 def test_full_decoding_is_hidden_if_nothing_was_rescored():
     console, stream = make_console()
-    console.print(funnel_table(funnel_of(PLAN, COMMITS[2:])))
+    console.print(image_table(funnel_of(PLAN, COMMITS[2:])))
     assert "decoded in full" not in stream.getvalue()
 
 
@@ -54,7 +55,7 @@ def test_an_empty_run_has_a_funnel():
 def test_the_table_lists_reasons_in_the_order_of_checks():
     console, stream = make_console()
     seldom = {**COMMITS[0], "rejected": {"near_duplicate": 1, "no_image": 2, "left_early": 3}}
-    console.print(funnel_table(funnel_of(PLAN, [*COMMITS, seldom])))
+    console.print(image_table(funnel_of(PLAN, [*COMMITS, seldom])))
     lines = stream.getvalue().splitlines()
     assert [line for line in lines if "direction of the edit" in line and "8" in line and "50%" in line]
     assert [line for line in lines if "failed" in line and "1" in line]

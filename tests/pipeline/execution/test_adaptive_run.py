@@ -15,6 +15,7 @@ from pipeline.dataset.funnel import Funnel, funnel_of
 from pipeline.dataset.pack import pack
 from pipeline.planning.plan import make_or_resume
 from pipeline.planning.run_fingerprint import Models, difference, settings_of
+from pipeline.tasks.task import task_of
 from stages import write
 from stages.formats import tar
 from stages.generate import Generate
@@ -84,7 +85,7 @@ def test_a_run_that_adapts_is_counted_read_again_and_replayed(
         resolve.compose(runs.settings(sd1_folder, clip_folder, *ADAPTIVE, "sweep.aim=0", *more))
     )
     store = Store(config.out)
-    plan = make_or_resume(store, config)
+    plan = make_or_resume(store, task_of(config))
     saved.write(store, config)
     assert saved.read(store).sweep == config.sweep
     stage = Generate(config, plan.model_fingerprint)

@@ -11,6 +11,7 @@ from conf.schema import Config
 from pipeline.dataset.pack import Packed, pack
 from pipeline.execution import ray_graph
 from pipeline.planning.plan import make_or_resume
+from pipeline.tasks.task import task_of
 from stages.generate import Generate
 from stages.storage.store import Store
 from stages.worker.launch import forkserver
@@ -22,8 +23,8 @@ from tests.fire.fire import digests, environment
 def made(config: Config, order: list[int]) -> list[Packed]:
     """The files that the real stages make of the units in that order, on the Ray that runs."""
     store = Store(config.out)
-    plan = make_or_resume(store, config)
-    with closing(ray_graph.run(config, plan.model_fingerprint, order)) as summaries:
+    plan = make_or_resume(store, task_of(config))
+    with closing(ray_graph.run(config, plan.model_fingerprint, order, task_of(config).encode)) as summaries:
         assert {summary["unit"] for summary in summaries} == set(order)
     return pack(store, list(read_commits(store, range(plan.units))), config.shards.samples)
 

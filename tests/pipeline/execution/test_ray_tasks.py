@@ -6,13 +6,19 @@ from pathlib import Path
 
 import pytest
 
+from conf.schema import Config
 from pipeline.execution.ray_tasks import GenerateRow, write_row
+from pipeline.tasks.task import task_of
 from stages.records import Unit
 from stages.storage.plan_files import create_manifest, cut, lines_of, write_units
 from stages.storage.store import Store
 from stages.worker.launch import forkserver
 from stages.write import committed, read_commit
 from tests import runs
+
+
+def generator(config: Config, model_fingerprint: str) -> GenerateRow:
+    return GenerateRow(config, model_fingerprint, task_of(config).encode)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -26,7 +32,7 @@ def test_a_row_goes_from_a_unit_s_index_to_its_commit(sd1_folder: Path, clip_fol
     store = Store(str(tmp_path))
     _, files = write_units(store, lines_of(Unit(*one) for one in cut(runs.PAIRS, 2)))
     assert create_manifest(store, {"files": files})
-    generate = GenerateRow(runs.config(sd1_folder, clip_folder, f"out={tmp_path}"), "f" * 64)
+    generate = generator(runs.config(sd1_folder, clip_folder, f"out={tmp_path}"), "f" * 64)
     row = generate({"unit": 1})
     assert {type(row[kind]) for kind in ("samples", "scores", "previews")} == {bytes}
     back = write_row(row, str(tmp_path))
@@ -36,7 +42,7 @@ def test_a_row_goes_from_a_unit_s_index_to_its_commit(sd1_folder: Path, clip_fol
 
 
 def test_models_that_do_not_load_are_told_not_raised(clip_folder: Path, tmp_path: Path):
-    generate = GenerateRow(runs.config(tmp_path, clip_folder, f"out={tmp_path}/out"), "")
+    generate = generator(runs.config(tmp_path, clip_folder, f"out={tmp_path}/out"), "")
     row = generate({"unit": 0})
     assert str(tmp_path) in row["error"]
     assert write_row(row, f"{tmp_path}/out") == {"error": row["error"], "record": ""}
@@ -45,6 +51,6 @@ def test_models_that_do_not_load_are_told_not_raised(clip_folder: Path, tmp_path
 
 def test_pickled_weights_are_told_of(sd1_folder: Path, clip_folder: Path, tmp_path: Path):
     model = runs.pickled(sd1_folder, tmp_path / "model")
-    row = GenerateRow(runs.config(model, clip_folder, f"out={tmp_path}/out"), "")({"unit": 0})
+    row = generator(runs.config(model, clip_folder, f"out={tmp_path}/out"), "")({"unit": 0})
     assert "pickled" in row["error"]
     assert "safetensors" in row["error"]

@@ -89,8 +89,8 @@ def test_a_run_that_reads_folders_alone_asks_no_hub_and_is_held_to_their_bytes(
     path = runs.write_pairs(tmp_path / "pairs.jsonl")
     local = ("captions=jsonl", f"captions.path={path}")
     chosen = config(sd1_folder, clip_folder, *classifiers, *local)
-    assert resolve.stays_local(chosen)
+    assert chosen.stays_local()
     told = settings_of(chosen, "", identify(chosen))["filter.measures"]
     assert [one["name"] for one in told] == ["nsfw", "not_aesthetic"]
     hub = "filter.measures.0.model=someone/nsfw"
-    assert not resolve.stays_local(config(sd1_folder, clip_folder, *classifiers, hub, *local))
+    assert not config(sd1_folder, clip_folder, *classifiers, hub, *local).stays_local()

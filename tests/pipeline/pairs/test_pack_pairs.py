@@ -10,18 +10,18 @@ from conf.pairs import PairsConfig
 from miniworld.check_pair import Verdict, judge
 from pipeline.cli.main import main
 from pipeline.dataset.funnel import funnel_of
-from pipeline.execution.ray_tasks import encoder
 from pipeline.pairs import pairs_settings
 from pipeline.pairs.pack_pairs import ANSWERS, pack
 from pipeline.planning.plan import Plan, PlanError, make_or_resume
-from pipeline.tasks import pair_task
+from pipeline.tasks.pair_task import PairTask
+from pipeline.tasks.task import task_of
 from stages.captions import CaptionSource, open_captions
 from stages.formats import answers
 from stages.formats.answers import WrittenPair
 from stages.records import CaptionPair
 from stages.storage.plan_files import read_unit
 from stages.storage.store import Store
-from stages.write import committed, read_commits, summary, write_unit
+from stages.write import committed, encode_answers, read_commits, summary, write_unit
 from stages.write_pairs import WritePairs
 from tests.pipeline.pairs import small
 
@@ -29,19 +29,19 @@ from tests.pipeline.pairs import small
 def planned(folder: Path, *more: str) -> tuple[PairsConfig, Store, Plan]:
     config = pairs_settings.read(small.settings(folder, *more))
     store = Store(config.out)
-    return config, store, make_or_resume(store, config)
+    return config, store, make_or_resume(store, task_of(config))
 
 
 def write(config: PairsConfig, store: Store, plan: Plan, units: list[int]) -> None:
     stage = WritePairs(config, plan.model_fingerprint)
     for index in units:
         result = stage(read_unit(store, index))
-        write_unit(store, encoder(config)(result), summary(result))
+        write_unit(store, encode_answers(result), summary(result))
 
 
 def packed(config: PairsConfig, store: Store, plan: Plan) -> dict[str, bytes]:
     commits = list(read_commits(store, range(plan.units)))
-    pair_task.finish(config, plan, store, commits)
+    PairTask(config).finish(plan, store, commits)
     return {name: store.read(name) for name in ("pairs.jsonl", ANSWERS, "run/pack.json")}
 
 

@@ -11,7 +11,7 @@ from conf.pairs import WriterKind
 from conf.schema import CaptionsKind
 from pipeline.cli.main import main
 from pipeline.pairs.two_step_settings import OPTION, configured, split
-from pipeline.tasks import pair_inputs
+from pipeline.tasks.pair_task import PairTask
 from stages.writers.base import Answer
 from stages.writers.checks import Checker
 
@@ -80,15 +80,15 @@ def test_a_family_of_one_s_own_opens_the_image_model_s_tokenizer(
     captions.write_text(f'{{"caption": "a red ball"}}\n{{"caption": "{"a red ball " * 20}"}}\n')
     given = [OPTION, f"captions.path={captions}", "writer=grammar", "model=path", f"model.path={model}"]
     with pytest.raises(p2p.ModelError, match="KandinskyPipeline is not supported"):
-        list(pair_inputs.read(configured(given)[0]))
+        list(PairTask(configured(given)[0]).read())
     pairs, images = configured([*given, "model.family=outside_split"])
     assert pairs.checks.family == images.model.family == "outside_split"
-    (block,) = pair_inputs.read(pairs)
+    (block,) = PairTask(pairs).read()
     assert [pair.input for pair in block.pairs] == ["a red ball"]
     assert "the model's text encoder takes 20" in block.aside[0].reason
     answer = Answer("make it blue", "a blue ball " * 20)
     assert Checker(pairs.checks)("a red ball", [answer]) == ["too_long"]
-    settings = pair_inputs.settings_of(pairs, "", pair_inputs.identify(pairs))
+    settings = PairTask(pairs).settings("", PairTask(pairs).identify())
     assert settings["checks.family"] == "outside_split"
     pairs, _ = configured([*given, "model.family=outside_split", "checks.model=owner/name"])
     assert pairs.checks.family is None

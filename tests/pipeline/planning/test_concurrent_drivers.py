@@ -18,6 +18,7 @@ from conf.schema import Config
 from pipeline.config import saved
 from pipeline.dataset import integrity
 from pipeline.planning.plan import LINES, Plan, PlanError, load, make_or_resume
+from pipeline.tasks.task import task_of
 from stages.records import CaptionPair
 from stages.storage import plan_files
 from stages.storage.store import Store
@@ -118,7 +119,7 @@ class Drivers:
             self._config(folder, model, clip, "yours", [*self.pairs[1], OTHERS[1], OTHERS[2]], *yours),
         ]
         if extending:
-            make_or_resume(Store(str(self.out)), self._config(folder, model, clip, "before", before))
+            make_or_resume(Store(str(self.out)), task_of(self._config(folder, model, clip, "before", before)))
 
     def _config(
         self, folder: Path, model: Path, clip: Path, name: str, pairs: list[CaptionPair], *more
@@ -129,7 +130,7 @@ class Drivers:
 
     def drive(self, store: Store, driver: int) -> Plan:
         """What ``pipeline.execution.run.run`` does before anything is generated."""
-        plan = make_or_resume(store, self.configs[driver])
+        plan = make_or_resume(store, task_of(self.configs[driver]))
         saved.write(store, self.configs[driver])
         return plan
 

@@ -12,6 +12,7 @@ from conf.schema import Config
 from pipeline.dataset import integrity
 from pipeline.dataset.pack import pack
 from pipeline.planning.plan import Plan, PlanError, load, make_or_resume
+from pipeline.tasks.task import task_of
 from stages import write
 from stages.records import CaptionPair, Unit
 from stages.storage import plan_files
@@ -37,7 +38,7 @@ class Job:
         return runs.config(*self.models, *source, f"unit_pairs={self.unit_pairs}", *more)
 
     def plan(self, count: int, *more: str) -> Plan:
-        return make_or_resume(self.store, self.config(count, *more))
+        return make_or_resume(self.store, task_of(self.config(count, *more)))
 
     def finish(self, plan: Plan) -> None:
         """Commit what is not committed, and pack, three samples a shard."""
@@ -117,7 +118,7 @@ def test_what_is_no_continuation_is_refused_at_the_pair_that_differs(
 ):
     job.plan(6)
     with pytest.raises(PlanError, match=said):
-        make_or_resume(job.store, job.config(99, "extend=true", pairs=pairs))
+        make_or_resume(job.store, task_of(job.config(99, "extend=true", pairs=pairs)))
 
 
 def test_other_settings_are_refused_also_with_extend(job: Job):
@@ -129,8 +130,8 @@ def test_other_settings_are_refused_also_with_extend(job: Job):
 
 def test_a_line_of_quarantine_is_there_once(job: Job):
     pairs = [*PAIRS[:6], PAIRS[0], PAIRS[6]]
-    make_or_resume(job.store, job.config(6))
-    plan = make_or_resume(job.store, job.config(99, "extend=true", pairs=pairs))
+    make_or_resume(job.store, task_of(job.config(6)))
+    plan = make_or_resume(job.store, task_of(job.config(99, "extend=true", pairs=pairs)))
     assert (plan.pairs, plan.quarantined) == (7, 1)
     (line,) = job.store.read("quarantine/lines.jsonl").splitlines()
     assert json.loads(line)["line"] == 7
@@ -193,7 +194,7 @@ def test_of_two_drivers_at_once_the_second_goes_on_from_the_first(job: Job, monk
 
     config = job.config(15, "extend=true")
     monkeypatch.setattr(plan_files, "add_extension", beaten)
-    plan = make_or_resume(job.store, config)
+    plan = make_or_resume(job.store, task_of(config))
     read = list(plan_files.read_units(job.store, plan.units))
     assert [len(unit.pairs) for unit in read] == [4, 2, 4, 4, 1]
     assert [pair for unit in read for pair in unit.pairs] == PAIRS[:15]

@@ -6,6 +6,7 @@ import pytest
 
 from pipeline.cli.main import main
 from pipeline.planning.plan import load, make_or_resume
+from pipeline.tasks.task import task_of
 from stages.records import CaptionPair
 from stages.storage.store import Store
 from tests import runs
@@ -25,7 +26,7 @@ def test_long_captions_are_set_aside_or_kept(
         f"captions.path={path}",
         f"edit.too_long={too_long}",
     )
-    plan = make_or_resume(Store(str(tmp_path / "out")), config)
+    plan = make_or_resume(Store(str(tmp_path / "out")), task_of(config))
     assert (plan.pairs, plan.quarantined) == (kept, 2 - kept)
     assert plan.settings["edit.too_long"] == too_long
 
@@ -46,8 +47,10 @@ def test_settings_that_differ_are_told_in_a_table_and_one_alone_in_the_line(
     path = runs.write_pairs(tmp_path / "pairs.jsonl", pairs)
     make_or_resume(
         Store(str(tmp_path / "out")),
-        runs.config(
-            sd1_folder, clip_folder, "captions=jsonl", f"captions.path={path}", f"out={tmp_path / 'out'}"
+        task_of(
+            runs.config(
+                sd1_folder, clip_folder, "captions=jsonl", f"captions.path={path}", f"out={tmp_path / 'out'}"
+            )
         ),
     )
     (line,) = refused("seed=1", pairs=pairs)
@@ -74,11 +77,13 @@ def test_blocked_words_belong_to_the_settings_wherever_they_are_listed(
     (tmp_path / "words.txt").write_text("SNOW\nice\n")
     given = (sd1_folder, clip_folder, *source, f"out={tmp_path / 'out'}")
     store = Store(str(tmp_path / "out"))
-    plan = make_or_resume(store, runs.config(*given, f"captions.block_file={tmp_path / 'words.txt'}"))
+    plan = make_or_resume(
+        store, task_of(runs.config(*given, f"captions.block_file={tmp_path / 'words.txt'}"))
+    )
     assert (plan.pairs, plan.quarantined) == (1, 1)
     assert plan.settings["captions.block"] == ["ice", "snow"]
     assert "the instruction has 'snow'" in store.read("quarantine/lines.jsonl").decode()
-    assert make_or_resume(store, runs.config(*given, "captions.block=[ice,Snow]")) == plan
+    assert make_or_resume(store, task_of(runs.config(*given, "captions.block=[ice,Snow]"))) == plan
     assert main([*runs.settings(*given), "captions.block=[ice]"]) == 2
     assert "captions.block" in capsys.readouterr().err
     assert main([*runs.settings(*given), f"captions.block_file={tmp_path / 'none.txt'}"]) == 2

@@ -15,7 +15,7 @@ from conf.schema import Config
 from p2p.models.loading import load
 from pipeline.cli.main import main
 from pipeline.config import resolve
-from pipeline.tasks import image_task
+from pipeline.tasks.image_task import ImageTask
 from stages import write
 from stages.formats import score_table
 from stages.generate import Generate
@@ -46,7 +46,7 @@ def generated(out: Path, *more: str) -> Config:
     config = resolve.checked(resolve.compose([*BASE, f"out={out}", *more]))
     with mock.patch.object(p2p, "load", _loaded_once):
         plan, store = runs.committed(config, Generate), Store(config.out)
-    image_task.finish(config, plan, store, list(write.read_commits(store, range(plan.units))))
+    ImageTask(config).finish(plan, store, list(write.read_commits(store, range(plan.units))))
     return config
 
 

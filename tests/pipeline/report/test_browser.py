@@ -8,7 +8,8 @@ import pytest
 pytest.importorskip("playwright", reason="no playwright: pip install playwright")
 from playwright.sync_api import Browser, Page
 
-from pipeline.report.page import REPORT, write_report
+from pipeline.report.page import write_report
+from pipeline.report.template import REPORT
 from tests.pipeline.report.browser import chromium
 from tests.pipeline.report.outputs import HOSTILE, QUARANTINED, output
 

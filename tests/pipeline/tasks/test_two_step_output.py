@@ -7,6 +7,7 @@ import pytest
 from pipeline.pairs import pairs_settings as of_captions
 from pipeline.planning.plan import PlanError, make_or_resume
 from pipeline.tasks import two_step_output
+from pipeline.tasks.task import task_of
 from stages.storage.store import Store
 from tests.pipeline.outputs import planned
 from tests.pipeline.pairs import small
@@ -14,24 +15,27 @@ from tests.pipeline.pairs import small
 
 def test_an_output_of_images_alone_is_one(tmp_path: Path) -> None:
     planned(tmp_path, 2)
-    assert [store.url for store in two_step_output.planned(str(tmp_path))] == [str(tmp_path)]
-    assert two_step_output.written(Store(str(tmp_path))) is None
+    assert [store.url for store in two_step_output.planned_stores(str(tmp_path))] == [str(tmp_path)]
+    assert two_step_output.pairs_funnel(Store(str(tmp_path))) is None
 
 
 def test_the_half_that_writes_comes_first_and_may_be_all_there_is(tmp_path: Path) -> None:
     with pytest.raises(PlanError, match="not the output of a run"):
-        two_step_output.planned(str(tmp_path))
+        two_step_output.planned_stores(str(tmp_path))
     config = of_captions.read(small.settings(tmp_path, f"out={tmp_path / 'pairs'}"))
-    make_or_resume(Store(config.out), config)
-    assert [store.url for store in two_step_output.planned(str(tmp_path))] == [config.out]
-    assert [store.url for store in two_step_output.planned(config.out)] == [config.out]
+    make_or_resume(Store(config.out), task_of(config))
+    assert [store.url for store in two_step_output.planned_stores(str(tmp_path))] == [config.out]
+    assert [store.url for store in two_step_output.planned_stores(config.out)] == [config.out]
     # Not before the last caption is done: what is near an earlier one is known no sooner.
-    assert two_step_output.written(Store(str(tmp_path))) is None
+    assert two_step_output.pairs_funnel(Store(str(tmp_path))) is None
     planned(tmp_path, 2)
-    assert [store.url for store in two_step_output.planned(str(tmp_path))] == [config.out, str(tmp_path)]
+    assert [store.url for store in two_step_output.planned_stores(str(tmp_path))] == [
+        config.out,
+        str(tmp_path),
+    ]
 
 
 def test_a_folder_of_that_name_need_not_be_a_half(tmp_path: Path) -> None:
     planned(tmp_path, 2)
     planned(tmp_path / "pairs", 2)
-    assert [store.url for store in two_step_output.planned(str(tmp_path))] == [str(tmp_path)]
+    assert [store.url for store in two_step_output.planned_stores(str(tmp_path))] == [str(tmp_path)]

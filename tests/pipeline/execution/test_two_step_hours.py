@@ -11,8 +11,7 @@ from conf.either import Settings
 from pipeline.cli.output import Voice
 from pipeline.dataset.funnel import Funnel
 from pipeline.errors import RunError
-from pipeline.execution import interrupt
-from pipeline.pairs import two_step_run
+from pipeline.execution import interrupt, two_step_run
 from pipeline.pairs.two_step_settings import OPTION, configured
 from tests import runs
 from tests.pipeline.pairs import small

@@ -11,8 +11,9 @@ from conf.schema import Config
 from conf.sweeps import AdaptiveSweep
 from pipeline.config import resolve, saved
 from pipeline.planning.plan import PlanError, make_or_resume
-from pipeline.planning.prior_from import frozen
 from pipeline.planning.run_fingerprint import Models, difference, settings_of
+from pipeline.tasks.prior_from import freeze_priors
+from pipeline.tasks.task import task_of
 from stages import write
 from stages.candidates.priors import ANY
 from stages.generate import Generate
@@ -26,7 +27,7 @@ GRID = ("sweep=grid", "sweep.seeds=2", "sweep.taus=[0.25,1.0]", "sampler.guidanc
 def run(config: Config) -> Store:
     """All units of a run, by the stage itself."""
     store = Store(config.out)
-    plan = make_or_resume(store, config)
+    plan = make_or_resume(store, task_of(config))
     saved.write(store, config)
     stage = Generate(config, plan.model_fingerprint)
     for unit in plan_files.read_units(store, plan.units):
@@ -67,7 +68,7 @@ def adaptive(models: tuple[Path, Path], first: Path, out: Path, *more: str) -> C
 
 def learnt(config: Config) -> AdaptiveSweep:
     assert isinstance(config.sweep, AdaptiveSweep)
-    sweep = frozen(config, Store(config.out)).sweep
+    sweep = freeze_priors(config, Store(config.out)).sweep
     assert isinstance(sweep, AdaptiveSweep)
     return sweep
 
@@ -86,18 +87,18 @@ def test_a_plan_keeps_what_was_learnt_when_it_was_made(
     config = adaptive(models, first, tmp_path / "out")
     assert isinstance(config.sweep, AdaptiveSweep)
     store = Store(config.out)
-    planned = frozen(config, store)
-    make_or_resume(store, planned)
+    planned = freeze_priors(config, store)
+    make_or_resume(store, task_of(planned))
     saved.write(store, planned)
     (first / "out").rename(first / "moved")
     try:
-        assert make_or_resume(store, frozen(config, store)).pairs == 5
+        assert make_or_resume(store, task_of(freeze_priors(config, store))).pairs == 5
         with pytest.raises(PlanError, match="is not the output of a run"):
             learnt(adaptive(models, first, tmp_path / "fresh"))
     finally:
         (first / "moved").rename(first / "out")
     with pytest.raises(PlanError, match=r"sweep\.priors"):
-        make_or_resume(store, adaptive(models, first, tmp_path / "out", "sweep.prior_from=null"))
+        make_or_resume(store, task_of(adaptive(models, first, tmp_path / "out", "sweep.prior_from=null")))
 
 
 def test_it_is_known_by_what_was_learnt_and_not_from_where(models: tuple[Path, Path], first: Path):

@@ -13,13 +13,12 @@ from pathlib import Path
 from conf.pairs import PairsConfig
 from conf.schema import Config
 from pipeline.cli.output import Voice
-from pipeline.commands import pairs as pairs_command
 from pipeline.errors import FAILED_PAIRS
 from pipeline.execution import run as one
 from pipeline.execution.interrupt import deadline
 from pipeline.pairs.two_step_settings import name_of
 from pipeline.planning.plan import PlanError
-from pipeline.tasks.task import input_of
+from pipeline.tasks.task import task_of
 from stages.storage.store import Store
 
 
@@ -31,9 +30,9 @@ def run(pairs: PairsConfig, images: Config, voice: Voice) -> int:
     """
     # One time for both, from here on.
     ends = deadline(pairs.cluster.hours), deadline(images.cluster.hours)
-    pairs_command.check(pairs)
-    # Hours of writing should not end with an image model that is not there.
-    input_of(images).identify(images)
+    task_of(pairs).check()
+    # Hours of writing should not end with an image model that is missing.
+    task_of(images).check()
     written = one.run(pairs, voice if voice is Voice.terminal else Voice.quiet, ends[0])
     if written.failed and pairs.strict:
         print(
