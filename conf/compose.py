@@ -115,9 +115,14 @@ def options(group: str) -> dict[str, str]:
     }
 
 
+def is_group(key: str) -> bool:
+    return key in (*GROUPS, "writer")
+
+
 def default_of(group: str) -> str | None:
     """The option that is taken unless another is chosen; None for a group without one."""
-    defaults = OmegaConf.load(str(resources.files("conf").joinpath("config.yaml"))).defaults
+    files = (resources.files("conf").joinpath(name) for name in ("config.yaml", "pairs.yaml"))
+    defaults = [entry for file in files for entry in OmegaConf.load(str(file)).defaults]
     return next(entry[group] for entry in defaults if isinstance(entry, DictConfig) and group in entry)
 
 
@@ -169,15 +174,22 @@ def _near(key: str, known: Sequence[str]) -> str:
 
 def known_keys(schema: type = Config) -> list[str]:
     """Every key and group that a setting may name."""
-    if schema is not Config:
-        return sorted(_dotted(schema))
-    sweeps = [key for sweep in (GridSweep, RandomSweep, AdaptiveSweep) for key in _dotted(sweep, "sweep.")]
-    return sorted({*_dotted(Config), *sweeps, *GROUPS})
+    return sorted(setting_types(schema))
 
 
-def _dotted(schema: Any, prefix: str = "") -> Iterator[str]:
+def setting_types(schema: type = Config) -> dict[str, Any]:
+    """The type of every key and group that a setting may name."""
+    types = dict(_dotted(schema))
+    if schema is Config:
+        for sweep in (GridSweep, RandomSweep, AdaptiveSweep):
+            types |= _dotted(sweep, "sweep.")
+        types |= dict.fromkeys(GROUPS)
+    return types
+
+
+def _dotted(schema: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
     hints = get_type_hints(schema)
     for entry in fields(schema):
-        yield prefix + entry.name
+        yield prefix + entry.name, hints[entry.name]
         if is_dataclass(hints[entry.name]):
             yield from _dotted(hints[entry.name], f"{prefix}{entry.name}.")

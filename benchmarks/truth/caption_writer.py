@@ -22,7 +22,7 @@ from benchmarks.common.results_file import write_section
 from miniworld.check_pair import Verdict, judge
 from miniworld.triples import unseen_captions
 from miniworld.write_triples import main as write_triples
-from pipeline.commands.finetune import main as finetune
+from pipeline.commands.finetune import finetune
 from stages.writers.completion_format import CompletionFormat
 
 TITLE = "Caption pairs by a fine-tuned language model (`python -m benchmarks.truth.caption_writer`)"

@@ -1,47 +1,157 @@
-"""``pairforge completion SHELL``: what makes bash, zsh or fish complete commands, options of groups and settings."""
+"""Completion at the Tab key: the script of a shell asks ``pairforge`` for words, which click finds."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import is_dataclass
+from enum import Enum
+from os import environ
+from pkgutil import resolve_name
+from typing import Any, get_args
 
-from conf.compose import GROUPS, ConfigError, known_keys, options
-from pipeline.cli.output import Voice
-from pipeline.cli.registry import COMMANDS
+import click
+from click import shell_completion
+from click.shell_completion import CompletionItem
 
-# The words are in the script: to ask pairforge for them at every key would take a second each.
-BASH = """\
-_pairforge() {{
-  local word="${{COMP_WORDS[COMP_CWORD]}}" typed="${{COMP_LINE:0:COMP_POINT}}"
-  typed="${{typed##* }}"
-  COMPREPLY=($(compgen -W "{words}" -- "$typed"))
-  # Where = parts words, as it does in bash, only what follows it is to be completed.
-  if [[ "$typed" == *=* && "$word" != *=*  ]]; then COMPREPLY=("${{COMPREPLY[@]#*=}}"); fi
-  if [[ "${{COMPREPLY[*]}}" == *= ]]; then compopt -o nospace 2> /dev/null; fi
-  # A setting that is none of these may be a file's.
-  if [[ ${{#COMPREPLY[@]}} -eq 0 ]]; then COMPREPLY=($(compgen -f -- "${{typed#*=}}")); fi
-}}
-complete -F _pairforge pairforge
-"""
-SCRIPTS = {
-    "bash": BASH,
-    "zsh": "autoload -U +X bashcompinit && bashcompinit\n" + BASH,
-    "fish": 'complete -c pairforge -a "{words}"\n',
-}
+VARIABLE = "_PAIRFORGE_COMPLETE"
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Print the script; 0. Raises ConfigError for a shell that is none of the three."""
-    if len(arguments) != 1 or arguments[0] not in SCRIPTS:
-        raise ConfigError(
-            f"pairforge {COMMANDS['completion'].usage}: the shell is one of {', '.join(SCRIPTS)}; "
-            'for this shell: eval "$(pairforge completion bash)"'
-        )
-    print(SCRIPTS[arguments[0]].format(words=" ".join(words())), end="")
+def completion(shell: str) -> int:
+    """Print the script that completes commands, settings and folders at the Tab key.
+
+    bash, zsh:  eval "$(pairforge completion bash)"
+    fish:       pairforge completion fish | source
+    """
+    command_line = click.get_current_context().find_root().command
+    shell_class = shell_completion.get_completion_class(shell)
+    assert shell_class is not None  # SHELL is one of a click.Choice
+    print(shell_class(command_line, {}, "pairforge", VARIABLE).source(), end="")
     return 0
 
 
-def words() -> list[str]:
-    """Whatever may stand after ``pairforge``: commands, each group with each of its options, and every key."""
-    chosen = [f"{group}={option}" for group in GROUPS for option in options(group)]
-    keys = [f"{key}=" for key in known_keys() if key not in GROUPS]
-    return [*COMMANDS, *chosen, *keys, "--help", "--cfg", *(v.value for v in Voice if v.value)]
+class Folder(click.ParamType[str]):
+    """The output of a run: a folder or a URL."""
+
+    name = "folder"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        key, equals, _ = value.partition("=")
+        if equals and key.replace(".", "").isidentifier():
+            self.fail(f"{value} is a setting: give the output of a run first", param, ctx)
+        return value
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        return [CompletionItem(incomplete, type="dir")]
+
+
+class Setting(click.ParamType[str]):
+    """``key=value`` of a dataclass, which ``schema`` names as ``package.module:Class``.
+
+    ``extra`` are further keys. ``only`` are the beginnings of the keys of the schema that the command takes.
+    """
+
+    name = "setting"
+
+    def __init__(self, schema: str, extra: Sequence[str] = (), only: Sequence[str] = ("",)) -> None:
+        self.schema, self.extra, self.only = schema, extra, tuple(only)
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        # Imported here, because the help of a command does not need it.
+        from conf.compose import setting_types
+
+        types = {
+            key: kind
+            for key, kind in setting_types(resolve_name(self.schema)).items()
+            if key.startswith(self.only)
+        }
+        key, equals, value = incomplete.partition("=")
+        if not equals:
+            keys = [
+                *self.extra,
+                *(name for name, kind in types.items() if not is_dataclass(kind) or _options(name)),
+            ]
+            return [CompletionItem(f"{name}=") for name in keys if name.startswith(key)]
+        values = [
+            CompletionItem(f"{key}={name}", help=summary)
+            for name, summary in (_options(key) or _members(types.get(key))).items()
+            if name.startswith(value)
+        ]
+        return values or [CompletionItem(incomplete, type="file")]
+
+
+def _options(key: str) -> dict[str, str]:
+    """The options of a group, each with a line about it; none for another key."""
+    from conf.compose import is_group, options
+
+    return options(key) if is_group(key) else {}
+
+
+def _members(kind: Any) -> dict[str, str]:
+    """The values of an enumeration or a bool, also where ``kind`` allows None besides."""
+    names: dict[str, str] = {}
+    for part in get_args(kind) or (kind,):
+        if part is bool:
+            names |= {"true": "", "false": ""}
+        elif isinstance(part, type) and issubclass(part, Enum):
+            names |= dict.fromkeys(part.__members__, "")
+    return names
+
+
+@shell_completion.add_completion_class
+class Bash(shell_completion.BashComplete):
+    """Bash takes ``=`` for the end of a word, so it inserts only what follows the part that it does not replace."""
+
+    source_template = """\
+%(complete_func)s() {
+    local line=${COMP_LINE:0:COMP_POINT} IFS=$'\\n' response type value
+    local typed=${line##*[[:space:]]}
+    response=$(env COMP_WORDS="$line" %(complete_var)s=bash_complete "$1")
+    for completion in $response; do
+        IFS=',' read -r type value <<< "$completion"
+        case $type in
+            dir) compopt -o dirnames ;;
+            file) compopt -o default ;;
+            plain)
+                COMPREPLY+=("${value#"${typed%%"$2"}"}")
+                [[ $value == *= ]] && compopt -o nospace ;;
+        esac
+    done
+}
+complete -o nosort -F %(complete_func)s %(prog_name)s
+"""
+
+    def get_completion_args(self) -> tuple[list[str], str]:
+        # The mark keeps an empty last word.
+        _, *args, last = shell_completion.split_arg_string(environ["COMP_WORDS"] + "|")
+        return args, last.removesuffix("|")
+
+
+@shell_completion.add_completion_class
+class Zsh(shell_completion.ZshComplete):
+    """Without a space after ``key=``, and with files after it."""
+
+    source_template = """\
+#compdef %(prog_name)s
+%(complete_func)s() {
+    local type key about
+    local -a response values abouts
+    response=("${(@f)$(env COMP_WORDS="${words[1,CURRENT]}" COMP_CWORD=$((CURRENT-1)) \
+%(complete_var)s=zsh_complete %(prog_name)s)}")
+    for type key about in ${response}; do
+        case $type in
+            dir) _path_files -/ ;;
+            file) compset -P '*='; _path_files ;;
+            plain)
+                if [[ $key == *= ]]; then compadd -U -S '' -V settings -- "$key"
+                elif [[ $about == _ ]]; then compadd -U -V words -- "$key"
+                else abouts+=("$key:$about"); fi ;;
+        esac
+    done
+    (( $#abouts )) && _describe -V words abouts -U
+}
+compdef %(complete_func)s %(prog_name)s
+"""

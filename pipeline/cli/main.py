@@ -1,118 +1,75 @@
-"""The command line: ``pairforge [key=value …]`` and ``pairforge COMMAND …``."""
+"""Entry point of ``pairforge``: runs a command and turns every expected error into one line and an exit code."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 
-from omegaconf import OmegaConf
+import click
+from click.shell_completion import shell_complete
 
-import pipeline.cli.help
-from conf.compose import ConfigError
-from conf.pairs import PairsConfig
-from conf.schema import Config
-from pipeline.cli import output, registry
-from pipeline.cli.output import Voice
-from pipeline.config import environment, resolve
-from pipeline.errors import (
-    FAILED_PAIRS,
-    INTERRUPTED,
-    STOPPED,
-    UNFINISHED,
-    USER_ERROR,
-    RunError,
-    TabledError,
-    misplaced,
-)
-from pipeline.pairs import two_step_settings
-from stages.worker.launch import forkserver
+from conf.messages import error_line, suggest_name
+from pipeline.cli.completion import VARIABLE
+from pipeline.cli.registry import COMMAND_LINE
+from pipeline.errors import INTERRUPTED, STOPPED, UNFINISHED, USER_ERROR, RunError, TabledError, misplaced
 
-OWN_PACKAGES = frozenset({"pipeline", "stages", "p2p", "filters", "miniworld", "conf"})
+PACKAGES = frozenset({"pipeline", "stages", "editor", "p2p", "filters", "miniworld", "conf"})
+LONGEST = 2000
+"""Characters of an error."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; the exit code: 0, 1 for a run that is not finished, 2 for what the user can mend.
+    """Run the command and return its exit code.
 
-    Either of those is one line on stderr, and under it a table where several settings differ. With strict=true, 3 is a
-    finished run with pairs that failed.
+    An error that the user can fix is one line on stderr, with a table below it where several settings differ.
     """
     try:
-        return _dispatch(list(sys.argv[1:] if arguments is None else arguments))
+        return _run(list(sys.argv[1:] if arguments is None else arguments))
+    except click.exceptions.Exit as end:  # of --help and --version
+        return end.exit_code
+    except click.UsageError as error:
+        return _print_error(_one_line(error), USER_ERROR)
     except ValueError as error:
-        # The project's own ValueErrors are written for the user; a library's is a fault of ours.
-        if type(error).__module__.partition(".")[0] not in OWN_PACKAGES:
+        # ValueErrors of this project are written for the user. One of a library is a bug of ours.
+        if type(error).__module__.partition(".")[0] not in PACKAGES:
             raise
-        print(f"pairforge: {' '.join(str(error).split())}", file=sys.stderr)
-        for row in error.table if isinstance(error, TabledError) else ():
-            print(f"  {row}", file=sys.stderr)
-        return USER_ERROR
+        table = error.table if isinstance(error, TabledError) else ()
+        return _print_error(error_line(error, LONGEST), USER_ERROR, table)
     except BrokenPipeError:
-        # As of ``| head``: who reads no more need not be told, by Python at its end either.
+        # The reader of stdout has closed it, as ``head`` does. Python would complain at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return UNFINISHED
     except OSError as error:
-        print(f"pairforge: {misplaced(error)}", file=sys.stderr)
-        return USER_ERROR
+        return _print_error(misplaced(error), USER_ERROR)
     except RunError as error:
-        print(f"pairforge: {error}", file=sys.stderr)
-        return UNFINISHED
+        return _print_error(error_line(error, LONGEST), UNFINISHED)
     except KeyboardInterrupt:
-        print(f"pairforge: {STOPPED}", file=sys.stderr)
-        return INTERRUPTED
+        return _print_error(STOPPED, INTERRUPTED)
 
 
-def _dispatch(arguments: list[str]) -> int:
-    if arguments and "=" not in arguments[0] and not arguments[0].startswith("-"):
-        return registry.run(arguments[0], arguments[1:])
-    if {"-h", "--help"} & set(arguments):
-        print(pipeline.cli.help.text())
-        return 0
-    if "--cfg" in arguments:
-        position = arguments.index("--cfg")
-        if arguments[position + 1 : position + 2] != ["job"]:
-            raise ConfigError("--cfg takes the word job: pairforge --cfg job")
-        print("---\n".join(_composed(arguments[:position] + arguments[position + 2 :])), end="")
-        return 0
-    form, given = output.split(arguments)
-    options = [argument for argument in given if argument.startswith("-")]
-    if options:
-        raise ConfigError(
-            f"there is no option {options[0]}: only --help, --cfg job, --quiet and --json; settings are key=value"
+def _run(arguments: list[str]) -> int:
+    instruction = os.environ.get(VARIABLE)
+    if instruction:
+        return shell_complete(COMMAND_LINE, {}, "pairforge", VARIABLE, instruction)
+    # Not click's own main(), which prints usage blocks and an empty line at Ctrl-C.
+    with COMMAND_LINE.make_context("pairforge", arguments) as context:
+        return int(COMMAND_LINE.invoke(context))
+
+
+def _print_error(message: str, exit_code: int, table: Sequence[str] = ()) -> int:
+    print(f"pairforge: {message}", *(f"  {line}" for line in table), sep="\n", file=sys.stderr)
+    return exit_code
+
+
+def _one_line(error: click.UsageError) -> str:
+    if isinstance(error, click.NoSuchCommand):
+        message = (
+            f"no command {error.command_name!r}{suggest_name(error.command_name, COMMAND_LINE.commands)}"
         )
-    if two_step_settings.wanted(given):
-        return _run_both(*two_step_settings.configured(given), form)
-    return _run(resolve.checked(resolve.compose(given)), form)
-
-
-def _composed(given: Sequence[str]) -> Iterator[str]:
-    """The configuration as YAML; those of both halves where caption pairs are written first."""
-    if two_step_settings.wanted(given):
-        yield from (
-            OmegaConf.to_yaml(OmegaConf.structured(half)) for half in two_step_settings.configured(given)
-        )
-    else:
-        yield OmegaConf.to_yaml(resolve.compose(given))
-
-
-def _run(config: Config, form: Voice) -> int:
-    environment.prepare(config)
-    # Before anything else: the models' libraries take longest to import.
-    with forkserver(config):
-        # Imported here, because the libraries read the environment when they are imported.
-        from pipeline.execution.run import run
-
-        return FAILED_PAIRS if run(config, form).failed and config.strict else 0
-
-
-def _run_both(pairs: PairsConfig, images: Config, form: Voice) -> int:
-    # The file that the second reads is yet to be written.
-    environment.prepare(pairs, replace(images, captions=pairs.captions))
-    # Imported here, as above.
-    from pipeline.execution import two_step_run
-
-    return two_step_run.run(pairs, images, form)
+        return f"{message}; pairforge --help lists the commands, and a setting is key=value"
+    message, usage = error.format_message().rstrip("."), error.ctx.get_usage() if error.ctx else ""
+    return f"{message[0].lower()}{message[1:]}; {usage[0].lower()}{usage[1:]}"
 
 
 if __name__ == "__main__":

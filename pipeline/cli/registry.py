@@ -1,126 +1,187 @@
-"""The sub-commands, ``pairforge NAME …``: each is a function of a module, ``main(arguments) -> int``."""
+"""Declares every command with its arguments. The module of a command is imported when the command runs."""
 
 from __future__ import annotations
 
-import importlib
+import ast
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import cached_property
+from importlib import resources
+from pkgutil import resolve_name
+from typing import Any
 
-from conf.compose import ConfigError
+import click
+from click.shell_completion import CompletionItem
+
+from pipeline.cli import help_text
+from pipeline.cli.completion import Folder, Setting
 from pipeline.errors import NOT_THE_OUTPUT, RunError, unwritable
 
 
-@dataclass(frozen=True)
-class Command:
-    """``module`` is imported when the command is called; ``usage`` and ``about`` are its line of the help."""
+class LazyCommand(click.Command):
+    """A function named after the command, in a module named after it. The function's docstring is the help.
 
-    module: str
-    usage: str
-    about: str
-    function: str = "main"
-
-
-WIDTH = 100
-"""Columns of the help: what fits beside an editor on a laptop's screen."""
-
-COMMANDS = {
-    "attention": Command(
-        "pipeline.commands.attention",
-        "attention PROMPT",
-        "where the model looks for each word: attention.png",
-    ),
-    "completion": Command(
-        "pipeline.cli.completion",
-        "completion SHELL",
-        "settings and commands at the Tab key: bash, zsh or fish",
-    ),
-    "export": Command(
-        "pipeline.commands.export",
-        "export OUT to=DIR",
-        "Parquet for datasets and trainers; split=[0.9,0.05,0.05]",
-    ),
-    "finetune": Command(
-        "pipeline.commands.finetune",
-        "finetune …",
-        "a language model learns from triples: data=… writer.model=… out=DIR",
-    ),
-    "pairs": Command(
-        "pipeline.commands.pairs",
-        "pairs …",
-        "caption pairs from captions: captions.path=… writer=… out=DIR",
-    ),
-    "refilter": Command(
-        "pipeline.commands.refilter",
-        "refilter OUT out2=DIR",
-        "choose again under other thresholds, without generation: filter.clip_sim_dir=0.25 …",
-    ),
-    "plan": Command(
-        "pipeline.commands.plan",
-        "plan [settings]",
-        "what a run would take: pairs, rows, hours, bytes; a short probe, nothing written",
-    ),
-    "repair": Command("pipeline.commands.repair", "repair OUT", "make again what verify names"),
-    "retry-failed": Command(
-        "pipeline.commands.repair",
-        "retry-failed OUT",
-        "make again the units with a pair that failed",
-        "retry_failed",
-    ),
-    "replay": Command(
-        "pipeline.commands.replay",
-        "replay OUT KEY [PNG]",
-        "one sample made again, beside what was kept: 1 if they differ",
-    ),
-    "report": Command(
-        "pipeline.commands.report", "report OUT", "report/index.html: the run so far, in figures and pictures"
-    ),
-    "status": Command(
-        "pipeline.commands.status", "status OUT", "how far a run is: live, ended or killed, here or remote"
-    ),
-    "tune": Command(
-        "pipeline.commands.tune", "tune OUT", "what other thresholds would keep: tables, and report/tune.png"
-    ),
-    "verify": Command(
-        "pipeline.commands.verify", "verify OUT", "every digest, count, sample and image; 1 if any is damaged"
-    ),
-}
-
-
-def run(name: str, arguments: Sequence[str]) -> int:
-    """Run a sub-command; its exit code.
-
-    Raises ConfigError for a name that is none, and RunError for what the system or a store does not let it do.
+    The docstring is read from the source file, because importing the libraries of some commands takes two seconds.
     """
-    if name not in COMMANDS:
-        raise ConfigError(
-            f"{name!r} is neither a setting (key=value) nor a command: the commands are {', '.join(COMMANDS)}"
+
+    def __init__(
+        self,
+        name: str,
+        *params: click.Parameter,
+        package: str = "pipeline.commands",
+        groups: Sequence[str] = (),
+    ) -> None:
+        options = [param.opts[0] for param in params if isinstance(param, click.Option)]
+        super().__init__(
+            name, params=list(params), options_metavar=f"[{' | '.join(options)}]" if options else ""
         )
-    command = COMMANDS[name]
-    function = getattr(importlib.import_module(command.module), command.function)
-    try:
-        return int(function(list(arguments)))
-    except NOT_THE_OUTPUT:
-        raise
-    except OSError as error:
-        what = f"the output {arguments[0]}" if " OUT" in command.usage else f"what pairforge {name} makes"
-        raise RunError(unwritable(error, what)) from error
+        self.package, self.module, self.groups = package, name.replace("-", "_"), groups
+
+    @cached_property
+    def docstring(self) -> str:
+        """The function's docstring up to the paragraph that lists what it raises."""
+        source = resources.files(self.package).joinpath(f"{self.module}.py").read_text()
+        functions = (node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef))
+        text = next(ast.get_docstring(node) for node in functions if node.name == self.module)
+        return (text or "").partition("\n\nRaises")[0]
+
+    def get_short_help_str(self, limit: int = 45) -> str:
+        return self.docstring.partition("\n")[0]
+
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        formatter.write("\n" + textwrap.indent(self.docstring, "  ") + "\n")
+        help_text.write_groups(formatter, self.groups)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        function = resolve_name(f"{self.package}.{self.module}:{self.module}")
+        try:
+            return function(**ctx.params)
+        except NOT_THE_OUTPUT:
+            raise
+        except OSError as error:
+            if self is RUN:  # which names its output itself
+                raise
+            made = (
+                f"the output {ctx.params['out']}" if "out" in ctx.params else f"what {ctx.command_path} makes"
+            )
+            raise RunError(unwritable(error, made)) from error
 
 
-def output_of(name: str, arguments: Sequence[str]) -> str:
-    """The one argument of a command that takes an output. Raises ConfigError for none or more."""
-    if len(arguments) != 1 or arguments[0].startswith("-"):
-        raise ConfigError(f"pairforge {name} takes one thing, the output: pairforge {COMMANDS[name].usage}")
-    return arguments[0]
+class Run(LazyCommand):
+    """``pairforge`` without the name of a command. Its help is that of the whole."""
+
+    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        COMMAND_LINE.format_help(ctx, formatter)
 
 
-def lines() -> list[str]:
-    """The commands as ``pairforge --help`` shows them, in at most 100 columns."""
-    return [_line(command) for command in COMMANDS.values()]
+class CommandLine(click.Group):
+    """``pairforge COMMAND …``, or a run if the first word is a setting or an option, or if there is none."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if "=" in args[0] or args[0].startswith("-"):
+            return "", RUN, args
+        return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        settings = [] if incomplete.startswith("-") else RUN.params[-1].shell_complete(ctx, incomplete)
+        return [*super().shell_complete(ctx, incomplete), *RUN.shell_complete(ctx, incomplete), *settings]
+
+    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        commands = {}
+        for name, command in self.commands.items():
+            arguments = [param.metavar for param in command.params if isinstance(param, click.Argument)]
+            commands[" ".join(["pairforge", name, *filter(None, arguments)])] = command.get_short_help_str()
+        help_text.write(formatter, commands)
 
 
-def _line(command: Command) -> str:
-    start = f"  pairforge {command.usage:<18} "
-    return textwrap.fill(
-        command.about, WIDTH, initial_indent=start, subsequent_indent=" " * 31, break_on_hyphens=False
+def _settings(metavar: str, setting: Setting) -> click.Argument:
+    return click.Argument(["settings"], nargs=-1, metavar=metavar, type=setting)
+
+
+OUT = click.Argument(["out"], metavar="OUT", type=Folder())
+OUTPUT = (
+    click.Option(["--quiet"], is_flag=True, help="Print errors alone."),
+    click.Option(["--json"], is_flag=True, help="Print one line of JSON at the end."),
+)
+RUN_SETTINGS = Setting("conf.schema:Config")
+RUN = Run(
+    "make_dataset",
+    click.Option(["--cfg"], type=click.Choice(["job"]), help="Print every setting and run nothing."),
+    *OUTPUT,
+    _settings("[key=value …]", RUN_SETTINGS),
+)
+COMMANDS = [
+    LazyCommand(
+        "attention",
+        click.Argument(["prompt"], metavar="PROMPT"),
+        _settings("[settings]", Setting("conf.schema:Config", ["groups"])),
+    ),
+    LazyCommand(
+        "completion",
+        click.Argument(["shell"], type=click.Choice(["bash", "zsh", "fish"]), metavar="SHELL"),
+        package="pipeline.cli",
+    ),
+    LazyCommand("export", OUT, _settings("to=DIR …", Setting("pipeline.export.export_settings:Export"))),
+    LazyCommand(
+        "finetune", _settings("data=FILE …", Setting("pipeline.finetune.finetune_settings:Finetune"))
+    ),
+    LazyCommand(
+        "pairs",
+        *OUTPUT,
+        _settings("captions.path=FILE …", Setting("conf.pairs:PairsConfig")),
+        groups=["writer"],
+    ),
+    LazyCommand("plan", *OUTPUT, _settings("[settings]", Setting("conf.schema:Config", ["probe"]))),
+    LazyCommand(
+        "refilter",
+        OUT,
+        _settings(
+            "out2=DIR …",
+            Setting(
+                "conf.schema:Config",
+                ["out2", "duplicates", "generate"],
+                ["filter.", "keep", "shards.samples"],
+            ),
+        ),
+    ),
+    LazyCommand("repair", OUT),
+    LazyCommand(
+        "replay",
+        OUT,
+        click.Argument(["key"], metavar="KEY"),
+        click.Argument(["picture"], metavar="[PNG]", required=False, type=click.Path()),
+    ),
+    LazyCommand("report", OUT),
+    LazyCommand("retry-failed", OUT),
+    LazyCommand("status", OUT),
+    LazyCommand("tune", OUT),
+    LazyCommand("verify", OUT),
+]
+
+
+@click.pass_context
+def _run_without_settings(ctx: click.Context) -> int:
+    """Called before each command: does nothing where there is one."""
+    if ctx.invoked_subcommand is not None:
+        return 0
+    with RUN.make_context("", [], parent=ctx) as run:
+        return int(RUN.invoke(run))
+
+
+COMMAND_LINE = click.version_option(package_name="pairforge", message="pairforge %(version)s")(
+    CommandLine(
+        "pairforge",
+        commands=COMMANDS,
+        callback=_run_without_settings,
+        invoke_without_command=True,
+        subcommand_metavar="[COMMAND] [key=value …]",
+        # An option that is none of the group's is one of the run's.
+        context_settings={
+            "help_option_names": ["-h", "--help"],
+            "terminal_width": 100,
+            "ignore_unknown_options": True,
+        },
     )
+)

@@ -12,7 +12,6 @@ from conf.schema import Config
 from pipeline.config import environment, resolve
 from pipeline.report import heatmap
 
-USAGE = 'pairforge attention "a red ball on grass" [groups=4] [out=attention.png] [seed=…] [model=…] [sampler.steps=…]'
 OUT, GROUPS = "attention.png", 4
 
 
@@ -25,21 +24,29 @@ class Asked:
     config: Config
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Write the picture and say where it is. Raises ConfigError, p2p.ModelError and p2p.P2PError."""
-    asked = parse(arguments)
+def attention(prompt: str, settings: Sequence[str]) -> int:
+    """Draw where the model attends to each word of a prompt: attention.png.
+
+    pairforge attention "a red ball on grass" groups=4 out=attention.png sampler.steps=30
+
+    groups=4             parts of the steps that are drawn apart
+    out=attention.png    the picture; seed, model and sampler are those of a run
+
+    Raises ConfigError, p2p.ModelError and p2p.P2PError.
+    """
+    asked = parse(prompt, settings)
     environment.prepare(asked.config)
     print(os.path.relpath(write(asked)))
     return 0
 
 
-def parse(arguments: Sequence[str]) -> Asked:
-    """What the words after ``attention`` ask for. Raises ConfigError."""
-    if not arguments or not arguments[0].strip() or arguments[0].startswith("-"):
-        raise ConfigError(f"attention takes a prompt first: {USAGE}")
-    prompt, *chosen = arguments
-    grouped = [one for one in chosen if one.startswith("groups=")]
-    config = resolve.checked(resolve.compose([f"out={OUT}", *(one for one in chosen if one not in grouped)]))
+def parse(prompt: str, settings: Sequence[str]) -> Asked:
+    """Read the settings. Raises ConfigError."""
+    if not prompt.strip():
+        raise ConfigError('the prompt is empty: pairforge attention "a red ball on grass"')
+    grouped = [setting for setting in settings if setting.startswith("groups=")]
+    others = [setting for setting in settings if setting not in grouped]
+    config = resolve.checked(resolve.compose([f"out={OUT}", *others]))
     steps = config.sampler.steps
     said = grouped[-1].removeprefix("groups=") if grouped else str(min(GROUPS, steps))
     if not said.isdecimal() or not 1 <= int(said) <= steps:

@@ -13,10 +13,9 @@ from rich.console import Console
 
 from conf.compose import ConfigError
 from conf.schema import Config
-from pipeline.cli import json_output, output
-from pipeline.cli.output import Voice
 from pipeline.config import environment, resolve
 from pipeline.execution.progress import clock
+from pipeline.output import OutputMode, json_line, output_mode
 from pipeline.planning.plan import PlanError
 from stages.records import CaptionPair, Unit, UnitResult
 from stages.storage.store import Store
@@ -69,22 +68,24 @@ class Estimate:
     hours: dict[int, float]
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Read the input, time a few pairs, and tell what all of them would take; 0.
+def plan(settings: Sequence[str], quiet: bool, json: bool) -> int:
+    """Estimate a run: pairs, rows, hours, bytes. Writes nothing.
+
+    Takes the settings of the run, reads its input and times a few caption pairs.
+
+    probe=20             seconds of the probe
 
     Raises what a run raises before it begins: ConfigError, CaptionsError, ModelError, FilterError, PlanError.
     """
-    form, given = output.split(arguments)
-    seconds = PROBE_SECONDS
-    for setting in [one for one in given if one.startswith("probe=")]:
-        given.remove(setting)
-        seconds = _seconds(setting)
-    config = resolve.checked(resolve.compose(given))
+    mode = output_mode(quiet, json)
+    probes = [setting for setting in settings if setting.startswith("probe=")]
+    seconds = _seconds(probes[-1]) if probes else PROBE_SECONDS
+    config = resolve.checked(resolve.compose([setting for setting in settings if setting not in probes]))
     environment.prepare(config)
     made = estimate(config, seconds)
-    if form is Voice.json:
-        print(json_output.line(asdict(made)))
-    elif form is Voice.terminal:
+    if mode is OutputMode.json:
+        print(json_line(asdict(made)))
+    elif mode is OutputMode.text:
         for text in told(made):
             Console(highlight=False, soft_wrap=True).print(text, markup=False)
     return 0

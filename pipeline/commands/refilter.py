@@ -27,13 +27,21 @@ THREADS = 8
 Chosen = tuple[Held, tuple[Candidate, ...], tuple[Candidate, ...]]
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Write the dataset that another filter chooses among what is stored; 0. The same command again goes on.
+def refilter(out: str, settings: Sequence[str]) -> int:
+    """Choose again under other thresholds, without generation.
 
-    Raises ConfigError for settings that cannot be without generation, PlanError for an output that is not complete or
-    a target that holds something else, FilterError for a measure that cannot be loaded, PartError and DamageError.
+    out2=DIR             the new dataset; OUT stays as it is
+    filter.…=…           the new thresholds, like filter.clip_sim_dir=0.25
+    duplicates=N         drop samples that nearly repeat an earlier caption pair's: bits of 192
+    generate=true        generate the units again that lack an image which is now kept
+    shards.samples=N, keep=kept|all-images
+
+    The same command resumes what was stopped.
+
+    Raises ConfigError for settings that need generation, PlanError for an incomplete output or a target that holds
+    something else, FilterError for a measure that does not load, PartError and DamageError.
     """
-    asked = arguments_of.read(arguments)
+    asked = arguments_of.read(out, settings)
     plan = load(asked.source)
     done = committed(asked.source)
     if len(done) < plan.units:

@@ -1,86 +1,79 @@
-"""``pairforge repair OUT`` and ``pairforge retry-failed OUT``: what is damaged, or failed, is made again."""
+"""``pairforge repair OUT``: makes damaged files again."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-from pipeline.cli import registry
 from pipeline.config import environment, saved
 from pipeline.dataset import integrity
 from pipeline.execution import heartbeat
 from pipeline.planning.plan import PlanError, load
 from pipeline.tasks import two_step_output
 from stages.storage.store import Store
-from stages.write import commit_name, committed, read_commits
+from stages.write import commit_name, committed
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Damaged shards are packed again from the parts; units with a damaged part or commit are generated again.
+def repair(out: str) -> int:
+    """Make again what verify reports as damaged.
 
-    0. Raises PlanError for a damaged plan or a run that goes on, and as ``pipeline.execution.run.run`` does.
+    Damaged shards are packed again from the parts. Units with a damaged part or commit are
+    generated again.
+
+    Raises PlanError for a damaged plan or a live run, and as ``pipeline.execution.run.run`` does.
     """
-    stores = _idle(registry.output_of("repair", arguments))
+    stores = idle_stores(out)
     environment.prepare(*map(saved.read, stores))
-    return max(map(_repaired, stores))
+    for store in stores:
+        _repair(store)
+    return 0
 
 
-def _repaired(store: Store) -> int:
-    plan = load(store)
-    broken = list(integrity.in_plan(store, plan))
-    if broken:
-        raise PlanError(
-            f"{broken[0].name} {broken[0].reason}, and nothing can be made of a plan that is not whole: "
-            "copy that file from elsewhere, or give the command another out=… to start anew"
-        )
-    units = {one.unit for one in integrity.in_units(store) if one.unit is not None}
-    packed = list(integrity.in_packed(store, plan))
-    if (units or packed) and integrity.is_bare(store):
-        # There is nothing to pack from but what is made again.
-        units = committed(store)
-    for one in packed:
-        print(f"{one.name}: {one.reason}")
-        store.remove(one.name)
-    return _again(store, units)
-
-
-def retry_failed(arguments: Sequence[str]) -> int:
-    """Units with a pair that failed are generated again; 0. Raises PlanError for a run that goes on.
-
-    Of an output whose caption pairs were written first these are the images': a pair that came later would move others.
-    """
-    store = _idle(registry.output_of("retry-failed", arguments))[-1]
-    environment.prepare(saved.read(store))
-    return _again(store, {c["unit"] for c in read_commits(store, sorted(committed(store))) if c["failures"]})
-
-
-def _idle(out: str) -> list[Store]:
-    """The output's halves, of which none is made at present."""
+def idle_stores(out: str) -> list[Store]:
+    """Return the stores of the output's steps. Raises PlanError if one of them has a live run."""
     stores = two_step_output.planned_stores(out)
     alive = [driver for store in stores for driver in heartbeat.beats(store) if driver.alive(time.time())]
     if alive:
         raise PlanError(
-            f"{out} has a run that goes on (process {alive[0].pid} on {alive[0].host}): stop it first, or wait"
+            f"{out} has a live run (process {alive[0].pid} on {alive[0].host}): stop it, or wait for its end"
         )
     return stores
 
 
-def _again(store: Store, units: Iterable[int]) -> int:
-    plan, broken = load(store), sorted(units)
+def make_again(store: Store, units: Iterable[int]) -> None:
+    """Generate these units and all missing ones again, then pack. Raises PlanError for an output of refilter."""
+    plan, damaged = load(store), sorted(units)
     missing = set(range(plan.units)) - committed(store)
-    if plan.is_refiltered and (broken or missing):
-        for unit in broken:
+    if plan.is_refiltered and (damaged or missing):
+        for unit in damaged:
             store.remove(commit_name(unit))
         raise PlanError(
-            f"{len(missing.union(broken))} units of {store.url} are to be chosen again: the pairforge refilter that "
-            "made it does so"
+            f"{len(missing.union(damaged))} units of {store.url} have to be chosen again: repeat the command "
+            "pairforge refilter that made it"
         )
     # Imported here, because the libraries read the environment when they are imported.
     from pipeline.execution.run import complete
     from pipeline.tasks.task import saved_task
 
-    for unit in broken:
+    for unit in damaged:
         print(f"unit {unit} is made again")
         store.remove(commit_name(unit))
     complete(saved_task(store), plan, store)
-    return 0
+
+
+def _repair(store: Store) -> None:
+    plan = load(store)
+    for damage in integrity.in_plan(store, plan):
+        raise PlanError(
+            f"{damage.name} {damage.reason}, and a damaged plan cannot be repaired: restore that file from a copy, or "
+            "start a new run with another out=…"
+        )
+    units = {damage.unit for damage in integrity.in_units(store) if damage.unit is not None}
+    packed = list(integrity.in_packed(store, plan))
+    if (units or packed) and integrity.is_bare(store):
+        # Without parts, packing needs every unit to be generated again.
+        units = committed(store)
+    for damage in packed:
+        print(f"{damage.name}: {damage.reason}")
+        store.remove(damage.name)
+    make_again(store, units)

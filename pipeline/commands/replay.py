@@ -17,7 +17,6 @@ from PIL import Image
 
 from conf.compose import ConfigError
 from conf.schema import Config, Keep
-from pipeline.cli.registry import COMMANDS
 from pipeline.config import environment, saved
 from pipeline.dataset.pack import Packed, manifest
 from pipeline.planning.plan import Plan, load
@@ -49,23 +48,18 @@ class Shown:
     metadata: dict[str, Any]
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Render the sample's whole unit again, in the batches it was made in, and hold the sample to the shard's.
+def replay(out: str, key: str, picture: str | None = None) -> int:
+    """Make one sample again and compare it with the stored one: 1 if they differ.
 
-    On one kind of hardware the difference is 0, as a unit's bytes depend on the unit alone; a pair by itself would
-    make other batches, and batches of another shape round differently. 0 if there is no difference, 1 otherwise.
-    Raises KeyUnknownError, DamageError for a shard or plan that is not whole, PlanError, ModelError and FilterError.
+    Renders the sample's whole unit in the batches in which it was made, because batches of another
+    shape round differently. On one kind of hardware the difference is 0.
+
+    PNG shows both samples and their difference (default: OUT/replay/KEY.png).
+
+    Raises KeyUnknownError, DamageError for a damaged shard or plan, PlanError, ModelError and FilterError.
     """
-    if not 2 <= len(arguments) <= 3:
-        raise ConfigError(
-            f"pairforge replay takes the output, a sample's key and, if you like, where to put the picture: "
-            f"pairforge {COMMANDS['replay'].usage}"
-        )
-    out, key = arguments[:2]
-    if len(arguments) == 3 and not Path(arguments[2]).parent.is_dir():
-        raise ConfigError(
-            f"{arguments[2]}: there is no such folder for the picture: make it, or name another place"
-        )
+    if picture and not Path(picture).parent.is_dir():
+        raise ConfigError(f"{picture} is in a folder that does not exist: make it, or give another path")
     store = Store(out)
     plan, config = load(store), saved.read_image_config(store)
     unit = _unit_of(store, plan, key)
@@ -91,15 +85,13 @@ def main(arguments: Sequence[str]) -> int:
     again = Shown(
         as_stored(new.input_image, config.shards), as_stored(new.edited_image, config.shards), new.metadata
     )
-    picture = beside(old, again)
-    if len(arguments) == 3:
-        picture.save(arguments[2], "PNG")
-        print(f"both, and the difference: {arguments[2]}")
+    buffer = io.BytesIO()
+    beside(old, again).save(buffer, "PNG")
+    if picture:
+        Path(picture).write_bytes(buffer.getvalue())
     else:
-        buffer = io.BytesIO()
-        picture.save(buffer, "PNG")
         store.write(f"replay/{key}.png", buffer.getvalue())
-        print(f"both, and the difference: {store.path(f'replay/{key}.png')}")
+    print(f"both, and the difference: {picture or store.path(f'replay/{key}.png')}")
     return _told(old, again)
 
 

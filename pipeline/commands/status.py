@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from pipeline.cli import registry
 from pipeline.dataset.funnel import Funnel, funnel_of
 from pipeline.execution import heartbeat
 from pipeline.execution.heartbeat import Beat
@@ -22,9 +21,13 @@ from stages.write import committed, read_commits
 SHOWN = 10
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Print it; 0. Raises PlanError for an output without a plan."""
-    out = registry.output_of("status", arguments)
+def status(out: str) -> int:
+    """Show how far a run is: live, ended or killed, here or remote.
+
+    Reads the output alone, wherever it lies and whoever runs it.
+
+    Raises PlanError for an output without a plan.
+    """
     stores = two_step_output.planned_stores(out)
     for store in stores:
         _tell(store)

@@ -15,7 +15,6 @@ from rich.table import Table
 
 from conf.compose import ConfigError
 from conf.schema import Filter
-from pipeline.cli import registry
 from pipeline.report.report_data import read_report_data
 from stages.candidates.early_scoring import LEFT_EARLY
 from stages.candidates.scoring import CLIP_SCORES
@@ -86,12 +85,14 @@ class Tuning:
         return Kept(value, int((counts > 0).sum()), int(np.minimum(counts, most).sum()))
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Print a table a threshold and draw them into report/tune.png; 0.
+def tune(out: str) -> int:
+    """Show what other thresholds would keep: tables, and report/tune.png.
+
+    Reads the scores of the run alone. Prints a table for each threshold.
 
     Raises PlanError for what is not the output of a run, ConfigError for one without a candidate.
     """
-    store = Store(registry.output_of("tune", arguments))
+    store = Store(out)
     read = read_report_data(store)
     if not read.scores.num_rows:
         raise ConfigError(f"{store.url} has no candidates yet: there is nothing to choose among")

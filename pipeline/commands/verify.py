@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
 
-from pipeline.cli import registry
 from pipeline.dataset import integrity
 from pipeline.dataset.pack import manifest
 from pipeline.planning.plan import load
@@ -16,12 +14,17 @@ from stages.write import committed
 DAMAGED = 1
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Print what is damaged, a line each; 0 if nothing is, else 1. Raises PlanError and DamageError."""
-    return max(map(_verified, two_step_output.planned_stores(registry.output_of("verify", arguments))))
+def verify(out: str) -> int:
+    """Check every digest, count, sample and image: 1 if any is damaged.
+
+    Prints a line for each damaged file. pairforge repair makes damaged files again.
+
+    Raises PlanError and DamageError.
+    """
+    return max(map(_verify, two_step_output.planned_stores(out)))
 
 
-def _verified(store: Store) -> int:
+def _verify(store: Store) -> int:
     plan = load(store)
     count = 0
     for one in itertools.chain(

@@ -17,8 +17,6 @@ from rich.console import Console
 
 from conf.either import Settings
 from conf.running import LogLevel
-from pipeline.cli import json_output
-from pipeline.cli.output import Voice
 from pipeline.config import saved
 from pipeline.dataset.funnel import Funnel, funnel_of
 from pipeline.errors import NOT_THE_OUTPUT, RunError, unwritable
@@ -27,6 +25,7 @@ from pipeline.execution.interrupt import check, deadline, limits, watched
 from pipeline.execution.log_redirect import to_log
 from pipeline.execution.progress import Display
 from pipeline.execution.trackers import tracked
+from pipeline.output import OutputMode, json_line
 from pipeline.planning.plan import VERSIONS, Plan, make_or_resume
 from pipeline.tasks import two_step_output
 from pipeline.tasks.task import Task, task_of
@@ -50,8 +49,10 @@ LIBRARIES = [
 ]
 
 
-def run(config: Settings, voice: Voice = Voice.terminal, over: Callable[[], str] | None = None) -> Funnel:
-    """Make the dataset that ``config`` describes and say so as ``voice`` has it; what became of its caption pairs.
+def run(
+    config: Settings, mode: OutputMode = OutputMode.text, over: Callable[[], str] | None = None
+) -> Funnel:
+    """Make the dataset that ``config`` describes and say so as ``mode`` has it; what became of its caption pairs.
 
     ``over`` is the deadline, for a run that is not the first of its command; by default one that begins now.
     Raises the ValueErrors of the parts, each with one line for the user, and RunError.
@@ -64,7 +65,7 @@ def run(config: Settings, voice: Voice = Voice.terminal, over: Callable[[], str]
         plan = make_or_resume(store, task)
         saved.write(store, task.config)
         check(over)
-        return complete(task, plan, store, voice, over)
+        return complete(task, plan, store, mode, over)
     except NOT_THE_OUTPUT:
         raise
     except OSError as error:
@@ -75,7 +76,7 @@ def complete(
     task: Task,
     plan: Plan,
     store: Store,
-    voice: Voice = Voice.terminal,
+    mode: OutputMode = OutputMode.text,
     over: Callable[[], str] | None = None,
 ) -> Funnel:
     """Generate the units of ``plan`` that are not committed, then pack. Raises as ``run`` does.
@@ -88,14 +89,14 @@ def complete(
     first_kept = None
     if missing:
         with forkserver(config):
-            first_kept = _generate(task, plan, store, missing, voice, over)
+            first_kept = _generate(task, plan, store, missing, mode, over)
         check(over)
     commits = list(read_commits(store, range(plan.units)))
     funnel = task.finish(plan, store, commits)
-    if voice is Voice.terminal:
+    if mode is OutputMode.text:
         task.tell(funnel, first_kept)
-    elif voice is Voice.json:
-        print(json_output.line(_answer(config, funnel, first_kept, two_step_output.pairs_funnel(store))))
+    elif mode is OutputMode.json:
+        print(json_line(_answer(config, funnel, first_kept, two_step_output.pairs_funnel(store))))
     return funnel
 
 
@@ -104,7 +105,7 @@ def _generate(
     plan: Plan,
     store: Store,
     missing: Sequence[int],
-    voice: Voice,
+    mode: OutputMode,
     over: Callable[[], str],
 ) -> float | None:
     """The seconds from the command to the first sample kept, None if none was."""
@@ -116,7 +117,7 @@ def _generate(
     waiting = set(missing)
     before = funnel_of(plan, read_commits(store, [u for u in range(plan.units) if u not in waiting]))
     with _terminal(config, store) as err:
-        display = Display(Console(file=err, quiet=voice is not Voice.terminal), plan.pairs, before)
+        display = Display(Console(file=err, quiet=mode is not OutputMode.text), plan.pairs, before)
         with (
             display.live(),
             watched(limits(config.cluster, over, ray_graph.room(config)), err),

@@ -12,17 +12,17 @@ from pathlib import Path
 
 from conf.pairs import PairsConfig
 from conf.schema import Config
-from pipeline.cli.output import Voice
 from pipeline.errors import FAILED_PAIRS
 from pipeline.execution import run as one
 from pipeline.execution.interrupt import deadline
+from pipeline.output import OutputMode
 from pipeline.pairs.two_step_settings import name_of
 from pipeline.planning.plan import PlanError
 from pipeline.tasks.task import task_of
 from stages.storage.store import Store
 
 
-def run(pairs: PairsConfig, images: Config, voice: Voice) -> int:
+def run(pairs: PairsConfig, images: Config, mode: OutputMode) -> int:
     """Write the caption pairs, then make the images; the exit code. The same command again goes on with either.
 
     The pairs are all there before images are planned: what is near an earlier caption's pair is known no sooner, and
@@ -33,7 +33,7 @@ def run(pairs: PairsConfig, images: Config, voice: Voice) -> int:
     task_of(pairs).check()
     # Hours of writing should not end with an image model that is missing.
     task_of(images).check()
-    written = one.run(pairs, voice if voice is Voice.terminal else Voice.quiet, ends[0])
+    written = one.run(pairs, mode if mode is OutputMode.text else OutputMode.quiet, ends[0])
     if written.failed and pairs.strict:
         print(
             f"pairforge: {written.failed} captions got no answer, and strict=true: pairforge retry-failed {pairs.out} "
@@ -47,7 +47,7 @@ def run(pairs: PairsConfig, images: Config, voice: Voice) -> int:
         )
     with _here(Store(pairs.out), name_of(pairs.file)) as path:
         images = replace(images, captions=replace(images.captions, path=path))
-        return FAILED_PAIRS if one.run(images, voice, ends[1]).failed and images.strict else 0
+        return FAILED_PAIRS if one.run(images, mode, ends[1]).failed and images.strict else 0
 
 
 @contextmanager

@@ -6,18 +6,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import Any
 
-from omegaconf import MISSING, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf import MISSING
 
-from conf.compose import ConfigError, one_line
+from conf.compose import ConfigError
 from conf.pairs import Marks
 from conf.schema import CaptionsKind
-from pipeline.config import bounds
+from pipeline.config import bounds, command_settings
 from stages.storage.store import no_folder
-
-USAGE = "pairforge finetune data=triples.jsonl writer.model=FOLDER out=FOLDER [epochs=20] [lora.rank=8] …"
 
 
 @dataclass
@@ -77,20 +73,10 @@ class Finetune:
 
 def read_settings(arguments: Sequence[str]) -> Finetune:
     """The settings of the command line. Raises ConfigError."""
-    for argument in arguments:
-        if "=" not in argument or argument.startswith("-"):
-            raise ConfigError(f"{argument!r} is not a setting: write key=value: {USAGE}")
-    try:
-        merged = OmegaConf.merge(OmegaConf.structured(Finetune), OmegaConf.from_dotlist(list(arguments)))
-        missing = sorted(OmegaConf.missing_keys(merged))
-        if missing:
-            raise ConfigError(f"{missing[0]} has no value: {USAGE}")
-        settings: Any = OmegaConf.to_object(merged)
-    except OmegaConfBaseException as error:
-        raise ConfigError(f"{one_line(error)}: {USAGE}") from error
+    settings: Finetune = command_settings.read_settings(Finetune, arguments, "finetune")
     for problem in _find_problems(settings):
         raise ConfigError(problem)
-    return settings  # type: ignore[no-any-return]
+    return settings
 
 
 def _find_problems(settings: Finetune) -> Iterator[str]:

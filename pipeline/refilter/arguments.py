@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-from omegaconf import MISSING, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf import MISSING
 
-from conf.compose import ConfigError, changed, one_line
+from conf.compose import ConfigError, changed
 from conf.schema import Config, Filter
-from pipeline.cli.registry import COMMANDS
 from pipeline.config import resolve, saved
+from pipeline.config.command_settings import read_settings
 from stages.storage.store import Store
 
 RENDERED = ("name", "pretrained")
@@ -43,16 +41,14 @@ class Asked:
     generate: bool = False
 
 
-def read(arguments: Sequence[str]) -> Asked:
+def read(out: str, arguments: Sequence[str]) -> Asked:
     """Raises ConfigError for what cannot be, or cannot be without generation; StoreError."""
-    if not arguments or arguments[0].startswith("-") or "=" in arguments[0]:
-        raise ConfigError(f"refilter takes an output and settings: pairforge {COMMANDS['refilter'].usage}")
-    names = {name: argument for argument in arguments[1:] for name in [argument.partition("=")[0]]}
-    own = _own([argument for name, argument in names.items() if name in _Own.__dataclass_fields__])
-    given = [
-        argument for argument in arguments[1:] if argument.partition("=")[0] not in _Own.__dataclass_fields__
+    own_settings = [
+        setting for setting in arguments if setting.partition("=")[0] in _Own.__dataclass_fields__
     ]
-    source, target = Store(arguments[0]), Store(own.out2)
+    own: _Own = read_settings(_Own, own_settings, "refilter")
+    given = [setting for setting in arguments if setting not in own_settings]
+    source, target = Store(out), Store(own.out2)
     if _place(source) == _place(target):
         raise ConfigError(
             f"out2={own.out2} is the output that is read, which stays as it is: give another folder"
@@ -83,18 +79,6 @@ def _why_not(key: str) -> str:
     return (
         f"{key} needs generation: give it to a run with another out=…; refilter takes {', '.join(_ALLOWED)}"
     )
-
-
-def _own(arguments: Sequence[str]) -> _Own:
-    try:
-        merged: Any = OmegaConf.merge(OmegaConf.structured(_Own), OmegaConf.from_dotlist(list(arguments)))
-        asked: Any = OmegaConf.to_object(merged)
-    except OmegaConfBaseException as error:
-        reason = one_line(error)
-        if "out2" in reason:
-            reason = "give out2=…, where the dataset chosen again goes"
-        raise ConfigError(f"{reason}: pairforge {COMMANDS['refilter'].usage}") from error
-    return asked
 
 
 def _place(store: Store) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pipeline.cli.registry import COMMANDS
+from pipeline.cli.registry import COMMAND_LINE
 from pipeline.config import resolve
 from pipeline.execution import metrics
 from tests.docs.snippets import ROOT
@@ -37,7 +37,7 @@ def test_every_command_is_one(line: str):
     if "=" in first or first == "plan":
         resolve.checked(resolve.compose([first, *more] if "=" in first else more))
     else:
-        assert first in COMMANDS
+        assert first in COMMAND_LINE.commands
         assert len(more) == 1
 
 

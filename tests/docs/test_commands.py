@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.cli.registry import COMMANDS
+from pipeline.cli.registry import COMMAND_LINE
 from pipeline.config import resolve
 from pipeline.finetune.finetune_settings import read_settings as read_finetune
 from pipeline.pairs.pairs_settings import read as read_pairs
@@ -39,7 +39,7 @@ def test_every_command_is_one(line: str):
     elif first == "finetune":
         read_finetune(more)
     else:
-        assert first in {*COMMANDS, "--help", "--cfg"}
+        assert first in {*COMMAND_LINE.commands, "--help", "--cfg"}
 
 
 @pytest.mark.parametrize("document", TOLD, ids=lambda path: path.name)

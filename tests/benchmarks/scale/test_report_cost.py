@@ -6,13 +6,13 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from benchmarks.scale import report_cost
-from pipeline.commands.verify import main as verify
+from pipeline.commands.verify import verify
 from pipeline.dataset.pack import manifest
 
 
 def test_what_is_reported_on_is_the_whole_output_of_a_run(tmp_path: Path):
     store = report_cost.make(tmp_path, 10)
-    assert verify([store.url]) == 0
+    assert verify(store.url) == 0
     scores = [file for file in manifest(store) if file.name.startswith("scores/")]
     assert sum(file.rows for file in scores) == 10 * 20
     table = pq.read_table(store.path(scores[0].name))

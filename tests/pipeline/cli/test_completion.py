@@ -1,19 +1,22 @@
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
-from pipeline.cli.completion import words
 from pipeline.cli.main import main
 
-ASK = """
+ROOT = Path(__file__).parents[3]
+# As readline calls the function: $2 is the word at the cursor, where "=" ends a word.
+NO_SPACE = "compopt -o nospace"
+COMPLETE = """
 COMP_LINE="$LINE"; COMP_POINT=${#COMP_LINE}
-# As readline parts a line: at spaces, and at = as words of their own.
-read -ra COMP_WORDS <<< "${LINE//=/ = }"
-if [[ "$LINE" == *" " || "$LINE" == *= ]]; then COMP_WORDS+=(""); fi
-COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
-_pairforge
+word="${LINE##* }"
+compopt() { printf '%s ' compopt "$@"; }
+_pairforge_completion pairforge "${word##*=}" ""
 printf '%s\\n' "${COMPREPLY[@]}"
 """
 
@@ -24,33 +27,62 @@ def script(capsys: pytest.CaptureFixture[str]) -> str:
     return capsys.readouterr().out
 
 
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """With ``pairforge`` on the path, as it is where the package is installed."""
+    program = tmp_path / "pairforge"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m pipeline.cli.main "$@"\n')
+    program.chmod(0o755)
+    return {"PATH": f"{tmp_path}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+
+
 @pytest.mark.parametrize(
     ("line", "wanted"),
     [
         ("pairforge stat", ["status"]),
-        ("pairforge sampler.gui", ["sampler.guidance=", "sampler.guidance_interval="]),
+        (
+            "pairforge sampler.gui",
+            [*[NO_SPACE] * 2, "sampler.guidance=", "sampler.guidance_interval="],
+        ),
         ("pairforge sweep=ra", ["random"]),
         ("pairforge limit=3 shards=p", ["png"]),
+        ("pairforge strict=", ["true", "false"]),
         ("pairforge --qu", ["--quiet"]),
+        ("pairforge plan edit.met", [NO_SPACE, "edit.method="]),
+        ("pairforge plan limit=3 edit.method=sde", ["sdedit"]),
+        ("pairforge pairs writer=gra", ["grammar"]),
+        ("pairforge refilter out keep=a", ["all-images"]),
+        ("pairforge refilter out out", [NO_SPACE, "out2="]),
+        ("pairforge export out form", [NO_SPACE, "format="]),
+        ("pairforge finetune keep=b", ["best"]),
+        ("pairforge completion z", ["zsh"]),
+        ("pairforge status ", ["compopt -o dirnames"]),
+        ("pairforge captions.path=/da", ["compopt -o default"]),
     ],
 )
-def test_bash_completes_commands_settings_and_options(script: str, line: str, wanted: list[str]):
-    asked = subprocess.run(
-        ["bash", "-c", script + ASK],
-        env={"LINE": line, "PATH": "/usr/bin:/bin"},
-        capture_output=True,
-        text=True,
+def test_bash_completes_what_may_follow(script: str, environment, line: str, wanted: list[str]):
+    done = subprocess.run(
+        ["bash", "-c", script + COMPLETE], env={**environment, "LINE": line}, capture_output=True, text=True
     )
-    assert asked.stderr == ""
-    assert asked.stdout.split() == wanted
+    assert done.stderr == ""
+    assert " ".join(done.stdout.split()) == " ".join(wanted)
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_every_word_is_in_every_shell_s_script(shell: str, capsys: pytest.CaptureFixture[str]):
+def test_every_shell_has_a_script_that_asks_pairforge(shell: str, capsys, monkeypatch: pytest.MonkeyPatch):
     assert main(["completion", shell]) == 0
-    assert " ".join(words()) in capsys.readouterr().out
+    assert f"_PAIRFORGE_COMPLETE={shell}_complete" in capsys.readouterr().out
+    monkeypatch.setenv("_PAIRFORGE_COMPLETE", f"{shell}_complete")
+    monkeypatch.setenv("COMP_WORDS", "pairforge sampler=eul")
+    monkeypatch.setenv("COMP_CWORD", "sampler=eul" if shell == "fish" else "1")
+    assert main([]) == 0
+    out = capsys.readouterr().out
+    assert "sampler=euler" in out
+    assert "sampler=euler_ancestral" in out
 
 
-def test_a_shell_that_is_none_is_told_the_shells(capsys: pytest.CaptureFixture[str]):
+def test_an_unknown_shell_gets_the_names_of_the_shells(capsys: pytest.CaptureFixture[str]):
     assert main(["completion", "tcsh"]) == 2
-    assert "bash, zsh, fish" in capsys.readouterr().err
+    (line,) = capsys.readouterr().err.splitlines()
+    for shell in ("bash", "zsh", "fish"):
+        assert shell in line

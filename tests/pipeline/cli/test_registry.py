@@ -1,34 +1,91 @@
 from __future__ import annotations
 
 import importlib
+import inspect
+import subprocess
+import sys
 from pathlib import Path
 
+import click
 import pytest
 
 from pipeline.cli.main import main
-from pipeline.cli.registry import COMMANDS
+from pipeline.cli.registry import COMMAND_LINE, RUN, LazyCommand
+
+COMMANDS = [RUN, *COMMAND_LINE.commands.values()]
 
 
-def test_every_command_has_a_main_and_a_line_in_the_help(capsys: pytest.CaptureFixture[str]):
-    for command in COMMANDS.values():
-        assert callable(importlib.import_module(command.module).main)
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+def test_every_command_is_a_function_of_its_arguments(command: LazyCommand):
+    function = getattr(importlib.import_module(f"{command.package}.{command.module}"), command.module)
+    assert {param.name for param in command.params} == set(inspect.signature(function).parameters)
+    assert command.docstring == inspect.getdoc(function).partition("\n\nRaises")[0]
+
+
+@pytest.mark.parametrize("name", COMMAND_LINE.commands)
+def test_every_command_answers_help(name: str, capsys: pytest.CaptureFixture[str]):
+    for option in ("--help", "-h"):
+        assert main([name, option]) == 0
+        text = capsys.readouterr().out
+        command = COMMAND_LINE.commands[name]
+        assert text.startswith(f"Usage: pairforge {name} ")
+        assert command.docstring.splitlines()[0] in text
+        assert max(map(len, text.splitlines())) <= 100
+
+
+def test_the_help_has_a_line_for_every_command(capsys: pytest.CaptureFixture[str]):
     main(["--help"])
     text = capsys.readouterr().out
-    for command in COMMANDS.values():
-        assert f"pairforge {command.usage}" in text
+    for name, command in COMMAND_LINE.commands.items():
+        metavars = [param.metavar for param in command.params if isinstance(param, click.Argument)]
+        assert " ".join(["pairforge", name, *metavars]) in text
+        assert command.get_short_help_str() in " ".join(text.split())
 
 
-def test_a_word_that_is_no_command_is_told_the_commands(capsys: pytest.CaptureFixture[str]):
-    assert main(["statsu", "out"]) == 2
-    said = capsys.readouterr().err
-    assert "'statsu'" in said
-    assert "status" in said
+def test_help_and_completion_import_no_heavy_library():
+    heavy = {"torch", "ray", "diffusers", "transformers", "pyarrow", "numpy", "matplotlib", "datasets"}
+    script = f"""
+import contextlib, io, sys
+from pipeline.cli.main import main
+for arguments in (["--help"], ["status", "--help"], ["export", "--help"], ["completion", "bash"]):
+    with contextlib.redirect_stdout(io.StringIO()):
+        assert main(arguments) == 0
+print(*({heavy!r} & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
 
 
-@pytest.mark.parametrize("arguments", [["status"], ["status", "a", "b"], ["status", "--help"]])
-def test_a_command_s_wrong_arguments_get_its_usage(capsys, arguments: list[str]):
+@pytest.mark.parametrize(
+    ("word", "command"), [("statsu", "status"), ("retry-faild", "retry-failed"), ("exprot", "export")]
+)
+def test_an_unknown_command_gets_the_nearest_name(word: str, command: str, capsys):
+    assert main([word, "out"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"{word!r}" in line
+    assert f"did you mean {command}?" in line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["status"], "missing argument 'OUT'"),
+        (["status", "a", "b"], "unexpected extra argument"),
+        (["status", "a", "--json"], "no such option '--json'"),
+        (["status", "limit=3"], "limit=3 is a setting"),
+    ],
+)
+def test_wrong_arguments_are_one_line_with_the_usage(capsys, arguments: list[str], words: str):
     assert main(arguments) == 2
-    assert "pairforge status OUT" in capsys.readouterr().err
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("pairforge: ")
+    assert words in line
+    assert "pairforge status OUT" in line
+
+
+def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"pairforge {importlib.metadata.version('pairforge')}\n"
 
 
 def test_a_disk_that_is_full_is_one_line(capsys, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):

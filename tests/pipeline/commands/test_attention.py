@@ -52,8 +52,9 @@ def test_the_same_seed_gives_the_same_picture_and_another_another(small: list[st
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "attention takes a prompt first"),
-        (["--groups"], "attention takes a prompt first"),
+        ([], "pairforge attention PROMPT"),
+        (["--groups"], "pairforge attention PROMPT"),
+        ([" "], "the prompt is empty"),
         ([PROMPT, "groups=0"], "groups=0: it has to be 1 to 12"),
         ([PROMPT, "groups=many"], "groups=many"),
         ([PROMPT, "sampler.steps=3", "groups=4"], "groups=4: it has to be 1 to 3"),

@@ -13,10 +13,11 @@ import pytest
 from datasets import Image, load_dataset
 
 from pipeline.cli.main import main
-from pipeline.commands.export import export, settings
 from pipeline.dataset.contact_sheet import SHEET
 from pipeline.dataset.pack import pack
+from pipeline.export import export_settings
 from pipeline.export.split import choose_split
+from pipeline.export.write_dataset import write_dataset
 from stages import write
 from stages.storage.store import Store
 from tests.pipeline.outputs import commit, planned
@@ -93,9 +94,9 @@ def test_no_input_caption_is_in_two_splits(out: Path, tmp_path: Path):
 
 def test_an_object_store_is_read_and_written(tmp_path: Path):
     there = f"memory://{uuid.uuid4().hex}"
-    store = finished(f"{there}/out")
-    assert export(store, Store(f"{there}/set"), settings([f"to={there}/set"])) == {"train": 13}
-    assert pq.read_table(io.BytesIO(Store(f"{there}/set").read("data/train-00000.parquet"))).num_rows == 13
+    store, target = finished(f"{there}/out"), Store(f"{there}/set")
+    assert write_dataset(store, target, export_settings.read([f"to={there}/set"])) == {"train": 13}
+    assert pq.read_table(io.BytesIO(target.read("data/train-00000.parquet"))).num_rows == 13
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from conf.either import Settings
-from pipeline.cli.output import Voice
 from pipeline.dataset.funnel import Funnel
 from pipeline.errors import RunError
 from pipeline.execution import interrupt, two_step_run
+from pipeline.output import OutputMode
 from pipeline.pairs.two_step_settings import OPTION, configured
 from tests import runs
 from tests.pipeline.pairs import small
@@ -33,7 +33,7 @@ def test_what_the_first_half_takes_is_the_second_s_no_more(
     images = runs.settings(sd1_folder, clip_folder, f"out={tmp_path / 'out'}", "cluster.hours=1")
     now, begun = [0.0], list[object]()
 
-    def run(config: Settings, voice: Voice, over: Callable[[], str]) -> Funnel:
+    def run(config: Settings, mode: OutputMode, over: Callable[[], str]) -> Funnel:
         begun.append(config)
         now[0] += 2400
         interrupt.check(over)
@@ -43,9 +43,9 @@ def test_what_the_first_half_takes_is_the_second_s_no_more(
     monkeypatch.setattr(two_step_run.one, "run", run)
     halves = configured([*images, OPTION, *own, *more])
     if ends is None:
-        assert two_step_run.run(*halves, Voice.quiet) == 0
+        assert two_step_run.run(*halves, OutputMode.quiet) == 0
         assert len(begun) == 2
     else:
         with pytest.raises(RunError, match=r"its time is over \(cluster\.hours="):
-            two_step_run.run(*halves, Voice.quiet)
+            two_step_run.run(*halves, OutputMode.quiet)
         assert len(begun) == ends + 1

@@ -125,7 +125,7 @@ def test_an_output_that_is_none_or_not_complete_is_told(
     assert main(["refilter", str(tmp_path / "nothing"), f"out2={tmp_path / 'new'}"]) == 2
     assert "is not the output of a run" in capsys.readouterr().err
     assert main(["refilter"]) == 2
-    assert "takes an output" in capsys.readouterr().err
+    assert "pairforge refilter OUT out2=DIR" in capsys.readouterr().err
     out = shutil.copytree(kept, tmp_path / "out")
     (out / "run/commits/00000001.json").unlink()
     assert main(["refilter", str(out), f"out2={tmp_path / 'new'}"]) == 2

@@ -1,0 +1,40 @@
+"""Settings of ``pairforge export``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+
+from omegaconf import MISSING
+
+from conf.compose import ConfigError
+from pipeline.config.command_settings import read_settings
+from pipeline.export import split
+
+# In this form because of the hyphen.
+Format = Enum("Format", {"hf-parquet": "hf-parquet"})
+
+
+@dataclass
+class Export:
+    """``rows`` is the number of samples of a Parquet file, ``push_to_hub`` the name of a dataset on the hub."""
+
+    to: str = MISSING
+    format: Format = Format["hf-parquet"]
+    split: list[float] = field(default_factory=lambda: [1.0])
+    rows: int = 1000
+    push_to_hub: str | None = None
+
+
+def read(settings: Sequence[str]) -> Export:
+    """Read ``key=value`` settings. Raises ConfigError."""
+    export: Export = read_settings(Export, settings, "export")
+    problem = split.find_problem(export.split)
+    if problem:
+        raise ConfigError(f"split={export.split} {problem}")
+    if export.rows < 1:
+        raise ConfigError(f"rows={export.rows} must be 1 or more")
+    if export.push_to_hub and "://" in export.to:
+        raise ConfigError(f"push_to_hub needs a local folder, not to={export.to}")
+    return export

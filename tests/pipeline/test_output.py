@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from conf.compose import ConfigError
+from pipeline.output import OutputMode, json_line, output_mode
+
+
+def test_each_option_has_its_mode():
+    assert output_mode(quiet=False, json=False) is OutputMode.text
+    assert output_mode(quiet=True, json=False) is OutputMode.quiet
+    assert output_mode(quiet=False, json=True) is OutputMode.json
+
+
+def test_two_modes_are_refused():
+    with pytest.raises(ConfigError, match="--quiet and --json"):
+        output_mode(quiet=True, json=True)
+
+
+def test_json_is_one_line_with_rounded_floats():
+    line = json_line({"τ": (0.12345678, 1), "by": {1: "a\nb"}})
+    assert "\n" not in line
+    assert json.loads(line) == {"τ": [0.123457, 1], "by": {"1": "a\nb"}}
