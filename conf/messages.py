@@ -6,10 +6,10 @@ import difflib
 from collections.abc import Iterable
 
 
-def error_line(error: BaseException, limit: int = 300) -> str:
+def error_line(error: BaseException, limit: int | None = 300) -> str:
     """The error's message as one line of at most ``limit`` characters, or its class's name if it has no message."""
     line = " ".join(str(error).split()) or type(error).__name__
-    return line if len(line) <= limit else line[: limit - 1] + "…"
+    return line if limit is None or len(line) <= limit else line[: limit - 1] + "…"
 
 
 def suggest_name(name: str, known: Iterable[str], most: int = 1) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 
 from conf.pairs import PairsConfig
-from stages.candidates.requests import seed_of
+from stages.candidates.requests import derive_seed
 from stages.formats.answers import WrittenPair
 from stages.records import CaptionPair, Failure, Unit, UnitResult
 from stages.writers.base import Answer, Asked, NoAnswer
@@ -30,7 +30,7 @@ class WritePairs:
         """Ask for every edit of every caption. A caption of which one did not come is a failure of its own."""
         edits, started = range(self._config.edits), time.perf_counter()
         asked = [
-            Asked(caption.input, seed_of(self._config.seed, caption.id, index))
+            Asked(caption.input, derive_seed(self._config.seed, caption.id, index))
             for caption in unit.pairs
             for index in edits
         ]

@@ -93,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=FOLDER)
     options = parser.parse_args(arguments)
     editor, clip = p2p.load(miniworld.MODEL), filters.load_clip(f"local-dir:{miniworld.CLIP}")
-    thresholds = scoring.thresholds(resolve.checked(resolve.compose([])).filter)
+    thresholds = scoring.make_thresholds(resolve.checked(resolve.compose([])).filter)
     options.out.mkdir(parents=True, exist_ok=True)
     for name, picture in (
         ("strip", strip(editor, clip, thresholds)),

@@ -30,8 +30,8 @@ from pipeline.config import resolve, saved
 from pipeline.dataset.pack import pack
 from pipeline.planning.plan import MANIFEST, Plan
 from stages import write
-from stages.candidates.scoring import CLIP_SCORES, thresholds
-from stages.candidates.selection import key_of, metadata
+from stages.candidates.scoring import CLIP_SCORES, make_thresholds
+from stages.candidates.selection import sample_key, sample_metadata
 from stages.captions import CaptionSource, open_captions
 from stages.formats.images import encode
 from stages.records import Candidate, CaptionPair, Preview, Sample, Unit, UnitResult
@@ -76,11 +76,11 @@ def _result(unit: Unit, config: Config, pictures: np.ndarray, draw: np.random.Ge
     candidates = [one for pair in unit.pairs for one in _candidates(pair, config, draw)]
     samples = [
         Sample(
-            key_of(one),
+            sample_key(one),
             pictures[draw.integers(DRAWN)],
             pictures[draw.integers(DRAWN)],
             "make the ball blue",
-            metadata(pair, one, config, ""),
+            sample_metadata(pair, one, config, ""),
         )
         for pair in unit.pairs
         for one in candidates
@@ -105,7 +105,7 @@ def _candidates(pair: CaptionPair, config: Config, draw: np.random.Generator) ->
     assert isinstance(config.sweep, GridSweep)
     tried = [(index, tau) for index in range(config.sweep.seeds) for tau in config.sweep.taus]
     taus = np.array([tau for _, tau in tried])
-    limits = thresholds(config.filter)
+    limits = make_thresholds(config.filter)
     centres = {"clip_sim_0": 0.05, "clip_sim_1": 0.05, "clip_sim_dir": 0.12 - 0.3 * taus}
     centres["clip_sim_image"] = 0.1 * taus - 0.02
     values = {

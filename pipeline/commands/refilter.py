@@ -16,7 +16,7 @@ from pipeline.refilter.arguments import Asked
 from pipeline.refilter.choose import Chooser
 from pipeline.refilter.refilter_plan import make_or_resume, new_measures
 from pipeline.refilter.stored_unit import Held
-from stages.candidates.near_duplicates import NearBefore
+from stages.candidates.near_duplicates import EarlierSamples
 from stages.records import Candidate
 from stages.storage.prefetch import ahead
 from stages.write import committed, read_commits, write_unit
@@ -92,7 +92,7 @@ def _rewrite(asked: Asked, plan: Plan) -> None:
             spec.score: filters.load_measure(spec, asked.new.model.device)
             for spec in new_measures(asked.old.filter, asked.new.filter)
         },
-        None if asked.duplicates is None else NearBefore(asked.duplicates),
+        None if asked.duplicates is None else EarlierSamples(asked.duplicates),
     )
 
     def chosen() -> Iterator[Chosen]:

@@ -22,7 +22,7 @@ from pipeline.dataset.pack import Packed, manifest
 from pipeline.planning.plan import Plan, load
 from pipeline.planning.run_fingerprint import difference, identify, settings_of
 from stages.candidates.scoring import CLIP_SCORES
-from stages.candidates.selection import key_of, metadata
+from stages.candidates.selection import sample_key, sample_metadata
 from stages.formats import tar
 from stages.formats.images import as_stored, decode
 from stages.records import Sample, Unit, UnitResult
@@ -200,11 +200,11 @@ def _of_tau(result: UnitResult, plan: Plan, config: Config, old: Shown) -> Sampl
     place = next((k for k, c in enumerate(own) if c.tau == old.metadata["p2p_threshold"]), None)
     if place is None:
         return None
-    key = key_of(own[place])
+    key = sample_key(own[place])
     if own[place].kept:
         return _kept(result, key)
     images = next(images for images in result.rejected if images.key == key)
-    about = metadata(pair, own[place], config, plan.model_fingerprint)
+    about = sample_metadata(pair, own[place], config, plan.model_fingerprint)
     return Sample(key, images.input_image, images.edited_images[place], pair.edit, about)
 
 

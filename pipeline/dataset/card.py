@@ -12,7 +12,7 @@ from conf.schema import Config, EditMethod
 from conf.sweeps import AdaptiveSweep, GridSweep, RandomSweep, Sweep
 from filters import Bounds, MeasureSpec
 from pipeline.dataset.funnel import Funnel
-from stages.candidates.scoring import CLIP_SCORES, specs
+from stages.candidates.scoring import CLIP_SCORES, make_measure_specs
 from stages.candidates.selection import model_name
 from stages.formats.images import EXTENSIONS
 
@@ -85,7 +85,7 @@ def _rules(config: Config, duplicates: int | None) -> Iterator[tuple[str, str]]:
     choice, early = config.filter, config.early
     clip = ", ".join(f"{name} >= {getattr(choice, name)}" for name in CLIP_SCORES)
     yield "kept", f"{clip}; at most one tau of each seed and {choice.max_per_pair} samples a caption pair"
-    for spec in specs(choice):
+    for spec in make_measure_specs(choice):
         yield f"and by {spec.score}", _describe_measure(spec)
     if choice.near_duplicate is not None:
         yield (

@@ -12,7 +12,7 @@ import p2p
 from conf.schema import Config, Keep, SamplerName
 from conf.sweeps import AdaptiveSweep
 from p2p.families.family_plugin import family_digest
-from stages.candidates.scoring import specs
+from stages.candidates.scoring import make_measure_specs
 from stages.captions import phrases
 
 # Raised when a change of the program changes what the same settings make.
@@ -52,7 +52,7 @@ def settings_of(config: Config, captions_sha256: str, models: Models) -> dict[st
         "filter.measures": [
             {"is": content, "name": spec.score, "least": measure.least, "most": measure.most}
             for content, spec, measure in zip(
-                models.measures, specs(config.filter), config.filter.measures, strict=True
+                models.measures, make_measure_specs(config.filter), config.filter.measures, strict=True
             )
         ],
         "sweep.kind": type(config.sweep).__name__,
@@ -95,7 +95,7 @@ def identify(config: Config) -> Models:
         generator=p2p.fingerprint(config.model.path, config.model.revision),
         clip=filters.fingerprint(config.filter.name, config.filter.pretrained),
         scoring_decoder=p2p.fingerprint(small) if (small := config.model.scoring_decoder) else "",
-        measures=tuple(filters.measure_fingerprint(spec) for spec in specs(config.filter)),
+        measures=tuple(filters.measure_fingerprint(spec) for spec in make_measure_specs(config.filter)),
         own=tuple(_own(config)),
     )
 

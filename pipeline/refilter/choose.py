@@ -13,8 +13,8 @@ from conf.schema import Filter
 from filters.choice import NEAR_DUPLICATE
 from pipeline.refilter.stored_unit import Encoded, Held
 from stages.candidates.early_scoring import LEFT_EARLY
-from stages.candidates.near_duplicates import NearBefore, NearWithin, Pair
-from stages.candidates.scoring import CLIP_SCORES, specs, thresholds
+from stages.candidates.near_duplicates import EarlierSamples, ImagePair, find_near_candidates
+from stages.candidates.scoring import CLIP_SCORES, make_measure_specs, make_thresholds
 from stages.formats.images import decode
 from stages.records import Candidate
 
@@ -31,7 +31,7 @@ class Chooser:
 
     filter: Filter
     measures: Mapping[str, filters.Measure] = field(default_factory=dict)
-    before: NearBefore | None = None
+    before: EarlierSamples | None = None
 
     def __call__(self, held: Held) -> tuple[tuple[Candidate, ...], tuple[Candidate, ...]]:
         """The candidates with their new verdicts, and those that are missing.
@@ -66,7 +66,7 @@ class Chooser:
             )
             for name, measure in self.measures.items()
         }
-        names = [spec.score for spec in specs(self.filter)]
+        names = [spec.score for spec in make_measure_specs(self.filter)]
         return [
             replace(
                 candidate,
@@ -85,7 +85,7 @@ class _OnePair:
     def __init__(self, chooser: Chooser, held: Held, own: Sequence[Candidate], places: Sequence[int]) -> None:
         self._chooser, self._own, self._places = chooser, own, places
         self._images = [held.images.get(place) for place in places]
-        self._pictures: dict[int, Pair] = {}
+        self._pictures: dict[int, ImagePair] = {}
 
     def choose(self) -> tuple[list[str], list[int]]:
         """The reason of each, and the places of those missing."""
@@ -114,9 +114,9 @@ class _OnePair:
         reasons = filters.choose(
             [candidate.sample_index for candidate in self._own],
             filters.ClipScores(*columns),
-            thresholds(chosen),
+            make_thresholds(chosen),
             refused,
-            None if bits is None else NearWithin(bits, self._picture),
+            None if bits is None else find_near_candidates(bits, self._picture),
         )
         return [LEFT_EARLY if why == LEFT_EARLY else own for why, own in zip(refused, reasons, strict=True)]
 
@@ -125,7 +125,7 @@ class _OnePair:
 
         What was left on the way stays so, for it was never finished.
         """
-        bounds = {spec.score: spec.bounds for spec in specs(self._chooser.filter)}
+        bounds = {spec.score: spec.bounds for spec in make_measure_specs(self._chooser.filter)}
         reasons = []
         for candidate, images in zip(self._own, self._images, strict=True):
             taken = {
@@ -143,7 +143,7 @@ class _OnePair:
         before, picture = self._chooser.before, self._picture(k)
         return NEAR_DUPLICATE if before is not None and picture is not None and picture in before else ""
 
-    def _picture(self, k: int) -> Pair | None:
+    def _picture(self, k: int) -> ImagePair | None:
         images = self._images[k]
         if images is not None and k not in self._pictures:
             self._pictures[k] = _decoded(images)
@@ -158,5 +158,5 @@ def _pairs(candidates: Sequence[Candidate]) -> Iterable[list[int]]:
     return own.values()
 
 
-def _decoded(images: Encoded) -> Pair:
+def _decoded(images: Encoded) -> ImagePair:
     return decode(images[0]), decode(images[1])

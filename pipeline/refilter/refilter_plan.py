@@ -14,7 +14,7 @@ from filters import MeasureSpec
 from pipeline.planning.plan import LINES, MANIFEST, ORIGIN, VERSIONS, Plan, PlanError, load, record_of
 from pipeline.planning.run_fingerprint import BY_CONTENT, difference
 from pipeline.refilter.arguments import Asked
-from stages.candidates.scoring import specs
+from stages.candidates.scoring import make_measure_specs
 from stages.storage import plan_files
 
 
@@ -48,8 +48,8 @@ def make_or_resume(asked: Asked, plan: Plan, commits: Sequence[dict[str, Any]]) 
 
 def new_measures(old: Filter, new: Filter) -> list[MeasureSpec]:
     """Those that the run did not take."""
-    taken = {_taken(spec) for spec in specs(old)}
-    return [spec for spec in specs(new) if _taken(spec) not in taken]
+    taken = {_taken(spec) for spec in make_measure_specs(old)}
+    return [spec for spec in make_measure_specs(new) if _taken(spec) not in taken]
 
 
 def _settings(asked: Asked, plan: Plan, commits: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -64,7 +64,7 @@ def _settings(asked: Asked, plan: Plan, commits: Sequence[dict[str, Any]]) -> di
     settings["filter.measures"] = [
         {"is": content, "name": spec.score, "least": measure.least, "most": measure.most}
         for content, spec, measure in zip(
-            _contents(asked, plan), specs(new.filter), new.filter.measures, strict=True
+            _contents(asked, plan), make_measure_specs(new.filter), new.filter.measures, strict=True
         )
     ]
     settings.pop("keep", None)
@@ -79,8 +79,11 @@ def _settings(asked: Asked, plan: Plan, commits: Sequence[dict[str, Any]]) -> di
 def _contents(asked: Asked, plan: Plan) -> list[str]:
     """What each measure is: of those that the run took by its plan, as their models need not be here any more."""
     planned = [measure["is"] for measure in plan.settings.get("filter.measures", [])]
-    known = dict(zip(map(_taken, specs(asked.old.filter)), planned, strict=True))
-    return [known.get(_taken(spec)) or filters.measure_fingerprint(spec) for spec in specs(asked.new.filter)]
+    known = dict(zip(map(_taken, make_measure_specs(asked.old.filter)), planned, strict=True))
+    return [
+        known.get(_taken(spec)) or filters.measure_fingerprint(spec)
+        for spec in make_measure_specs(asked.new.filter)
+    ]
 
 
 def _taken(spec: MeasureSpec) -> MeasureSpec:

@@ -9,7 +9,7 @@ from typing import Any
 
 from conf.schema import Config, Keep
 from pipeline.refilter.stored_unit import Held
-from stages.candidates.selection import key_of, metadata
+from stages.candidates.selection import sample_key, sample_metadata
 from stages.formats import previews, score_table, tar
 from stages.formats.images import EXTENSIONS
 from stages.records import Candidate, Preview
@@ -41,7 +41,7 @@ def record(held: Held, candidates: Sequence[Candidate], missing: Sequence[Candid
         "pairs_kept": len({candidate.pair_id for candidate in candidates if candidate.kept}),
         "samples": sum(candidate.kept for candidate in candidates),
         "rejected": dict(sorted(Counter(c.reason for c in candidates if not c.kept).items())),
-        "missing": [{"key": key_of(candidate), **_told(candidate)} for candidate in missing],
+        "missing": [{"key": sample_key(candidate), **_told(candidate)} for candidate in missing],
     }
 
 
@@ -52,16 +52,16 @@ def _samples(
     for place, candidate in enumerate(candidates):
         if candidate.kept:
             pair = pairs[candidate.pair_id]
-            about = metadata(pair, candidate, config, model_fingerprint)
+            about = sample_metadata(pair, candidate, config, model_fingerprint)
             yield from tar.encoded_members(
-                key_of(candidate), *held.images[place], pair.edit, about, extension
+                sample_key(candidate), *held.images[place], pair.edit, about, extension
             )
 
 
 def _rejected(held: Held, candidates: Sequence[Candidate], extension: str) -> Iterator[tuple[str, bytes]]:
     samples: dict[str, list[int]] = defaultdict(list)
     for place, candidate in enumerate(candidates):
-        samples[key_of(candidate)].append(place)
+        samples[sample_key(candidate)].append(place)
     for key, places in samples.items():
         left = {
             number: held.images[place]

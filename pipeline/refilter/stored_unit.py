@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from stages.candidates.selection import key_of
+from stages.candidates.selection import sample_key
 from stages.formats import previews, score_table, tar
 from stages.records import Candidate, Preview, Unit
 from stages.storage.plan_files import read_unit
@@ -41,7 +41,7 @@ def read(store: Store, index: int) -> Held:
     candidates = tuple(score_table.candidates(score_table.from_bytes(table))) if table else ()
     own: dict[str, list[int]] = defaultdict(list)
     for place, candidate in enumerate(candidates):
-        own[key_of(candidate)].append(place)
+        own[sample_key(candidate)].append(place)
     images = {}
     for key, files in _samples(kept):
         place = next(place for place in own[key] if candidates[place].kept)

@@ -14,10 +14,10 @@ from conf.compose import ConfigError
 from conf.schema import Config, Filter
 from conf.sweeps import AdaptiveSweep, KindPrior
 from pipeline.config import saved
-from stages.candidates.adaptive import Tried
-from stages.candidates.adaptive_rounds import told
-from stages.candidates.priors import learnt
-from stages.candidates.scoring import CLIP_SCORES, thresholds
+from stages.candidates.adaptive import Trial
+from stages.candidates.adaptive_rounds import make_trial
+from stages.candidates.priors import learn_priors
+from stages.candidates.scoring import CLIP_SCORES, make_thresholds
 from stages.kinds import kind_of_edit
 from stages.records import CaptionPair
 from stages.storage.store import Store
@@ -57,21 +57,24 @@ def learn_from(url: str, filter_settings: Filter, sweep: AdaptiveSweep) -> list[
         )
     if not earlier.scores.num_rows:
         raise ConfigError(f"sweep.prior_from={url} has no candidates yet: give an output that has some")
-    return learnt(trials_by_kind(earlier.scores, earlier.pairs, thresholds(filter_settings)), sweep)
+    return learn_priors(
+        trials_by_kind(earlier.scores, earlier.pairs, make_thresholds(filter_settings)), sweep
+    )
 
 
 def trials_by_kind(
     scores: pa.Table, pairs: Mapping[str, CaptionPair], limits: filters.Thresholds
-) -> dict[str, list[list[Tried]]]:
+) -> dict[str, list[list[Trial]]]:
     """The candidates of each seed, by kind of edit, judged by CLIP's scores alone under these thresholds."""
     columns = {name: scores[name].to_numpy().astype(np.float32) for name in CLIP_SCORES}
     reasons = filters.verdicts(filters.ClipScores(**columns), limits)
     clip_scores: Iterable[tuple[float, ...]] = zip(*(c.tolist() for c in columns.values()), strict=True)
-    seeds: dict[tuple[str, int], list[Tried]] = defaultdict(list)
+    seeds: dict[tuple[str, int], list[Trial]] = defaultdict(list)
     ids, samples, taus = (scores[name].to_pylist() for name in ("pair_id", "sample_index", "p2p_threshold"))
     for pair, sample, tau, values, reason in zip(ids, samples, taus, clip_scores, reasons, strict=True):
-        seeds[pair, sample].append(told(sample, tau, values, reason, limits))
-    kinds: dict[str, list[list[Tried]]] = defaultdict(list)
+        by_name = dict(zip(CLIP_SCORES, values, strict=True))
+        seeds[pair, sample].append(make_trial(sample, tau, by_name, reason, limits))
+    kinds: dict[str, list[list[Trial]]] = defaultdict(list)
     for (pair, _), seed in seeds.items():
         kinds[kind_of_edit(pairs[pair])].append(seed)
     return kinds

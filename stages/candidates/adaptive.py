@@ -1,14 +1,14 @@
-"""The sweep that adapts: from what a caption pair's candidates scored to those that are tried next.
+"""Policy of the adaptive sweep: chooses the seeds and τ to try next from the scores of a caption pair so far.
 
-A pure function of the pair's own history and the configuration, so that what is tried of a pair depends neither on its
-company nor on the machine. Every new seed is tried at the τ that promise most for their rows, by what the pair's seeds
-before it came to and by a prior that belongs to the configuration.
+A pure function of the pair's own trials and the configuration, so the choice depends neither on the other pairs nor on
+the machine. A new seed is tried at the τ with the best chance of a pass for their rows. The chance is estimated from
+the pair's earlier seeds and a prior.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from itertools import combinations, pairwise
@@ -17,8 +17,8 @@ from conf.sweeps import AdaptiveSweep
 
 
 class Outcome(Enum):
-    """What a candidate came to: it passed, or a larger τ may mend it, or a smaller one; or it failed by a measure,
-    which tells of no direction, or by its source, which no τ mends."""
+    """The result of a trial: it passed; a larger or a smaller τ may help; a measure failed, which does not say
+    which τ may help; or the source image failed, which no τ helps."""
 
     passed = "passed"
     larger = "larger"
@@ -28,7 +28,7 @@ class Outcome(Enum):
 
 
 class Stop(Enum):
-    """Why a pair is tried no more: it has its share, it has had its seeds, or it showed no chance."""
+    """The reason why a pair is done: enough seeds passed, all seeds are tried, or none came close to passing."""
 
     full = "full"
     spent = "spent"
@@ -36,15 +36,15 @@ class Stop(Enum):
 
 
 @dataclass(frozen=True)
-class Tried:
-    """A candidate that was judged.
+class Trial:
+    """One scored candidate.
 
     Attributes:
-        sample: its seed's number, from 0.
+        sample: index of its seed, from 0.
         tau: its τ.
-        outcome: what it came to.
-        direction: by how much clip_sim_dir is over its threshold.
-        lack: the most by which a score missed its threshold, 0 where none did.
+        outcome: its result.
+        direction: clip_sim_dir minus its threshold.
+        lack: the largest distance of a score below its threshold, 0 if there is none.
     """
 
     sample: int
@@ -55,98 +55,97 @@ class Tried:
 
 
 @dataclass(frozen=True)
-class Ask:
-    """What to try of one seed, in one tree."""
+class SeedTaus:
+    """The τ to try next with one seed, in one sweep."""
 
     sample: int
     taus: tuple[float, ...]
 
 
 Cost = Callable[[tuple[float, ...]], float]
-"""What a new seed costs at some τ, in any unit."""
+"""The cost of a new seed at some τ, in any unit."""
 
 
 def next_round(
-    history: Sequence[Tried], settings: AdaptiveSweep, share: int, cost: Cost
-) -> tuple[Ask, ...] | Stop:
-    """The next candidates of a pair that may keep ``share``, each of another seed; or why there are none.
+    history: Sequence[Trial], settings: AdaptiveSweep, share: int, cost: Cost
+) -> tuple[SeedTaus, ...] | Stop:
+    """The next seeds and τ of a pair that may keep ``share`` samples, each of another seed; or the reason to stop.
 
-    No candidate is asked for twice, no more than ``settings.seeds`` seeds, and none of them at more than
+    No candidate is tried twice. At most ``settings.seeds`` seeds are tried, each at no more than
     ``settings.taus_per_seed + settings.bisections`` τ.
     """
-    seeds = _by_seed(history)
-    passed = [own for own in seeds.values() if any(one.outcome is Outcome.passed for one in own)]
-    convincing = [own for own in passed if any(_convinces(one, settings) for one in own)]
+    seeds: dict[int, list[Trial]] = {}
+    for trial in history:
+        seeds.setdefault(trial.sample, []).append(trial)
+    passed = [seed for seed in seeds.values() if any(trial.outcome is Outcome.passed for trial in seed)]
+    convincing = [seed for seed in passed if any(_convinces(trial, settings) for trial in seed)]
     tried, aim_seeds = len(seeds), min(settings.aim_seeds, settings.seeds)
     if len(convincing) >= share or (len(passed) >= share and tried >= aim_seeds):
         return Stop.full
-    if not passed and tried >= settings.patience and min(one.lack for one in history) > settings.lack:
+    if not passed and tried >= settings.patience and min(trial.lack for trial in history) > settings.lack:
         return Stop.hopeless
-    wanted = share - len(passed if len(passed) < share else convincing)
-    again = [ask for sample, own in seeds.items() if (ask := _halfway(sample, own, settings))][:wanted]
+    missing = share - len(passed if len(passed) < share else convincing)
+    bisected = [part for sample, seed in seeds.items() if (part := _bisect(sample, seed, settings))][:missing]
     limit = settings.seeds if len(passed) < share else aim_seeds
-    fresh = range(tried, min(limit, tried + wanted - len(again)))
-    taus = promising(list(seeds.values()), settings, cost) if fresh else ()
-    return (*again, *(Ask(sample, taus) for sample in fresh)) or Stop.spent
+    new = range(tried, min(limit, tried + missing - len(bisected)))
+    taus = best_taus(list(seeds.values()), settings, cost) if new else ()
+    return (*bisected, *(SeedTaus(sample, taus) for sample in new)) or Stop.spent
 
 
-def promising(seeds: Sequence[Sequence[Tried]], settings: AdaptiveSweep, cost: Cost) -> tuple[float, ...]:
-    """The τ to try a new seed at: those with the most chance of a pass for what they cost, at most
-    ``settings.taus_per_seed`` and ``settings.apart`` from each other."""
-    chance = dict(zip(settings.taus, chances(seeds, settings), strict=True))
+def best_taus(seeds: Sequence[Sequence[Trial]], settings: AdaptiveSweep, cost: Cost) -> tuple[float, ...]:
+    """The τ to try with a new seed: the set with the best chance of a pass for its cost.
+
+    The set has at most ``settings.taus_per_seed`` τ, ``settings.apart`` or more from each other.
+    """
+    chances = dict(zip(settings.taus, pass_chances(seeds, settings), strict=True))
     sets = [
         taus
         for size in range(1, settings.taus_per_seed + 1)
-        for taus in combinations(sorted(chance), size)
+        for taus in combinations(sorted(chances), size)
         if all(b - a >= settings.apart - 1e-9 for a, b in pairwise(taus))
     ]
-    # Among equals the largest τ: it leaves most of the picture alone.
-    return max(sets, key=lambda taus: (_any(chance, taus) / cost(taus), taus))
+
+    def chance_for_cost(taus: tuple[float, ...]) -> float:
+        return (1 - math.prod(1 - chances[tau] for tau in taus)) / cost(taus)
+
+    # Among equal sets the one with the largest τ, which changes the image least.
+    return max(sets, key=lambda taus: (chance_for_cost(taus), taus))
 
 
-def chances(seeds: Iterable[Sequence[Tried]], settings: AdaptiveSweep) -> list[float]:
+def pass_chances(seeds: Iterable[Sequence[Trial]], settings: AdaptiveSweep) -> list[float]:
     """For each of ``settings.taus`` the chance that another seed of the pair passes there.
 
-    The mean of what the seeds tried came to at the nearest τ they have, weighted by 1 − distance / ``settings.reach``,
-    with the prior as so many more seeds as ``settings.prior_seeds`` says. A seed whose source fails says nothing of τ.
+    The weighted mean of the outcomes of the seeds, each at its trial nearest to that τ, with the weight
+    1 − distance / ``settings.reach``. The prior weighs as much as ``settings.prior_seeds`` seeds. A seed whose source
+    image failed is ignored.
     """
     sums = [settings.prior_seeds * prior for prior in settings.prior]
     weights = [settings.prior_seeds] * len(sums)
-    for own in seeds:
-        if any(one.outcome is Outcome.source for one in own):
+    for seed in seeds:
+        if any(trial.outcome is Outcome.source for trial in seed):
             continue
         for k, tau in enumerate(settings.taus):
-            nearest = min(own, key=lambda one: (abs(one.tau - tau), -one.tau))
+            nearest = min(seed, key=lambda trial: (abs(trial.tau - tau), -trial.tau))
             weight = max(0.0, 1 - abs(nearest.tau - tau) / settings.reach)
             weights[k] += weight
             sums[k] += weight * (nearest.outcome is Outcome.passed)
     return [total / weight for total, weight in zip(sums, weights, strict=True)]
 
 
-def _any(chance: Mapping[float, float], taus: Iterable[float]) -> float:
-    return 1 - math.prod(1 - chance[tau] for tau in taus)
+def _convinces(trial: Trial, settings: AdaptiveSweep) -> bool:
+    return trial.outcome is Outcome.passed and trial.direction >= settings.aim
 
 
-def _by_seed(history: Iterable[Tried]) -> dict[int, list[Tried]]:
-    seeds: dict[int, list[Tried]] = {}
-    for one in history:
-        seeds.setdefault(one.sample, []).append(one)
-    return seeds
+def _bisect(sample: int, seed: Sequence[Trial], settings: AdaptiveSweep) -> SeedTaus | None:
+    """The middle of the interval in which a failed seed may pass: above every τ that was too small, below every τ
+    that was too large.
 
-
-def _convinces(one: Tried, settings: AdaptiveSweep) -> bool:
-    return one.outcome is Outcome.passed and one.direction >= settings.aim
-
-
-def _halfway(sample: int, own: Sequence[Tried], settings: AdaptiveSweep) -> Ask | None:
-    """The middle of where alone a failed seed can pass: above what wants a larger τ, below what wants a smaller one.
-
-    None where it passed, cannot, has been asked often enough, or is not held from both sides.
+    None if the seed passed or cannot pass, has no such interval, or had all its bisections.
     """
-    outcomes = {one.outcome for one in own}
-    low = max((one.tau for one in own if one.outcome is Outcome.larger), default=math.inf)
-    high = min((one.tau for one in own if one.outcome is Outcome.smaller), default=-math.inf)
+    outcomes = {trial.outcome for trial in seed}
+    low = max((trial.tau for trial in seed if trial.outcome is Outcome.larger), default=math.inf)
+    high = min((trial.tau for trial in seed if trial.outcome is Outcome.smaller), default=-math.inf)
     if outcomes != {Outcome.larger, Outcome.smaller} or high - low < settings.bracket:
         return None
-    asked_again = len(own) - settings.taus_per_seed
-    return Ask(sample, (round((low + high) / 2, 6),)) if asked_again < settings.bisections else None
+    bisections = len(seed) - settings.taus_per_seed
+    return SeedTaus(sample, (round((low + high) / 2, 6),)) if bisections < settings.bisections else None

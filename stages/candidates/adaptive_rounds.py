@@ -1,9 +1,9 @@
-"""The sweep that adapts, over the pairs of a unit: they advance together, and a round of all of them is one sweep."""
+"""Runs the adaptive sweep over the pairs of a unit: the pairs advance together, one batched sweep a round."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -13,81 +13,68 @@ import p2p
 from conf.schema import Config
 from conf.sweeps import AdaptiveSweep
 from p2p.sweep.tree import evaluations
-from stages.candidates.adaptive import Ask, Outcome, Stop, Tried, next_round
-from stages.candidates.priors import own_prior
-from stages.candidates.requests import request
-from stages.candidates.scoring import CLIP_SCORES, Judge, Judged, joined
+from stages.candidates.adaptive import Outcome, Stop, Trial, next_round
+from stages.candidates.priors import with_kind_prior
+from stages.candidates.requests import make_request
+from stages.candidates.scoring import Scorer, SweptSeed, join_scores
 from stages.records import CaptionPair
 
-
-@dataclass(frozen=True)
-class Swept:
-    """What was asked for of a pair, what came of it, and the judgement: request after request, τ after τ."""
-
-    asked: tuple[p2p.SweepRequest, ...]
-    sweeps: tuple[p2p.Sweep, ...]
-    judged: Judged
+SweepRequests = Callable[[Sequence[tuple[CaptionPair, p2p.SweepRequest]]], list[SweptSeed]]
+"""Sweeps the requests in shared batches and scores the edits."""
 
 
-Sweeping = Callable[[Sequence[CaptionPair], Sequence[tuple[p2p.SweepRequest, ...]]], list[Swept]]
-"""Sweeps what is asked for of each pair, in shared batches."""
+@dataclass
+class _Progress:
+    """A caption pair in the rounds: its trials, and the parts of each seed by sample index."""
+
+    pair: CaptionPair
+    settings: AdaptiveSweep
+    trials: list[Trial] = field(default_factory=list)
+    seeds: dict[int, list[SweptSeed]] = field(default_factory=dict)
 
 
-def in_rounds(pairs: Sequence[CaptionPair], config: Config, judge: Judge, sweep: Sweeping) -> list[Swept]:
-    """Rounds until every pair has stopped: for each pair all that was tried, sample after sample."""
-    assert isinstance(config.sweep, AdaptiveSweep)
-    edit, settings = config.edit, [own_prior(config.sweep, pair) for pair in pairs]
-    asks: list[list[Ask]] = [[] for _ in pairs]
-    parts: list[list[Swept]] = [[] for _ in pairs]
-    histories: list[list[Tried]] = [[] for _ in pairs]
+def sweep_in_rounds(
+    pairs: Sequence[CaptionPair], config: Config, scorer: Scorer, sweep: SweepRequests
+) -> list[list[SweptSeed]]:
+    """Sweeps until every pair is done. For each pair its seeds, each with all its τ, in the order of the samples."""
+    settings, edit, sampler = config.sweep, config.edit, config.sampler
+    assert isinstance(settings, AdaptiveSweep)
 
     def cost(taus: tuple[float, ...]) -> float:
-        return evaluations(taus, edit.cross_gain, edit.self_gain, config.sampler.steps, edit.rounding.value)
+        return evaluations(taus, edit.cross_gain, edit.self_gain, sampler.steps, edit.rounding.value)
 
-    going = list(range(len(pairs)))
-    while going:
-        decided = {n: next_round(histories[n], settings[n], config.filter.max_per_pair, cost) for n in going}
-        rounds = {n: asked for n, asked in decided.items() if not isinstance(asked, Stop)}
-        going = list(rounds)
-        if going:
-            requests = [
-                tuple(
-                    request(pairs[n], config, ask.sample, ask.taus, config.sampler.guidance)
-                    for ask in rounds[n]
-                )
-                for n in going
-            ]
-            for n, made in zip(going, sweep([pairs[n] for n in going], requests), strict=True):
-                asks[n] += rounds[n]
-                parts[n].append(made)
-                histories[n] += _tried(rounds[n], made.judged, judge)
-    return [_merged(own, made) for own, made in zip(asks, parts, strict=True)]
-
-
-def _tried(asked: Sequence[Ask], judged: Judged, judge: Judge) -> list[Tried]:
-    reasons = judge.verdicts(judged)
-    candidates = [(ask.sample, tau) for ask in asked for tau in ask.taus]
-    return [
-        told(
-            sample,
-            tau,
-            [float(getattr(judged.scores, name)[row]) for name in CLIP_SCORES],
-            reason,
-            judge.thresholds,
-        )
-        for row, ((sample, tau), reason) in enumerate(zip(candidates, reasons, strict=True))
-    ]
+    progress = [_Progress(pair, with_kind_prior(settings, pair)) for pair in pairs]
+    while True:
+        # A pair that is done stays done, because its trials do not change.
+        decisions = [next_round(p.trials, p.settings, config.filter.max_per_pair, cost) for p in progress]
+        tries = [
+            (pair, seed)
+            for pair, decision in zip(progress, decisions, strict=True)
+            if not isinstance(decision, Stop)
+            for seed in decision
+        ]
+        if not tries:
+            return [[merge_parts(pair.seeds[sample]) for sample in sorted(pair.seeds)] for pair in progress]
+        requests = [
+            (pair.pair, make_request(pair.pair, config, seed.sample, seed.taus, sampler.guidance))
+            for pair, seed in tries
+        ]
+        for (pair, seed), swept in zip(tries, sweep(requests), strict=True):
+            pair.seeds.setdefault(seed.sample, []).append(swept)
+            for k, (tau, reason) in enumerate(zip(seed.taus, scorer.verdicts(swept.scores), strict=True)):
+                scores = swept.scores.clip_of(k)
+                pair.trials.append(make_trial(seed.sample, tau, scores, reason, scorer.thresholds))
 
 
-def told(
-    sample: int, tau: float, scores: Sequence[float], reason: str, thresholds: filters.Thresholds
-) -> Tried:
-    """What a candidate says, by CLIP's four scores and the first score or measure that it failed by, "" for none.
+def make_trial(
+    sample: int, tau: float, scores: Mapping[str, float], reason: str, thresholds: filters.Thresholds
+) -> Trial:
+    """The trial of a candidate from CLIP's scores by name and the first score or measure that it failed, or "".
 
-    Where likeness is missed a larger τ may mend it, whether or not the edit is missed as well: what moves freely goes
-    wrong in both.
+    If clip_sim_image missed its threshold a larger τ may help, even if the edit failed too: an edit with too little
+    injection fails in both.
     """
-    over = {name: score - getattr(thresholds, name) for name, score in zip(CLIP_SCORES, scores, strict=True)}
+    over = {name: score - getattr(thresholds, name) for name, score in scores.items()}
     if not reason:
         outcome = Outcome.passed
     elif reason == "clip_sim_0":
@@ -97,45 +84,27 @@ def told(
     else:
         outcome = Outcome.larger if over["clip_sim_image"] < 0 else Outcome.smaller
     lack = 0.0 if not reason else max(0.0, *(-value for value in over.values()))
-    return Tried(sample, tau, outcome, over["clip_sim_dir"], lack)
+    return Trial(sample, tau, outcome, over["clip_sim_dir"], lack)
 
 
-def _merged(asks: Sequence[Ask], rounds: Sequence[Swept]) -> Swept:
-    """All rounds as one, sample after sample: what was asked of a seed in several is one request with all its τ."""
-    asked = [one for swept in rounds for one in swept.asked]
-    sweeps = [one for swept in rounds for one in swept.sweeps]
-    judged = joined([swept.judged for swept in rounds])
-    ends = np.cumsum([len(ask.taus) for ask in asks])
-    samples: dict[int, list[int]] = {}
-    for place, ask in enumerate(asks):
-        samples.setdefault(ask.sample, []).append(place)
-    order = [places for _, places in sorted(samples.items())]
-    return Swept(
-        tuple(_request([asked[place] for place in places]) for places in order),
-        tuple(_sweep([sweeps[place] for place in places]) for places in order),
-        joined(
-            [
-                judged.part(slice(int(ends[place]) - len(asks[place].taus), int(ends[place])))
-                for places in order
-                for place in places
-            ]
+def merge_parts(parts: Sequence[SweptSeed]) -> SweptSeed:
+    """Merges the parts of a seed that were swept in several rounds.
+
+    The source is that of the first part that finished it. The sources of the others differ by rounding alone.
+    """
+    sweeps = [part.sweep for part in parts]
+    starts = np.cumsum([0, *(len(sweep.edits) for sweep in sweeps)])
+    finished = (sweep for sweep in sweeps if len(sweep.stopped) < len(sweep.edits))
+    sweep = replace(
+        next(finished, sweeps[0]),
+        edits=np.concatenate([sweep.edits for sweep in sweeps]),
+        edit_latents=torch.cat([sweep.edit_latents for sweep in sweeps]),
+        rows=sum(sweep.rows for sweep in sweeps),
+        stopped=tuple(
+            int(start) + k for start, sweep in zip(starts, sweeps, strict=False) for k in sweep.stopped
         ),
     )
-
-
-def _request(parts: Sequence[p2p.SweepRequest]) -> p2p.SweepRequest:
-    return replace(parts[0], taus=tuple(tau for part in parts for tau in part.taus))
-
-
-def _sweep(parts: Sequence[p2p.Sweep]) -> p2p.Sweep:
-    """The source is the first's that was finished: made again it is the same but for the rounding of its batch."""
-    starts = np.cumsum([0, *(len(part.edits) for part in parts)])
-    return replace(
-        next((part for part in parts if len(part.stopped) < len(part.edits)), parts[0]),
-        edits=np.concatenate([part.edits for part in parts]),
-        edit_latents=torch.cat([part.edit_latents for part in parts]),
-        rows=sum(part.rows for part in parts),
-        stopped=tuple(
-            int(start) + place for start, part in zip(starts, parts, strict=False) for place in part.stopped
-        ),
+    taus = tuple(tau for part in parts for tau in part.request.taus)
+    return SweptSeed(
+        replace(parts[0].request, taus=taus), sweep, join_scores([part.scores for part in parts])
     )

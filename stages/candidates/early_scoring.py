@@ -1,4 +1,4 @@
-"""Edits that are left on the way, by CLIP's scores of the images that are predicted there."""
+"""Early stopping of edits by CLIP's scores of the images that the denoiser predicts part of the way."""
 
 from __future__ import annotations
 
@@ -10,42 +10,43 @@ import numpy as np
 import filters
 import p2p
 from conf.schema import Early
-from stages.candidates.scoring import CLIP_SCORES, Judge, Judged
+from stages.candidates.scoring import CLIP_SCORES, CandidateScores, Scorer
 from stages.records import CaptionPair
 
 LEFT_EARLY = "left_early"
 
 
-def look(early: Early, judge: Judge, pairs: Sequence[CaptionPair]) -> p2p.Look | None:
-    """What to do on the way of sweeps, of which each one's caption pair is given; None where nothing is looked at.
+def make_early_stop(early: Early, scorer: Scorer, pairs: Sequence[CaptionPair]) -> p2p.Look | None:
+    """The early stop of sweeps; None if ``early.at`` is null. ``pairs`` has the caption pair of each sweep.
 
-    A prediction is scored with its own source's and siblings', so that what is left of a sweep does not depend on the
-    company that it is in.
+    A prediction is scored only with those of its own sweep, so the decision does not depend on the rest of the batch.
     """
     if early.at is None:
         return None
 
-    def goes_on(predicted: p2p.Predicted) -> list[bool]:
-        scores = score(judge, predicted, pairs[predicted.request])
+    def go_on(predicted: p2p.Predicted) -> list[bool]:
+        scores = score_predicted(scorer, predicted, pairs[predicted.request])
         misses = [
-            getattr(scores, name) < np.float32(getattr(judge.thresholds, name) - getattr(early, name))
+            getattr(scores, name) < np.float32(getattr(scorer.thresholds, name) - getattr(early, name))
             for name in CLIP_SCORES
         ]
-        return [not left for left in np.any(misses, axis=0)]
+        return [not missed for missed in np.any(misses, axis=0)]
 
-    return p2p.Look(early.at, goes_on)
+    return p2p.Look(early.at, go_on)
 
 
-def score(judge: Judge, predicted: p2p.Predicted, pair: CaptionPair) -> filters.ClipScores:
-    """CLIP's scores of the edits predicted, beside the source predicted."""
+def score_predicted(scorer: Scorer, predicted: p2p.Predicted, pair: CaptionPair) -> filters.ClipScores:
+    """CLIP's scores of the predicted edits against the predicted source."""
     count = len(predicted.edits)
-    return judge.clip.score(
+    return scorer.clip.score(
         [predicted.source] * count, list(predicted.edits), [pair.input] * count, [pair.output] * count
     )
 
 
-def marked(judged: Judged, sweeps: Sequence[p2p.Sweep]) -> Judged:
-    """The judgement on the sweeps' edits, with those that were left refused whatever their predictions score."""
+def mark_early(scores: CandidateScores, sweeps: Sequence[p2p.Sweep]) -> CandidateScores:
+    """The scores with every stopped edit rejected as LEFT_EARLY, however its prediction scores."""
     stopped = [place in sweep.stopped for sweep in sweeps for place in range(len(sweep.edits))]
-    outside = (LEFT_EARLY if left else reason for left, reason in zip(stopped, judged.outside, strict=True))
-    return replace(judged, outside=tuple(outside))
+    rejections = (
+        LEFT_EARLY if early else reason for early, reason in zip(stopped, scores.rejections, strict=True)
+    )
+    return replace(scores, rejections=tuple(rejections))

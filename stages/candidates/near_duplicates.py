@@ -1,63 +1,62 @@
-"""Which samples show almost the same: within a caption pair, and across all that came before."""
+"""Finds near-duplicates by perceptual hash: within a caption pair, and across all earlier samples."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from filters.measures.perceptual_hash import Hash, distance, perceptual_hash
+from filters.measures.perceptual_hash import distance, perceptual_hash
 
-Pixels = NDArray[np.uint8]
-Pair = tuple[Pixels, Pixels]
+ImagePair = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 """Input and edited image, each uint8 (H, W, 3)."""
 
 
-class NearWithin:
-    """Whether two candidates of a caption pair show almost the same: their inputs, or their edits.
+def find_near_candidates(bits: int, images: Callable[[int], ImagePair | None]) -> Callable[[int, int], bool]:
+    """A function that tells whether two candidates of a caption pair have near inputs, or near edits.
 
-    Either is enough, for caption and instruction are the same already. By the images as they are stored, so that
-    whoever chooses again from a shard's files decides alike.
+    One of both is enough, because caption and instruction are equal. Give the images as they are stored, so that a
+    later choice from the shards decides the same.
+
+    Args:
+        bits: near images differ in at most so many bits of their hashes.
+        images: returns the images of a candidate by its index; None if they are not stored, which is near to nothing.
     """
 
-    def __init__(self, bits: int, images: Callable[[int], Pair | None]) -> None:
-        """``images`` of a candidate by its place, None where they are not to be had: near to nothing."""
-        self._bits, self._images = bits, images
-        self._hashes: dict[int, tuple[Hash, Hash] | None] = {}
+    @cache
+    def hashes(candidate: int) -> NDArray[np.uint64] | None:
+        stored = images(candidate)
+        return None if stored is None else _hash_pair(stored)
 
-    def __call__(self, first: int, second: int) -> bool:
-        one, other = self._of(first), self._of(second)
-        if one is None or other is None:
-            return False
-        return any(distance(a, b) <= self._bits for a, b in zip(one, other, strict=True))
+    def near(first: int, second: int) -> bool:
+        a, b = hashes(first), hashes(second)
+        return a is not None and b is not None and bool((distance(a, b) <= bits).any())
 
-    def _of(self, place: int) -> tuple[Hash, Hash] | None:
-        if place not in self._hashes:
-            pair = self._images(place)
-            self._hashes[place] = pair and (perceptual_hash(pair[0]), perceptual_hash(pair[1]))
-        return self._hashes[place]
+    return near
 
 
-class NearBefore:
-    """The samples kept so far of all caption pairs, 48 bytes each; a new one is held to every one of them.
+class EarlierSamples:
+    """The samples kept so far of all caption pairs, 48 bytes each. A new one is compared with each of them.
 
-    Both images must be near: two instructions for one picture are two samples.
+    Input and edit must both be near: two instructions for one input are two samples.
     """
 
     def __init__(self, bits: int) -> None:
         self._bits, self._count = bits, 0
         self._hashes = np.zeros((1024, 2, 3), np.uint64)
 
-    def __contains__(self, pair: Pair) -> bool:
-        return bool((distance(self._hashes[: self._count], _hashes(pair)) <= self._bits).all(axis=1).any())
+    def __contains__(self, images: ImagePair) -> bool:
+        distances = distance(self._hashes[: self._count], _hash_pair(images))
+        return bool((distances <= self._bits).all(axis=1).any())
 
-    def add(self, pair: Pair) -> None:
+    def add(self, images: ImagePair) -> None:
         if self._count == len(self._hashes):
             self._hashes = np.concatenate([self._hashes, np.zeros_like(self._hashes)])
-        self._hashes[self._count] = _hashes(pair)
+        self._hashes[self._count] = _hash_pair(images)
         self._count += 1
 
 
-def _hashes(pair: Pair) -> NDArray[np.uint64]:
-    return np.stack([perceptual_hash(image) for image in pair])
+def _hash_pair(images: ImagePair) -> NDArray[np.uint64]:
+    return np.stack([perceptual_hash(image) for image in images])

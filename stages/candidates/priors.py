@@ -1,4 +1,4 @@
-"""What the sweep that adapts expects of a caption pair, learnt for each kind of edit from an earlier pass."""
+"""Prior pass rates of the adaptive sweep: learned from an earlier run, one for each kind of edit."""
 
 from __future__ import annotations
 
@@ -6,37 +6,35 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from conf.sweeps import AdaptiveSweep, KindPrior
-from stages.candidates.adaptive import Tried, chances
+from stages.candidates.adaptive import Trial, pass_chances
 from stages.kinds import kind_of_edit
 from stages.records import CaptionPair
 
 ANY = ""
-"""The kind that stands for all: what a pair of a kind is held to that was not seen."""
-
-Seeds = Sequence[Sequence[Tried]]
-"""What was tried of each seed."""
+"""The name of the prior that applies to every kind without its own."""
 
 
-def learnt(tried: Mapping[str, Seeds], settings: AdaptiveSweep) -> list[KindPrior]:
-    """For each kind of edit, and for any, the chance at each of ``settings.taus`` that a seed passes.
+def learn_priors(
+    seeds_by_kind: Mapping[str, Sequence[Sequence[Trial]]], settings: AdaptiveSweep
+) -> list[KindPrior]:
+    """For each kind of edit and for ``ANY`` the chance at each of ``settings.taus`` that a seed passes.
 
-    As ``adaptive.chances`` has it within a pair: all kinds together are drawn towards ``settings.prior``, and
-    each kind towards all together, with the weight of ``settings.prior_seeds``. Three digits are kept.
+    The estimate is ``pass_chances``. The prior of all kinds together is ``settings.prior``; the prior of each kind is
+    the estimate for all kinds. Both weigh as much as ``settings.prior_seeds`` seeds. Rounded to three digits.
 
     Args:
-        tried: of each kind the seeds of an earlier pass.
-        settings: whose priors are wanted.
+        seeds_by_kind: for each kind of edit the trials of each seed of an earlier run.
+        settings: the sweep that will use the priors.
     """
-    together = chances([own for seeds in tried.values() for own in seeds], settings)
-    held = replace(settings, prior=together)
-    found = {kind: chances(seeds, held) for kind, seeds in sorted(tried.items())}
-    return [
-        KindPrior(kind, [round(chance, 3) for chance in prior])
-        for kind, prior in {ANY: together, **found}.items()
-    ]
+    overall = pass_chances([seed for seeds in seeds_by_kind.values() for seed in seeds], settings)
+    of_kinds = replace(settings, prior=overall)
+    priors = {ANY: overall} | {
+        kind: pass_chances(seeds, of_kinds) for kind, seeds in sorted(seeds_by_kind.items())
+    }
+    return [KindPrior(kind, [round(chance, 3) for chance in prior]) for kind, prior in priors.items()]
 
 
-def own_prior(settings: AdaptiveSweep, pair: CaptionPair) -> AdaptiveSweep:
+def with_kind_prior(settings: AdaptiveSweep, pair: CaptionPair) -> AdaptiveSweep:
     """The settings with the prior of the pair's kind of edit."""
-    priors = {one.kind: one.prior for one in settings.priors}
+    priors = {entry.kind: entry.prior for entry in settings.priors}
     return replace(settings, prior=priors.get(kind_of_edit(pair), priors.get(ANY, settings.prior)))

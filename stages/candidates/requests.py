@@ -1,4 +1,4 @@
-"""From a caption pair to what Prompt-to-Prompt is asked for: seeds, τ and guidance from the pair alone."""
+"""Makes the Prompt-to-Prompt requests of a caption pair: seeds, τ and guidance, from the pair alone."""
 
 from __future__ import annotations
 
@@ -10,42 +10,35 @@ from conf.sweeps import GridSweep, RandomSweep
 from stages.records import CaptionPair
 
 
-def seed_of(run_seed: int, pair_id: str, sample_index: int) -> int:
-    """The seed of a sample, in [0, 2³²): SHA-256 of (run seed, pair id, sample index), whoever computes it."""
-    return int.from_bytes(_digest(run_seed, pair_id, sample_index, "seed")[:4])
+def make_requests(pair: CaptionPair, config: Config) -> tuple[p2p.SweepRequest, ...]:
+    """One request for each sample index, each with every τ of that sample.
 
-
-def requests(pair: CaptionPair, config: Config) -> list[p2p.SweepRequest]:
-    """One request a sample, in the order of the sample index. Each holds every τ of that sample.
-
-    For the sweeps that are known beforehand: one that adapts goes by ``stages.candidates.adaptive_rounds``.
+    For grid and random sweeps. ``stages.candidates.adaptive_rounds`` makes the requests of an adaptive sweep.
     """
     sweep = config.sweep
     if isinstance(sweep, GridSweep):
-        return [
-            request(pair, config, index, tuple(sweep.taus), config.sampler.guidance)
-            for index in range(sweep.seeds)
-        ]
+        taus, guidance = tuple(sweep.taus), config.sampler.guidance
+        return tuple(make_request(pair, config, index, taus, guidance) for index in range(sweep.seeds))
     assert isinstance(sweep, RandomSweep)
-    drawn = []
+    requests = []
     for index in range(sweep.samples):
-        tau = _uniform(config.seed, pair.id, index, "tau", sweep.tau_min, sweep.tau_max)
-        guidance = _uniform(config.seed, pair.id, index, "guidance", sweep.guidance_min, sweep.guidance_max)
-        drawn.append(request(pair, config, index, (tau,), guidance))
-    return drawn
+        tau = _draw(config.seed, pair.id, index, "tau", sweep.tau_min, sweep.tau_max)
+        guidance = _draw(config.seed, pair.id, index, "guidance", sweep.guidance_min, sweep.guidance_max)
+        requests.append(make_request(pair, config, index, (tau,), guidance))
+    return tuple(requests)
 
 
-def request(
+def make_request(
     pair: CaptionPair, config: Config, index: int, taus: tuple[float, ...], guidance: float
 ) -> p2p.SweepRequest:
-    """What is asked for of one sample, at some τ."""
+    """The request of sample ``index`` at ``taus``."""
     method, interval = config.edit.method, config.sampler.guidance_interval
     return p2p.SweepRequest(
         source=pair.input,
         target=pair.output,
-        # Nothing is injected with the same seed alone: one image, and a p2p_threshold of 0 says what it is.
+        # The method same_seed injects nothing: it makes one image, whose p2p_threshold is 0.
         taus=(0.0,) if method is EditMethod.same_seed else taus,
-        seed=seed_of(config.seed, pair.id, index),
+        seed=derive_seed(config.seed, pair.id, index),
         steps=config.sampler.steps,
         guidance_scale=guidance,
         sampler=config.sampler.name,
@@ -61,9 +54,14 @@ def request(
     )
 
 
-def _uniform(run_seed: int, pair_id: str, index: int, name: str, low: float, high: float) -> float:
+def derive_seed(run_seed: int, pair_id: str, index: int) -> int:
+    """The seed of sample ``index``, in [0, 2³²), from SHA-256: the same on every machine."""
+    return int.from_bytes(_digest(run_seed, pair_id, index, "seed")[:4])
+
+
+def _draw(run_seed: int, pair_id: str, index: int, name: str, low: float, high: float) -> float:
     fraction = int.from_bytes(_digest(run_seed, pair_id, index, name)[:8]) / 2**64
-    # Six digits: what the metadata shows is what was used, to the last bit.
+    # Rounded to six digits, so that the metadata holds exactly the value that was used.
     return round(low + (high - low) * fraction, 6)
 
 

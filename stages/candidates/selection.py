@@ -1,134 +1,116 @@
-"""A caption pair after Prompt-to-Prompt and CLIP: its candidates, the samples kept, its row of the contact sheet."""
+"""Selects the candidates of a caption pair that are kept, and makes their samples with keys and metadata."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 import p2p
-from conf.schema import Config, ImageFormat
+from conf.schema import Config
 from stages.candidates.early_scoring import LEFT_EARLY
-from stages.candidates.scoring import Judge, Judged
-from stages.formats.images import encode
+from stages.candidates.near_duplicates import ImagePair, find_near_candidates
+from stages.candidates.scoring import Scorer, SweptSeed, join_scores
+from stages.formats.images import as_stored
 from stages.formats.score_table import columns
-from stages.records import Candidate, CaptionPair, Preview, Rejected, Sample
-
-Pixels = NDArray[np.uint8]
+from stages.records import Candidate, CaptionPair, Rejected, Sample
 
 
 @dataclass(frozen=True)
-class Rendered:
-    """One pair's requests and sweeps, by sample index, and its candidates: sample after sample, τ after τ.
+class RenderedPair:
+    """A caption pair with its seeds and its candidates: seed after seed, τ after τ.
 
-    ``judged`` are the candidates as a small decoder's images were scored; empty where there is none.
+    ``before_full_decode`` has the candidates as scored on the images of a scoring decoder, if there is one.
     """
 
     pair: CaptionPair
-    asked: tuple[p2p.SweepRequest, ...]
-    sweeps: tuple[p2p.Sweep, ...]
+    seeds: tuple[SweptSeed, ...]
     candidates: tuple[Candidate, ...]
-    judged: tuple[Candidate, ...] = ()
+    before_full_decode: tuple[Candidate, ...] = ()
+
+    def find_edit(self, candidate: Candidate) -> tuple[p2p.Sweep, int]:
+        """The sweep of a candidate and the index of its edit there."""
+        seed = self.seeds[candidate.sample_index]
+        return seed.sweep, seed.request.taus.index(candidate.tau)
 
 
-def choose(
-    pair: CaptionPair,
-    asked: Sequence[p2p.SweepRequest],
-    judged: Judged,
-    judge: Judge,
-    near: Callable[[int, int], bool] | None = None,
-) -> tuple[Candidate, ...]:
-    """The verdict on every candidate of one pair, in the order of ``judged``: sample after sample, τ after τ.
-
-    ``near`` as ``filters.choose`` takes it.
-    """
-    tried = [(index, request, tau) for index, request in enumerate(asked) for tau in request.taus]
-    chosen, scores = judge.choose([index for index, _, _ in tried], judged, near), judged.scores
-    reasons = [
-        LEFT_EARLY if outside == LEFT_EARLY else reason
-        for reason, outside in zip(chosen, judged.outside, strict=True)
-    ]
-    return tuple(
-        Candidate(
-            pair_id=pair.id,
-            sample_index=index,
-            seed=request.seed,
-            tau=float(tau),
-            cfg_scale=float(request.guidance_scale),
-            clip_sim_0=float(scores.clip_sim_0[row]),
-            clip_sim_1=float(scores.clip_sim_1[row]),
-            clip_sim_dir=float(scores.clip_sim_dir[row]),
-            clip_sim_image=float(scores.clip_sim_image[row]),
-            kept=reason == "",
-            reason=reason,
-            measures=judged.measures(row),
-        )
-        for row, ((index, request, tau), reason) in enumerate(zip(tried, reasons, strict=True))
-    )
-
-
-def samples(rendered: Rendered, config: Config, model_fingerprint: str) -> list[Sample]:
-    """The kept candidates with their images, by sample index."""
-    kept = []
-    for candidate in rendered.candidates:
-        if not candidate.kept:
-            continue
-        source, edit = _images(rendered, candidate)
-        kept.append(
-            Sample(
-                key=key_of(candidate),
-                input_image=source,
-                edited_image=edit,
-                edit_prompt=rendered.pair.edit,
-                metadata=metadata(rendered.pair, candidate, config, model_fingerprint),
+def select(pair: CaptionPair, seeds: Sequence[SweptSeed], scorer: Scorer, config: Config) -> RenderedPair:
+    """Gives every candidate of a pair its verdict."""
+    scores = join_scores([seed.scores for seed in seeds])
+    tried = [(index, seed, tau) for index, seed in enumerate(seeds) for tau in seed.request.taus]
+    reasons = scorer.choose([index for index, _, _ in tried], scores, _find_near(seeds, config))
+    candidates = []
+    for place, (index, seed, tau) in enumerate(tried):
+        reason = LEFT_EARLY if scores.rejections[place] == LEFT_EARLY else reasons[place]
+        candidates.append(
+            Candidate(
+                pair_id=pair.id,
+                sample_index=index,
+                seed=seed.request.seed,
+                tau=float(tau),
+                cfg_scale=float(seed.request.guidance_scale),
+                **scores.clip_of(place),
+                kept=reason == "",
+                reason=reason,
+                measures=scores.measures_of(place),
             )
         )
-    return kept
+    return RenderedPair(pair, tuple(seeds), tuple(candidates))
 
 
-def rejected(rendered: Rendered) -> list[Rejected]:
-    """The images of candidates that were finished and not kept, by sample index."""
-    samples: dict[int, list[Candidate]] = {}
+def _find_near(seeds: Sequence[SweptSeed], config: Config) -> Callable[[int, int], bool] | None:
+    bits = config.filter.near_duplicate
+    images = [(seed.sweep.source, edit) for seed in seeds for edit in seed.sweep.edits]
+
+    def stored_images(candidate: int) -> ImagePair:
+        source, edit = images[candidate]
+        return as_stored(source, config.shards), as_stored(edit, config.shards)
+
+    return None if bits is None else find_near_candidates(bits, stored_images)
+
+
+def make_samples(rendered: RenderedPair, config: Config, model_fingerprint: str) -> Iterator[Sample]:
+    """The kept candidates with their images."""
     for candidate in rendered.candidates:
-        samples.setdefault(candidate.sample_index, []).append(candidate)
-    return [
-        Rejected(
-            key_of(own[0]),
-            rendered.sweeps[index].source,
-            {place: _images(rendered, c)[1] for place, c in enumerate(own) if _was_rejected(c)},
-        )
-        for index, own in samples.items()
-        if any(map(_was_rejected, own))
-    ]
+        if candidate.kept:
+            sweep, edit = rendered.find_edit(candidate)
+            yield Sample(
+                key=sample_key(candidate),
+                input_image=sweep.source,
+                edited_image=sweep.edits[edit],
+                edit_prompt=rendered.pair.edit,
+                metadata=sample_metadata(rendered.pair, candidate, config, model_fingerprint),
+            )
 
 
-def _was_rejected(candidate: Candidate) -> bool:
-    return not candidate.kept and candidate.reason != LEFT_EARLY
+def collect_rejected(rendered: RenderedPair) -> Iterator[Rejected]:
+    """The images of the candidates that were finished and not kept, sample by sample."""
+    for index, seed in enumerate(rendered.seeds):
+        candidates = [candidate for candidate in rendered.candidates if candidate.sample_index == index]
+        edits = {
+            place: seed.sweep.edits[place]
+            for place, candidate in enumerate(candidates)
+            if not candidate.kept and candidate.reason != LEFT_EARLY
+        }
+        if edits:
+            yield Rejected(sample_key(candidates[0]), seed.sweep.source, edits)
 
 
-def _images(rendered: Rendered, candidate: Candidate) -> tuple[Pixels, Pixels]:
-    sweep = rendered.sweeps[candidate.sample_index]
-    return sweep.source, sweep.edits[rendered.asked[candidate.sample_index].taus.index(candidate.tau)]
-
-
-def key_of(candidate: Candidate) -> str:
-    """A sample's name, without a dot. At most one τ of a sample is kept, so pair and sample index name it."""
+def sample_key(candidate: Candidate) -> str:
+    """The key of a sample, without a dot. At most one τ of a sample is kept, so pair and sample index name it."""
     return f"{candidate.pair_id}-{candidate.sample_index:03d}"
 
 
-def metadata(
+def sample_metadata(
     pair: CaptionPair, candidate: Candidate, config: Config, model_fingerprint: str
 ) -> dict[str, str | int | float | bool]:
-    """Everything that makes the sample again. Each field has one type in every sample, and none is null."""
+    """Everything needed to make the sample again. Each field has one type in every sample, and none is null."""
     return {
         **columns(pair, candidate),
         **candidate.measures,
         "steps": config.sampler.steps,
         "sampler": config.sampler.name,
-        # Text, empty for none: no null, and JSON has no infinity.
+        # Text, empty for no interval: the schema has no null, and JSON has no infinity.
         "guidance_interval": " to ".join(map(str, config.sampler.guidance_interval or ())),
         "edit_method": config.edit.method.value,
         "edit_kind": config.edit.kind.value,
@@ -147,23 +129,5 @@ def metadata(
 
 
 def model_name(config: Config) -> str:
-    """What the model is called where it is told of: never the folder it lies in."""
+    """The model's name in metadata and reports. A local model has its folder's name, without the path."""
     return Path(config.model.path).name if config.model.name == "path" else config.model.name
-
-
-def best(rendered: Rendered) -> Candidate:
-    """The candidate that shows most: a kept one if there is one, then the best in clip_sim_dir."""
-    return max(rendered.candidates, key=lambda candidate: (candidate.kept, candidate.clip_sim_dir))
-
-
-def preview(rendered: Rendered) -> Preview:
-    """The sample of the candidate that shows most."""
-    index = best(rendered).sample_index
-    sweep = rendered.sweeps[index]
-    own = tuple(c for c in rendered.candidates if c.sample_index == index)
-    return Preview(
-        pair=rendered.pair,
-        source=encode(sweep.source, ImageFormat.png, 100),
-        edits=tuple(encode(edit, ImageFormat.png, 100) for edit in sweep.edits),
-        candidates=own,
-    )

@@ -281,7 +281,7 @@ def test_the_family_is_found_in_a_worker_s_process(pixart: Path, tmp_path: Path)
 
 
 def test_the_filter_tells_a_blurred_edit_from_a_sharp_one(path: Path):
-    (spec,) = scoring.specs(
+    (spec,) = scoring.make_measure_specs(
         runs.config(Path("/m"), Path("/c"), "filter.measures=[{kind:sharpness,least:0.5}]").filter
     )
     measure = load_measure(spec)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.dataset.card import CARD
-from stages.candidates.selection import metadata
+from stages.candidates.selection import sample_metadata
 from stages.captions.fields import KNOWN
 from stages.formats import score_table
 from stages.records import Candidate, Quarantined
@@ -30,7 +30,7 @@ def sample(*settings: str) -> dict[str, str | int | float | bool]:
     """The JSON of a sample, by the real maker of it, read back."""
     made: Candidate = candidate(runs.PAIRS[4], 0, "")
     config = runs.config(Path("/m"), Path("/c"), *settings)
-    return json.loads(json.dumps(metadata(runs.PAIRS[4], made, config, "f")))
+    return json.loads(json.dumps(sample_metadata(runs.PAIRS[4], made, config, "f")))
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import torch
 
 import p2p
 from conf.schema import ImageFormat
-from stages.candidates.requests import requests
+from stages.candidates.requests import make_requests
 from stages.generate import Generate
 from stages.records import CaptionPair, Unit
 from stages.write import encode_part
@@ -23,14 +23,14 @@ def generate(sd1_folder: Path, clip_folder: Path) -> Generate:
     return Generate(runs.config(sd1_folder, clip_folder, "sheet.pairs=1"), "f" * 64)
 
 
-def test_what_is_kept_is_what_prompt_to_prompt_makes(generate: Generate, sd1_folder: Path):
+def test_kept_images_are_those_of_prompt_to_prompt(generate: Generate, sd1_folder: Path):
     editor = p2p.load(sd1_folder, device="cpu")
     result = generate(UNIT)
-    asked = {pair.id: requests(pair, generate.config) for pair in UNIT.pairs}
+    requested = {pair.id: make_requests(pair, generate.config) for pair in UNIT.pairs}
     assert len(result.samples) == 4
     for sample in result.samples:
         about = sample.metadata
-        request = asked[about["pair_id"]][about["sample_index"]]
+        request = requested[about["pair_id"]][about["sample_index"]]
         assert (about["seed"], about["cfg_scale"]) == (request.seed, request.guidance_scale)
         (alone,) = editor.sweep_many([request])
         edit = alone.edits[request.taus.index(about["p2p_threshold"])]
@@ -39,7 +39,7 @@ def test_what_is_kept_is_what_prompt_to_prompt_makes(generate: Generate, sd1_fol
             assert np.abs(image.astype(int) - wanted.astype(int)).max() <= 1
 
 
-def test_every_candidate_is_told_and_at_most_one_tau_of_a_sample_is_kept(generate: Generate):
+def test_every_candidate_is_recorded_and_one_tau_of_a_seed_kept(generate: Generate):
     result = generate(UNIT)
     assert len(result.candidates) == 2 * 2 * 3
     for pair in UNIT.pairs:
@@ -59,7 +59,7 @@ def test_the_same_unit_makes_the_same_bytes(generate: Generate):
     assert first.candidates == second.candidates
 
 
-def test_a_sample_tells_all_that_makes_it_again_in_one_type_each(generate: Generate):
+def test_metadata_can_make_the_sample_again_in_fixed_types(generate: Generate):
     unit = Unit(1, (runs.PAIRS[4], runs.PAIRS[0]))
     texts = [json.loads(json.dumps(sample.metadata)) for sample in generate(unit).samples]
     assert len({tuple((name, type(value)) for name, value in text.items()) for text in texts}) == 1
@@ -82,7 +82,7 @@ def test_a_pair_that_raises_fails_alone(generate: Generate):
     assert {sample.metadata["pair_id"] for sample in result.samples} == {pair.id for pair in UNIT.pairs}
 
 
-def test_previews_are_of_the_first_pairs_alone(generate: Generate):
+def test_only_the_first_pairs_have_previews(generate: Generate):
     (preview,) = generate(UNIT).previews
     assert preview.pair == UNIT.pairs[0]
     assert len(preview.edits) == len(preview.candidates) == 3
@@ -90,14 +90,14 @@ def test_previews_are_of_the_first_pairs_alone(generate: Generate):
     assert generate(Unit(1, UNIT.pairs)).previews == ()
 
 
-def test_nothing_kept_is_a_result(sd1_folder: Path, clip_folder: Path):
+def test_a_unit_that_keeps_nothing_is_a_result(sd1_folder: Path, clip_folder: Path):
     strict = Generate(runs.config(sd1_folder, clip_folder, "filter.clip_sim_0=1.01"), "f" * 64)
     result = strict(UNIT)
     assert (result.samples, result.failures) == ((), ())
     assert {candidate.reason for candidate in result.candidates} == {"clip_sim_0"}
 
 
-def test_a_random_sweep_goes_the_same_way(sd1_folder: Path, clip_folder: Path):
+def test_a_random_sweep_has_one_candidate_a_sample(sd1_folder: Path, clip_folder: Path):
     more = ("sweep=random", "sweep.samples=3", "sampler=euler_ancestral")
     result = Generate(runs.config(sd1_folder, clip_folder, *more), "f" * 64)(UNIT)
     assert len(result.candidates) == len(result.samples) == 6
@@ -105,14 +105,14 @@ def test_a_random_sweep_goes_the_same_way(sd1_folder: Path, clip_folder: Path):
 
 
 @pytest.mark.parametrize(("method", "taus"), [("sdedit", {0.2, 0.5, 1.0}), ("same_seed", {0.0})])
-def test_the_baselines_go_the_same_way(sd1_folder: Path, clip_folder: Path, method: str, taus: set[float]):
+def test_the_baselines_make_samples(sd1_folder: Path, clip_folder: Path, method: str, taus: set[float]):
     result = Generate(runs.config(sd1_folder, clip_folder, f"edit.method={method}"), "f" * 64)(UNIT)
     assert {candidate.tau for candidate in result.candidates} == taus
     assert {sample.metadata["edit_method"] for sample in result.samples} == {method}
     assert {sample.metadata["p2p_threshold"] for sample in result.samples} <= taus
 
 
-def test_how_the_model_computes_is_the_configuration_s(
+def test_the_model_computes_as_configured(
     sd1_folder: Path, clip_folder: Path, monkeypatch: pytest.MonkeyPatch
 ):
     compiled = []
@@ -135,7 +135,7 @@ def test_how_the_model_computes_is_the_configuration_s(
     assert not weight.is_contiguous()
 
 
-def test_a_batch_may_be_as_large_as_its_unit_fills(sd1_folder: Path, clip_folder: Path, generate: Generate):
+def test_automatic_batches_give_the_same_candidates(sd1_folder: Path, clip_folder: Path, generate: Generate):
     auto = Generate(
         runs.config(sd1_folder, clip_folder, "sheet.pairs=1", "cluster.batch_rows=null"), "f" * 64
     )

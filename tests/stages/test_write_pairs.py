@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.pairs import pairs_settings
-from stages.candidates.requests import seed_of
+from stages.candidates.requests import derive_seed
 from stages.formats import answers
 from stages.records import CaptionPair, Unit
 from stages.write_pairs import WritePairs
@@ -30,7 +30,7 @@ def test_every_edit_of_every_caption_has_its_own_seed(tmp_path: Path) -> None:
         (caption.id, index) for caption in UNIT.pairs for index in range(3)
     ]
     assert [one.seed for one in result.answers] == [
-        seed_of(5, caption.id, index) for caption in UNIT.pairs for index in range(3)
+        derive_seed(5, caption.id, index) for caption in UNIT.pairs for index in range(3)
     ]
     assert list(answers.from_bytes(answers.to_bytes(result.answers))) == list(result.answers)
     alone = [one for caption in UNIT.pairs for one in stage(Unit(9, (caption,))).answers]

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from conf.schema import Config, ImageFormat
-from stages.candidates.selection import metadata
+from stages.candidates.selection import sample_metadata
 from stages.formats.images import encode
 from stages.records import Candidate, CaptionPair, Failure, Preview, Sample, Unit, UnitResult
 from tests import runs
@@ -27,7 +27,7 @@ def unit_result(index: int, kept: int, rejected: int = 2, failed: int = 0, previ
             input_image=pixels(c.seed),
             edited_image=pixels(c.seed + 1),
             edit_prompt=pair.edit,
-            metadata=metadata(pair, c, _config(), "f"),
+            metadata=sample_metadata(pair, c, _config(), "f"),
         )
         for c in candidates
         if c.kept

@@ -13,7 +13,7 @@ from torchmetrics.functional.image import lpips
 import filters
 from filters.measures.lpips import Lpips
 from pipeline.config.resolve import checked, compose
-from stages.candidates.scoring import specs
+from stages.candidates.scoring import make_measure_specs
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3), dtype=np.uint8)
 
@@ -78,7 +78,7 @@ def test_an_image_that_is_too_small_is_named(weights: Path) -> None:
 
 def test_a_run_lists_it_and_is_held_to_its_bytes(weights: Path, tmp_path: Path) -> None:
     listed = f"filter.measures=[{{kind:lpips,model:'{weights}',most:0.4}}]"
-    (spec,) = specs(checked(compose([listed])).filter)
+    (spec,) = make_measure_specs(checked(compose([listed])).filter)
     assert (spec.score, spec.bounds.most) == ("lpips", 0.4)
     copy = tmp_path / "copy.safetensors"
     copy.write_bytes(weights.read_bytes())

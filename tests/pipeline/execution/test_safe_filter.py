@@ -12,7 +12,7 @@ from transformers import BitImageProcessor, ViTConfig, ViTForImageClassification
 from filters import FilterError
 from pipeline.config import resolve
 from pipeline.planning.run_fingerprint import identify, settings_of
-from stages.candidates.scoring import specs
+from stages.candidates.scoring import make_measure_specs
 from stages.generate import Generate
 from stages.records import Unit
 from tests import runs
@@ -80,7 +80,7 @@ def test_it_wants_to_be_told_which_models(classifiers: tuple[str, ...]):
         with pytest.raises(
             FilterError, match=rf"filter\.measures\.{place}: measure classifier needs a model"
         ):
-            specs(chosen)
+            make_measure_specs(chosen)
 
 
 def test_a_run_that_reads_folders_alone_asks_no_hub_and_is_held_to_their_bytes(

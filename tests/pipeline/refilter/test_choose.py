@@ -14,7 +14,7 @@ from conf.schema import Filter, ImageFormat, Measure
 from pipeline.refilter.choose import NO_IMAGE, Chooser
 from pipeline.refilter.stored_unit import Held
 from stages.candidates.early_scoring import LEFT_EARLY
-from stages.candidates.near_duplicates import NearBefore
+from stages.candidates.near_duplicates import EarlierSamples
 from stages.formats.images import encode
 from stages.records import Candidate, CaptionPair, Unit
 from tests.stages.unit_results import candidate, picture, pixels
@@ -122,7 +122,7 @@ def test_of_near_duplicates_in_a_pair_the_best_stays(bits: int, kept: int):
 
 
 def test_across_pairs_both_images_have_to_be_near():
-    before = NearBefore(0)
+    before = EarlierSamples(0)
     a, b, c = (pixels(k) for k in range(3))
     before.add((a, b))
     assert (a, b) in before

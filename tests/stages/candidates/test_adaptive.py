@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from conf.sweeps import AdaptiveSweep
 from p2p.sweep.tree import evaluations
-from stages.candidates.adaptive import Ask, Outcome, Stop, Tried, chances, next_round, promising
+from stages.candidates.adaptive import Outcome, SeedTaus, Stop, Trial, best_taus, next_round, pass_chances
 
 SETTINGS = AdaptiveSweep(
     seeds=12,
@@ -34,8 +34,8 @@ def cost(taus: tuple[float, ...]) -> float:
     return evaluations(taus, 1.0, 0.5, 12)
 
 
-def tried(sample: int, tau: float, outcome: Outcome, direction: float = 0.0, lack: float = 0.0) -> Tried:
-    return Tried(sample, tau, outcome, direction, lack)
+def trial(sample: int, tau: float, outcome: Outcome, direction: float = 0.0, lack: float = 0.0) -> Trial:
+    return Trial(sample, tau, outcome, direction, lack)
 
 
 @st.composite
@@ -60,43 +60,43 @@ def settings(draw: st.DrawFn) -> AdaptiveSweep:
 
 
 @st.composite
-def judged(draw: st.DrawFn, asked: Sequence[Ask]) -> list[Tried]:
+def trials(draw: st.DrawFn, seeds: Sequence[SeedTaus]) -> list[Trial]:
     made = []
-    for ask in asked:
-        for tau in ask.taus:
+    for seed in seeds:
+        for tau in seed.taus:
             outcome = draw(OUTCOMES)
             failed = outcome is not Outcome.passed
             made.append(
-                tried(ask.sample, tau, outcome, draw(st.floats(-0.3, 0.3)), draw(st.floats(0, 0.3)) * failed)
+                trial(seed.sample, tau, outcome, draw(st.floats(-0.3, 0.3)), draw(st.floats(0, 0.3)) * failed)
             )
     return made
 
 
 @given(settings(), st.integers(1, 4), st.data())
-def test_it_ends_asks_for_nothing_twice_and_for_no_more_than_it_may(
+def test_rounds_end_within_the_limits_and_repeat_no_candidate(
     chosen: AdaptiveSweep, share: int, data: st.DataObject
 ):
-    history: list[Tried] = []
+    history: list[Trial] = []
     for _ in range(chosen.seeds * (chosen.taus_per_seed + chosen.bisections) + 1):
-        asked = next_round(history, chosen, share, cost)
-        if isinstance(asked, Stop):
+        decision = next_round(history, chosen, share, cost)
+        if isinstance(decision, Stop):
             break
-        assert asked
-        assert len({ask.sample for ask in asked}) == len(asked) <= share
-        history += data.draw(judged(asked))
+        assert decision
+        assert len({seed.sample for seed in decision}) == len(decision) <= share
+        history += data.draw(trials(decision))
     else:
-        raise AssertionError("it goes on")
-    candidates = [(one.sample, one.tau) for one in history]
+        raise AssertionError("the rounds do not end")
+    candidates = [(tried.sample, tried.tau) for tried in history]
     assert len(set(candidates)) == len(candidates)
-    samples = {one.sample for one in history}
+    samples = {tried.sample for tried in history}
     assert samples == set(range(len(samples)))
     assert len(samples) <= chosen.seeds
     most = chosen.taus_per_seed + chosen.bisections
-    assert all(sum(sample == one for one, _ in candidates) <= most for sample in samples)
-    passed = {one.sample for one in history if one.outcome is Outcome.passed}
-    if asked is Stop.full:
+    assert all(sum(sample == other for other, _ in candidates) <= most for sample in samples)
+    passed = {tried.sample for tried in history if tried.outcome is Outcome.passed}
+    if decision is Stop.full:
         assert len(passed) >= share
-    elif asked is Stop.hopeless:
+    elif decision is Stop.hopeless:
         assert not passed
         assert len(samples) >= chosen.patience
     else:
@@ -105,74 +105,74 @@ def test_it_ends_asks_for_nothing_twice_and_for_no_more_than_it_may(
 
 
 @given(settings(), st.integers(1, 4))
-def test_it_stops_once_the_share_of_seeds_convinces(chosen: AdaptiveSweep, share: int):
+def test_a_pair_is_full_once_its_share_of_seeds_convinces(chosen: AdaptiveSweep, share: int):
     assume(chosen.seeds >= share)
-    asked = next_round([], chosen, share, cost)
-    assert isinstance(asked, tuple)
-    assert len(asked) == share
-    history = [tried(ask.sample, tau, Outcome.passed, chosen.aim) for ask in asked for tau in ask.taus]
+    decision = next_round([], chosen, share, cost)
+    assert isinstance(decision, tuple)
+    assert len(decision) == share
+    history = [trial(seed.sample, tau, Outcome.passed, chosen.aim) for seed in decision for tau in seed.taus]
     assert next_round(history, chosen, share, cost) is Stop.full
-    again = next_round(history[: -len(asked[-1].taus)], chosen, share, cost)
-    assert again == (Ask(share - 1, again[0].taus),)
+    again = next_round(history[: -len(decision[-1].taus)], chosen, share, cost)
+    assert again == (SeedTaus(share - 1, again[0].taus),)
 
 
-def test_two_passes_of_one_seed_are_one():
-    history = [tried(0, tau, Outcome.passed, 0.2) for tau in (0.5, 1.0)]
-    asked = next_round(history, SETTINGS, 2, cost)
-    assert [ask.sample for ask in asked] == [1]
+def test_two_passes_of_one_seed_count_once():
+    history = [trial(0, tau, Outcome.passed, 0.2) for tau in (0.5, 1.0)]
+    decision = next_round(history, SETTINGS, 2, cost)
+    assert [seed.sample for seed in decision] == [1]
 
 
-def test_after_the_share_it_goes_on_for_the_aim_and_no_further_than_its_seeds():
-    history = [tried(k, 1.0, Outcome.passed, 0.05) for k in range(4)]
-    assert [ask.sample for ask in next_round(history, SETTINGS, 4, cost)] == [4, 5, 6, 7]
-    history += [tried(k, 1.0, Outcome.larger, -0.1, 0.1) for k in range(4, 8)]
+def test_a_full_pair_tries_on_for_the_aim_up_to_aim_seeds():
+    history = [trial(k, 1.0, Outcome.passed, 0.05) for k in range(4)]
+    assert [seed.sample for seed in next_round(history, SETTINGS, 4, cost)] == [4, 5, 6, 7]
+    history += [trial(k, 1.0, Outcome.larger, -0.1, 0.1) for k in range(4, 8)]
     assert next_round(history, SETTINGS, 4, cost) is Stop.full
     # Without its share the same number of seeds is not the end.
-    assert [ask.sample for ask in next_round(history[1:], SETTINGS, 5, cost)] == [7, 8]
+    assert [seed.sample for seed in next_round(history[1:], SETTINGS, 5, cost)] == [7, 8]
 
 
 @pytest.mark.parametrize(("lack", "given_up"), [(0.06, True), (0.04, False)])
-def test_what_shows_no_chance_is_given_up(lack: float, given_up: bool):
-    history = [tried(k, 1.0, Outcome.larger, -0.3, 0.3) for k in range(5)]
+def test_a_pair_without_a_chance_is_hopeless(lack: float, given_up: bool):
+    history = [trial(k, 1.0, Outcome.larger, -0.3, 0.3) for k in range(5)]
     assert not isinstance(next_round(history, SETTINGS, 4, cost), Stop)
-    history.append(tried(5, 1.0, Outcome.smaller, -0.1, lack))
+    history.append(trial(5, 1.0, Outcome.smaller, -0.1, lack))
     assert (next_round(history, SETTINGS, 4, cost) is Stop.hopeless) == given_up
-    passed = [*history, tried(6, 1.0, Outcome.passed)]
+    passed = [*history, trial(6, 1.0, Outcome.passed)]
     assert not isinstance(next_round(passed, SETTINGS, 4, cost), Stop)
 
 
-def test_a_seed_held_from_both_sides_is_halved_before_another_is_tried():
-    history = [tried(0, 0.5, Outcome.larger), tried(0, 1.0, Outcome.smaller)]
-    assert next_round(history, SETTINGS, 1, cost) == (Ask(0, (0.75,)),)
-    history.append(tried(0, 0.75, Outcome.larger))
-    asked = next_round(history, replace(SETTINGS, bisections=2), 1, cost)
-    assert asked == (Ask(0, (0.875,)),)
+def test_a_seed_is_bisected_before_another_is_tried():
+    history = [trial(0, 0.5, Outcome.larger), trial(0, 1.0, Outcome.smaller)]
+    assert next_round(history, SETTINGS, 1, cost) == (SeedTaus(0, (0.75,)),)
+    history.append(trial(0, 0.75, Outcome.larger))
+    decision = next_round(history, replace(SETTINGS, bisections=2), 1, cost)
+    assert decision == (SeedTaus(0, (0.875,)),)
     for chosen in (SETTINGS, replace(SETTINGS, bisections=2, bracket=0.3)):
-        asked = next_round(history, chosen, 1, cost)
-        assert [ask.sample for ask in asked] == [1], "it had its turns, or nothing is left between"
+        decision = next_round(history, chosen, 1, cost)
+        assert [seed.sample for seed in decision] == [1], "no bisection is left, or the bracket is too narrow"
 
 
 @pytest.mark.parametrize("outcome", [Outcome.passed, Outcome.measure, Outcome.source])
-def test_a_seed_that_passed_or_failed_by_what_tau_does_not_mend_is_left(outcome: Outcome):
-    history = [tried(0, 0.2, Outcome.larger), tried(0, 1.0, Outcome.smaller), tried(0, 0.6, outcome)]
-    asked = next_round(history, replace(SETTINGS, bisections=3), 2, cost)
-    assert all(ask.sample > 0 for ask in asked)
+def test_a_seed_that_no_tau_can_help_is_not_bisected(outcome: Outcome):
+    history = [trial(0, 0.2, Outcome.larger), trial(0, 1.0, Outcome.smaller), trial(0, 0.6, outcome)]
+    decision = next_round(history, replace(SETTINGS, bisections=3), 2, cost)
+    assert all(seed.sample > 0 for seed in decision)
 
 
-def test_without_a_history_the_chances_are_the_prior():
-    assert chances([], SETTINGS) == SETTINGS.prior
+def test_without_trials_the_chances_are_the_prior():
+    assert pass_chances([], SETTINGS) == SETTINGS.prior
 
 
-def test_a_failed_source_says_nothing_of_tau():
-    own = [tried(0, 0.5, Outcome.source), tried(0, 1.0, Outcome.source)]
-    assert chances([own], SETTINGS) == SETTINGS.prior
+def test_a_failed_source_does_not_count():
+    seed = [trial(0, 0.5, Outcome.source), trial(0, 1.0, Outcome.source)]
+    assert pass_chances([seed], SETTINGS) == SETTINGS.prior
 
 
 @given(st.sampled_from(SETTINGS.taus), st.integers(1, 6))
-def test_passes_at_a_tau_raise_its_chance_and_failures_lower_it(tau: float, count: int):
+def test_passes_raise_the_chance_of_a_tau_and_failures_lower_it(tau: float, count: int):
     k = SETTINGS.taus.index(tau)
-    up = chances([[tried(n, tau, Outcome.passed)] for n in range(count)], SETTINGS)
-    down = chances([[tried(n, tau, Outcome.larger)] for n in range(count)], SETTINGS)
+    up = pass_chances([[trial(n, tau, Outcome.passed)] for n in range(count)], SETTINGS)
+    down = pass_chances([[trial(n, tau, Outcome.larger)] for n in range(count)], SETTINGS)
     assert down[k] < SETTINGS.prior[k] < up[k]
     prior, weight = SETTINGS.prior[k], SETTINGS.prior_seeds
     assert up[k] == pytest.approx((weight * prior + count) / (weight + count))
@@ -180,19 +180,19 @@ def test_passes_at_a_tau_raise_its_chance_and_failures_lower_it(tau: float, coun
     assert all(up[n] == pytest.approx(SETTINGS.prior[n]) for n in far)
 
 
-def test_the_next_seed_goes_where_the_pair_s_own_passed():
+def test_the_next_seed_is_tried_where_the_pair_passed():
     history = [
-        one
+        tried
         for n in range(4)
-        for one in (tried(n, 0.25, Outcome.passed, 0.05), tried(n, 1.0, Outcome.smaller, -0.1, 0.1))
+        for tried in (trial(n, 0.25, Outcome.passed, 0.05), trial(n, 1.0, Outcome.smaller, -0.1, 0.1))
     ]
-    asked = next_round(history, replace(SETTINGS, taus_per_seed=1), 4, cost)
-    assert {ask.taus for ask in asked} == {(0.25,)}
+    decision = next_round(history, replace(SETTINGS, taus_per_seed=1), 4, cost)
+    assert {seed.taus for seed in decision} == {(0.25,)}
 
 
 @given(settings())
-def test_tau_of_a_seed_are_spread_and_no_set_promises_more(chosen: AdaptiveSweep):
-    taus = promising([], chosen, cost)
+def test_the_tau_of_a_seed_are_apart_and_the_best_for_their_cost(chosen: AdaptiveSweep):
+    taus = best_taus([], chosen, cost)
     assert 1 <= len(taus) <= chosen.taus_per_seed
     assert all(b - a >= chosen.apart - 1e-9 for a, b in pairwise(taus))
     prior = dict(zip(chosen.taus, chosen.prior, strict=True))
@@ -203,6 +203,6 @@ def test_tau_of_a_seed_are_spread_and_no_set_promises_more(chosen: AdaptiveSweep
         assert (1 - failing) / cost(taus) >= prior[tau] / cost((tau,)) - 1e-12
 
 
-def test_a_second_tau_is_tried_where_it_is_cheap_and_not_where_it_is_dear():
-    assert len(promising([], SETTINGS, lambda taus: 10 + len(taus))) == 2
-    assert promising([], SETTINGS, lambda taus: len(taus)) == (1.0,), "the largest among equals"
+def test_a_second_tau_is_tried_only_if_it_is_cheap():
+    assert len(best_taus([], SETTINGS, lambda taus: 10 + len(taus))) == 2
+    assert best_taus([], SETTINGS, lambda taus: len(taus)) == (1.0,), "the largest among equals"

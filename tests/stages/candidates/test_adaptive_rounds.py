@@ -1,21 +1,22 @@
 from __future__ import annotations
 
-from collections import defaultdict
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import filters
+import p2p
 from stages.candidates.adaptive import Outcome
-from stages.candidates.adaptive_rounds import in_rounds, told
+from stages.candidates.adaptive_rounds import make_trial, merge_parts, sweep_in_rounds
+from stages.candidates.scoring import CLIP_SCORES, CandidateScores, SweptSeed
 from stages.generate import Generate
 from stages.records import Candidate, Unit
 from tests import runs
 
 THRESHOLDS = filters.Thresholds(0.2, 0.2, 0.2, 0.75)
-# No τ is certain beforehand, and scores of random weights are of any size: rounds differ between pairs.
+# Random weights give random scores and the priors are near 0.5, so pairs need different numbers of rounds.
 ADAPTIVE = (
     "sweep=adaptive",
     "sweep.seeds=5",
@@ -54,23 +55,27 @@ def generate(sd1_folder: Path, clip_folder: Path, quantiles: dict[str, float]) -
         ((0.3, 0.3, 0.3, 0.8), "ssim", Outcome.measure, 0.0),
     ],
 )
-def test_what_a_candidate_says(scores: tuple[float, ...], reason: str, outcome: Outcome, lack: float):
-    one = told(3, 0.5, scores, reason, THRESHOLDS)
-    assert (one.sample, one.tau, one.outcome) == (3, 0.5, outcome)
-    assert one.lack == pytest.approx(lack)
-    assert one.direction == pytest.approx(scores[2] - 0.2)
+def test_scores_and_reason_give_the_outcome(
+    scores: tuple[float, ...], reason: str, outcome: Outcome, lack: float
+):
+    trial = make_trial(3, 0.5, dict(zip(CLIP_SCORES, scores, strict=True)), reason, THRESHOLDS)
+    assert (trial.sample, trial.tau, trial.outcome) == (3, 0.5, outcome)
+    assert trial.lack == pytest.approx(lack)
+    assert trial.direction == pytest.approx(scores[2] - 0.2)
 
 
 def tried(candidates: tuple[Candidate, ...], pair_id: str) -> list[tuple[int, int, float]]:
     return [(c.sample_index, c.seed, c.tau) for c in candidates if c.pair_id == pair_id]
 
 
-def test_what_is_tried_of_a_pair_does_not_depend_on_its_company(generate: Generate):
+def test_the_candidates_of_a_pair_do_not_depend_on_other_pairs(generate: Generate):
     pairs = runs.PAIRS[:4]
     together = generate(Unit(0, pairs))
-    assert len({len(tried(together.candidates, pair.id)) for pair in pairs}) > 1, "pairs end apart"
-    for pair, company in zip(pairs, (pairs[2:], (), pairs[:1], pairs[1:3]), strict=True):
-        others = tuple(other for other in company if other != pair)
+    assert len({len(tried(together.candidates, pair.id)) for pair in pairs}) > 1, (
+        "pairs need different numbers of rounds"
+    )
+    for pair, unit in zip(pairs, (pairs[2:], (), pairs[:1], pairs[1:3]), strict=True):
+        others = tuple(other for other in unit if other != pair)
         among = generate(Unit(0, (*others, pair)))
         assert tried(among.candidates, pair.id) == tried(together.candidates, pair.id)
         scores = [
@@ -80,7 +85,7 @@ def test_what_is_tried_of_a_pair_does_not_depend_on_its_company(generate: Genera
         assert scores[0] == pytest.approx(scores[1], abs=0.05)
 
 
-def test_candidates_are_told_once_and_rows_are_those_of_the_denoiser(generate: Generate):
+def test_candidates_come_once_and_rows_are_the_denoiser_s(generate: Generate):
     before = generate.editor.usage.rows
     result = generate(Unit(0, runs.PAIRS[:3]))
     assert result.rows == generate.editor.usage.rows - before
@@ -94,15 +99,15 @@ def test_candidates_are_told_once_and_rows_are_those_of_the_denoiser(generate: G
         assert len(passing) >= 2 or {c.sample_index for c in own} == set(range(5))
 
 
-def test_the_same_unit_makes_the_same_candidates_again(generate: Generate):
+def test_the_same_unit_gives_the_same_candidates(generate: Generate):
     first, second = generate(Unit(0, runs.PAIRS[:3])), generate(Unit(0, runs.PAIRS[:3]))
     assert first.candidates == second.candidates
     assert first.rows == second.rows
 
 
 @pytest.fixture(scope="module")
-def halving(sd1_folder: Path, clip_folder: Path) -> Generate:
-    """Nothing passes in direction, and what is like enough at τ = 1 is not at 0: seeds are tried halfway."""
+def bisecting(sd1_folder: Path, clip_folder: Path) -> Generate:
+    """No edit reaches clip_sim_dir; half reach clip_sim_image at τ = 1 and few at τ = 0: seeds are bisected."""
     grid = ("sweep=grid", "sweep.seeds=4", "sweep.taus=[0.0,1.0]")
     result = Generate(runs.config(sd1_folder, clip_folder, *grid), "f" * 64)(Unit(0, runs.PAIRS[:2]))
     free, held = (
@@ -114,7 +119,7 @@ def halving(sd1_folder: Path, clip_folder: Path) -> Generate:
         f"filter.clip_sim_image={(free + held) / 2}",
         "sweep.seeds=4",
         "sweep.taus=[0.0,1.0]",
-        # Both promise little, so that both are tried of a seed.
+        # Both chances are low, so that a seed is tried at both.
         "sweep.prior=[0.1,0.1]",
         "sweep.bisections=2",
         "sweep.bracket=0.05",
@@ -122,27 +127,46 @@ def halving(sd1_folder: Path, clip_folder: Path) -> Generate:
     return Generate(runs.config(sd1_folder, clip_folder, *ADAPTIVE, *settings), "f" * 64)
 
 
-def test_a_seed_tried_in_two_rounds_is_one_sample_with_all_its_tau(halving: Generate):
-    result = halving(Unit(0, runs.PAIRS[:2]))
-    halved = {(c.pair_id, c.sample_index) for c in result.candidates if 0 < c.tau < 1}
-    assert halved, "some seed is tried again"
-    for pair_id, index in halved:
+def test_a_seed_of_two_rounds_is_one_sample_with_all_its_tau(bisecting: Generate):
+    result = bisecting(Unit(0, runs.PAIRS[:2]))
+    bisected = {(c.pair_id, c.sample_index) for c in result.candidates if 0 < c.tau < 1}
+    assert bisected, "some seed is bisected"
+    for pair_id, index in bisected:
         own = [c for c in result.candidates if (c.pair_id, c.sample_index) == (pair_id, index)]
         assert [c.tau for c in own][:3] == [0.0, 1.0, 0.5]
         assert len({c.tau for c in own}) == len(own) <= 4
         assert len({c.seed for c in own}) == 1
 
 
-def test_scores_stand_beside_the_images_they_are_of(halving: Generate):
+def test_scores_match_the_images_of_their_candidates(bisecting: Generate):
     pairs = runs.PAIRS[:2]
-    sweep = partial(halving._sweep, defaultdict(float))
-    for pair, swept in zip(pairs, in_rounds(pairs, halving.config, halving.judge, sweep), strict=True):
-        inputs = [one.source for one in swept.sweeps for _ in one.edits]
-        outputs = [edit for one in swept.sweeps for edit in one.edits]
-        assert [len(one.edits) for one in swept.sweeps] == [len(one.taus) for one in swept.asked]
-        again = halving.judge(inputs, outputs, [pair] * len(inputs)).scores
-        assert again.clip_sim_dir == pytest.approx(swept.judged.scores.clip_sim_dir, abs=0.02)
-        for one, asked in zip(swept.sweeps, swept.asked, strict=True):
-            alone = halving.editor.sweep_many([asked])[0]
-            assert np.abs(alone.edits.astype(int) - one.edits.astype(int)).max() <= 1
-            assert one.edit_latents.shape[0] == len(asked.taus)
+    swept = sweep_in_rounds(pairs, bisecting.config, bisecting.scorer, bisecting._sweep)
+    for pair, seeds in zip(pairs, swept, strict=True):
+        for seed in seeds:
+            edits = seed.sweep.edits
+            assert len(edits) == len(seed.request.taus) == seed.sweep.edit_latents.shape[0]
+            again = bisecting.scorer.score([seed.sweep.source] * len(edits), list(edits), [pair] * len(edits))
+            assert again.clip.clip_sim_dir == pytest.approx(seed.scores.clip.clip_sim_dir, abs=0.02)
+            alone = bisecting.editor.sweep_many([seed.request])[0]
+            assert np.abs(alone.edits.astype(int) - edits.astype(int)).max() <= 1
+
+
+def test_a_bisected_seed_keeps_the_source_that_was_finished() -> None:
+    def part(value: int, stopped: tuple[int, ...], taus: tuple[float, ...]) -> SweptSeed:
+        image = np.full((2, 2, 3), value, np.uint8)
+        latents = torch.full((4, 1, 1), float(value))
+        edits, edit_latents = np.stack([image] * len(taus)), torch.stack([latents] * len(taus))
+        scores = CandidateScores({"clip_sim_0": np.float32(taus)}, ("",) * len(taus))
+        return SweptSeed(
+            p2p.SweepRequest("a cat", "a dog", taus, seed=7),
+            p2p.Sweep(image, edits, 10, latents, edit_latents, stopped),
+            scores,
+        )
+
+    merged = merge_parts([part(1, (0, 1), (0.0, 1.0)), part(2, (0,), (0.2, 0.8)), part(3, (), (0.5,))])
+    assert merged.sweep.stopped == (0, 1, 2)
+    assert merged.sweep.source[0, 0, 0] == 2 == merged.sweep.source_latents[0, 0, 0]
+    assert merged.sweep.edits[:, 0, 0, 0].tolist() == [1, 1, 2, 2, 3]
+    assert merged.sweep.rows == 30
+    assert merged.request.taus == (0.0, 1.0, 0.2, 0.8, 0.5)
+    assert merged.scores.by_name["clip_sim_0"] == pytest.approx(merged.request.taus)

@@ -9,7 +9,7 @@ import filters
 from conf.schema import Config
 from filters.measures.changed_area import ChangedArea
 from filters.measures.ssim import Ssim
-from stages.candidates.scoring import Judge, specs
+from stages.candidates.scoring import Scorer, make_measure_specs
 from stages.formats.score_table import SCHEMA, measures, table
 from stages.generate import Generate
 from stages.records import Unit
@@ -24,12 +24,12 @@ def config(sd1_folder: Path, clip_folder: Path) -> Config:
     return runs.config(sd1_folder, clip_folder, "sheet.pairs=0", LISTED)
 
 
-def test_measures_are_told_of_every_candidate_and_choose_among_them(config: Config) -> None:
+def test_measures_score_every_candidate_and_select(config: Config) -> None:
     generate = Generate(config, "f" * 64)
     areas = [candidate.measures["area"] for candidate in generate(UNIT).candidates]
     least = float(np.median(areas))
     config.filter.measures[1].least = least
-    generate.judge = Judge(config.filter, "cpu")
+    generate.scorer = Scorer(config.filter, "cpu")
     result = generate(UNIT)
     assert [candidate.measures["area"] for candidate in result.candidates] == areas
     for candidate in result.candidates:
@@ -47,19 +47,19 @@ def test_measures_are_told_of_every_candidate_and_choose_among_them(config: Conf
         assert np.float32(sample.metadata["area"]) >= np.float32(least)
 
 
-def test_a_bound_that_nothing_reaches_rejects_all_by_its_name(config: Config) -> None:
+def test_an_unreachable_bound_rejects_every_candidate(config: Config) -> None:
     config.filter.measures[0].most = -1.0
-    judge = Judge(config.filter, "cpu")
+    scorer = Scorer(config.filter, "cpu")
     images = list(np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8))
-    judged = judge(images, images[::-1], [UNIT.pairs[0]] * 3)
-    assert judge.choose([0, 1, 2], judged) == judge.verdicts(judged) == ["ssim"] * 3
-    part = judged.part(slice(1, 2))
-    assert part.measures(0) == judged.measures(1)
-    assert part.outside == ("ssim",)
+    scores = scorer.score(images, images[::-1], [UNIT.pairs[0]] * 3)
+    assert scorer.choose([0, 1, 2], scores) == scorer.verdicts(scores) == ["ssim"] * 3
+    part = scores.part(slice(1, 2))
+    assert part.measures_of(0) == scores.measures_of(1)
+    assert part.rejections == ("ssim",)
 
 
 @pytest.mark.parametrize(
-    ("listed", "said"),
+    ("listed", "match"),
     [
         ("[{kind:ssim},{kind:ssim}]", "two scores are called ssim"),
         ("[{kind:ssim,name:clip_sim_0}]", "two scores are called clip_sim_0"),
@@ -67,7 +67,9 @@ def test_a_bound_that_nothing_reaches_rejects_all_by_its_name(config: Config) ->
         ("[{kind:ssim,least:0.5,most:0.1}]", "nothing lies between 0.5 and 0.1"),
     ],
 )
-def test_a_list_that_cannot_be_is_named(sd1_folder: Path, clip_folder: Path, listed: str, said: str) -> None:
+def test_an_invalid_list_of_measures_is_an_error(
+    sd1_folder: Path, clip_folder: Path, listed: str, match: str
+) -> None:
     chosen = runs.config(sd1_folder, clip_folder, f"filter.measures={listed}").filter
-    with pytest.raises(filters.FilterError, match=said):
-        specs(chosen)
+    with pytest.raises(filters.FilterError, match=match):
+        make_measure_specs(chosen)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.candidates.selection import metadata
+from stages.candidates.selection import sample_metadata
 from stages.formats import sample_schema
 from tests import runs
 from tests.stages.unit_results import candidate
@@ -23,7 +23,7 @@ def about() -> dict[str, object]:
     """A sample's JSON, by its real maker, with a measure."""
     made = replace(candidate(runs.PAIRS[4], 0, ""), measures={"ssim": 0.5})
     config = runs.config(Path("/m"), Path("/c"))
-    read = json.loads(json.dumps(metadata(runs.PAIRS[4], made, config, "f")))
+    read = json.loads(json.dumps(sample_metadata(runs.PAIRS[4], made, config, "f")))
     assert list(sample_schema.problems(read, ["ssim"])) == []
     return dict(read)
 
