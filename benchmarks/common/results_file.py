@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import platform
 import re
 from datetime import date
 from pathlib import Path
@@ -10,10 +12,12 @@ RESULTS = Path(__file__).parents[1] / "RESULTS.md"
 FIGURES = Path(__file__).parents[2] / "docs" / "figures"
 
 
-def publish(title: str, text: str) -> None:
-    """Print ``text`` and write it, with today's date, into the section ``title`` of RESULTS.md."""
+def publish(title: str, module: str, text: str) -> None:
+    """Print ``text`` and write it into the section ``title`` of RESULTS.md, below the command, date and machine."""
     print(text)
-    write_section(title, f"Measured on {date.today().isoformat()}. {text}")
+    cpu = re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text())
+    machine = f"{os.cpu_count()} cores of {cpu[1].strip() if cpu else platform.machine()}"
+    write_section(title, f"`python -m {module}`, {date.today().isoformat()}, {machine}.\n\n{text}")
 
 
 def write_section(title: str, text: str, path: Path = RESULTS) -> None:

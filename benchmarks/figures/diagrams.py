@@ -1,4 +1,4 @@
-"""The drawings of docs/how.md that no model is needed for: the tree of a sweep, a run's funnel, from plan to pack."""
+"""Draws the diagrams of docs/how.md: the tree of a sweep, a run's funnel, and the way from plan to pack."""
 
 from __future__ import annotations
 
@@ -17,19 +17,11 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from p2p.sweep.tree import Branch, Injection, evaluations, grow, schedules
 from pipeline.dataset.funnel import Funnel
 
-INK, PALE, BOTH, CROSS, FREE, KEPT, LOST = (
-    "#22222a",
-    "#6e707a",
-    "#8b3a8b",
-    "#1f5fbf",
-    "#d2691e",
-    "#2e8b57",
-    "#b22234",
-)
+INK, PALE, BOTH, CROSS = "#22222a", "#6e707a", "#8b3a8b", "#1f5fbf"
+FREE, KEPT, LOST = "#d2691e", "#2e8b57", "#b22234"
 
-
-# What candidates have in common after each reason to reject them.
-LEFT = {
+# Each reason to reject a candidate, and the property of those that remain.
+REMAINING = {
     "clip_sim_0": "the source shows its caption",
     "clip_sim_1": "the edit shows its caption",
     "clip_sim_dir": "the images differ as the captions do",
@@ -41,7 +33,7 @@ LEFT = {
 
 @dataclass(frozen=True)
 class Stretch:
-    """A branch in the drawing: where it lies, where its parent did, and the place of the one τ it ends in, or -1."""
+    """A branch in the drawing: its height, its parent's height, and the index of the τ that it ends in, or -1."""
 
     branch: Branch
     y: float
@@ -50,7 +42,7 @@ class Stretch:
 
 
 def stretches(branches: Sequence[Branch], parent: float | None = None) -> Iterator[Stretch]:
-    """Every branch of the tree, each in the middle of its members, children after their parent."""
+    """Every branch of the tree, at the mean height of its members, children after their parent."""
     for branch in branches:
         y = sum(branch.members) / len(branch.members)
         yield Stretch(branch, y, parent, -1 if branch.children else branch.members[-1])
@@ -62,17 +54,16 @@ def tree(taus: Sequence[float], steps: int, cross_gain: float, self_gain: float)
     figure, axes = plt.subplots(figsize=(9, 3.6), layout="constrained")
     axes.plot((0, steps), (-1, -1), color=INK, linewidth=4, solid_capstyle="butt")
     axes.annotate("source", (steps, -1), (6, 0), textcoords="offset points", va="center", color=INK)
-    for one in stretches(grow(schedules(taus, (), cross_gain, self_gain, steps))):
-        start, y = one.branch.start, one.y
-        if one.parent is not None:
-            axes.plot((start, start), (one.parent, y), color=PALE, linewidth=1)
-        for step in range(start, one.branch.stop):
-            colour = _colour(one.branch.injection(step))
+    for stretch in stretches(grow(schedules(taus, (), cross_gain, self_gain, steps))):
+        start, y = stretch.branch.start, stretch.y
+        if stretch.parent is not None:
+            axes.plot((start, start), (stretch.parent, y), color=PALE, linewidth=1)
+        for step in range(start, stretch.branch.stop):
+            colour = _colour(stretch.branch.injection(step))
             axes.plot((step, step + 1), (y, y), color=colour, linewidth=4, solid_capstyle="butt")
-        if one.ends >= 0:
-            axes.annotate(
-                f"τ = {taus[one.ends]:g}", (steps, y), (6, 0), textcoords="offset points", va="center"
-            )
+        if stretch.ends >= 0:
+            label = f"τ = {taus[stretch.ends]:g}"
+            axes.annotate(label, (steps, y), (6, 0), textcoords="offset points", va="center")
     together, apart = evaluations(taus, cross_gain, self_gain, steps), 2 * steps * len(taus)
     axes.set_title(
         f"{len(taus)} values of τ, {steps} steps: {together} evaluations as a tree, {apart} one by one",
@@ -102,26 +93,19 @@ def _colour(injection: Injection) -> str:
 
 
 def funnel(counts: Funnel) -> Figure:
-    """What is left of a run's candidates after each reason of CLIP's choice, and what was lost there."""
-    lost = [(text, counts.rejected[reason]) for reason, text in LEFT.items() if counts.rejected.get(reason)]
-    bars, left = [(f"candidates of {counts.pairs} caption pairs", counts.candidates, 0)], counts.candidates
-    for text, number in lost:
-        left -= number
-        bars.append((text, left, number))
+    """The candidates of a run that remain after each reason of CLIP's choice, and those rejected by it."""
+    bars = [(f"candidates of {counts.pairs} caption pairs", counts.candidates, 0)]
+    for reason, text in REMAINING.items():
+        if rejected := counts.rejected.get(reason):
+            bars.append((text, bars[-1][1] - rejected, rejected))
     figure, axes = plt.subplots(figsize=(9, 0.42 * len(bars) + 0.8), layout="constrained")
-    for place, (_, here, gone) in enumerate(bars):
-        last = place == len(bars) - 1
-        axes.barh(place, here, color=KEPT if last else CROSS, height=0.7)
-        axes.barh(place, gone, left=here, color=LOST, alpha=0.25, height=0.7)
-        said = f"{here:,} kept" if last else f"{here:,}"
-        axes.annotate(
-            f"{said}   (−{gone:,})" if gone else said,
-            (here + gone, place),
-            (6, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=9,
-        )
+    for y, (_, remaining, rejected) in enumerate(bars):
+        last = y == len(bars) - 1
+        axes.barh(y, remaining, color=KEPT if last else CROSS, height=0.7)
+        axes.barh(y, rejected, left=remaining, color=LOST, alpha=0.25, height=0.7)
+        label = f"{remaining:,}{' kept' * last}" + (f"   (−{rejected:,})" if rejected else "")
+        end = (remaining + rejected, y)
+        axes.annotate(label, end, (6, 0), textcoords="offset points", va="center", fontsize=9)
     axes.set_yticks(range(len(bars)), [text for text, _, _ in bars], fontsize=9)
     axes.invert_yaxis()
     axes.set_xlim(0, counts.candidates * 1.16)
@@ -132,7 +116,7 @@ def funnel(counts: Funnel) -> Figure:
 
 
 def commit() -> Figure:
-    """From plan to pack, with a worker that was killed and a unit that two workers made."""
+    """The way from plan to pack, with a worker that was killed and a unit that two workers made."""
     figure, axes = plt.subplots(figsize=(10, 4.1), layout="constrained")
     axes.set_xlim(0, 10)
     axes.set_ylim(4.15, -0.75)

@@ -1,4 +1,4 @@
-"""Pages of small images with captions, for figures."""
+"""Draws pages of small images with captions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TITLE, CAPTION, LABEL = 25, 15, 17
 
 @dataclass(frozen=True)
 class Cell:
-    """An image (H, W, 3) uint8, shown 192 pixels wide, and what is said below it; [words] in brackets stand out."""
+    """An image (H, W, 3) uint8, shown 192 pixels wide, with a caption in which [words in brackets] stand out."""
 
     image: np.ndarray
     caption: str = ""
@@ -27,30 +27,30 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Row:
-    """Images side by side, None for an empty place, and what is said on their left."""
+class Strip:
+    """Images side by side, None for an empty place, with a label on their left."""
 
     cells: Sequence[Cell | None]
     label: str = ""
 
 
-def page(title: str, about: str, rows: Sequence[Row]) -> Image.Image:
-    """Title and explanation above rows of images."""
-    columns = max(len(row.cells) for row in rows)
-    left = MARGIN + (SIDE if any(row.label for row in rows) else 0)
+def page(title: str, about: str, strips: Sequence[Strip]) -> Image.Image:
+    """Draw a title and an explanation above strips of images."""
+    columns = max(len(strip.cells) for strip in strips)
+    left = MARGIN + (SIDE if any(strip.label for strip in strips) else 0)
     width = left + columns * (SIDE + GAP) - GAP + MARGIN
-    said = _wrap(about, CAPTION, width - 2 * MARGIN)
-    top = MARGIN + TITLE + 14 + len(said) * _line(CAPTION) + 18
-    heights = [SIDE + 6 + _caption_lines(row) * _line(CAPTION) + GAP for row in rows]
+    text = _wrap(about, CAPTION, width - 2 * MARGIN)
+    top = MARGIN + TITLE + 14 + len(text) * _line(CAPTION) + 18
+    heights = [SIDE + 6 + _caption_lines(strip) * _line(CAPTION) + GAP for strip in strips]
     image = Image.new("RGB", (width, top + sum(heights) + MARGIN - GAP), "white")
     draw = ImageDraw.Draw(image)
     draw.text((MARGIN, MARGIN - 6), title, fill=INK, font=_font(TITLE, True))
-    _write(draw, said, MARGIN, MARGIN + TITLE + 10, CAPTION, PALE)
-    for row, height in zip(rows, heights, strict=True):
-        label = _wrap(row.label, LABEL, SIDE - 2 * GAP)
+    _write(draw, text, MARGIN, MARGIN + TITLE + 10, CAPTION, PALE)
+    for strip, height in zip(strips, heights, strict=True):
+        label = _wrap(strip.label, LABEL, SIDE - 2 * GAP)
         middle = top + (SIDE - len(label) * _line(LABEL)) // 2
         _write(draw, label, MARGIN, middle, LABEL, INK)
-        for column, cell in enumerate(row.cells):
+        for column, cell in enumerate(strip.cells):
             if cell is not None:
                 _show(image, draw, cell, left + column * (SIDE + GAP), top)
         top += height
@@ -65,11 +65,11 @@ def _show(image: Image.Image, draw: ImageDraw.ImageDraw, cell: Cell, x: int, y: 
     _write(draw, lines, x, y + SIDE + 6, CAPTION, INK, centred=SIDE)
 
 
-def _caption_lines(row: Row) -> int:
-    return max(len(_wrap(cell.caption, CAPTION, SIDE)) if cell else 0 for cell in row.cells)
+def _caption_lines(strip: Strip) -> int:
+    return max(len(_wrap(cell.caption, CAPTION, SIDE)) if cell else 0 for cell in strip.cells)
 
 
-# A line is words, each with whether it stands out.
+# The words of a line, each with whether it stands out.
 _Words = list[tuple[str, bool]]
 
 

@@ -1,4 +1,4 @@
-"""Caption pairs by the million, each its own, in words that the mini world's tokenizer knows."""
+"""Writes caption pairs by the million, all different, in words that the mini world's tokenizer knows."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ WORDS = (
     *("heart", "tree", "house", "boat", "grass", "sand", "snow", "lava", "day", "night", "storm", "photo"),
     *("pencil", "drawing", "mosaic", "water", "a", "an", "of", "and"),
 )
-DIGITS = 6  # base 32: a thousand million captions
+DIGITS = 6  # in base 32: some 10^9 captions
 
 
 def write_captions(path: Path, count: int, first: int = 0) -> Path:
-    """JSON Lines of ``count`` pairs, some 230 bytes each: captions of 60 to 80 characters and a field of their own."""
+    """Write ``count`` pairs as JSON Lines of some 230 bytes, with captions of 60 to 80 characters and a URL."""
     with path.open("w") as stream:
         for number in range(first, first + count):
             words = " ".join(WORDS[number >> 5 * digit & 31] for digit in range(DIGITS))

@@ -16,6 +16,7 @@ import torch
 from diffusers.models.attention_processor import Attention
 from torch import Tensor
 
+from benchmarks.common.markdown import markdown_table
 from benchmarks.common.peak_memory import with_peak
 from p2p.attention.processor import InjectedAttention
 from p2p.attention.routing import CrossRouting, Injected, SelfRouting
@@ -24,7 +25,7 @@ HEAD = 40
 
 
 def ours(layer: Attention, hidden: Tensor, source: list[int]) -> Tensor:
-    """The layer with the source's queries and keys."""
+    """The layer with the source's queries and keys, without maps."""
     device, rows = hidden.device, sorted(set(source))
     at = torch.tensor([rows.index(row) for row in source], device=device)
     none = torch.zeros(0, dtype=torch.int64, device=device)
@@ -36,15 +37,15 @@ def ours(layer: Attention, hidden: Tensor, source: list[int]) -> Tensor:
 
 
 def materialised(layer: Attention, hidden: Tensor, source: list[int]) -> Tensor:
-    """The layer with maps that are computed for all rows, and the source's put in the others' place."""
+    """The layer with maps of all rows in memory; the source's maps overwrite those of its edits."""
     query, key, value = (
         layer.head_to_batch_dim(project(hidden)) for project in (layer.to_q, layer.to_k, layer.to_v)
     )
     maps = layer.get_attention_scores(query, key)
     by_row = maps.view(len(hidden), layer.heads, *maps.shape[1:])
-    for row, taken in enumerate(source):
-        if taken != row:
-            by_row[row] = by_row[taken]
+    for row, source_row in enumerate(source):
+        if source_row != row:
+            by_row[row] = by_row[source_row]
     return layer.to_out[0](layer.batch_to_head_dim(maps @ value))
 
 
@@ -53,35 +54,33 @@ FORMS = {"ours": ours, "materialised": materialised}
 
 @torch.inference_mode()
 def measure(form: str, side: int, heads: int, edits: int) -> tuple[float, Tensor]:
-    """MiB at the peak, and some of the output."""
+    """MiB at the peak, and a part of the output for comparison."""
     torch.manual_seed(0)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     layer = Attention(heads * HEAD, heads=heads, dim_head=HEAD).eval().to(device)
     guided = [0] * (1 + edits)
     source = [*guided, *(len(guided) + row for row in guided)]
     hidden = torch.randn(len(source), side**2, heads * HEAD, device=device)
-    FORMS[form](layer, hidden[:2], [0, 0])  # what libraries allocate once
+    FORMS[form](layer, hidden[:2], [0, 0])  # allocates what libraries allocate once
     out, peak = with_peak(lambda: FORMS[form](layer, hidden, source))
     return peak, out[:, ::97].cpu()
 
 
 def main() -> None:
-    """Print a table, ready for RESULTS.md."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    """Print the table."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.speed.attention_memory", description=__doc__)
     parser.add_argument("--side", type=int, default=64, help="of the latents")
     parser.add_argument("--heads", type=int, default=8, help="of 40 channels")
     parser.add_argument("--edits", type=int, default=8, help="beside the source")
-    asked = parser.parse_args()
+    options = parser.parse_args()
     peaks, outputs = {}, {}
     for form in FORMS:
-        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as alone:
-            measured = alone.submit(measure, form, asked.side, asked.heads, asked.edits)
-            peaks[form], outputs[form] = measured.result()
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+            result = process.submit(measure, form, options.side, options.heads, options.edits)
+            peaks[form], outputs[form] = result.result()
     torch.testing.assert_close(outputs["ours"], outputs["materialised"], atol=1e-4, rtol=1e-4)
-    print("| form | peak, MiB | of the materialised |")
-    print("|---|---|---|")
-    for form, peak in peaks.items():
-        print(f"| {form} | {peak:,.0f} | 1/{peaks['materialised'] / peak:.0f} |")
+    records = [(form, peak, f"1/{peaks['materialised'] / peak:.0f}") for form, peak in peaks.items()]
+    print(markdown_table(["form", "peak, MiB:,.0f", "of the materialised"], records))
 
 
 if __name__ == "__main__":

@@ -10,30 +10,27 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import diffusers
 import torch
 import transformers
-from rich.console import Console
 from torch.profiler import ProfilerActivity, profile
 
 import filters
 import p2p
 from benchmarks.common.markdown import markdown_table
-from benchmarks.common.results_file import write_section
+from benchmarks.common.results_file import publish
+from benchmarks.speed import sweep_speed
 from benchmarks.speed.random_models import random_clip, save_sd15, save_sdxl
-from benchmarks.speed.sweep_speed import Cell, measure, table, taus
-
-SOURCE, TARGET = "a photo of a red ball on grass by day", "a photo of a blue ball on grass by day"
-TITLE = "On a GPU (`make bench-gpu`)"
+from benchmarks.speed.sweep_requests import SOURCE, TARGET, requests
 
 
 @dataclass(frozen=True)
 class Shape:
-    """A published model: how it is saved, its pixels, and the TFLOP of one row of its U-Net at that size."""
+    """A published model: how to save it, its pixels, and the TFLOP of one row of its U-Net at that size."""
 
     name: str
     save: Callable[[Path, int], Path]
@@ -47,16 +44,16 @@ SHAPES = {
 
 
 @dataclass(frozen=True)
-class Whole:
-    """A whole ``sweep_many``, with VAE and CLIP.
+class SweepCost:
+    """The cost of a whole ``sweep_many`` with VAE and CLIP.
 
     Attributes:
-        rows: of trajectories; rows that only fill up a batch are not among them.
-        padding: those.
+        rows: denoiser rows of trajectories, without padding.
+        padding: rows that only fill up a batch.
         seconds: from the requests to the scores.
-        denoising: of them, from noise to final latents.
-        scoring: of them, in CLIP; the rest goes into prompts, the VAE and the copies of images.
-        tflop: of a row.
+        denoising: seconds from noise to final latents.
+        scoring: seconds in CLIP; the remainder goes into prompts, the VAE and copies of images.
+        tflop: of one row.
         peak: TFLOP/s of a dense matrix product.
     """
 
@@ -70,7 +67,7 @@ class Whole:
 
     @property
     def achieved(self) -> float:
-        """TFLOP/s of the rows alone, over all of the time."""
+        """TFLOP/s of the rows without padding, over all of the time."""
         return self.rows * self.tflop / self.seconds
 
     @property
@@ -78,123 +75,111 @@ class Whole:
         """TFLOP/s of all rows, padding included, over the time spent in denoising."""
         return (self.rows + self.padding) * self.tflop / self.denoising
 
-    def line(self, name: str) -> list[str]:
-        return [
-            name,
-            f"{self.rows:,}",
-            f"{self.seconds:.1f}",
-            f"{self.achieved:.0f}",
-            f"{self.achieved / self.peak:.0%}",
-            f"{self.denoiser / self.peak:.0%}",
-            f"{self.denoising / self.seconds:.0%}",
-            f"{self.scoring / self.seconds:.0%}",
-            f"{self.padding / (self.rows + self.padding):.1%}",
-        ]
+    def shares(self) -> tuple[float, ...]:
+        """Of the peak, of the peak by the denoiser, of the time in denoising and in CLIP, of the rows as padding."""
+        return (
+            self.achieved / self.peak,
+            self.denoiser / self.peak,
+            self.denoising / self.seconds,
+            self.scoring / self.seconds,
+            self.padding / (self.rows + self.padding),
+        )
 
 
 COLUMNS = (
-    "model",
-    "rows",
-    "seconds",
-    "TFLOP/s",
-    "of the peak",
-    "denoiser, of the peak",
-    "denoising",
-    "CLIP",
-    "padding",
+    *("model", "rows:,", "seconds:.1f", "TFLOP/s:.0f", "of the peak:.0%", "denoiser, of the peak:.0%"),
+    *("denoising:.0%", "CLIP:.0%", "padding:.1%"),
 )
 
 
 def dense_peak(device: str, dtype: torch.dtype, size: int = 8192, repeats: int = 50) -> float:
-    """TFLOP/s of the fastest of three rounds of products of two square matrices."""
+    """TFLOP/s of products of two square matrices, the fastest of three rounds."""
     a, b = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
-    best = float("inf")
+    fastest = float("inf")
     for _ in range(4):  # the first one warms up
-        _wait(device)
+        _synchronise(device)
         started = time.perf_counter()
         for _ in range(repeats):
             a @ b
-        _wait(device)
-        best = min(best, time.perf_counter() - started)
-    return 2 * size**3 * repeats / best / 1e12
-
-
-def requests(pairs: int, edits: int, steps: int) -> list[p2p.SweepRequest]:
-    return [
-        p2p.SweepRequest(SOURCE, TARGET, taus(edits), seed=seed, steps=steps, self_gain=0.5)
-        for seed in range(pairs)
-    ]
+        _synchronise(device)
+        fastest = min(fastest, time.perf_counter() - started)
+    return 2 * size**3 * repeats / fastest / 1e12
 
 
 def render_and_score(
-    editor: p2p.Editor, clip: filters.Clip, asked: Sequence[p2p.SweepRequest], batch_rows: int
+    editor: p2p.Editor, clip: filters.Clip, sweep_requests: Sequence[p2p.SweepRequest], batch_rows: int
 ) -> tuple[int, float]:
-    """Rows of trajectories, and the seconds that scoring took."""
-    sweeps = editor.sweep_many(asked, batch_rows)
+    """Render the sweeps and score them; returns the rows of trajectories and the seconds of scoring."""
+    sweeps = editor.sweep_many(sweep_requests, batch_rows)
     started = time.perf_counter()
     edits = [edit for sweep in sweeps for edit in sweep.edits]
-    clip.score(
-        [sweep.source for sweep in sweeps for _ in sweep.edits],
-        edits,
-        [SOURCE] * len(edits),
-        [TARGET] * len(edits),
-    )
+    sources = [sweep.source for sweep in sweeps for _ in sweep.edits]
+    clip.score(sources, edits, [SOURCE] * len(edits), [TARGET] * len(edits))
     return sum(sweep.rows for sweep in sweeps), time.perf_counter() - started
 
 
-def whole(
+def measure(
     editor: p2p.Editor,
     clip: filters.Clip,
-    asked: Sequence[p2p.SweepRequest],
+    sweep_requests: Sequence[p2p.SweepRequest],
     batch_rows: int,
     tflop: float,
     peak: float,
-) -> Whole:
-    """Once for the compiler, and then with the clock."""
-    render_and_score(editor, clip, asked, batch_rows)
+) -> SweepCost:
+    """Time the sweeps once, after one run for the compiler."""
+    render_and_score(editor, clip, sweep_requests, batch_rows)
     padding, denoising = editor.usage.padding, editor.usage.seconds
     started = time.perf_counter()
-    rows, scoring = render_and_score(editor, clip, asked, batch_rows)
-    # Scores and images have come to the CPU: the device is done as well.
+    rows, scoring = render_and_score(editor, clip, sweep_requests, batch_rows)
+    # Scores and images are on the CPU, so the device has finished too.
     seconds = time.perf_counter() - started
     usage = editor.usage
-    return Whole(rows, usage.padding - padding, seconds, usage.seconds - denoising, scoring, tflop, peak)
+    return SweepCost(rows, usage.padding - padding, seconds, usage.seconds - denoising, scoring, tflop, peak)
 
 
-def profiled(
-    editor: p2p.Editor, clip: filters.Clip, asked: Sequence[p2p.SweepRequest], batch_rows: int, device: str
+def profile_operations(
+    editor: p2p.Editor,
+    clip: filters.Clip,
+    sweep_requests: Sequence[p2p.SweepRequest],
+    batch_rows: int,
+    device: str,
 ) -> str:
     """The profiler's table of the operations that took the device longest."""
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if device == "cuda" else [])]
     with profile(activities=activities) as profiler:
-        render_and_score(editor, clip, asked, batch_rows)
-        _wait(device)
+        render_and_score(editor, clip, sweep_requests, batch_rows)
+        _synchronise(device)
     key = "self_device_time_total" if device == "cuda" else "self_cpu_time_total"
-    drawn: str = profiler.key_averages().table(sort_by=key, row_limit=20, max_name_column_width=60)
-    return drawn
+    operations: str = profiler.key_averages().table(sort_by=key, row_limit=20, max_name_column_width=60)
+    return operations
 
 
-def section(device: str, wholes: dict[str, Whole], cells: dict[str, list[Cell]], how: str) -> str:
-    """The text of RESULTS.md's section."""
-    peak = next(iter(wholes.values())).peak
+def section(
+    device: str,
+    costs: Mapping[str, SweepCost],
+    timings: Mapping[str, Sequence[sweep_speed.Timing]],
+    settings: str,
+) -> str:
+    """The text of the section in RESULTS.md."""
+    peak = next(iter(costs.values())).peak
+    tflop = ", ".join(f"{cost.tflop:.2f} TFLOP a row of {name}" for name, cost in costs.items())
+    records = [(name, c.rows, c.seconds, c.achieved, *c.shares()) for name, c in costs.items()]
     compared = [
-        [name, str(c.edits), str(c.steps), c.way, f"{c.rows:,}", f"{c.seconds:.2f}", f"{c.peak:.0f}"]
-        for name, of_model in cells.items()
-        for c in of_model
+        (name, t.edits, t.steps, t.method, t.rows, t.seconds, t.peak)
+        for name, of_model in timings.items()
+        for t in of_model
     ]
     return (
-        f"{device}; random weights, {how}. A dense matrix product reaches {peak:.0f} TFLOP/s in the same run. TFLOP/s "
-        "count "
-        + ", ".join(f"{one.tflop:.2f} TFLOP a row of {name}" for name, one in wholes.items())
-        + ", over a whole sweep_many with VAE and CLIP (ViT-L-14).\n\n"
-        + markdown_table(COLUMNS, [one.line(name) for name, one in wholes.items()])
+        f"{device}; random weights, {settings}. A dense matrix product reaches {peak:.0f} TFLOP/s in the same run. "
+        f"TFLOP/s count {tflop}, over a whole sweep_many with VAE and CLIP (ViT-L-14).\n\n"
+        + markdown_table(COLUMNS, records)
         + "\n\nThe same sweep by four methods; a method that runs out of memory is left out:\n\n"
-        + markdown_table(["model", "K", "steps", "way", "rows", "seconds", "peak MiB"], compared)
+        + markdown_table(["model", "K", "steps", "method", "rows:,", "seconds:.2f", "peak MiB:.0f"], compared)
     )
 
 
 def main() -> int:
-    """Measures on the GPU there is; 2 where there is none."""
+    """Measure on the GPU and write the section; returns 2 without CUDA."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.speed.gpu_utilisation", description=__doc__)
     parser.add_argument("--models", nargs="+", default=list(SHAPES), choices=list(SHAPES))
     parser.add_argument("--folder", type=Path, default=Path("runs"), help="where the models are saved")
@@ -206,39 +191,35 @@ def main() -> int:
     parser.add_argument("--compile", default="default", choices=("none", "default", "max-autotune"))
     options = parser.parse_args()
     if not torch.cuda.is_available():
-        print(
-            "benchmarks.speed.gpu_utilisation: there is no CUDA device here, and it measures one",
-            file=sys.stderr,
-        )
+        print("benchmarks.speed.gpu_utilisation needs a CUDA device; none is available", file=sys.stderr)
         return 2
     for library in (diffusers, transformers):
         library.utils.logging.disable_progress_bar()
-    device, dtype, console = "cuda", getattr(torch, options.dtype), Console(width=140)
+    device, dtype = "cuda", getattr(torch, options.dtype)
     peak, clip = dense_peak(device, dtype), random_clip("ViT-L-14", device)
-    wholes: dict[str, Whole] = {}
-    cells: dict[str, list[Cell]] = {}
-    asked = requests(options.pairs, options.edits, options.steps)
+    costs: dict[str, SweepCost] = {}
+    timings: dict[str, list[sweep_speed.Timing]] = {}
     for shape in (SHAPES[name] for name in options.models):
         folder = shape.save(options.folder / f"{shape.name}-{shape.resolution}", shape.resolution)
         editor = p2p.load(folder, device, dtype, compile=options.compile)
-        wholes[shape.name] = whole(editor, clip, asked, options.batch_rows, shape.tflop, peak)
-        # A few steps show where the time goes, and their trace is small.
-        few = requests(options.pairs, options.edits, steps=4)
-        console.print(profiled(editor, clip, few, options.batch_rows, device), markup=False)
+        timed = requests(options.pairs, options.edits, options.steps)
+        costs[shape.name] = measure(editor, clip, timed, options.batch_rows, shape.tflop, peak)
+        # A few steps are enough for the profile, and keep its trace small.
+        short = requests(options.pairs, options.edits, steps=4)
+        print(profile_operations(editor, clip, short, options.batch_rows, device))
         del editor
         torch.cuda.empty_cache()
-        cells[shape.name] = list(
-            measure(folder, options.edits, options.steps, 1.0, 1, device, dtype, options.compile)
+        timings[shape.name] = list(
+            sweep_speed.measure(folder, options.edits, options.steps, 1.0, 1, device, dtype, options.compile)
         )
-        console.print(table(f"{shape.name} at {shape.resolution} pixels", cells[shape.name]))
-    how = f"{options.dtype}, compile {options.compile}, {options.batch_rows} rows a batch, {options.pairs} sweeps"
-    text = section(torch.cuda.get_device_name(), wholes, cells, how)
-    write_section(TITLE, text)
-    console.print(text, markup=False)
+        print(f"{shape.name} at {shape.resolution} pixels\n\n{sweep_speed.table(timings[shape.name])}")
+    settings = f"{options.dtype}, compile {options.compile}, {options.batch_rows} rows a batch, {options.pairs} sweeps"
+    text = section(torch.cuda.get_device_name(), costs, timings, settings)
+    publish("GPU", "benchmarks.speed.gpu_utilisation", text)
     return 0
 
 
-def _wait(device: str) -> None:
+def _synchronise(device: str) -> None:
     if device == "cuda":
         torch.cuda.synchronize()
 

@@ -1,4 +1,4 @@
-"""Models of the published shapes with random weights: what they cost is what the real ones cost."""
+"""Builds models of published shapes with random weights, which cost what the trained ones cost."""
 
 from __future__ import annotations
 
@@ -16,29 +16,24 @@ from diffusers import (
     UNet2DConditionModel,
 )
 from open_clip.transform import PreprocessCfg, image_transform_v2
-from transformers import (
-    CLIPTextConfig,
-    CLIPTextModel,
-    CLIPTextModelWithProjection,
-    PreTrainedTokenizerFast,
-)
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, PreTrainedTokenizerFast
 
 import filters
 import miniworld
 
 
 def save_sd15(folder: Path, resolution: int) -> Path:
-    """Save a Stable Diffusion 1.5 of the given resolution in pixels, fp16 on disk; kept if it is there already."""
-    return _saved(folder, lambda: _sd15(resolution))
+    """Save a Stable Diffusion 1.5 for a resolution in pixels, in fp16; an existing folder is kept."""
+    return _save(folder, lambda: _sd15(resolution))
 
 
 def save_sdxl(folder: Path, resolution: int) -> Path:
-    """Save a Stable Diffusion XL of the given resolution in pixels, fp16 on disk; kept if it is there already."""
-    return _saved(folder, lambda: _sdxl(resolution))
+    """Save a Stable Diffusion XL for a resolution in pixels, in fp16; an existing folder is kept."""
+    return _save(folder, lambda: _sdxl(resolution))
 
 
 def random_clip(name: str, device: str) -> filters.Clip:
-    """A CLIP of open_clip's shape ``name`` that was never trained; nothing is fetched."""
+    """An untrained CLIP of open_clip's shape ``name``; nothing is downloaded."""
     model = open_clip.create_model(name).to(device).eval().requires_grad_(False)
     config = PreprocessCfg(**open_clip.get_model_preprocess_cfg(model))
     return filters.Clip(
@@ -71,7 +66,7 @@ def sdxl_unet(resolution: int) -> UNet2DConditionModel:
     )
 
 
-def _saved(folder: Path, make: Callable[[], DiffusionPipeline]) -> Path:
+def _save(folder: Path, make: Callable[[], DiffusionPipeline]) -> Path:
     if not (folder / "model_index.json").exists():
         torch.manual_seed(0)
         make().to(torch.float16).save_pretrained(folder)

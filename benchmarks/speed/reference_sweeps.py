@@ -1,6 +1,6 @@
-"""The ways in which others run a sweep, written plainly on diffusers' own classes: what ours is measured against.
+"""Reference implementations of a sweep, on diffusers' own classes.
 
-All of them run DDIM with classifier-free guidance in the model's precision, and decode what they make.
+All of them run DDIM with classifier-free guidance in the model's precision, and decode their images.
 """
 
 from __future__ import annotations
@@ -31,19 +31,22 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Made:
-    """Final latents of the edits, (K, C, h, w) or None where the way makes no edits; and the rows that they took."""
+class Edits:
+    """Final latents of the edits, (K, C, h, w), or None if the method makes no edits; and the denoiser rows."""
 
-    edits: Tensor | None
+    latents: Tensor | None
     rows: int
 
 
 class MaterialisedAttention:
-    """Softmax maps in memory; the maps of the rows ``edits`` are overwritten by those of the rows ``sources``."""
+    """Attention with softmax maps in memory; maps of the source rows overwrite those of the edit rows.
+
+    ``cross`` and ``self_attention`` are the rows (sources, edits) of the current step.
+    """
 
     def __init__(self) -> None:
         self.cross: tuple[Sequence[int], Sequence[int]] = ((), ())
-        self.own: tuple[Sequence[int], Sequence[int]] = ((), ())
+        self.self_attention: tuple[Sequence[int], Sequence[int]] = ((), ())
 
     def __call__(
         self, attn: Any, hidden_states: Tensor, encoder_hidden_states: Tensor | None = None, **_: Any
@@ -54,15 +57,17 @@ class MaterialisedAttention:
             for x in (attn.to_q(hidden_states), attn.to_k(context), attn.to_v(context))
         )
         maps = torch.softmax(query @ key.transpose(-1, -2) * attn.scale, dim=-1)
-        sources, edits = self.own if encoder_hidden_states is None else self.cross
+        sources, edits = self.self_attention if encoder_hidden_states is None else self.cross
         if edits:
             maps[list(edits)] = maps[list(sources)]
         return attn.to_out[1](attn.to_out[0]((maps @ value).transpose(1, 2).flatten(2)))
 
 
-def instructpix2pix(pipeline: DiffusionPipeline, task: Task) -> Made:
-    """InstructPix2Pix's generator: for every τ a run of its own, of four rows a step; self-attention alone is injected,
-    in guided and unguided rows, while τ > i / (steps - 1)."""
+def instructpix2pix(pipeline: DiffusionPipeline, task: Task) -> Edits:
+    """InstructPix2Pix's generator: one run of four rows a step for every τ.
+
+    Self-attention alone is injected, in guided and unguided rows, while τ > i / (steps - 1).
+    """
     attention = MaterialisedAttention()
     pipeline.unet.set_attn_processor(attention)
     edits, rows = [], 0
@@ -70,40 +75,41 @@ def instructpix2pix(pipeline: DiffusionPipeline, task: Task) -> Made:
 
         def inject(i: int, tau: float = tau) -> None:
             on = tau > i / max(1, task.steps - 1)
-            attention.own = ((0, 2), (1, 3)) if on else ((), ())
+            attention.self_attention = ((0, 2), (1, 3)) if on else ((), ())
 
         latents = _denoise(pipeline, task, [task.source, task.target], inject)
         rows += 4 * task.steps
         edits.append(latents[1])
         _decode(pipeline, latents)
-    return Made(torch.stack(edits), rows)
+    return Edits(torch.stack(edits), rows)
 
 
-def one_batch(pipeline: DiffusionPipeline, task: Task) -> Made:
+def one_batch(pipeline: DiffusionPipeline, task: Task) -> Edits:
     """The form of google/prompt-to-prompt and of diffusers' community pipeline: one source and K edits in a batch.
 
-    Injected is what the task says, as in ours.
+    Both kinds of attention are injected as the task says, as in our sweep.
     """
     attention = MaterialisedAttention()
     pipeline.unet.set_attn_processor(attention)
     count = len(task.taus)
-    first = 1 + count  # guided rows follow upon the unguided
+    first = 1 + count  # guided rows come after the unguided
+
+    def rows(i: int, gain: float) -> tuple[list[int], list[int]]:
+        edits = [
+            first + 1 + k for k, tau in enumerate(task.taus) if i < int(gain * tau * task.steps + 0.5 + 1e-9)
+        ]
+        return [first] * len(edits), edits
 
     def inject(i: int) -> None:
-        cross = [k for k, tau in enumerate(task.taus) if i < int(tau * task.steps + 0.5 + 1e-9)]
-        own = [
-            k for k, tau in enumerate(task.taus) if i < int(task.self_gain * tau * task.steps + 0.5 + 1e-9)
-        ]
-        attention.cross = ([first] * len(cross), [first + 1 + k for k in cross])
-        attention.own = ([first] * len(own), [first + 1 + k for k in own])
+        attention.cross, attention.self_attention = rows(i, 1.0), rows(i, task.self_gain)
 
     latents = _denoise(pipeline, task, [task.source, *[task.target] * count], inject)
     _decode(pipeline, latents)
-    return Made(latents[1:], 2 * first * task.steps)
+    return Edits(latents[1:], 2 * first * task.steps)
 
 
-def plain(pipeline: DiffusionPipeline, task: Task) -> Made:
-    """No Prompt-to-Prompt at all: as many images as a source and its edits are, by the pipeline itself."""
+def plain(pipeline: DiffusionPipeline, task: Task) -> Edits:
+    """As many images as a source and its edits, by the pipeline itself, without Prompt-to-Prompt."""
     count = 1 + len(task.taus)
     pipeline.scheduler = DDIMScheduler.from_config(pipeline.scheduler.config)
     pipeline(
@@ -113,11 +119,11 @@ def plain(pipeline: DiffusionPipeline, task: Task) -> Made:
         generator=torch.Generator().manual_seed(task.seed),
         output_type="np",
     )
-    return Made(None, 2 * count * task.steps)
+    return Edits(None, 2 * count * task.steps)
 
 
 def _denoise(pipeline: DiffusionPipeline, task: Task, prompts: Sequence[str], inject: Any) -> Tensor:
-    """Final latents of the prompts, unguided rows first, all from one noise; ``inject(i)`` prepares step i."""
+    """Final latents of the prompts, all from one noise, unguided rows first; ``inject(i)`` prepares step i."""
     unet, count = pipeline.unet, len(prompts)
     scheduler = DDIMScheduler.from_config(pipeline.scheduler.config)
     scheduler.set_timesteps(task.steps)
@@ -137,7 +143,7 @@ def _denoise(pipeline: DiffusionPipeline, task: Task, prompts: Sequence[str], in
 
 
 def _encode(pipeline: DiffusionPipeline, prompts: list[str]) -> tuple[Tensor, dict[str, Tensor] | None]:
-    """The prompts' hidden states, and for SDXL what else it is given: pooled embeddings, and the image's size."""
+    """The prompts' hidden states, and for SDXL its added conditions: pooled embeddings and image sizes."""
     unet = pipeline.unet
     if "text_encoder_2" in pipeline.components:
         states, _, pooled, _ = pipeline.encode_prompt(prompts, do_classifier_free_guidance=False)

@@ -1,9 +1,9 @@
-"""One sweep four ways, side by side: `python -m benchmarks.speed.sweep_speed`.
+"""Time, rows and memory of one sweep, beside three reference methods.
 
-Ours; InstructPix2Pix's procedure (a run for every τ, four rows a step); the form of google/prompt-to-prompt and of
-diffusers' community pipeline (a source and K edits in one batch); and the plain generation of as many images, which is
-what the pictures cost without Prompt-to-Prompt. The same model, precision, prompts and number of threads. The ways
-take turns, so that a busy machine disturbs all of them alike; times are medians.
+The methods are ours; InstructPix2Pix's procedure (a run for every τ, four rows a step); the form of
+google/prompt-to-prompt and of diffusers' community pipeline (a source and K edits in one batch); and plain generation
+of as many images, the cost of the pictures without Prompt-to-Prompt. Model, precision, prompts and threads are the
+same. The methods take turns, so that a busy machine disturbs all of them alike; times are medians.
 """
 
 from __future__ import annotations
@@ -20,26 +20,25 @@ import diffusers
 import torch
 import transformers
 from diffusers import DiffusionPipeline
-from rich.console import Console
-from rich.table import Table
 
 import miniworld
 import p2p
+from benchmarks.common.markdown import markdown_table
 from benchmarks.common.peak_memory import with_peak
 from benchmarks.speed.random_models import save_sd15
-from benchmarks.speed.reference_sweeps import Made, Task, instructpix2pix, one_batch, plain
+from benchmarks.speed.reference_sweeps import Edits, Task, instructpix2pix, one_batch, plain
+from benchmarks.speed.sweep_requests import SOURCE, TARGET, spread_taus
 
-SOURCE, TARGET = "a photo of a red ball on grass by day", "a photo of a blue ball on grass by day"
 OURS, MAPS = "ours", "one batch, maps"
-# One batch of the free form fills what the others fill with their largest: no way is starved of batch size.
+# One batch of plain generation is as large as the largest of the others.
 BATCH_ROWS = 32
 
 
 @dataclass(frozen=True)
-class Cell:
-    """What one way took for one sweep: medians of the seconds, rows, and MiB of peak memory."""
+class Timing:
+    """One method's cost of one sweep: denoiser rows, median of the seconds, peak memory in MiB."""
 
-    way: str
+    method: str
     edits: int
     steps: int
     rows: int
@@ -47,17 +46,12 @@ class Cell:
     peak: float
 
 
-def taus(count: int) -> tuple[float, ...]:
-    """K values of τ spread evenly over the inside of [0, 1]: .1 … .9 for 9."""
-    return tuple((k + 1) / (count + 1) for k in range(count))
-
-
-def ways(
+def methods(
     folder: Path, device: str, dtype: torch.dtype, compile: str = "none"
-) -> dict[str, Callable[[Task], Made]]:
-    """Each way with a copy of the model of its own, since each sets its own attention.
+) -> dict[str, Callable[[Task], Edits]]:
+    """Each method with its own copy of the model, since each sets its own attention.
 
-    ``compile`` is for ours and for plain generation: attention that materialises maps by the step is not for it.
+    ``compile`` applies to ours and to plain generation; materialised maps that change by the step do not compile.
     """
 
     def pipeline() -> DiffusionPipeline:
@@ -66,28 +60,28 @@ def ways(
         return loaded
 
     editor = p2p.load(folder, device=device, dtype=dtype, compile=compile)
-    rival, free = pipeline(), pipeline()
+    reference, unedited = pipeline(), pipeline()
     if compile != "none":
-        free.unet.compile(fullgraph=True, mode=compile)
+        unedited.unet.compile(fullgraph=True, mode=compile)
 
-    def ours(task: Task) -> Made:
+    def ours(task: Task) -> Edits:
         request = p2p.SweepRequest(
             task.source,
             task.target,
-            taus=task.taus,
+            task.taus,
             seed=task.seed,
             steps=task.steps,
             guidance_scale=task.guidance_scale,
             self_gain=task.self_gain,
         )
         sweep = editor.sweep_many([request], BATCH_ROWS)[0]
-        return Made(sweep.edit_latents, sweep.rows)
+        return Edits(sweep.edit_latents, sweep.rows)
 
     return {
         OURS: ours,
-        "InstructPix2Pix": lambda task: instructpix2pix(rival, task),
-        MAPS: lambda task: one_batch(rival, task),
-        "plain generation": lambda task: plain(free, task),
+        "InstructPix2Pix": lambda task: instructpix2pix(reference, task),
+        MAPS: lambda task: one_batch(reference, task),
+        "plain generation": lambda task: plain(unedited, task),
     }
 
 
@@ -101,74 +95,65 @@ def measure(
     device: str,
     dtype: torch.dtype,
     compile: str = "none",
-) -> Iterator[Cell]:
-    """All ways over one sweep; a rival whose memory is short is left out.
+) -> Iterator[Timing]:
+    """Time all methods on one sweep; a method that runs out of memory is left out.
 
     Raises:
         AssertionError: our edits are not those of the materialised maps.
     """
-    runs = ways(folder, device, dtype, compile)
-    warm_up = Task(SOURCE, TARGET, taus(1), 2, 5.0, 7)
-    task = Task(SOURCE, TARGET, taus(edits), steps, 5.0, 7, self_gain)
+    runs = methods(folder, device, dtype, compile)
+    warm_up = Task(SOURCE, TARGET, spread_taus(1), 2, 5.0, 7)
+    task = Task(SOURCE, TARGET, spread_taus(edits), steps, 5.0, 7, self_gain)
     peaks: dict[str, float] = {}
-    seconds: dict[str, list[float]] = {way: [] for way in runs}
-    made: dict[str, Made] = {}
-    for way, run in tuple(runs.items()):
+    results: dict[str, Edits] = {}
+    for method, run in tuple(runs.items()):
         try:
             run(warm_up)
-            made[way], peaks[way] = with_peak(lambda run=run: run(task))  # type: ignore[misc]
+            results[method], peaks[method] = with_peak(lambda run=run: run(task))  # type: ignore[misc]
         except torch.OutOfMemoryError:
-            del runs[way]
-    if dtype == torch.float32 and MAPS in made:
-        mine, maps = made[OURS].edits, made[MAPS].edits
-        if mine is None or maps is None:
-            raise AssertionError("both make edits")
-        torch.testing.assert_close(mine.cpu(), maps.cpu(), rtol=1e-3, atol=1e-3)
+            del runs[method]
+    if dtype == torch.float32 and MAPS in results:
+        ours, maps = results[OURS].latents, results[MAPS].latents
+        assert ours is not None
+        assert maps is not None
+        torch.testing.assert_close(ours.cpu(), maps.cpu(), rtol=1e-3, atol=1e-3)
+    seconds: dict[str, list[float]] = {method: [] for method in runs}
     for _ in range(repeats):
-        for way, run in runs.items():
+        for method, run in runs.items():
             started = time.perf_counter()
             run(task)
             if device == "cuda":
                 torch.cuda.synchronize()
-            seconds[way].append(time.perf_counter() - started)
-    for way in runs:
-        yield Cell(way, edits, steps, made[way].rows, statistics.median(seconds[way]), peaks[way])
+            seconds[method].append(time.perf_counter() - started)
+    for method in runs:
+        median = statistics.median(seconds[method])
+        yield Timing(method, edits, steps, results[method].rows, median, peaks[method])
 
 
-def table(title: str, cells: Sequence[Cell]) -> Table:
-    """A row a cell; ours comes first of every sweep, and the others are told in its time."""
-    drawn = Table(title=title)
-    for column in ("K", "steps", "way", "rows", "seconds", "rows/s", "times ours", "peak MiB"):
-        drawn.add_column(column, justify="right")
-    mine = 0.0
-    for cell in cells:
-        if cell.way == OURS:
-            drawn.add_section()
-            mine = cell.seconds
-        drawn.add_row(
-            str(cell.edits),
-            str(cell.steps),
-            cell.way,
-            str(cell.rows),
-            f"{cell.seconds:.2f}",
-            f"{cell.rows / cell.seconds:.0f}",
-            f"{cell.seconds / mine:.2f}",
-            f"{cell.peak:.0f}",
-        )
-    return drawn
+def table(timings: Sequence[Timing]) -> str:
+    """Markdown, with each method's time as a multiple of ours for the same sweep."""
+    ours = {(t.edits, t.steps): t.seconds for t in timings if t.method == OURS}
+    return markdown_table(
+        ["K", "steps", "method", "rows:,", "seconds:.2f", "rows/s:.0f", "times ours:.2f", "peak MiB:.0f"],
+        [
+            (t.edits, t.steps, t.method, t.rows, t.seconds, t.rows / t.seconds, ratio, t.peak)
+            for t in timings
+            for ratio in [t.seconds / ours[t.edits, t.steps]]
+        ],
+    )
 
 
 def main() -> None:
-    """Prints the table."""
+    """Print the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.speed.sweep_speed", description=__doc__)
     parser.add_argument("--edits", type=int, nargs="+", default=[1, 5, 9, 17], help="values of K")
     parser.add_argument("--steps", type=int, nargs="+", default=[20, 50])
     parser.add_argument(
-        "--self-gain", type=float, default=1.0, help="at 1, as in InstructPix2Pix, both kinds stop at once"
+        "--self-gain", type=float, default=1.0, help="1: both kinds of injection stop together"
     )
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument(
-        "--sd15", type=Path, help="measure a Stable Diffusion 1.5 shape instead, saved in this folder"
+        "--sd15", type=Path, help="folder for a Stable Diffusion 1.5 shape to measure instead"
     )
     parser.add_argument("--resolution", type=int, default=256, help="of the Stable Diffusion 1.5 shape")
     parser.add_argument("--dtype", default="float32", choices=("float32", "bfloat16", "float16"))
@@ -178,19 +163,16 @@ def main() -> None:
     folder = save_sd15(options.sd15, options.resolution) if options.sd15 else miniworld.MODEL
     device = "cuda" if torch.cuda.is_available() else "cpu"
     name = torch.cuda.get_device_name() if device == "cuda" else platform.processor() or platform.machine()
-
     dtype = getattr(torch, options.dtype)
-    cells = [
-        cell
+    timings = [
+        timing
         for edits in options.edits
         for steps in options.steps
-        for cell in measure(folder, edits, steps, options.self_gain, options.repeats, device, dtype)
+        for timing in measure(folder, edits, steps, options.self_gain, options.repeats, device, dtype)
     ]
-    title = (
-        f"{folder.name}, self gain {options.self_gain:g}, {options.dtype}, {name}, "
-        f"{torch.get_num_threads()} threads"
-    )
-    Console(width=110).print(table(title, cells))
+    threads = torch.get_num_threads()
+    print(f"{folder.name}, self gain {options.self_gain:g}, {options.dtype}, {name}, {threads} threads\n")
+    print(table(timings))
 
 
 if __name__ == "__main__":

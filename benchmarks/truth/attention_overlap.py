@@ -1,10 +1,10 @@
-"""Whether the model looks where things are: `python -m benchmarks.truth.attention_overlap`.
+"""Intersection over union of words' attention maps and the true masks of what they name.
 
-The cross-attention map of a word is cut at a share of its range and held against the mask of what the word says, by
-intersection over union. The share is chosen for each kind of word on drawn scenes that are not among those measured.
+The cross-attention map of a word is cut at a share of its range and compared with the mask of what the word names. The
+share is chosen for each kind of word on drawn scenes that are not among those measured.
 
-Drawn scenes have their true masks. A generated image's are estimated: it is edited in place (all of its attention
-injected, cross and self), in a colour, the ground or the sky, and the mask is where the edit differs.
+Drawn scenes have true masks. The masks of generated images are estimated: an image is edited in place (cross- and
+self-attention injected for all steps) in a colour, the ground or the sky, and the mask is where the edit differs.
 """
 
 from __future__ import annotations
@@ -18,95 +18,82 @@ import numpy as np
 import miniworld
 import p2p
 from benchmarks.common.markdown import markdown_table
-from benchmarks.common.results_file import write_section
-from benchmarks.truth.word_maps import encode, segment, word_maps
+from benchmarks.common.results_file import publish
+from benchmarks.truth.image_functions import encode
+from benchmarks.truth.word_maps import segment, word_maps
 from miniworld.draw import draw
 from miniworld.edits import Edit, random_edit
 from miniworld.language import caption
 from miniworld.masks import GROUND, SKY, changed, mask, overlap
-from miniworld.scene import Scene, random_layout, random_scene
+from miniworld.scene import random_layout, random_scene
 
 KINDS = ("object", GROUND, SKY)
 SHARES = tuple(k / 20 for k in range(2, 16))
-SEED = 2_000_003  # training draws with others
+SEED = 2_000_003  # not used by any training
 STEPS, GUIDANCE = 20, 5.0
-LEAST, MOST = 0.01, 0.9  # parts of the image that an edit in place may have changed: else it failed
-TITLE = "Attention maps against masks (`python -m benchmarks.truth.attention_overlap`)"
-INTRO = """\
-Intersection over union of a word's cross-attention map and the mask of what it says. The map is that of
-`editor.attention` at four timesteps of the noised image, cut at the share of its range that does best on other drawn
-scenes. Drawn scenes have true masks; a generated image's mask is where an edit in place (τ = 1, cross and self)
-differs."""
+MIN_AREA, MAX_AREA = 0.01, 0.9  # of the image, changed by an edit in place; otherwise the edit failed
 
 
 @dataclass(frozen=True)
-class Seen:
-    """A word's map (64, 64) fp32 and the mask (64, 64) bool of what it says."""
+class WordMap:
+    """A word's map (64, 64) fp32 and the mask (64, 64) bool of what it names."""
 
     heat: np.ndarray
     mask: np.ndarray
 
 
-def drawn(editor: p2p.Editor, count: int, seed: int) -> dict[str, list[Seen]]:
+def drawn_maps(editor: p2p.Editor, count: int, seed: int) -> dict[str, list[WordMap]]:
     """Maps and true masks of every word of random scenes."""
     rng = np.random.default_rng((SEED, seed))
     scenes = [random_scene(rng) for _ in range(count)]
     layouts = [random_layout(rng) for _ in scenes]
-    latents = encode([draw(*both) for both in zip(scenes, layouts, strict=True)])
+    latents = encode([draw(*drawing) for drawing in zip(scenes, layouts, strict=True)])
     words = [[*(thing.kind for thing in scene.things), scene.ground, scene.sky] for scene in scenes]
-    maps = word_maps(editor, latents, [caption(scene) for scene in scenes], words)
-    seen: dict[str, list[Seen]] = {kind: [] for kind in KINDS}
-    for scene, layout, own in zip(scenes, layouts, maps, strict=True):
-        things = [thing.kind for thing in scene.things]
-        for kind, which, heat in zip(_kinds(scene), [*things, GROUND, SKY], own, strict=True):
-            seen[kind].append(Seen(heat, mask(scene, layout, which)))
-    return seen
+    heats = word_maps(editor, latents, [caption(scene) for scene in scenes], words)
+    maps: dict[str, list[WordMap]] = {kind: [] for kind in KINDS}
+    for scene, layout, scene_heats in zip(scenes, layouts, heats, strict=True):
+        names = [*(thing.kind for thing in scene.things), GROUND, SKY]
+        for name, heat in zip(names, scene_heats, strict=True):
+            kind = name if name in KINDS else "object"
+            maps[kind].append(WordMap(heat, mask(scene, layout, name)))
+    return maps
 
 
-def generated(editor: p2p.Editor, count: int) -> dict[str, list[Seen]]:
-    """Maps of the edited words of generated images, and where the edits in place changed them."""
-    seen = {}
-    for kind, of in zip(KINDS, ("colour", "ground", "sky"), strict=True):
+def generated_maps(editor: p2p.Editor, count: int) -> dict[str, list[WordMap]]:
+    """Maps of the edited words of generated images, and the regions that edits in place changed."""
+    maps = {}
+    for kind, edit_kind in zip(KINDS, ("colour", "ground", "sky"), strict=True):
         rng = np.random.default_rng((SEED, KINDS.index(kind)))
-        edits = [random_edit(rng, of) for _ in range(count)]
+        edits = [random_edit(rng, edit_kind) for _ in range(count)]
+        captions = [caption(edit.before) for edit in edits]
         requests = [
             p2p.SweepRequest(
-                caption(edit.before),
-                caption(edit.after),
-                taus=(1.0,),
-                seed=number,
-                steps=STEPS,
-                guidance_scale=GUIDANCE,
-                self_gain=1.0,
+                source, caption(edit.after), (1.0,), seed, steps=STEPS, guidance_scale=GUIDANCE, self_gain=1.0
             )
-            for number, edit in enumerate(edits)
+            for seed, (source, edit) in enumerate(zip(captions, edits, strict=True))
         ]
         sweeps = editor.sweep_many(requests)
-        masks = [changed(sweep.source, sweep.edits[0]) for sweep in sweeps]
+        regions = [changed(sweep.source, sweep.edits[0]) for sweep in sweeps]
         latents = encode([sweep.source for sweep in sweeps])
-        maps = word_maps(editor, latents, [r.source for r in requests], [[_edited(e)] for e in edits])
-        seen[kind] = [
-            Seen(heat[0], where)
-            for heat, where in zip(maps, masks, strict=True)
-            if LEAST < where.mean() < MOST
+        heats = word_maps(editor, latents, captions, [[_edited_word(edit)] for edit in edits])
+        maps[kind] = [
+            WordMap(heat[0], region)
+            for heat, region in zip(heats, regions, strict=True)
+            if MIN_AREA < region.mean() < MAX_AREA
         ]
-    return seen
+    return maps
 
 
-def best_share(seen: Sequence[Seen]) -> float:
+def best_share(maps: Sequence[WordMap]) -> float:
     """The share of `SHARES` at which maps and masks overlap most."""
-    return max(SHARES, key=lambda share: mean_overlap(seen, share))
+    return max(SHARES, key=lambda share: mean_overlap(maps, share))
 
 
-def mean_overlap(seen: Sequence[Seen], share: float) -> float:
-    return float(np.mean([overlap(segment(one.heat, share), one.mask) for one in seen]))
+def mean_overlap(maps: Sequence[WordMap], share: float) -> float:
+    return float(np.mean([overlap(segment(word.heat, share), word.mask) for word in maps]))
 
 
-def _kinds(scene: Scene) -> list[str]:
-    return ["object"] * len(scene.things) + [GROUND, SKY]
-
-
-def _edited(edit: Edit) -> str:
+def _edited_word(edit: Edit) -> str:
     """The word of the source whose place the edit changes."""
     before, after = edit.before, edit.after
     if edit.kind != "colour":
@@ -114,30 +101,37 @@ def _edited(edit: Edit) -> str:
     return next(old.kind for old, new in zip(before.things, after.things, strict=True) if old != new)
 
 
-def table(shares: Mapping[str, float], rows: Mapping[str, Mapping[str, Sequence[Seen]]]) -> str:
-    """In Markdown; the last column is the overlap that a mask of the whole image has."""
-    lines = []
-    for images, by_kind in rows.items():
-        for kind, seen in by_kind.items():
-            area = np.mean([one.mask.mean() for one in seen])
-            reached = mean_overlap(seen, shares[kind])
-            lines.append(
-                [images, kind, str(len(seen)), f"{shares[kind]:.2f}", f"{reached:.2f}", f"{area:.2f}"]
-            )
-    return markdown_table(["images", "word", "n", "cut at", "IoU", "of the whole image"], lines)
+def table(shares: Mapping[str, float], maps: Mapping[str, Mapping[str, Sequence[WordMap]]]) -> str:
+    """Overlap by kind of image and of word; the last column is the overlap of a mask of the whole image."""
+    records = [
+        (images, kind, len(words), shares[kind], mean_overlap(words, shares[kind]), area)
+        for images, by_kind in maps.items()
+        for kind, words in by_kind.items()
+        for area in [np.mean([word.mask.mean() for word in words])]
+    ]
+    return markdown_table(["images", "word", "n", "cut at:.2f", "IoU:.2f", "of the whole image:.2f"], records)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure and write the section."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.truth.attention_overlap", description=__doc__)
     parser.add_argument("--drawn", type=int, default=128, help="scenes to draw (default 128)")
     parser.add_argument("--generated", type=int, default=32, help="images to edit, of each kind (default 32)")
     options = parser.parse_args(arguments)
     editor = p2p.load(miniworld.MODEL, device="cpu")
-    shares = {kind: best_share(seen) for kind, seen in drawn(editor, options.drawn // 2, 0).items()}
-    rows = {"drawn": drawn(editor, options.drawn, 1), "generated": generated(editor, options.generated)}
-    text = table(shares, rows)
-    print(text)
-    write_section(TITLE, f"{INTRO}\n\n{text}")
+    shares = {kind: best_share(maps) for kind, maps in drawn_maps(editor, options.drawn // 2, 0).items()}
+    maps = {
+        "drawn": drawn_maps(editor, options.drawn, 1),
+        "generated": generated_maps(editor, options.generated),
+    }
+    publish(
+        "Attention maps against masks",
+        "benchmarks.truth.attention_overlap",
+        "Intersection over union of a word's cross-attention map and the mask of what it names. The map is that of "
+        "`editor.attention` at four timesteps of the noised image, cut at the share of its range that is best on other "
+        "drawn scenes. Drawn scenes have true masks; a generated image's mask is where an edit in place (τ = 1, cross "
+        f"and self) differs.\n\n{table(shares, maps)}",
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Candidates of shipped caption pairs, with their images and scores, made once and kept in a file."""
+"""Makes candidates of shipped caption pairs, with images and scores, and caches them in files."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ import numpy as np
 import filters
 import miniworld
 import p2p
-from benchmarks.truth.background_preservation import Case, cases
+from benchmarks.truth.shipped_edits import shipped_edits
+from miniworld.edits import Edit
 from miniworld.language import caption
 from stages.candidates.scoring import CLIP_SCORES
 
 MEASURES = ("ssim", "changed_area")
-GAINS = ("gain_0", "gain_1")
+SCORES = (*CLIP_SCORES, *MEASURES)
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What is generated: all that changes what the file holds, beside the models."""
+    """Settings that, with the models, decide what a file holds."""
 
     per_kind: int = 16
     seeds: int = 2
@@ -35,96 +36,94 @@ class Settings:
 
 @dataclass(frozen=True)
 class Candidates:
-    """N candidates of some cases, each case with as many samples, each sample with one source image.
+    """N candidates of some edits; every edit has as many samples, and every sample one source image.
 
-    ``case``, ``sample`` (of the case), ``source`` (the row of ``sources``) are int (N,), ``tau`` is float (N,);
-    ``sources`` and ``edits`` uint8 images; ``scores`` float32 (N, 8) by `CLIP_SCORES`, `MEASURES` and `GAINS`: by how
-    much more an image is like its own caption than like the other's.
+    Attributes:
+        edit, sample, source: int (N,): the edit, its sample, and the index into ``sources``.
+        tau: float (N,).
+        sources, outputs: uint8 images.
+        scores: float32 (N, 6) by `SCORES`.
     """
 
-    case: np.ndarray
+    edit: np.ndarray
     sample: np.ndarray
     source: np.ndarray
     tau: np.ndarray
     sources: np.ndarray
-    edits: np.ndarray
+    outputs: np.ndarray
     scores: np.ndarray
 
     def score(self, *names: str) -> np.ndarray:
-        """Those scores, float32 (len(names), N)."""
-        return self.scores.T[[(*CLIP_SCORES, *MEASURES, *GAINS).index(name) for name in names]]
+        """The named scores, float32 (len(names), N)."""
+        return self.scores.T[[SCORES.index(name) for name in names]]
 
 
-def candidates(settings: Settings, folder: Path) -> tuple[list[Case], Candidates]:
-    """The cases, and their candidates. Each sample's are in a file of their own, which is made where there is none."""
-    chosen = cases(miniworld.CAPTIONS, settings.per_kind)
-    told = {
+def load_candidates(settings: Settings, folder: Path) -> tuple[list[Edit], Candidates]:
+    """The edits and their candidates; each sample's candidates are made once and kept in a file of their own."""
+    edits = shipped_edits(settings.per_kind)
+    key = {
         **asdict(replace(settings, seeds=0)),
-        "captions": [_captions(case) for case in chosen],
+        "captions": [_captions(edit) for edit in edits],
         "generator": p2p.fingerprint(miniworld.MODEL),
         "clip": filters.fingerprint(f"local-dir:{miniworld.CLIP}"),
     }
-    name = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:12]
+    digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:12]
     folder.mkdir(parents=True, exist_ok=True)
     parts = []
     for sample in range(settings.seeds):
-        path = folder / f"candidates-{name}-{sample}.npz"
+        path = folder / f"candidates-{digest}-{sample}.npz"
         if not path.exists():
-            made = _made(chosen, settings, sample)
+            candidates = _render(edits, settings, sample)
             with path.with_suffix(".part").open("wb") as file:
-                np.savez(file, **{field.name: getattr(made, field.name) for field in fields(made)})
+                np.savez(file, **vars(candidates))
             path.with_suffix(".part").rename(path)
-        with np.load(path) as kept:
-            parts.append({field.name: kept[field.name] for field in fields(Candidates)})
-        parts[-1]["source"] += sample * len(chosen)
-    whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    return chosen, Candidates(**whole)
+        with np.load(path) as arrays:
+            parts.append({field.name: arrays[field.name] for field in fields(Candidates)})
+        parts[-1]["source"] += sample * len(edits)
+    return edits, Candidates(**{name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
 
 
-def _captions(case: Case) -> tuple[str, str]:
-    return caption(case.before), caption(case.after)
+def _captions(edit: Edit) -> tuple[str, str]:
+    return caption(edit.before), caption(edit.after)
 
 
-def _made(chosen: Sequence[Case], settings: Settings, sample: int) -> Candidates:
+def _render(edits: Sequence[Edit], settings: Settings, sample: int) -> Candidates:
     editor = p2p.load(miniworld.MODEL, device="cpu")
     requests = [
         p2p.SweepRequest(
-            *_captions(case),
+            *_captions(edit),
             settings.taus,
-            seed=int.from_bytes(hashlib.sha256(f"{sample}:{_captions(case)}".encode()).digest()[:4]),
+            seed=int.from_bytes(hashlib.sha256(f"{sample}:{_captions(edit)}".encode()).digest()[:4]),
             steps=settings.steps,
             guidance_scale=settings.guidance,
             sampler=settings.sampler,
         )
-        for case in chosen
+        for edit in edits
     ]
     sweeps: list[p2p.Sweep] = []
     for start in range(0, len(requests), 16):
         sweeps += editor.sweep_many(requests[start : start + 16])
         print(f"candidates: sample {sample}, {len(sweeps)} of {len(requests)} caption pairs", flush=True)
-    case = np.arange(len(chosen)).repeat(len(settings.taus))
+    index = np.arange(len(edits)).repeat(len(settings.taus))
     sources = np.stack([sweep.source for sweep in sweeps])
-    edits = np.concatenate([sweep.edits for sweep in sweeps])
+    outputs = np.concatenate([sweep.edits for sweep in sweeps])
     return Candidates(
-        case=case,
-        sample=np.full(len(case), sample),
-        source=case.copy(),
-        tau=np.tile(settings.taus, len(chosen)),
+        edit=index,
+        sample=np.full(len(index), sample),
+        source=index.copy(),
+        tau=np.tile(settings.taus, len(edits)),
         sources=sources,
-        edits=edits,
-        scores=scored(sources[case], edits, [chosen[int(k)] for k in case]),
+        outputs=outputs,
+        scores=compute_scores(sources[index], outputs, [edits[int(k)] for k in index]),
     )
 
 
-def scored(inputs: np.ndarray, outputs: np.ndarray, of: Sequence[Case]) -> np.ndarray:
-    """The scores of N pairs of images, each with its case: float32 (N, 8)."""
+def compute_scores(inputs: np.ndarray, outputs: np.ndarray, edits: Sequence[Edit]) -> np.ndarray:
+    """The `SCORES` of N pairs of images, each with its edit: float32 (N, 6)."""
     clip = filters.load_clip(f"local-dir:{miniworld.CLIP}", device="cpu")
-    texts = [list(texts) for texts in zip(*map(_captions, of), strict=True)]
-    four = clip.score(inputs, outputs, *texts)
-    images = clip.encode_images(inputs), clip.encode_images(outputs)
-    said = clip.encode_captions(texts[0]), clip.encode_captions(texts[1])
-    gains = [(images[k] * (said[k] - said[1 - k])).sum(-1).numpy() for k in (0, 1)]
-    measured = [
-        filters.load_measure(filters.MeasureSpec(kind), "cpu").score(inputs, outputs) for kind in MEASURES
+    captions = [list(texts) for texts in zip(*map(_captions, edits), strict=True)]
+    clip_scores = clip.score(inputs, outputs, *captions)
+    measures = [
+        filters.load_measure(filters.MeasureSpec(name), "cpu").score(inputs, outputs) for name in MEASURES
     ]
-    return np.stack([*(getattr(four, name) for name in CLIP_SCORES), *measured, *gains], 1).astype(np.float32)
+    return np.stack([*(getattr(clip_scores, name) for name in CLIP_SCORES), *measures], 1).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Whether an edited pair of images is right, by what is read from both: was the edit made, was the rest left alone."""
+"""Judges an edited pair of images by what is read from both: whether the edit is made and the rest preserved."""
 
 from __future__ import annotations
 
@@ -6,149 +6,143 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageFilter
 
-from benchmarks.truth.background_preservation import psnr
+from benchmarks.truth.image_functions import dilate, psnr
 from miniworld.draw import draw
 from miniworld.scene import KINDS, Layout, Scene, Thing
 from miniworld.scene_reader import Place, Reading
 
-MOVED = 0.1  # of the side, in x, foot's y, size or horizon: some six pixels
-QUIET = 20.0  # dB
-WIDENED = 7  # pixels of the window of the greatest neighbour: three to each side
-SEEN = 3  # of 255; what is drawn apart by less is the same
-LEAST = 0.05  # of the picture, for a PSNR that says something
+MAX_MOVE = 0.1  # of the side, in x, foot's y, size or horizon: some six pixels
+MIN_PSNR = 20.0  # dB
+MIN_DIFFERENCE = 3  # of 255; smaller differences of drawn pixels do not count
+MIN_AREA = 0.05  # of the image, below which no PSNR is computed
 
 Attributes = dict[str, str | None]
-"""Style, ground and sky; for each kind of object its colour, None where there is none."""
+"""Style, ground and sky; for each kind of object its colour, None if there is none."""
 
 
 @dataclass(frozen=True)
-class Truth:
-    """What became of an edit.
+class EditTruth:
+    """The result of an edit.
 
-    ``carried_out``: the input shows the edited attribute as its caption has it, the output as its own does.
-    ``same_attributes``: all others are read alike from both. ``same_places``: objects and horizon are where they were.
-    ``psnr``: in dB, where a drawn edit would leave the picture as it is; None where that is hardly anywhere.
+    Attributes:
+        made: the input shows the edited attribute as its caption has it, the output as its own.
+        attributes_kept: all other attributes are read alike from both images.
+        places_kept: objects and horizon have not moved.
+        psnr: in dB, where a drawn edit leaves the image unchanged; None if that is almost nowhere.
     """
 
-    carried_out: bool
-    same_attributes: bool
-    same_places: bool
+    made: bool
+    attributes_kept: bool
+    places_kept: bool
     psnr: float | None
 
     @property
-    def quiet(self) -> bool:
-        """Whether the PSNR, where there is one, is `QUIET` or more."""
-        return self.psnr is None or self.psnr >= QUIET
+    def pixels_kept(self) -> bool:
+        """Whether the PSNR is `MIN_PSNR` or more, if there is one."""
+        return self.psnr is None or self.psnr >= MIN_PSNR
 
     @property
-    def left_alone(self) -> bool:
-        """Attributes, places and pixels."""
-        return self.same_attributes and self.same_places and self.quiet
+    def preserved(self) -> bool:
+        """Whether attributes, places and pixels are kept."""
+        return self.attributes_kept and self.places_kept and self.pixels_kept
 
     @property
     def right(self) -> bool:
-        """Carried out, and the rest left alone."""
-        return self.carried_out and self.left_alone
+        """Whether the edit is made and the rest preserved."""
+        return self.made and self.preserved
 
 
 def attributes(scene: Scene) -> Attributes:
-    """All that a caption may name."""
+    """Everything that a caption can name."""
     colours = {thing.kind: thing.colour for thing in scene.things}
-    whole: Attributes = {"style": scene.style, "ground": scene.ground, "sky": scene.sky}
-    return whole | {kind: colours.get(kind) for kind in KINDS}
+    by_name: Attributes = {"style": scene.style, "ground": scene.ground, "sky": scene.sky}
+    return by_name | {kind: colours.get(kind) for kind in KINDS}
 
 
-def truth(
-    before: Scene, after: Scene, inputs: tuple[np.ndarray, Reading], outputs: tuple[np.ndarray, Reading]
-) -> Truth:
-    """What became of the edit from scene ``before`` to ``after``.
+def judge_edit(
+    before: Scene, after: Scene, source: tuple[np.ndarray, Reading], output: tuple[np.ndarray, Reading]
+) -> EditTruth:
+    """Judge the edit from scene ``before`` to ``after``.
 
     Args:
-        before, after: of the captions, different in one attribute, or with an object that takes another's place.
-        inputs, outputs: each image, uint8 (64, 64, 3), with what is read from it.
+        before, after: of the captions, different in one attribute, or in an object that replaces another.
+        source, output: each image, uint8 (64, 64, 3), with what is read from it.
     """
-    (source, seen), (edit, made) = inputs, outputs
-    old, new, first, last = (attributes(scene) for scene in (before, after, seen.scene, made.scene))
+    (input_image, input_reading), (output_image, output_reading) = source, output
+    old, new = attributes(before), attributes(after)
+    shown, result = attributes(input_reading.scene), attributes(output_reading.scene)
     edited = [key for key in old if old[key] != new[key]]
-    swap = swapped(before, after)
+    swap = swapped_kinds(before, after)
     if swap:
-        # An object that another takes the place of hands on its colour: the edit names the kind alone.
-        gone, come = swap
-        carried = all((first[gone], last[come])) and not first[come] and not last[gone]
-        same = first[gone] == last[come] or not carried
+        # The edit names the kind alone, so the new object takes over the colour of the one that it replaces.
+        removed, added = swap
+        made = all((shown[removed], result[added])) and not shown[added] and not result[removed]
+        kept = shown[removed] == result[added] or not made
     else:
-        carried = all(first[key] == old[key] and last[key] == new[key] for key in edited)
-        same = True
-    same &= all(first[key] == last[key] for key in old if key not in edited)
-    where = left(before, after, seen, made)
-    kept = psnr(source, edit, where) if where.mean() >= LEAST else None
-    return Truth(bool(carried), bool(same), _same_places(seen, made, swap), kept)
+        made = all(shown[key] == old[key] and result[key] == new[key] for key in edited)
+        kept = True
+    kept &= all(shown[key] == result[key] for key in old if key not in edited)
+    region = unchanged_region(before, after, input_reading, output_reading)
+    quality = psnr(input_image, output_image, region) if region.mean() >= MIN_AREA else None
+    return EditTruth(bool(made), bool(kept), _places_kept(input_reading, output_reading, swap), quality)
 
 
-def swapped(before: Scene, after: Scene) -> tuple[str, str] | None:
-    """The kinds of an object that goes and of the one that comes in its place, if that is the edit."""
-    gone = [thing.kind for thing in before.things if thing.kind not in {one.kind for one in after.things}]
-    come = [thing.kind for thing in after.things if thing.kind not in {one.kind for one in before.things}]
-    return (gone[0], come[0]) if gone and come else None
+def swapped_kinds(before: Scene, after: Scene) -> tuple[str, str] | None:
+    """The kinds of the removed and of the added object if the edit replaces one by the other, otherwise None."""
+    old, new = [thing.kind for thing in before.things], [thing.kind for thing in after.things]
+    removed, added = [kind for kind in old if kind not in new], [kind for kind in new if kind not in old]
+    return (removed[0], added[0]) if removed and added else None
 
 
-def left(before: Scene, after: Scene, seen: Reading, made: Reading) -> np.ndarray:
-    """Where the edit, drawn in the layout that was read, leaves the picture as it is, and is not near: bool (64, 64).
+def unchanged_region(before: Scene, after: Scene, source: Reading, output: Reading) -> np.ndarray:
+    """Bool (64, 64): pixels that the edit, drawn in the layout that was read, neither changes nor is near to.
 
-    What is read from the input is drawn, and drawn again with the edit; what comes anew is where the output has it.
+    The scene read from the input is drawn with and without the edit; added objects are where the output has them.
     """
-    swap = swapped(before, after)
-    places = dict(zip((thing.kind for thing in seen.scene.things), seen.places, strict=True))
+    swap = swapped_kinds(before, after)
+    places = dict(zip((thing.kind for thing in source.scene.things), source.places, strict=True))
     if swap and swap[0] in places:
         places[swap[1]] = places[swap[0]]
-    for thing, place in zip(made.scene.things, made.places, strict=True):
+    for thing, place in zip(output.scene.things, output.places, strict=True):
         places.setdefault(thing.kind, place)
-    old, new, first = attributes(before), attributes(after), attributes(seen.scene)
+    old, new, shown = attributes(before), attributes(after), attributes(source.scene)
     if swap:
-        change: Attributes = {swap[0]: None, swap[1]: first[swap[0]]}
+        change: Attributes = {swap[0]: None, swap[1]: shown[swap[0]]}
     else:
         change = {key: new[key] for key in old if old[key] != new[key]}
-    edge = _edge(seen, made)
-    drawn = [_drawn(shown, places, edge).astype(np.int16) for shown in (first, first | change)]
-    differs = np.abs(drawn[0] - drawn[1]).max(-1) > SEEN
-    return np.asarray(Image.fromarray(differs).convert("L").filter(ImageFilter.MaxFilter(WIDENED))) == 0
+    edge = _ground_edge(source, output)
+    plain, edited = (_draw(scene, places, edge).astype(np.int16) for scene in (shown, shown | change))
+    return ~dilate(np.abs(plain - edited).max(-1) > MIN_DIFFERENCE)
 
 
-def _drawn(shown: Attributes, places: dict[str, Place], edge: tuple[float, float, float]) -> np.ndarray:
+def _draw(shown: Attributes, places: dict[str, Place], edge: tuple[float, float, float]) -> np.ndarray:
     things = tuple(Thing(colour, kind) for kind in KINDS if (colour := shown[kind]) and kind in places)
     low, high = np.array([0.05, 0.1, 0.15]), np.array([0.95, 1.0, 0.5])
-    taken: Any = tuple(tuple(np.clip(places[thing.kind], low, high).tolist()) for thing in things)
+    clipped: Any = tuple(tuple(np.clip(places[thing.kind], low, high).tolist()) for thing in things)
     horizon, slope, bulge = edge
-    # The light and the details have no say: they are the same in both.
-    layout = Layout(float(np.clip(horizon, 0.3, 0.75)), slope, bulge, taken, (0.5, 0.15), 0)
+    # Light and details are the same in both drawings, so their values do not matter.
+    layout = Layout(float(np.clip(horizon, 0.3, 0.75)), slope, bulge, clipped, (0.5, 0.15), 0)
     style, ground, sky = (str(shown[name]) for name in ("style", "ground", "sky"))
     return draw(Scene(style, things, ground, sky), layout)
 
 
-def _edge(seen: Reading, made: Reading) -> tuple[float, float, float]:
-    """The ground's edge, whose slope and bulge water does not show."""
-    solid = next((one for one in (seen, made) if one.scene.ground != "water"), None)
+def _ground_edge(source: Reading, output: Reading) -> tuple[float, float, float]:
+    """Horizon, slope and bulge of the ground; water does not show the last two."""
+    solid = next((reading for reading in (source, output) if reading.scene.ground != "water"), None)
     slope, bulge = solid.edge[1:] if solid else (0.0, 0.0)
-    return seen.edge[0], float(np.clip(slope, -0.1, 0.1)), float(np.clip(bulge, -0.1, 0.1))
+    return source.edge[0], float(np.clip(slope, -0.1, 0.1)), float(np.clip(bulge, -0.1, 0.1))
 
 
-def _same_places(seen: Reading, made: Reading, swap: tuple[str, str] | None) -> bool:
-    found = dict(zip((thing.kind for thing in made.scene.things), made.places, strict=True))
-    if swap and swap[1] in found:
-        found[swap[0]] = found[swap[1]]
-    moves = [abs(seen.edge[0] - made.edge[0])]
-    for thing, place in zip(seen.scene.things, seen.places, strict=True):
-        if thing.kind in found:
-            moves += [abs(a - b) for a, b in zip(place, found[thing.kind], strict=True)]
-    return max(moves) <= MOVED
-
-
-def read_from_truth(scene: Scene, layout: Layout) -> Reading:
-    """What a reader without faults reads from a drawn scene."""
-    edge = (layout.horizon, layout.slope, layout.bulge)
-    return Reading(scene, tuple(layout.places[: len(scene.things)]), edge)
+def _places_kept(source: Reading, output: Reading, swap: tuple[str, str] | None) -> bool:
+    places = dict(zip((thing.kind for thing in output.scene.things), output.places, strict=True))
+    if swap and swap[1] in places:
+        places[swap[0]] = places[swap[1]]
+    moves = [abs(source.edge[0] - output.edge[0])]
+    for thing, place in zip(source.scene.things, source.places, strict=True):
+        if thing.kind in places:
+            moves += [abs(a - b) for a, b in zip(place, places[thing.kind], strict=True)]
+    return max(moves) <= MAX_MOVE
 
 
 def layout_after(before: Scene, after: Scene, layout: Layout) -> Layout:

@@ -3,13 +3,13 @@
 Shipped caption pairs of every kind of edit are swept over τ. All candidates, whether the filter keeps them or not, are
 read by the mini world's reader. A candidate is right if the edit was made and the rest preserved
 (`benchmarks.truth.edit_truth`). Precision is the share of right candidates among those that pass, recall the share
-that pass among the right ones. Fitted scores and thresholds are tested on other caption pairs than they are fitted on.
+that pass among the right ones. Fitted thresholds are tested on other caption pairs than they are fitted on.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,178 +19,115 @@ from omegaconf import OmegaConf
 
 import conf
 import miniworld
-from benchmarks.common.results_file import write_section
+from benchmarks.common.results_file import FIGURES, publish
 from benchmarks.truth import reader_accuracy, truth_tables
-from benchmarks.truth.background_preservation import Case
-from benchmarks.truth.candidate_cache import GAINS, MEASURES, Candidates, Settings, candidates
-from benchmarks.truth.edit_truth import Truth, truth
-from benchmarks.truth.precision_recall import (
-    Curve,
-    curve,
-    fit_thresholds,
-    logistic,
-    margin,
-    point,
-    tried_thresholds,
-)
-from benchmarks.truth.truth_plot import Sweep, plot
+from benchmarks.truth.candidate_cache import MEASURES, SCORES, Candidates, Settings, load_candidates
+from benchmarks.truth.edit_truth import EditTruth, judge_edit
+from benchmarks.truth.precision_recall import cross_validate, curve, fit_thresholds, margin, passing, point
+from benchmarks.truth.truth_plot import plot, sweep_threshold
+from miniworld.edits import Edit
 from miniworld.evaluate import SmallClip
 from miniworld.scene_reader import Reader, load_reader
 from stages.candidates.scoring import CLIP_SCORES
 
-TITLE = "Is what it keeps right? (`make bench-truth`)"
 PUBLISHED = (0.2, 0.2, 0.2, 0.75)
-DRAWN, PER_KIND = 1000, 24
+DRAWN, DRAWN_PER_KIND = 1000, 24
 
 
-def defaults() -> tuple[float, ...]:
+def default_thresholds() -> tuple[float, ...]:
     """The four thresholds that the mini world's filter ships with."""
     shipped: Any = OmegaConf.load(Path(conf.__file__).parent / "filter" / "miniworld.yaml")
     return tuple(float(shipped[name]) for name in CLIP_SCORES)
 
 
-def truths(reader: Reader, chosen: Sequence[Case], made: Candidates) -> list[Truth]:
-    """What became of each candidate's edit."""
-    sources, edits = reader.read(made.sources), reader.read(made.edits)
+def judge_candidates(reader: Reader, edits: Sequence[Edit], candidates: Candidates) -> list[EditTruth]:
+    """The truth about each candidate."""
+    sources = list(zip(candidates.sources, reader.read(candidates.sources), strict=True))
+    outputs = zip(candidates.outputs, reader.read(candidates.outputs), strict=True)
     return [
-        truth(
-            chosen[case].before,
-            chosen[case].after,
-            (made.sources[source], sources[source]),
-            (made.edits[n], edits[n]),
-        )
-        for n, (case, source) in enumerate(zip(made.case, made.source, strict=True))
+        judge_edit(edits[edit].before, edits[edit].after, sources[source], output)
+        for edit, source, output in zip(candidates.edit, candidates.source, outputs, strict=True)
     ]
 
 
-def rules(made: Candidates, right: np.ndarray, thresholds: tuple[float, ...]) -> dict[str, np.ndarray]:
+def combined_scores(candidates: Candidates, thresholds: tuple[float, ...]) -> dict[str, np.ndarray]:
     """Scores of each candidate, (N,), by name: the single ones, and combinations."""
-    four = made.score(*CLIP_SCORES)
-    further = made.score(*CLIP_SCORES, *MEASURES)
-    everything = made.score(*CLIP_SCORES, *MEASURES, *GAINS)
+    clip_scores = candidates.score(*CLIP_SCORES)
     return {
-        **dict(zip((*CLIP_SCORES, *MEASURES, *GAINS), everything, strict=True)),
-        "default thresholds in lockstep": margin(four, thresholds),
-        "published thresholds in lockstep": margin(four, PUBLISHED),
-        "clip_sim_dir × clip_sim_image": four[2].clip(0) * four[3].clip(0),
-        "logistic, the four": logistic(four, right, made.case),
-        "logistic, and ssim, changed_area": logistic(further, right, made.case),
-        "logistic, and the gains": logistic(everything, right, made.case),
-        "logistic, and squares": logistic(np.concatenate([everything, everything**2]), right, made.case),
+        "default thresholds in lockstep": margin(clip_scores, thresholds),
+        "published thresholds in lockstep": margin(clip_scores, PUBLISHED),
+        "clip_sim_dir × clip_sim_image": clip_scores[2].clip(0) * clip_scores[3].clip(0),
+        **dict(zip(SCORES, candidates.score(*CLIP_SCORES, *MEASURES), strict=True)),
     }
 
 
-def passing(scores: np.ndarray, thresholds: Sequence[float]) -> np.ndarray:
-    """Bool (N,): whether all scores (4, N) reach their thresholds, as the filter compares them."""
-    return np.all(scores >= np.array(thresholds, dtype=np.float32)[:, None], axis=0)
-
-
-def kept(passes: np.ndarray, rank: np.ndarray, made: Candidates, most: int = 4) -> np.ndarray:
-    """Bool (N,): of those that pass the best by ``rank`` of each sample, and so many of a caption pair."""
-    chosen = np.zeros(len(passes), bool)
-    taken: dict[int, set[int]] = {}
+def keep(passes: np.ndarray, rank: np.ndarray, candidates: Candidates, per_edit: int = 4) -> np.ndarray:
+    """Bool (N,): the best passing candidate by ``rank`` of each sample, at most ``per_edit`` of an edit."""
+    kept = np.zeros(len(passes), bool)
+    samples: dict[int, set[int]] = {}
     for n in sorted(np.flatnonzero(passes), key=lambda n: -rank[n]):
-        of_pair = taken.setdefault(int(made.case[n]), set())
-        if made.sample[n] not in of_pair and len(of_pair) < most:
-            of_pair.add(int(made.sample[n]))
-            chosen[n] = True
-    return chosen
+        of_edit = samples.setdefault(int(candidates.edit[n]), set())
+        if candidates.sample[n] not in of_edit and len(of_edit) < per_edit:
+            of_edit.add(int(candidates.sample[n]))
+            kept[n] = True
+    return kept
 
 
-def sweep_of(scores: np.ndarray, right: np.ndarray, thresholds: tuple[float, ...], which: int) -> Sweep:
-    """Precision and recall over one of the four thresholds."""
-    tried = np.round(np.linspace(0.0, 0.98, 50), 2)
-    points = [
-        point(passing(scores, [*thresholds[:which], t, *thresholds[which + 1 :]]), right) for t in tried
-    ]
-    # A handful says nothing of precision.
-    shown = [k for k, (_, recall) in enumerate(points) if recall >= 0.02]
-    return Sweep(
-        CLIP_SCORES[which],
-        thresholds[which],
-        [float(tried[k]) for k in shown],
-        [points[k][0] for k in shown],
-        [points[k][1] for k in shown],
-    )
-
-
-def choices(
+def threshold_choices(
     scores: np.ndarray, right: np.ndarray, group: np.ndarray, thresholds: tuple[float, ...]
 ) -> dict[str, tuple[str, np.ndarray]]:
-    """Choices by four thresholds: for each the thresholds, and what passes."""
+    """Choices of the four thresholds by name: their values, and the mask of candidates that pass."""
 
-    def said(values: Sequence[float]) -> str:
+    def text(values: Sequence[float]) -> str:
         return " ".join(f"{value:.2f}" for value in values)
 
-    now = passing(scores, thresholds)
-    found = {
-        "published": (said(PUBLISHED), passing(scores, PUBLISHED)),
-        "default": (said(thresholds), now),
-    }
-    for name, recall in (("fitted, equal recall", point(now, right)[1]), ("fitted, recall 0.8", 0.8)):
-        whole = said(fit_thresholds(scores, right, recall))
-        found[name] = (whole, tried_thresholds(scores, right, group, recall))
-    return found
+    fixed = {"published": PUBLISHED, "default": thresholds}
+    choices = {name: (text(values), passing(scores, values)) for name, values in fixed.items()}
+    default_recall = point(choices["default"][1], right)[1]
+    for name, recall in (("fitted, equal recall", default_recall), ("fitted, recall 0.8", 0.8)):
+        values = text(fit_thresholds(scores, right, recall))
+        choices[name] = (values, cross_validate(scores, right, group, recall))
+    return choices
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Generates what is missing, prints and writes the tables, and draws the figure."""
+    """Make missing candidates, write the section, and draw the figure."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.truth.filter_precision", description=__doc__)
     parser.add_argument("--per-kind", type=int, default=Settings.per_kind, help="caption pairs of each kind")
     parser.add_argument("--seeds", type=int, default=Settings.seeds, help="of each pair")
     parser.add_argument("--folder", type=Path, default=Path("runs/truth"), help="where candidates are kept")
-    parser.add_argument("--plot", type=Path, default=Path("docs/figures/truth.png"))
-    parser.add_argument("--dry", action="store_true", help="print alone")
+    parser.add_argument("--plot", type=Path, default=FIGURES / "truth.png")
+    parser.add_argument("--dry", action="store_true", help="only print")
     options = parser.parse_args(arguments)
     reader, clip = load_reader(), SmallClip(miniworld.CLIP)
     settings = Settings(per_kind=options.per_kind, seeds=options.seeds)
-    chosen, made = candidates(settings, options.folder)
-    found = truths(reader, chosen, made)
-    right = np.array([one.right for one in found])
-    thresholds, four = defaults(), made.score(*CLIP_SCORES)
-    ranked = rules(made, right, thresholds)
-    curves = {name: curve(score, right) for name, score in ranked.items()}
-    chosen_by = choices(four, right, made.case, thresholds)
-    now = chosen_by["default"][1]
-    text = "\n\n".join(
-        [
-            truth_tables.intro(settings, len(chosen), len(right), torch.get_num_threads()),
-            truth_tables.of_reader(reader, clip, reader_accuracy.unseen(DRAWN), chosen, made),
-            truth_tables.of_drawn_pairs(reader, reader_accuracy.drawn_pairs(PER_KIND)),
-            truth_tables.by_kind([chosen[k].kind for k in made.case], found, now, kept(now, four[2], made)),
-            truth_tables.by_tau(made.tau, found, now),
-            truth_tables.of_choices(chosen_by, right),
-            truth_tables.of_rules(curves, point(now, right)[1]),
-            truth_tables.of_ranks(
-                {name: kept(now, score, made) for name, score in ranked.items()}, right, found
-            ),
-        ]
-    )
-    print(text)
+    edits, candidates = load_candidates(settings, options.folder)
+    truths = judge_candidates(reader, edits, candidates)
+    right = np.array([truth.right for truth in truths])
+    thresholds, clip_scores = default_thresholds(), candidates.score(*CLIP_SCORES)
+    curves = {name: curve(score, right) for name, score in combined_scores(candidates, thresholds).items()}
+    choices = threshold_choices(clip_scores, right, candidates.edit, thresholds)
+    passes = choices["default"][1]
+    kept = keep(passes, clip_scores[CLIP_SCORES.index("clip_sim_dir")], candidates)
+    kinds = [edits[k].kind for k in candidates.edit]
+    tables = [
+        truth_tables.intro(settings, len(edits), len(right), torch.get_num_threads()),
+        truth_tables.reader_table(reader, clip, reader_accuracy.unseen_layouts(DRAWN), edits, candidates),
+        truth_tables.drawn_pairs_table(reader, reader_accuracy.drawn_pairs(DRAWN_PER_KIND)),
+        truth_tables.filter_table(kinds, truths, passes, kept),
+        truth_tables.tau_table(candidates.tau, truths, passes),
+        truth_tables.thresholds_table(choices, right),
+        truth_tables.scores_table(curves, point(passes, right)[1]),
+    ]
+    text = "\n\n".join(tables)
     if options.dry:
+        print(text)
         return
-    write_section(TITLE, text)
-    options.plot.parent.mkdir(parents=True, exist_ok=True)
-    plot(
-        _shown(curves),
-        {name: point(passes, right) for name, (_, passes) in chosen_by.items()},
-        [sweep_of(four, right, thresholds, which) for which in range(4)],
-        float(right.mean()),
-        options.plot,
-    )
-
-
-def _shown(curves: Mapping[str, Curve]) -> dict[str, Curve]:
-    names = (
-        "default thresholds in lockstep",
-        "published thresholds in lockstep",
-        "clip_sim_dir × clip_sim_image",
-        "clip_sim_dir",
-        "clip_sim_image",
-        "logistic, the four",
-        "logistic, and squares",
-    )
-    return {name: curves[name] for name in names}
+    publish("Precision of the filter", "benchmarks.truth.filter_precision", text)
+    points = {name: point(passes, right) for name, (_, passes) in choices.items()}
+    sweeps = [sweep_threshold(name, k, clip_scores, right, thresholds) for k, name in enumerate(CLIP_SCORES)]
+    shown = {name: curves[name] for name in [*list(curves)[:3], "clip_sim_dir", "clip_sim_image"]}
+    plot(shown, points, sweeps, float(right.mean()), options.plot)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How well the mini world's reader reads: drawn scenes, whose truth is known, and generated ones, by their captions."""
+"""Accuracy of the mini world's reader on drawn scenes, and its agreement with captions of generated ones."""
 
 from __future__ import annotations
 
@@ -7,113 +7,93 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL
 
-import miniworld
-from benchmarks.truth.edit_truth import Truth, layout_after, truth
+from benchmarks.truth.edit_truth import EditTruth, judge_edit, layout_after
+from benchmarks.truth.image_functions import through_vae
 from miniworld.calibrate import FAULTS
 from miniworld.draw import draw
-from miniworld.edits import EDITS, random_edit
+from miniworld.edits import EDITS, Edit, random_edit
 from miniworld.evaluate import UNSEEN, SmallClip
 from miniworld.language import caption
 from miniworld.scene import Layout, Scene, random_layout, random_scene, variations
-from miniworld.scene_reader import Reader, Reading, as_pixels
+from miniworld.scene_reader import Reader, Reading
 
 ATTRIBUTES = ("style", "ground", "sky", "colour", "object")
 
 
 @dataclass(frozen=True)
-class Pair:
-    """A drawn pair of images, uint8 (64, 64, 3), for an edit of some kind; ``fault`` is "" where it is right."""
+class DrawnPair:
+    """A drawn pair of images, uint8 (64, 64, 3), for an edit; ``fault`` is "" if the pair is right."""
 
-    kind: str
+    edit: Edit
     fault: str
-    before: Scene
-    after: Scene
     images: tuple[np.ndarray, np.ndarray]
 
 
 def agreement(read: Scene, scene: Scene) -> dict[str, bool]:
-    """For each of `ATTRIBUTES` whether what is read is so. Colour: of the objects that were found."""
-    found = {thing.kind: thing.colour for thing in read.things}
+    """Whether each of `ATTRIBUTES` is read as it is. Colour: of the objects that were found."""
+    read_colours = {thing.kind: thing.colour for thing in read.things}
     colours = {thing.kind: thing.colour for thing in scene.things}
     return {
         "style": read.style == scene.style,
         "ground": read.ground == scene.ground,
         "sky": read.sky == scene.sky,
-        "colour": all(found[kind] == colour for kind, colour in colours.items() if kind in found),
-        "object": set(found) == set(colours),
+        "colour": all(read_colours[kind] == colours[kind] for kind in colours if kind in read_colours),
+        "object": set(read_colours) == set(colours),
     }
 
 
-def picked(clip: SmallClip, scene: Scene, feature: torch.Tensor) -> dict[str, bool]:
-    """For each of `ATTRIBUTES` whether CLIP prefers the scene's caption to all that are false by that one."""
+def clip_agreement(clip: SmallClip, scene: Scene, feature: torch.Tensor) -> dict[str, bool]:
+    """Whether CLIP prefers the scene's caption to all that are false by one of `ATTRIBUTES`, for each of them."""
     others = variations(scene)
     similarity = (clip.texts([caption(scene), *(caption(other) for _, other in others)]) @ feature).numpy()
-    rivals: dict[str, float] = dict.fromkeys(ATTRIBUTES, -1.0)
+    best_false: dict[str, float] = dict.fromkeys(ATTRIBUTES, -1.0)
     for (name, _), value in zip(others, similarity[1:], strict=True):
-        rivals[name] = max(rivals[name], value)
-    return {name: bool(similarity[0] > rival) for name, rival in rivals.items()}
+        best_false[name] = max(best_false[name], value)
+    return {name: bool(similarity[0] > value) for name, value in best_false.items()}
 
 
-def errors_of_place(readings: Sequence[Reading], drawn: Sequence[tuple[Scene, Layout]]) -> np.ndarray:
+def place_errors(readings: Sequence[Reading], drawn: Sequence[tuple[Scene, Layout]]) -> np.ndarray:
     """(M,) the largest error of x, foot's y and size of each object that was found, in fractions of the side."""
     errors = []
     for reading, (scene, layout) in zip(readings, drawn, strict=True):
-        true = dict(zip((thing.kind for thing in scene.things), layout.places, strict=False))
+        places = dict(zip((thing.kind for thing in scene.things), layout.places, strict=False))
         for thing, place in zip(reading.scene.things, reading.places, strict=True):
-            if thing.kind in true:
-                errors.append(np.abs(np.subtract(place, true[thing.kind])).max())
+            if thing.kind in places:
+                errors.append(np.abs(np.subtract(place, places[thing.kind])).max())
     return np.array(errors)
 
 
-def unseen(count: int) -> list[tuple[Scene, Layout]]:
-    """Scenes of any combination of attributes, that no training drew."""
+def unseen_layouts(count: int) -> list[tuple[Scene, Layout]]:
+    """Scenes of any combination of attributes, with layouts, that no training drew."""
     rng = np.random.default_rng(UNSEEN + 2)
     return [(random_scene(rng, held_out=None), random_layout(rng)) for _ in range(count)]
 
 
-@torch.inference_mode()
-def through_vae(images: np.ndarray) -> np.ndarray:
-    """Drawn images, uint8 (N, 64, 64, 3), as the shipped VAE gives them back."""
-    vae = AutoencoderKL.from_pretrained(miniworld.MODEL, subfolder="vae", dtype=torch.float32).eval()
-    parts = [
-        vae.decode(vae.encode(part).latent_dist.mean).sample.clamp(-1, 1)
-        for part in as_pixels(images).split(64)
-    ]
-    pixels = ((torch.cat(parts) + 1) * 127.5).round().to(torch.uint8)
-    return pixels.permute(0, 2, 3, 1).numpy()
-
-
-def drawn_pairs(per_kind: int) -> list[Pair]:
-    """Drawn edits of each kind: as they should be, and with each of `miniworld.calibrate.FAULTS`."""
+def drawn_pairs(per_kind: int) -> list[DrawnPair]:
+    """Drawn edits of each kind: right ones, and the same with each of `miniworld.calibrate.FAULTS`."""
     rng = np.random.default_rng(UNSEEN + 3)
     pairs = []
     for kind in EDITS:
         for _ in range(per_kind):
             edit, layout = random_edit(rng, kind, held_out=None), random_layout(rng)
             others = [scene for _, scene in variations(edit.before) if scene != edit.after]
-            first, wrong = draw(edit.before, layout), others[rng.integers(len(others))]
+            before, other = draw(edit.before, layout), others[rng.integers(len(others))]
             moved = draw(edit.after, random_layout(rng))
-            there = layout_after(edit.before, edit.after, layout)
-            ends = (draw(edit.after, there), moved, first, draw(wrong, layout))
+            right = draw(edit.after, layout_after(edit.before, edit.after, layout))
+            outputs = (right, moved, before, draw(other, layout))
             pairs += [
-                Pair(kind, fault, edit.before, edit.after, (first, end))
-                for fault, end in zip(("", *FAULTS), ends, strict=True)
+                DrawnPair(edit, fault, (before, output))
+                for fault, output in zip(("", *FAULTS), outputs, strict=True)
             ]
     return pairs
 
 
-def truths_of(reader: Reader, pairs: Sequence[Pair]) -> list[Truth]:
-    """What is read of each pair, once both images have been through the VAE."""
+def judge_pairs(reader: Reader, pairs: Sequence[DrawnPair]) -> list[EditTruth]:
+    """Judge each pair after both of its images have passed the VAE."""
     images = through_vae(np.stack([image for pair in pairs for image in pair.images]))
-    readings = reader.read(images)
+    shown = list(zip(images, reader.read(images), strict=True))
     return [
-        truth(
-            pair.before,
-            pair.after,
-            (images[2 * n], readings[2 * n]),
-            (images[2 * n + 1], readings[2 * n + 1]),
-        )
-        for n, pair in enumerate(pairs)
+        judge_edit(pair.edit.before, pair.edit.after, source, output)
+        for pair, source, output in zip(pairs, shown[::2], shown[1::2], strict=True)
     ]

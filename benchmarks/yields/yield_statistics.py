@@ -1,4 +1,4 @@
-"""What ways of sweeping came to over caption pairs: rows for a kept pair, and means in equal numbers."""
+"""Compares sweeps over caption pairs: rows for a kept pair, and mean scores in equal numbers."""
 
 from __future__ import annotations
 
@@ -6,29 +6,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from benchmarks.yields.sweep_log import Recorded, Tried
+from benchmarks.common.markdown import markdown_table
+from benchmarks.yields.sweep_log import PairRecord, Trial
+from stages.candidates.scoring import CLIP_SCORES
 
-DIRECTION, IMAGE = 2, 3
-"""The places of sim_dir and sim_image among a candidate's scores."""
+DIRECTION, IMAGE = CLIP_SCORES.index("clip_sim_dir"), CLIP_SCORES.index("clip_sim_image")
 COLUMNS = (
-    "way",
-    "pairs",
-    "served",
-    "kept",
-    "candidates",
-    "rows",
-    "rows a kept pair",
-    "times fewer",
-    "sim_dir",
-    "sim_image",
-    "sim_dir, equal numbers",
-    "sim_image, equal numbers",
+    *("sweep", "pairs:,", "served:,", "kept:,", "candidates:,", "rows:,", "rows a kept pair:,.0f"),
+    *(
+        "times fewer:.1f",
+        "sim_dir:.3f",
+        "sim_image:.3f",
+        "sim_dir, equal numbers",
+        "sim_image, equal numbers",
+    ),
 )
 
 
 @dataclass(frozen=True)
-class Yielded:
-    """What a way came to over some caption pairs: ``direction`` and ``image`` are the means of the kept."""
+class Yield:
+    """The totals of a sweep over some caption pairs, and the mean scores of its kept candidates."""
 
     pairs: int
     served: int
@@ -39,93 +36,76 @@ class Yielded:
     image: float
 
     @property
-    def rows_a_kept(self) -> float:
+    def rows_per_kept(self) -> float:
         """Denoiser rows for each kept pair of images."""
         return self.rows / self.kept if self.kept else float("inf")
 
 
 @dataclass(frozen=True)
-class Equals:
-    """Two ways' best in equal numbers: ``kept`` of each, and the means of the one's and of the other's."""
+class EqualNumbers:
+    """The best of two sweeps in equal numbers: ``kept`` of each, and both means of either score."""
 
     kept: int
     direction: tuple[float, float]
     image: tuple[float, float]
 
 
-def yielded(recorded: Sequence[Recorded]) -> Yielded:
-    """The sums over caption pairs."""
-    kept = [one for pair in recorded for one in pair.candidates if one.kept]
-    return Yielded(
-        pairs=len(recorded),
-        served=sum(any(one.kept for one in pair.candidates) for pair in recorded),
+def total(records: Sequence[PairRecord]) -> Yield:
+    """The totals over caption pairs."""
+    kept = [trial for pair in records for trial in pair.candidates if trial.kept]
+    return Yield(
+        pairs=len(records),
+        served=sum(any(trial.kept for trial in pair.candidates) for pair in records),
         kept=len(kept),
-        candidates=sum(len(pair.candidates) for pair in recorded),
-        rows=sum(pair.rows for pair in recorded),
+        candidates=sum(len(pair.candidates) for pair in records),
+        rows=sum(pair.rows for pair in records),
         direction=_mean(kept, DIRECTION),
         image=_mean(kept, IMAGE),
     )
 
 
-def equal_numbers(one: Sequence[Recorded], other: Sequence[Recorded]) -> Equals | None:
-    """Of each caption pair that both serve, as many of the best of both, by sim_dir, as the one with fewer kept.
+def equal_numbers(records: Sequence[PairRecord], others: Sequence[PairRecord]) -> EqualNumbers | None:
+    """The best by sim_dir of each caption pair, as many of one sweep as of the other.
 
-    So serving hard pairs too does not count against a way. None where there is no pair that both serve.
+    Keeping more of a pair, or serving harder pairs, then does not lower a sweep's means. None if no pair is served by
+    both.
     """
-    others = {pair.pair: _best_first(pair) for pair in other}
-    own: list[Tried] = []
-    against: list[Tried] = []
-    for pair in one:
-        ours, theirs = _best_first(pair), others.get(pair.pair, [])
+    other_best = {pair.pair: _best_first(pair) for pair in others}
+    best: list[Trial] = []
+    against: list[Trial] = []
+    for pair in records:
+        ours, theirs = _best_first(pair), other_best.get(pair.pair, [])
         count = min(len(ours), len(theirs))
-        own += ours[:count]
+        best += ours[:count]
         against += theirs[:count]
-    if not own:
+    if not best:
         return None
-    return Equals(
-        len(own),
-        (_mean(own, DIRECTION), _mean(against, DIRECTION)),
-        (_mean(own, IMAGE), _mean(against, IMAGE)),
-    )
+    direction, image = ((_mean(best, score), _mean(against, score)) for score in (DIRECTION, IMAGE))
+    return EqualNumbers(len(best), direction, image)
 
 
-def common(ways: Mapping[str, Sequence[Recorded]]) -> dict[str, list[Recorded]]:
-    """Of each way the caption pairs that all of them have."""
-    pairs = set.intersection(*({one.pair for one in recorded} for recorded in ways.values()))
-    return {way: [one for one in recorded if one.pair in pairs] for way, recorded in ways.items()}
+def table(sweeps: Mapping[str, Sequence[PairRecord]]) -> str:
+    """Markdown by `COLUMNS`, over the pairs that all sweeps have; the others are compared with the first sweep."""
+    pairs = set.intersection(*({pair.pair for pair in records} for records in sweeps.values()))
+    common = {name: [pair for pair in records if pair.pair in pairs] for name, records in sweeps.items()}
+    first, *_ = common.values()
+    base = total(first)
+    lines = []
+    for name, records in common.items():
+        yields = total(records)
+        compared = records is not first
+        fewer = base.rows_per_kept / yields.rows_per_kept if compared and yields.kept else ""
+        equal = equal_numbers(records, first) if compared else None
+        means = [f"{a:.3f} against {b:.3f}" for a, b in (equal.direction, equal.image)] if equal else ["", ""]
+        counts = yields.pairs, yields.served, yields.kept, yields.candidates, yields.rows
+        lines.append((name, *counts, yields.rows_per_kept, fewer, yields.direction, yields.image, *means))
+    return markdown_table(COLUMNS, lines)
 
 
-def lines(ways: Mapping[str, Sequence[Recorded]]) -> list[list[str]]:
-    """A line a way, by `COLUMNS`: the first is what the others are compared with, over the pairs that all have."""
-    shared = common(ways)
-    first = next(iter(shared))
-    base = yielded(shared[first])
-    found = []
-    for way, recorded in shared.items():
-        own = yielded(recorded)
-        equal = equal_numbers(recorded, shared[first]) if way != first else None
-        fewer = "" if way == first or not own.kept else f"{base.rows_a_kept / own.rows_a_kept:.1f}"
-        found.append(
-            [
-                way,
-                *(f"{count:,}" for count in (own.pairs, own.served, own.kept, own.candidates, own.rows)),
-                f"{own.rows_a_kept:,.0f}",
-                fewer,
-                f"{own.direction:.3f}",
-                f"{own.image:.3f}",
-                *(_against(means) for means in ((equal.direction, equal.image) if equal else (None, None))),
-            ]
-        )
-    return found
+def _best_first(pair: PairRecord) -> list[Trial]:
+    kept = (trial for trial in pair.candidates if trial.kept)
+    return sorted(kept, key=lambda trial: -trial.scores[DIRECTION])
 
 
-def _against(means: tuple[float, float] | None) -> str:
-    return f"{means[0]:.3f} against {means[1]:.3f}" if means else ""
-
-
-def _best_first(pair: Recorded) -> list[Tried]:
-    return sorted((one for one in pair.candidates if one.kept), key=lambda one: -one.scores[DIRECTION])
-
-
-def _mean(kept: Sequence[Tried], score: int) -> float:
-    return fmean(one.scores[score] for one in kept) if kept else 0.0
+def _mean(kept: Sequence[Trial], score: int) -> float:
+    return fmean(trial.scores[score] for trial in kept) if kept else 0.0

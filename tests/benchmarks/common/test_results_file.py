@@ -2,11 +2,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks.common.markdown import markdown_table
 from benchmarks.common.results_file import write_section
 
 
-def test_a_section_is_put_in_its_place_and_the_others_are_left(tmp_path: Path):
+def test_section_is_replaced_and_others_stay(tmp_path: Path):
     path = tmp_path / "RESULTS.md"
     path.write_text("# All\n\n## One (`a`)\n\nold\n\n### Below\n\nold, too\n\n## Two\n\nstays\n")
     write_section("One (`a`)", "new \\1\n", path)
@@ -17,7 +16,3 @@ def test_a_section_is_put_in_its_place_and_the_others_are_left(tmp_path: Path):
     assert path.read_text() == expected
     write_section("Three", "added", path)
     assert path.read_text() == expected
-
-
-def test_a_table():
-    assert markdown_table(["a", "b"], [["1", "2"]]) == "| a | b |\n| --- | --- |\n| 1 | 2 |"

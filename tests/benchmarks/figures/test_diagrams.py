@@ -16,24 +16,24 @@ TAUS = st.lists(st.floats(0, 1), min_size=1, max_size=6, unique=True)
 
 
 @given(taus=TAUS, steps=st.integers(1, 30), self_gain=st.sampled_from([0.0, 0.5, 1.0]))
-def test_the_stretches_are_the_evaluations_of_the_tree(taus: list[float], steps: int, self_gain: float):
-    found = list(diagrams.stretches(grow(schedules(taus, (), 1.0, self_gain, steps))))
-    assert sum(len(one.branch.injections) for one in found) + steps == evaluations(
+def test_stretches_cover_the_evaluations_of_the_tree(taus: list[float], steps: int, self_gain: float):
+    branches = list(diagrams.stretches(grow(schedules(taus, (), 1.0, self_gain, steps))))
+    assert sum(len(stretch.branch.injections) for stretch in branches) + steps == evaluations(
         taus, 1.0, self_gain, steps
     )
-    ends = [one for one in found if one.ends >= 0]
-    assert all(one.branch.stop == steps for one in ends)
-    assert sorted(member for one in ends for member in one.branch.members) == list(range(len(taus)))
+    ends = [stretch for stretch in branches if stretch.ends >= 0]
+    assert all(stretch.branch.stop == steps for stretch in ends)
+    assert sorted(member for stretch in ends for member in stretch.branch.members) == list(range(len(taus)))
 
 
-def test_the_tree_tells_what_it_saves():
+def test_tree_title_tells_evaluations():
     figure = diagrams.tree((0.5, 1.0), 10, 1.0, 1.0)
     # The source's 10, a trunk of 5, and two ends of 5; one by one two sources and two edits.
     assert figure.axes[0].get_title(loc="left").endswith("25 evaluations as a tree, 40 one by one")
     plt.close(figure)
 
 
-def test_the_funnel_ends_with_what_was_kept():
+def test_funnel_ends_with_kept_samples():
     figure = diagrams.funnel(
         Funnel(pairs=3, candidates=60, rejected={"other_tau_of_seed": 10, "clip_sim_1": 38}, samples=12)
     )
@@ -42,13 +42,13 @@ def test_the_funnel_ends_with_what_was_kept():
     plt.close(figure)
 
 
-def test_a_drawing_has_what_a_run_goes_through():
+def test_commit_diagram_has_all_steps():
     figure = diagrams.commit()
-    said = {text.get_text() for text in figure.axes[0].texts}
-    assert {"plan", "part", "commit", "pack", "unit 1 → attempt c"} <= said
+    texts = {text.get_text() for text in figure.axes[0].texts}
+    assert {"plan", "part", "commit", "pack", "unit 1 → attempt c"} <= texts
     plt.close(figure)
 
 
-def test_the_funnel_tells_of_every_reason_of_clip_s_choice():
-    told = {field.name for field in fields(ClipScores)} | {OTHER_TAU_OF_SEED, MAX_PER_PAIR}
-    assert diagrams.LEFT.keys() == told
+def test_funnel_has_all_reasons_of_choice():
+    reasons = {field.name for field in fields(ClipScores)} | {OTHER_TAU_OF_SEED, MAX_PER_PAIR}
+    assert diagrams.REMAINING.keys() == reasons

@@ -9,16 +9,16 @@ from benchmarks.figures import method_figures
 from tests.pipeline.outputs import commit, planned
 
 
-def test_the_funnel_is_that_of_a_run_as_far_as_it_is(tmp_path: Path):
+def test_funnel_counts_committed_units(tmp_path: Path):
     store, _ = planned(tmp_path / "out", 3)
     commit(store, [2, 1])
-    counts = method_figures.counts(str(tmp_path / "out"))
+    counts = method_figures.run_funnel(str(tmp_path / "out"))
     assert (counts.pairs, counts.samples) == (2, 3)
     assert counts.candidates == counts.samples + sum(counts.rejected.values())
 
 
 @pytest.mark.long
-def test_all_pictures_of_the_page_are_made(tmp_path: Path):
+def test_all_figures_are_drawn(tmp_path: Path):
     store, _ = planned(tmp_path / "out", 2)
     commit(store, [1, 2])
     method_figures.main([str(tmp_path / "out"), "--out", str(tmp_path / "pictures")])

@@ -7,7 +7,7 @@ from benchmarks.scale import large_runs
 from benchmarks.scale.synthetic_captions import write_captions
 
 
-def test_captions_are_all_different_and_go_on_where_others_end(tmp_path: Path):
+def test_captions_differ_and_continue(tmp_path: Path):
     whole = write_captions(tmp_path / "whole.jsonl", 3000).read_text()
     parts = [write_captions(tmp_path / f"{first}.jsonl", 1500, first).read_text() for first in (0, 1500)]
     assert whole == "".join(parts)
@@ -16,7 +16,7 @@ def test_captions_are_all_different_and_go_on_where_others_end(tmp_path: Path):
     assert all(pair["input"] != pair["output"] for pair in pairs)
 
 
-def test_every_pair_is_planned_and_every_figure_above_zero(tmp_path: Path):
+def test_all_pairs_are_planned_and_costs_measured(tmp_path: Path):
     write_captions(tmp_path / "pairs.jsonl", 2000)
     measured = large_runs.plan_once(tmp_path, 2000)
     assert measured.keys() == {"plan", "cpu", "resume", "peak", "helper"}

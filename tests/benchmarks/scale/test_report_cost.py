@@ -10,7 +10,7 @@ from pipeline.commands.verify import verify
 from pipeline.dataset.pack import manifest
 
 
-def test_what_is_reported_on_is_the_whole_output_of_a_run(tmp_path: Path):
+def test_made_run_is_complete(tmp_path: Path):
     store = report_cost.make(tmp_path, 10)
     assert verify(store.url) == 0
     scores = [file for file in manifest(store) if file.name.startswith("scores/")]

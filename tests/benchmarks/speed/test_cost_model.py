@@ -9,7 +9,7 @@ import p2p
 from benchmarks.speed.cost_model import Load, Point, fit, measure, plot, section
 
 
-def test_points_are_counted_as_sweeps_are(sd1_folder: Path):
+def test_rows_and_images_are_counted(sd1_folder: Path):
     editor = p2p.load(sd1_folder, device="cpu")
     few, more, longer = measure(editor, [Load(2, 1, 4), Load(2, 3, 4), Load(2, 1, 8)], repeats=1)
     # A third and two thirds of 4 steps: self stops at 1 of both, cross at 1 and 3.
@@ -20,17 +20,17 @@ def test_points_are_counted_as_sweeps_are(sd1_folder: Path):
     assert min(few.seconds, more.seconds, longer.seconds) > 0
 
 
-def test_the_fit_finds_the_costs_that_points_are_made_of(tmp_path: Path):
+def test_fit_recovers_known_costs(tmp_path: Path):
     counts = [(100, 4), (200, 4), (200, 12), (400, 6), (900, 30)]
     points = [
         Point(Load(k + 1), rows, images, 0.5 + 0.01 * rows + 0.002 * images)
         for k, (rows, images) in enumerate(counts)
     ]
-    line = fit(points)
-    assert (line.fixed, line.row, line.image) == pytest.approx((0.5, 0.01, 0.002))
-    assert line.r2 == pytest.approx(1)
-    assert line.worst < 1e-9
-    assert "0.50 + 10.00 ms · rows + 2.0 ms · images" in section(points, line)
-    plot({"values of τ": points, "caption pairs": points, "steps": points}, line, tmp_path / "a" / "b.png")
+    model = fit(points)
+    assert (model.fixed, model.row, model.image) == pytest.approx((0.5, 0.01, 0.002))
+    assert model.r2 == pytest.approx(1)
+    assert model.worst < 1e-9
+    assert "0.50 + 10.00 ms · rows + 2.0 ms · images" in section(points, model)
+    plot({"values of τ": points, "caption pairs": points, "steps": points}, model, tmp_path / "a" / "b.png")
     with Image.open(tmp_path / "a" / "b.png") as picture:
         assert picture.width > 1000

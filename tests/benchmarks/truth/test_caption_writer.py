@@ -1,4 +1,4 @@
-"""The benchmark's measure, on drawn answers, and what it says of the shipped language model."""
+"""The rating of answers, on drawn ones and on those of the shipped language model."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def writer() -> Writer:
     return load(miniworld.WRITER)
 
 
-def test_the_shipped_model_is_the_recipes_fine_tuned_on_700_triples(writer: Writer) -> None:
+def test_shipped_model_is_fine_tuned_on_700_triples(writer: Writer) -> None:
     model, tokenizer = writer
     assert isinstance(model, LlamaForCausalLM)
     assert tokenizer.get_vocab() == build_tokenizer().get_vocab()
@@ -36,7 +36,7 @@ def test_the_shipped_model_is_the_recipes_fine_tuned_on_700_triples(writer: Writ
     }
 
 
-def test_it_writes_the_same_again_and_different_things_for_different_captions(writer: Writer) -> None:
+def test_answers_repeat_and_differ_by_caption(writer: Writer) -> None:
     captions = unseen_captions(16, held_out=False)
     answers = write(*writer, captions, temperature=0.7)
     assert answers == write(*writer, captions, temperature=0.7)
@@ -44,32 +44,30 @@ def test_it_writes_the_same_again_and_different_things_for_different_captions(wr
 
 
 @pytest.mark.parametrize(("held_out", "floor"), [(False, 0.5), (True, 0.4)])
-def test_most_of_what_it_writes_of_unseen_captions_is_right(
-    writer: Writer, held_out: bool, floor: float
-) -> None:
+def test_most_answers_for_unseen_captions_are_right(writer: Writer, held_out: bool, floor: float) -> None:
     captions = unseen_captions(64, held_out)
-    found = rate(captions, write(*writer, captions, temperature=0.0))
-    assert found.parsed > 0.95
-    assert found.right >= floor
+    rates = rate(captions, write(*writer, captions, temperature=0.0))
+    assert rates.parsed > 0.95
+    assert rates.right >= floor
 
 
-def test_true_answers_are_right_and_false_ones_are_told_apart() -> None:
+def test_rates_of_true_and_false_answers() -> None:
     completion = CompletionFormat()
     drawn = list(drawn_triples(40))
     captions = [caption(edit.before) for edit in drawn]
     true = [completion.completion(edit.instruction, caption(edit.after)) for edit in drawn]
-    found = rate(captions, true)
-    assert (found.parsed, found.sayable, found.right) == (1, 1, 1)
-    assert found.instructions == len({edit.instruction for edit in drawn})
+    rates = rate(captions, true)
+    assert (rates.parsed, rates.sayable, rates.right) == (1, 1, 1)
+    assert rates.instructions == len({edit.instruction for edit in drawn})
 
     unchanged = [completion.completion(edit.instruction, caption(edit.before)) for edit in drawn]
     strange = [completion.completion("fly to the moon", caption(edit.after)) for edit in drawn]
     halves = true[:10] + unchanged[10:20] + strange[20:30] + [answer[:-4] for answer in true[30:]]
-    found = rate(captions, halves)
-    assert (found.parsed, found.sayable, found.right) == (0.75, 0.5, 0.25)
+    rates = rate(captions, halves)
+    assert (rates.parsed, rates.sayable, rates.right) == (0.75, 0.5, 0.25)
 
 
-def test_triples_are_written_a_line_each(tmp_path: Path) -> None:
+def test_triples_are_written_one_a_line(tmp_path: Path) -> None:
     write_triples([str(tmp_path / "a" / "t.jsonl"), "--count", "9"])
     lines = [json.loads(line) for line in (tmp_path / "a" / "t.jsonl").read_text().splitlines()]
     assert lines == [edit.as_line() for edit in drawn_triples(9)]
