@@ -41,7 +41,7 @@ def sweep_strip(editor: p2p.Editor, clip: filters.Clip, thresholds: filters.Thre
         Cell(
             edit,
             f"τ = {tau:g}\ndirection {scores.clip_sim_dir[k]:.2f}\nlikeness {scores.clip_sim_image[k]:.2f}\n"
-            + (VERDICTS[reasons[k]] if reasons[k] else "[kept]"),
+            + (label_reason(reasons[k]) if reasons[k] else "[kept]"),
             framed=not reasons[k],
         )
         for k, (tau, edit) in enumerate(zip(TAUS, sweep.edits, strict=True))

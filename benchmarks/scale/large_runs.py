@@ -57,7 +57,7 @@ def plan_once(folder: Path, pairs: int) -> dict[str, float]:
     store, seconds, cpu = Store(config.out), [], []
     for _ in range(2):
         started, cpu_before = time.perf_counter(), sum(os.times()[:4])
-        plan = make_or_resume(store, config)
+        plan = make_or_resume(store, task_of(config))
         seconds.append(time.perf_counter() - started)
         cpu.append(sum(os.times()[:4]) - cpu_before)
     assert (plan.pairs, plan.quarantined) == (pairs, 0)

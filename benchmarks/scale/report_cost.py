@@ -72,11 +72,11 @@ def _result(unit: Unit, config: Config, pictures: np.ndarray, random: np.random.
     candidates = {pair.id: _candidates(pair, config, random) for pair in unit.pairs}
     samples = [
         Sample(
-            key_of(candidate),
+            sample_key(candidate),
             pictures[random.integers(PICTURES)],
             pictures[random.integers(PICTURES)],
             "make the ball blue",
-            metadata(pair, candidate, config, ""),
+            sample_metadata(pair, candidate, config, ""),
         )
         for pair in unit.pairs
         for candidate in candidates[pair.id]
@@ -102,7 +102,7 @@ def _candidates(pair: CaptionPair, config: Config, random: np.random.Generator) 
     assert isinstance(config.sweep, GridSweep)
     grid = [(index, tau) for index in range(config.sweep.seeds) for tau in config.sweep.taus]
     taus = np.array([tau for _, tau in grid])
-    limits = thresholds(config.filter)
+    limits = make_thresholds(config.filter)
     centres = {"clip_sim_0": 0.05, "clip_sim_1": 0.05, "clip_sim_dir": 0.12 - 0.3 * taus}
     centres["clip_sim_image"] = 0.1 * taus - 0.02
     values = {
