@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, is_dataclass
@@ -17,6 +16,7 @@ from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from conf.messages import nearest_names
 from conf.pairs import PairsConfig
 from conf.schema import Config
 from conf.sweeps import AdaptiveSweep, GridSweep, RandomSweep
@@ -167,9 +167,9 @@ def _near(key: str, known: Sequence[str]) -> str:
     last = key.rsplit(".", 1)[-1]
     near = [name for name in known if name.rsplit(".", 1)[-1] == last]
     if not near:
-        close = set(difflib.get_close_matches(last, [name.rsplit(".", 1)[-1] for name in known]))
-        near = difflib.get_close_matches(key, known) or [n for n in known if n.rsplit(".", 1)[-1] in close]
-    return f"; did you mean {' or '.join(near[:3])}?" if near else ""
+        close = nearest_names(last, [name.rsplit(".", 1)[-1] for name in known], most=3)
+        near = nearest_names(key, known, most=3) or [n for n in known if n.rsplit(".", 1)[-1] in close]
+    return f" (did you mean {' or '.join(near[:3])}?)" if near else ""
 
 
 def known_keys(schema: type = Config) -> list[str]:

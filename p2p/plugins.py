@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import importlib
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from types import ModuleType
+
+from conf.messages import error_line, suggest_name
 
 
 def own_module(
@@ -22,11 +23,11 @@ def own_module(
         module = importlib.import_module(name)
     # Whatever a stranger's module raises has to name the module.
     except Exception as problem:
-        reason = " ".join(str(problem).split()) or type(problem).__name__
+        reason = error_line(problem)
         if known and _is_absent(problem, name):
             raise error(
                 f"{what} {name!r} is unknown; there are {', '.join(known)}, or a module of one's own on "
-                f"PYTHONPATH{_near(name, known)}"
+                f"PYTHONPATH{suggest_name(name, known)}"
             ) from problem
         raise error(
             f"{what} {name!r} cannot be imported: {reason}; is its folder on PYTHONPATH?"
@@ -36,7 +37,7 @@ def own_module(
         others = f" and is none of {', '.join(known)}" if known else ""
         raise error(
             f"{what} {name!r} has no {', '.join(missing)}{others}; docs/extending.md shows a whole one"
-            f"{_near(name, known)}"
+            f"{suggest_name(name, known)}"
         )
     return module
 
@@ -60,8 +61,3 @@ def _is_absent(problem: Exception, name: str) -> bool:
     """Whether it was the module itself that was not found, or a package that it would be in."""
     absent = problem.name if isinstance(problem, ModuleNotFoundError) else None
     return absent is not None and f"{name}.".startswith(f"{absent}.")
-
-
-def _near(name: str, known: Collection[str]) -> str:
-    found = difflib.get_close_matches(name, list(known), n=1)
-    return f"; did you mean {found[0]}?" if found else ""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from conf.messages import error_line
+
 UNFINISHED, USER_ERROR, FAILED_PAIRS, INTERRUPTED = 1, 2, 3, 130
 """Exit codes."""
 
@@ -28,14 +30,14 @@ _MISPLACED = {
 
 def misplaced(error: OSError) -> str:
     """One line for what a command meets that is not the output's: the file, and what to do about it."""
-    where = error.filename2 or error.filename or " ".join(str(error).split())
+    where = error.filename2 or error.filename or error_line(error)
     reason = next((told for kind, told in _MISPLACED.items() if isinstance(error, kind)), None)
     return f"{where} {reason}" if where and reason else unwritable(error, "a file")
 
 
 def unwritable(error: OSError, what: str) -> str:
     """One line for ``what`` a system or a store does not let be written or read."""
-    reason = error.strerror or " ".join(str(error).split()) or type(error).__name__
+    reason = error.strerror or error_line(error)
     where = f" ({error.filename})" if error.filename else ""
     return f"{what} cannot be written or read: {reason}{where}: {MAKE_ROOM}"
 

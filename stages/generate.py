@@ -12,7 +12,7 @@ from itertools import accumulate, islice
 import torch
 
 import p2p
-from conf.messages import error_line
+from conf.messages import typed_error_line
 from conf.schema import Config, Keep
 from conf.sweeps import AdaptiveSweep
 from p2p.models.preload import prepare
@@ -91,7 +91,7 @@ class Generate:
             return self._render(pairs), []
         except Exception as error:
             if len(pairs) == 1:
-                reason = f"{type(error).__name__}: {error_line(error, limit=None)}"
+                reason = typed_error_line(error)
                 return [], [Failure(pairs[0].id, reason)]
         parts = [self._render_or_split([pair]) for pair in pairs]
         return [pair for part, _ in parts for pair in part], [

@@ -7,6 +7,7 @@ from pathlib import Path
 from diffusers import AutoencoderTiny
 from safetensors import SafetensorError
 
+from conf.messages import error_line
 from p2p.errors import ModelError
 from p2p.families.family import Family
 from p2p.families.vae_decoder import Decoder
@@ -27,7 +28,7 @@ def load_tiny(name: str | Path, family: Family) -> Decoder:
             name, torch_dtype=family.dtype, use_safetensors=True, local_files_only=Path(name).is_dir()
         )
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = error_line(error)
         raise ModelError(f"{name}: the scoring decoder does not load: {reason}") from error
     decoder = Decoder(tiny.to(family.device))
     shapes = [

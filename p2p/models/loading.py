@@ -13,12 +13,13 @@ import torch
 import transformers
 from safetensors import SafetensorError
 
+from conf.messages import error_line
 from p2p.editor import Editor
 from p2p.errors import ModelError
 from p2p.families import FAMILIES
 from p2p.families.family_plugin import own_family
 from p2p.families.scoring_decoder import load_tiny
-from p2p.models.model_folder import PICKLES, family_name, local_folder, one_line
+from p2p.models.model_folder import PICKLES, family_name, local_folder
 
 COMPILE = ("none", "default", "max-autotune")
 _DTYPES = {
@@ -74,7 +75,7 @@ def load(
         with _no_progress_bars():
             opened = module.load(folder, place, precision or half)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        raise ModelError(f"{folder}: the model does not load: {one_line(error)}") from error
+        raise ModelError(f"{folder}: the model does not load: {error_line(error)}") from error
     small = None if scoring_decoder is None else load_tiny(scoring_decoder, opened)
     if channels_last:
         for part in (opened.network, opened.decoder.vae):

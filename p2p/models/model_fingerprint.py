@@ -7,6 +7,7 @@ from pathlib import Path
 
 from huggingface_hub import snapshot_download
 
+from conf.messages import error_line
 from p2p.errors import ModelError
 
 _CONFIGS = {".json", ".txt", ".model", ".jinja"}
@@ -53,6 +54,6 @@ def _hub_fingerprint(model: str, revision: str | None) -> str:
     try:
         snapshot = Path(snapshot_download(model, revision=revision, allow_patterns=["model_index.json"]))
     except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split())
+        reason = error_line(error)
         raise ModelError(f"{model}: no such folder here, and not to be had from the hub: {reason}") from error
     return hashlib.sha256(f"{model}@{snapshot.name}".encode()).hexdigest()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from huggingface_hub import snapshot_download
 
+from conf.messages import error_line
 from p2p.errors import ModelError
 from p2p.families import FAMILIES
 
@@ -44,7 +45,7 @@ def local_folder(model: str | Path, revision: str | None, whole: bool) -> Path:
         return Path(snapshot_download(str(model), revision=revision, allow_patterns=patterns))
     except (OSError, ValueError) as error:
         raise ModelError(
-            f"{model}: no such folder here, and not to be had from the hub: {one_line(error)}"
+            f"{model}: no such folder here, and not to be had from the hub: {error_line(error)}"
         ) from error
 
 
@@ -74,9 +75,4 @@ def pipeline_class(folder: Path) -> str:
     try:
         return str(json.loads(index.read_text(encoding="utf-8"))["_class_name"])
     except (ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"{index}: damaged, it names no pipeline class ({one_line(error)})") from error
-
-
-def one_line(error: BaseException) -> str:
-    """What a library says, for a message of ours."""
-    return " ".join(str(error).split()) or type(error).__name__
+        raise ModelError(f"{index}: damaged, it names no pipeline class ({error_line(error)})") from error

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from conf.messages import error_line
 from p2p.errors import ModelError
 from p2p.families import PROMPTS
 from p2p.families.family_plugin import own_family
-from p2p.models.model_folder import family_name, local_folder, one_line
+from p2p.models.model_folder import family_name, local_folder
 from p2p.text.token_windows import PromptWindow
 
 
@@ -24,4 +25,4 @@ def load_prompts(model: str | Path, revision: str | None = None, family: str | N
     try:
         return window(folder)
     except (OSError, ValueError) as error:
-        raise ModelError(f"{folder}: the tokenizer does not load: {one_line(error)}") from error
+        raise ModelError(f"{folder}: the tokenizer does not load: {error_line(error)}") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import io
 import json
@@ -16,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from conf.compose import ConfigError
+from conf.messages import nearest_names
 from conf.schema import Config, Keep
 from pipeline.config import environment, saved
 from pipeline.dataset.pack import Packed, manifest
@@ -138,7 +138,7 @@ def _unit_of(store: Store, plan: Plan, key: str) -> Unit:
             if pair.id == pair_id:
                 return unit
             ids.append(pair.id)
-    near = difflib.get_close_matches(pair_id or key, ids, n=1, cutoff=0.5)
+    near = nearest_names(pair_id or key, ids, least=0.5)
     keys = [name for name in _keys(store) if near and name.startswith(near[0])]
     raise KeyUnknownError(f"{store.url} has no caption pair {pair_id or key}{_mean(keys)}")
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Iterator
 from importlib.util import find_spec
+
+from conf.messages import suggest_name
 
 
 def problems(key: str, name: str, known: Collection[str]) -> Iterator[str]:
@@ -14,9 +15,8 @@ def problems(key: str, name: str, known: Collection[str]) -> Iterator[str]:
     """
     if name in known or _is_there(name.partition(".")[0]):
         return
-    near = difflib.get_close_matches(name, list(known), n=1)
-    mend = f"did you mean {near[0]}?" if near else "is its folder on PYTHONPATH?"
-    yield f"{key}={name} is none of {', '.join(known)}, and Python finds no module of that name; {mend}"
+    hint = suggest_name(name, known) or "; is its folder on PYTHONPATH?"
+    yield f"{key}={name} is none of {', '.join(known)}, and Python finds no module of that name{hint}"
 
 
 def _is_there(module: str) -> bool:

@@ -7,6 +7,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from conf.compose import ConfigError, to_object
 from conf.either import Settings, schema_of
+from conf.messages import error_line
 from conf.schema import Config
 from conf.sweeps import AdaptiveSweep, GridSweep, RandomSweep, Sweep
 from stages.storage.store import Store
@@ -29,7 +30,7 @@ def read(store: Store) -> Settings:
             schema.sweep = OmegaConf.structured(_kind(kept.sweep))
         merged = OmegaConf.merge(schema, kept, {"out": store.url})
     except (OmegaConfBaseException, ValueError) as error:
-        reason = " ".join(str(error).split())
+        reason = error_line(error)
         raise ConfigError(f"{store.path(NAME)} is no configuration of a run: {reason}") from error
     return to_object(merged)
 

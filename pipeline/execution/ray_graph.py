@@ -22,6 +22,7 @@ from ray.data.exceptions import ExecutionTimeoutError
 from ray.exceptions import RayError
 
 from conf.either import Settings
+from conf.messages import error_line
 from conf.running import Cluster, ClusterKind
 from pipeline.errors import RunError
 from pipeline.execution import metrics
@@ -58,7 +59,7 @@ def cluster(config: Settings) -> Iterator[None]:
             silent = isinstance(error, ConnectionError)
             raise WorkerError(
                 f"cluster.address={config.cluster.address} {'does not answer' if silent else 'cannot be joined'}: "
-                f"{' '.join(str(error).split())[:300]}: give HOST:PORT as ray start has told it, or auto"
+                f"{error_line(error)}: give HOST:PORT as ray start has told it, or auto"
             ) from error
     else:
         try:

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from conf.either import Settings
+from conf.messages import error_line
 from conf.running import Tracker, TrackerKind
 from pipeline.dataset.funnel import Funnel
 from stages.storage.store import Store
@@ -91,7 +92,7 @@ def _opened(tracker: Tracker, store: Store, settings: Mapping[str, Any]) -> Iter
         ) from error
     # Of whatever kind: an account that is missing, a server that does not answer, a folder that cannot be written.
     except Exception as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = error_line(error)
         raise TrackerError(f"tracker={tracker.kind.value} does not start: {reason}") from error
     try:
         yield log

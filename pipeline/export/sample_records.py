@@ -10,6 +10,7 @@ from typing import Any
 from datasets import Features, Image, Value
 
 from conf.compose import ConfigError
+from conf.messages import typed_error_line
 from pipeline.dataset.pack import Packed
 from stages.formats import tar
 from stages.storage.store import Store
@@ -32,7 +33,7 @@ def read_records(store: Store, shards: list[Packed]) -> Iterator[dict[str, Any]]
                     count += 1
                     yield make_record(key, files)
         except (tarfile.TarError, OSError, KeyError, ValueError) as error:
-            reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            reason = typed_error_line(error)
             raise ConfigError(f"{store.path(shard.name)}: {reason}: {repair}") from error
         if count != shard.rows:
             reason = f"it holds {count:,} of its {shard.rows:,} samples"

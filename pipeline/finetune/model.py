@@ -15,6 +15,7 @@ from transformers import (
 )
 
 from conf.compose import ConfigError
+from conf.messages import error_line
 from pipeline.finetune.finetune_settings import Base, Lora
 from stages.writers.transformers_writer import config_of
 
@@ -48,8 +49,8 @@ def load_base(base: Base, lora: Lora) -> BaseModel:
             trust_remote_code=False,
         )
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        reason = " ".join(str(error).split())
-        raise ConfigError(f"writer.model={base.model} does not load: {reason[:300]}") from error
+        reason = error_line(error)
+        raise ConfigError(f"writer.model={base.model} does not load: {reason}") from error
     if tokenizer.eos_token_id is None:
         raise ConfigError(f"writer.model={base.model}: its tokenizer has no end token (eos_token)")
     if tokenizer.pad_token_id is None:

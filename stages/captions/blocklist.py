@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from stages.captions.source import CaptionsError, one_line
+from conf.messages import error_line
+from stages.captions.source import CaptionsError
 from stages.records import CaptionPair
 
 
@@ -23,7 +24,7 @@ def phrases(listed: Iterable[str], file: str | None, group: str = "captions") ->
                 line for line in Path(file).read_text(encoding="utf-8-sig").splitlines() if line.strip()
             ]
         except (OSError, UnicodeDecodeError) as error:
-            raise CaptionsError(f"{group}.block_file={file} cannot be read: {one_line(error)}") from error
+            raise CaptionsError(f"{group}.block_file={file} cannot be read: {error_line(error)}") from error
     folded = {phrase: " ".join(phrase.casefold().split()) for phrase in found}
     empty = next((phrase for phrase, text in folded.items() if not re.search(r"\w", text)), None)
     if empty is not None:

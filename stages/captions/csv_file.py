@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator
 
+from conf.messages import error_line
 from stages.captions.fields import check_columns, roles
 from stages.captions.lines import ERRORS, open_lines
-from stages.captions.source import CaptionsError, CaptionSource, one_line
+from stages.captions.source import CaptionsError, CaptionSource
 from stages.captions.source_record import Row, until_broken
 
 
@@ -22,7 +23,7 @@ def open_csv(source: CaptionSource) -> Iterator[Row]:
     try:
         header = next((cells for cells in records if cells), None)
     except (csv.Error, *ERRORS) as error:
-        raise CaptionsError(f"{path} cannot be read: {one_line(error)}; is it CSV?") from error
+        raise CaptionsError(f"{path} cannot be read: {error_line(error)}; is it CSV?") from error
     if header is None:
         raise CaptionsError(f"{path} is empty: its first line names the columns")
     names = [name.strip() for name in header]

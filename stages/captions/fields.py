@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 
-from stages.captions.source import CaptionsError, near
+from conf.messages import suggest_name
+from stages.captions.source import CaptionsError
 
 Layout = tuple[str, ...]
 """The names of the input, edit and output field; of captions alone, the input's."""
@@ -48,7 +48,9 @@ def find_layout(names: Sequence[str], given: Mapping[str, str], roles: Roles = K
         present = [name for name in wanted if name in names]
         if not present:
             missing = f"there is no {_MEANING[role]}: no field {_one_of(wanted)} among {_list(names)}"
-            return missing + _near(wanted, names)
+            return missing + next(
+                filter(None, (suggest_name(name, names, least=0.75) for name in wanted)), ""
+            )
         if len(present) > 1:
             return f"the {_MEANING[role]} could be {_one_of(present)}: drop one, or name it by captions.fields.{role}=…"
         found.append(present[0])
@@ -59,7 +61,7 @@ def check_given(given: Mapping[str, str], roles: Roles = KNOWN) -> None:
     """Raises CaptionsError for a role that there is none of."""
     for role in given:
         if role not in roles:
-            raise CaptionsError(f"fields has {role!r}{near(role, roles)}: it maps {', '.join(roles)}")
+            raise CaptionsError(f"fields has {role!r}{suggest_name(role, roles)}: it maps {', '.join(roles)}")
 
 
 def check_columns(file: str, names: Sequence[str], given: Mapping[str, str], roles: Roles = KNOWN) -> None:
@@ -80,9 +82,3 @@ def _one_of(names: Sequence[str]) -> str:
 def _list(names: Sequence[str]) -> str:
     shown = ", ".join(repr(name[:40]) for name in names[:_SHOWN])
     return f"{shown} and {len(names) - _SHOWN} more" if len(names) > _SHOWN else shown or "none at all"
-
-
-def _near(wanted: Sequence[str], names: Sequence[str]) -> str:
-    lower = {name.lower(): name for name in names}
-    matches = [match for name in wanted for match in difflib.get_close_matches(name, lower, n=1, cutoff=0.75)]
-    return f" (is it {lower[matches[0]]!r}?)" if matches else ""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from conf.messages import error_line
 from stages.captions.fields import check_columns, roles
 from stages.captions.parquet_file import columns_of_text
-from stages.captions.source import CaptionsError, CaptionSource, one_line
+from stages.captions.source import CaptionsError, CaptionSource
 from stages.captions.source_record import Row, until_broken
 
 
@@ -39,5 +40,5 @@ def _load(source: CaptionSource) -> Any:
             # Formats without a schema (JSON Lines, CSV) have one after a look at their first examples.
             return dataset if dataset.features else dataset._resolve_features()
     except Exception as error:
-        raise CaptionsError(f"{source.path} cannot be opened as a dataset: {one_line(error)}") from error
+        raise CaptionsError(f"{source.path} cannot be opened as a dataset: {error_line(error)}") from error
     raise CaptionsError(f"{source.path} has the splits {', '.join(dataset)}: choose one by captions.split=…")

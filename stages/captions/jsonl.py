@@ -8,9 +8,10 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
+from conf.messages import error_line
 from stages.captions.lines import ERRORS, MAX_LINE, open_pieces
 from stages.captions.regular import columns
-from stages.captions.source import CaptionSource, one_line
+from stages.captions.source import CaptionSource
 from stages.captions.source_record import Block, Row, Rows, broken_off
 
 _PIECE = 2**18
@@ -77,7 +78,7 @@ def _row(file: str, number: int, raw: bytes) -> Row:
     except json.JSONDecodeError as error:
         flaw = f"not JSON: {error.msg} at character {error.pos + 1}"
     except ValueError as error:
-        flaw = f"not JSON that can be read: {one_line(error)}"
+        flaw = f"not JSON that can be read: {error_line(error)}"
     if len(raw) >= MAX_LINE:
         flaw = f"the line is longer than {MAX_LINE} bytes"
     if flaw is None and not isinstance(record, dict):

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from stages.captions.source import CaptionsError, near
+from conf.messages import suggest_name
+from stages.captions.source import CaptionsError
 
 MAX_LINE = 16 * 2**20
 """Bytes of a line. A longer one is cut there: nobody's caption, and memory is not the file's to fill."""
@@ -50,7 +51,7 @@ def _opened(path: str) -> io.BufferedIOBase:
         )
     if not file.exists():
         siblings = (str(sibling) for sibling in file.parent.iterdir()) if file.parent.is_dir() else ()
-        raise CaptionsError(f"{path}: no such file{near(path, siblings)}")
+        raise CaptionsError(f"{path}: no such file{suggest_name(path, siblings)}")
     try:
         with file.open("rb") as stream:
             start = stream.read(2)

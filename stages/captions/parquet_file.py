@@ -11,8 +11,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from conf.messages import error_line, suggest_name
 from stages.captions.fields import CAPTION, KNOWN, check_columns, roles
-from stages.captions.source import CaptionsError, CaptionSource, near, one_line
+from stages.captions.source import CaptionsError, CaptionSource
 from stages.captions.source_record import Row, until_broken
 
 _BATCH = 1024
@@ -31,7 +32,7 @@ def open_parquet(source: CaptionSource) -> Iterator[Row]:
     files = parquet_files(source.path)
     if not files:
         raise CaptionsError(
-            f"{source.path}: no Parquet file there{near(source.path, _siblings(source.path))}"
+            f"{source.path}: no Parquet file there{suggest_name(source.path, _siblings(source.path))}"
         )
     columns = {}
     for file in files:
@@ -80,7 +81,7 @@ def _schema(file: Path) -> pa.Schema:
     try:
         return pq.read_schema(file)
     except _ERRORS as error:
-        raise CaptionsError(f"{file} is not Parquet: {one_line(error)}") from error
+        raise CaptionsError(f"{file} is not Parquet: {error_line(error)}") from error
 
 
 def _rows(file: Path, names: list[str]) -> Iterator[Row]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -32,15 +31,3 @@ class CaptionSource:
     limit: int | None = None
     fields: Mapping[str, str] | None = None
     alone: bool = False
-
-
-def near(name: str, names: Iterable[str]) -> str:
-    """ " (did you mean …?)" if one of the names is like it, otherwise ""."""
-    found = difflib.get_close_matches(name, list(names), n=1)
-    return f" (did you mean {found[0]}?)" if found else ""
-
-
-def one_line(error: BaseException) -> str:
-    """An error's message as one line of at most 300 characters."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= 300 else text[:299] + "…"

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple, Protocol
 
+from conf.messages import error_line
 from stages.captions.meta import as_json
-from stages.captions.source import CaptionsError, one_line
+from stages.captions.source import CaptionsError
 from stages.records import Quarantined
 
 TEXT = 500
@@ -107,8 +108,8 @@ def broken_off(file: str, line: int, error: Exception) -> Row:
         CaptionsError: there was none before, so `line` is 0.
     """
     if line == 0:
-        raise CaptionsError(f"{file} cannot be read: {one_line(error)}; is it damaged?") from error
-    return Row(file, line + 1, None, f"cannot be read from here on: {one_line(error)}", b"")
+        raise CaptionsError(f"{file} cannot be read: {error_line(error)}; is it damaged?") from error
+    return Row(file, line + 1, None, f"cannot be read from here on: {error_line(error)}", b"")
 
 
 def blocks(rows: Iterable[Row]) -> Iterator[Block]:

@@ -19,6 +19,7 @@ from fsspec import AbstractFileSystem
 from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
+from conf.messages import error_line
 from stages.storage import file_lock
 
 AT_ONCE = 256
@@ -61,7 +62,7 @@ class Store:
         try:
             self._fs, root = url_to_fs(url)
         except (ImportError, ValueError) as error:
-            raise StoreError(f"out={url}: {' '.join(str(error).split())}") from error
+            raise StoreError(f"out={url}: {error_line(error)}") from error
         self._root = root.rstrip("/")
         self._local = isinstance(self._fs, LocalFileSystem)
         obstacle = no_folder(Path(self._root)) if self._local else ""

@@ -8,6 +8,7 @@ import threading
 import time
 from multiprocessing.connection import Connection
 
+from conf.messages import error_line, typed_error_line
 from stages.errors import StageError
 from stages.worker import load_stage
 
@@ -26,7 +27,7 @@ def serve(descriptor: int) -> None:
         make = load_stage.find(name)(*arguments)
     # The project's errors, and a library's: either is told in words, and nobody else can.
     except Exception as error:
-        link.send(" ".join(str(error).split()) or type(error).__name__)
+        link.send(error_line(error, limit=None))
         return
     link.send("")
     while True:
@@ -37,11 +38,11 @@ def serve(descriptor: int) -> None:
         try:
             made = make(unit)
         except StageError as error:
-            link.send(StageError(" ".join(str(error).split())))
+            link.send(StageError(error_line(error, limit=None)))
             return
         # Memory that runs out among them: the reason is told, and another process goes on without what this one holds.
         except Exception as error:
-            link.send(f"it raised {type(error).__name__}: {' '.join(str(error).split())}".rstrip(": "))
+            link.send(f"it raised {typed_error_line(error)}")
             return
         link.send(made)
 

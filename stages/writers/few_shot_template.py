@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import string
 from dataclasses import dataclass
 from importlib import resources
@@ -11,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from conf.messages import error_line, suggest_name
 from stages.writers.base import WriterError
 
 FIELDS = ("caption",)
@@ -62,7 +62,7 @@ def load(name: str) -> Template:
     try:
         found = yaml.safe_load(text_of(name))
     except yaml.YAMLError as error:
-        raise WriterError(f"writer.template={name} is no YAML: {' '.join(str(error).split())}") from error
+        raise WriterError(f"writer.template={name} is no YAML: {error_line(error)}") from error
     found = _mapping(name, "it", found, _KEYS, ("ask",))
     asks, system, examples = found["ask"], found.get("system") or "", found.get("examples") or []
     if not isinstance(asks, str) or not isinstance(system, str) or not isinstance(examples, list):
@@ -86,7 +86,7 @@ def _mapping(
     for key in found:
         if key not in known:
             raise WriterError(
-                f"writer.template={name}: {what} has the unknown field {key!r}{_near(str(key), known)}"
+                f"writer.template={name}: {what} has the unknown field {key!r}{_known(str(key), known)}"
             )
     for key in needed:
         if not found.get(key):
@@ -104,7 +104,7 @@ def _check_fields(name: str, asks: str) -> None:
     for field in fields:
         if field not in FIELDS:
             raise WriterError(
-                f"writer.template={name}: ask has the unknown field {{{field}}}{_near(field, FIELDS)}; double a brace "
+                f"writer.template={name}: ask has the unknown field {{{field}}}{_known(field, FIELDS)}; double a brace "
                 "that is to stay one"
             )
     if not fields:
@@ -117,6 +117,5 @@ def _check_fields(name: str, asks: str) -> None:
         ) from error
 
 
-def _near(key: str, known: tuple[str, ...]) -> str:
-    found = difflib.get_close_matches(key, known, n=1)
-    return f" (did you mean {found[0]}?)" if found else f": known are {', '.join(known)}"
+def _known(key: str, known: tuple[str, ...]) -> str:
+    return suggest_name(key, known) or f": known are {', '.join(known)}"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
+from conf.messages import error_line
 from stages.writers.base import WriterError
 
 
@@ -26,7 +27,7 @@ class Moderation:
                 model, revision=revision, use_safetensors=True, trust_remote_code=False
             )
         except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-            reason = " ".join(str(error).split())[:300]
+            reason = error_line(error)
             if any(Path(model).glob("*.bin")) and not any(Path(model).glob("*.safetensors")):
                 reason = "it has pickled weights only, which are never loaded: save it as safetensors"
             raise WriterError(f"checks.moderation={model} does not load: {reason}") from error

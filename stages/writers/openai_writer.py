@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from conf.messages import error_line
 from conf.pairs import Writer as Settings
 from stages.writers.base import Answer, Asked, NoAnswer, WriterError, answer_of
 from stages.writers.completion_format import CompletionFormat, FormatError
@@ -98,8 +99,8 @@ class OpenAIWriter:
         except openai.RateLimitError as error:
             raise WriterError(
                 self._safe(
-                    f"writer.endpoint={self._settings.endpoint} lets no request through: {_line(error)}; raise the "
-                    "limit or lower writer.requests_per_minute, what is committed stays, the same command goes on"
+                    f"writer.endpoint={self._settings.endpoint} lets no request through: {error_line(error)}; raise "
+                    "the limit or lower writer.requests_per_minute, what is committed stays, the same command goes on"
                 )
             ) from None
         except openai.APITimeoutError:
@@ -107,10 +108,12 @@ class OpenAIWriter:
         except openai.APIConnectionError:
             raise self._gone() from None
         except openai.APIStatusError as error:
-            return NoAnswer(self._safe(f"HTTP {error.status_code}: {_line(error)}"))
+            return NoAnswer(self._safe(f"HTTP {error.status_code}: {error_line(error)}"))
         except (openai.OpenAIError, ValueError, AttributeError, IndexError, TypeError) as error:
             # Servers that only look like one: an answer without choices, or that is no JSON.
-            return NoAnswer(self._safe(f"no answer of this protocol: {type(error).__name__}: {_line(error)}"))
+            return NoAnswer(
+                self._safe(f"no answer of this protocol: {type(error).__name__}: {error_line(error)}")
+            )
         text = self._safe(text)
         return answer_of(text, self._asking.parse(text))
 
@@ -165,7 +168,9 @@ class OpenAIWriter:
     def _refused(self, error: Exception) -> WriterError:
         where = f" in {self._settings.key_env}" if self._settings.key_env else ""
         return WriterError(
-            self._safe(f"writer.endpoint={self._settings.endpoint} refuses the key{where}: {_line(error)}")
+            self._safe(
+                f"writer.endpoint={self._settings.endpoint} refuses the key{where}: {error_line(error)}"
+            )
         )
 
     def _safe(self, text: str) -> str:
@@ -219,7 +224,3 @@ _SCHEMA = {
     "type": "json_schema",
     "json_schema": {"name": "edit", "strict": True, "schema": JsonAnswer.model_json_schema()},
 }
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]

@@ -21,6 +21,7 @@ from transformers import (
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 
 import p2p
+from conf.messages import error_line
 from conf.pairs import Ask
 from stages.writers.base import Answer, Asked, NoAnswer, WriterError, answer_of
 from stages.writers.completion_format import CompletionFormat, FormatError
@@ -178,4 +179,4 @@ def config_of(model: str, revision: str | None = None) -> PretrainedConfig:
 
 
 def _does_not_load(model: str, error: Exception) -> WriterError:
-    return WriterError(f"writer.model={model} does not load: {' '.join(str(error).split())[:300]}")
+    return WriterError(f"writer.model={model} does not load: {error_line(error)}")

@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+from conf.messages import error_line
 from conf.pairs import Writer as Settings
 from stages.writers.base import Answer, Asked, NoAnswer, WriterError, answer_of
 from stages.writers.completion_format import CompletionFormat, FormatError
@@ -57,7 +58,7 @@ class VllmWriter:
         # Of whatever kind: memory that does not suffice, an architecture that is not known, weights that are not there.
         except Exception as error:
             raise WriterError(
-                f"writer.model={settings.model} does not load in vLLM: {' '.join(str(error).split())[:300]}"
+                f"writer.model={settings.model} does not load in vLLM: {error_line(error)}"
             ) from error
         conversations = bool(self._tokenizer.chat_template)
         self._asking = chosen(settings.ask, conversations, format, settings.template)
@@ -123,9 +124,7 @@ def check() -> None:
         from vllm.platforms import current_platform
     # Built for another CUDA, or for another torch: whatever its libraries raise.
     except Exception as error:
-        raise WriterError(
-            f"writer=vllm: vLLM cannot be imported: {' '.join(str(error).split())[:300]}"
-        ) from error
+        raise WriterError(f"writer=vllm: vLLM cannot be imported: {error_line(error)}") from error
     if not current_platform.device_type:
         raise WriterError(
             "writer=vllm needs a GPU, and this machine has none that vLLM knows: take writer=transformers, or "

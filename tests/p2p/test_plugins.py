@@ -88,6 +88,6 @@ def test_a_sampler_of_one_s_own_is_made_by_its_module(path: Path, sd1_folder: Pa
     assert (own.edits == editor.sweep("a red ball", "a blue ball", sampler="euler", **ask).edits).all()
     assert len(sampler_digest("own_euler")) == 64
     with pytest.raises(
-        p2p.P2PError, match=r"sampler 'eulr' is unknown; there are ddim.*; did you mean euler"
+        p2p.P2PError, match=r"sampler 'eulr' is unknown; there are ddim.* \(did you mean euler"
     ):
         p2p.SweepRequest("a", "b", sampler="eulr")

@@ -30,5 +30,5 @@ def test_what_is_neither_is_told(name: str):
     ],
 )
 def test_a_slip_is_refused_with_what_was_meant(setting: str, meant: str):
-    with pytest.raises(ConfigError, match=rf"{setting} is none of .*; did you mean {meant}\?$"):
+    with pytest.raises(ConfigError, match=rf"{setting} is none of .* \(did you mean {meant}\?\)$"):
         resolve.checked(resolve.compose([setting]))

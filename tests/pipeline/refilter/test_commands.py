@@ -90,7 +90,7 @@ def test_a_run_does_not_go_on_with_it(again: Path, capsys: pytest.CaptureFixture
         (["out2=OUT"], "is the output that is read"),
         (
             ["out2=NEW", "filter.clip_sim_dri=0.3"],
-            "unknown key 'filter.clip_sim_dri'; did you mean filter.clip_sim_dir",
+            "unknown key 'filter.clip_sim_dri' (did you mean filter.clip_sim_dir",
         ),
         (
             ["out2=NEW", "sampler.steps=3"],

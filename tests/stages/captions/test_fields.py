@@ -60,7 +60,7 @@ def test_given_names_come_first_and_the_rest_is_found() -> None:
     assert find_layout(["a", "b", "c"], {"input": "a", "edit": "b", "output": "c"}) == ("a", "b", "c")
     reason = find_layout(["input", "edit", "output"], {"input": "imput"})
     assert reason == (
-        "there is no input caption: no field 'imput' among 'input', 'edit', 'output' (is it 'input'?)"
+        "there is no input caption: no field 'imput' among 'input', 'edit', 'output' (did you mean input?)"
     )
 
 

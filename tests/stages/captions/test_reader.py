@@ -71,7 +71,7 @@ def test_what_else_cannot_be_asked_for_is_named(tmp_path: Path) -> None:
     path = tmp_path / "pairs.jsonl"
     path.write_bytes(LINES)
     with pytest.raises(
-        CaptionsError, match=r"captions.kind 'jsnl' is unknown; there are jsonl, csv.*; did you mean jsonl\?"
+        CaptionsError, match=r"captions.kind 'jsnl' is unknown; there are jsonl, csv.* \(did you mean jsonl\?"
     ):
         open_captions(CaptionSource("jsnl", str(path)))
     with pytest.raises(CaptionsError, match="limit is -1"):
