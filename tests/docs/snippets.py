@@ -1,4 +1,4 @@
-"""The code blocks of the documents that tests run, as they stand there."""
+"""Reads the code blocks of the pages, so that tests run them unchanged."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ ROOT = Path(__file__).parents[2]
 def snippet(document: str, name: str) -> str:
     """The Python block below ``<!-- test: NAME -->`` in ``docs/DOCUMENT``."""
     text = (ROOT / "docs" / document).read_text()
-    (found,) = re.findall(rf"<!-- test: {name} -->\n```python\n(.*?)```", text, re.DOTALL)
-    return str(found)
+    (block,) = re.findall(rf"<!-- test: {name} -->\n```python\n(.*?)```", text, re.DOTALL)
+    return str(block)

@@ -16,7 +16,7 @@ from tests.docs.snippets import ROOT
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What ``make api`` writes, in another folder."""
+    """The pages of ``make api``, in another folder."""
     folder = tmp_path_factory.mktemp("site")
     command = [sys.executable, "-W", "ignore", "docs/api.py", folder]
     environment = {"PYTHONPATH": str(ROOT), "PATH": "", "HOME": str(folder)}
@@ -26,13 +26,13 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def words(text: str) -> str:
-    """Letters and digits alone: quotation marks are rendered as typographers' ones."""
+    """The words without punctuation: the pages have typographic quotation marks."""
     return " ".join(re.findall(r"\w+", text))
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("module", [p2p, filters, captions], ids=lambda module: module.__name__)
-def test_every_public_name_of_a_package_is_rendered_with_its_docstring(pages: Path, module):
+def test_every_public_name_has_its_docstring_on_a_page(pages: Path, module):
     page = (pages / (module.__name__.replace(".", "/") + ".html")).read_text()
     shown = words(unescape(re.sub(r"<[^>]+>", "", page)))
     for name in module.__all__:

@@ -16,15 +16,15 @@ BLOCKS = "\n".join(re.findall(r"```sh\n(.*?)```", TEXT, re.DOTALL)).replace("\\\
 
 
 def words(line: str) -> list[str]:
-    """Those of the pairforge command in a line of shell; of a quoted command, those within the quotes."""
-    found = shlex.split(line, comments=True)
-    quoted = [word for word in found if word.startswith("pairforge ")]
-    found = shlex.split(quoted[0]) if quoted else found
-    if "deploy/slurm.sbatch" in found:
-        return found[found.index("deploy/slurm.sbatch") + 1 :]
-    start = found.index("pairforge") + 1
-    ends = [found.index(word) for word in found[start:] if word.endswith(";")]
-    return [word.rstrip(";") for word in found[start : ends[0] + 1 if ends else None]]
+    """The arguments of the pairforge command in a line of shell, which may quote the command."""
+    parts = shlex.split(line, comments=True)
+    quoted = [word for word in parts if word.startswith("pairforge ")]
+    parts = shlex.split(quoted[0]) if quoted else parts
+    if "deploy/slurm.sbatch" in parts:
+        return parts[parts.index("deploy/slurm.sbatch") + 1 :]
+    start = parts.index("pairforge") + 1
+    ends = [parts.index(word) for word in parts[start:] if word.endswith(";")]
+    return [word.rstrip(";") for word in parts[start : ends[0] + 1 if ends else None]]
 
 
 def commands() -> Iterator[str]:
@@ -32,7 +32,7 @@ def commands() -> Iterator[str]:
 
 
 @pytest.mark.parametrize("line", commands())
-def test_every_command_is_one(line: str):
+def test_every_command_is_valid(line: str):
     first, *more = words(line)
     if "=" in first or first == "plan":
         resolve.checked(resolve.compose([first, *more] if "=" in first else more))
@@ -41,17 +41,17 @@ def test_every_command_is_one(line: str):
         assert len(more) == 1
 
 
-def test_every_setting_in_the_text_is_one():
+def test_every_setting_in_the_text_is_valid():
     prose = re.sub(r"```.*?```", "", TEXT, flags=re.DOTALL)
-    told = re.findall(r"`((?:cluster|tracker)\.\w+=[\w.]+)`", prose)
-    assert len(told) >= 3
-    for setting in told:
+    settings = re.findall(r"`((?:cluster|tracker)\.\w+=[\w.]+)`", prose)
+    assert len(settings) >= 3
+    for setting in settings:
         resolve.checked(resolve.compose([setting]))
 
 
-def test_the_table_of_series_is_that_of_the_code():
-    told = re.findall(r"^\| `(ray_\w+)` \| (\w+) \| (?:`(\w+)`)? ?\| (.+) \|$", TEXT, re.MULTILINE)
-    there = [
+def test_the_table_lists_the_series_of_the_code():
+    listed = re.findall(r"^\| `(ray_\w+)` \| (\w+) \| (?:`(\w+)`)? ?\| (.+) \|$", TEXT, re.MULTILINE)
+    exported = [
         (
             f"ray_{series.name}{'_total' if series.kind is metrics.Counter else ''}",
             series.kind.__name__.lower(),
@@ -60,9 +60,9 @@ def test_the_table_of_series_is_that_of_the_code():
         )
         for series in metrics.SERIES
     ]
-    assert told == there
+    assert listed == exported
 
 
-def test_links_lead_somewhere():
+def test_links_resolve():
     for target in re.findall(r"\]\(([^)#]+)", TEXT):
         assert (ROOT / "docs" / target).exists(), target

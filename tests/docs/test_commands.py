@@ -1,4 +1,4 @@
-"""Every command that README and docs/ tell is one: its settings compose, its sub-command is there."""
+"""Every command in README and docs/ is valid: its settings compose, its sub-command exists."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from pipeline.finetune.finetune_settings import read_settings as read_finetune
 from pipeline.pairs.pairs_settings import read as read_pairs
 from tests.docs.snippets import ROOT
 
-TOLD = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 CALL = re.compile(r"(?:[A-Z_]+=\S+ )*pairforge ")
 
 
 def commands() -> Iterator[Any]:
-    for document in TOLD:
+    for document in PAGES:
         blocks = "\n".join(re.findall(r"```sh\n(.*?)```", document.read_text(), re.DOTALL))
         for line in blocks.replace("\\\n", " ").splitlines():
             if CALL.match(line):
@@ -29,9 +29,9 @@ def commands() -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("line", commands())
-def test_every_command_is_one(line: str):
-    said = shlex.split(CALL.sub("", line), comments=True)
-    first, *more = [word for word in said if "…" not in word] or ["--help"]
+def test_every_command_is_valid(line: str):
+    parts = shlex.split(CALL.sub("", line), comments=True)
+    first, *more = [word for word in parts if "…" not in word] or ["--help"]
     if "=" in first:
         resolve.compose([first, *more])
     elif first == "pairs":
@@ -39,14 +39,14 @@ def test_every_command_is_one(line: str):
     elif first == "finetune":
         read_finetune(more)
     else:
-        assert first in {*COMMAND_LINE.commands, "--help", "--cfg"}
+        assert first in {*COMMAND_LINE.commands, "--help", "--version", "--cfg"}
 
 
-@pytest.mark.parametrize("document", TOLD, ids=lambda path: path.name)
-def test_links_lead_somewhere(document: Path):
+@pytest.mark.parametrize("document", PAGES, ids=lambda path: path.name)
+def test_links_resolve(document: Path):
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text()):
         assert (document.parent / target).exists(), target
 
 
-def test_there_are_many():
+def test_the_pages_have_many_commands():
     assert len(list(commands())) > 30

@@ -27,7 +27,7 @@ def table(name: str) -> dict[str, str]:
 
 
 def sample(*settings: str) -> dict[str, str | int | float | bool]:
-    """The JSON of a sample, by the real maker of it, read back."""
+    """The JSON of a sample, made by the real code and read back."""
     made: Candidate = candidate(runs.PAIRS[4], 0, "")
     config = runs.config(Path("/m"), Path("/c"), *settings)
     return json.loads(json.dumps(sample_metadata(runs.PAIRS[4], made, config, "f")))
@@ -36,26 +36,26 @@ def sample(*settings: str) -> dict[str, str | int | float | bool]:
 @pytest.mark.parametrize(
     "setting", ["model.revision=r", "sampler.guidance_interval=[1,5]", "edit.cross_gain=1"]
 )
-def test_a_sample_s_json_has_these_fields_of_these_types(setting: str):
+def test_the_json_of_a_sample_has_the_listed_fields(setting: str):
     assert {name: NAMES[type(value)] for name, value in sample(setting).items()} == table("json")
 
 
-def test_the_scores_have_these_columns():
+def test_the_scores_have_the_listed_columns():
     assert {field.name: str(field.type) for field in score_table.SCHEMA} == table("scores")
     assert not any(field.nullable for field in score_table.SCHEMA)
 
 
-def test_the_card_tells_of_every_field():
+def test_the_card_describes_every_field():
     for field in table("json").keys() - {"guidance_interval"}:
         assert f"`{field}`" in CARD
 
 
-def test_quarantined_lines_have_these_fields():
-    told = TEXT.partition("`lines.jsonl`: ")[2].partition(". ")[0]
-    assert re.findall(r"`(\w+)`", told) == [field.name for field in fields(Quarantined)]
+def test_quarantined_lines_have_the_listed_fields():
+    listed = TEXT.partition("`lines.jsonl`: ")[2].partition(". ")[0]
+    assert re.findall(r"`(\w+)`", listed) == [field.name for field in fields(Quarantined)]
 
 
-def test_the_names_of_the_three_texts_are_these():
+def test_the_three_texts_have_the_listed_names():
     block = TEXT.partition("## Input")[2]
-    rows = re.findall(r"^\| `(\w+)` \| `(\w+)` \| `(\w+)` \|", block, re.MULTILINE)
-    assert rows == list(zip(*KNOWN.values(), strict=True))
+    aliases = re.findall(r"^\| `(\w+)` \| `(\w+)` \| `(\w+)` \|", block, re.MULTILINE)
+    assert aliases == list(zip(*KNOWN.values(), strict=True))

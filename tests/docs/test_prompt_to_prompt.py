@@ -12,7 +12,7 @@ from tests.docs.snippets import ROOT, snippet
 TEXT = (ROOT / "docs" / "prompt-to-prompt.md").read_text()
 
 
-def test_the_libraries_do_what_the_page_says():
+def test_the_library_example_runs():
     names: dict[str, Any] = {}
     exec(compile(snippet("prompt-to-prompt.md", "library"), "library", "exec"), names)
     sweep, scores = names["sweep"], names["scores"]
@@ -22,8 +22,8 @@ def test_the_libraries_do_what_the_page_says():
     assert scores.clip_sim_dir.max() > 0.5, "a red ball becomes a blue one"
 
 
-def test_every_option_in_the_table_is_one_of_sweep():
+def test_every_option_in_the_table_belongs_to_sweep():
     table = TEXT.partition("| option | edit |\n")[2].partition("\n\n")[0]
-    told = re.findall(r"`(\w+)=", table)
-    assert len(told) >= 9
-    assert set(told) <= {field.name for field in fields(p2p.SweepRequest)}
+    options = re.findall(r"`(\w+)=", table)
+    assert len(options) >= 9
+    assert set(options) <= {field.name for field in fields(p2p.SweepRequest)}

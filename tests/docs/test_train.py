@@ -16,7 +16,7 @@ from tests.pipeline.outputs import commit, planned
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder with a run ``out`` of six samples and its export ``set``, entered."""
+    """A folder with a run ``out`` of six samples and its export ``set``, as the current folder."""
     store, plan = planned(tmp_path / "out", 2)
     commit(store, [3, 3])
     pack(store, list(write.read_commits(store, range(plan.units))), 10)
