@@ -16,9 +16,10 @@ from pipeline.dataset.pack import Packed, pack
 from pipeline.planning.plan import Plan, make_or_resume
 from pipeline.tasks.task import task_of
 from stages.records import CaptionPair, Unit, UnitResult
+from stages.storage.commits import read_commits
 from stages.storage.plan_files import read_units
 from stages.storage.store import Store
-from stages.write import encode_part, read_commits, summary, write_unit
+from stages.write import encode_part, summarise, write_unit
 
 Stage = Callable[[Config, str], Callable[[Unit], UnitResult]]
 
@@ -66,7 +67,7 @@ def committed(config: Config, stage: Stage) -> Plan:
     make = stage(config, plan.model_fingerprint)
     for unit in read_units(store, plan.units):
         result = make(unit)
-        write_unit(store, encode_part(result, config.shards.format, config.shards.quality), summary(result))
+        write_unit(store, encode_part(result, config.shards.format, config.shards.quality), summarise(result))
     return plan
 
 

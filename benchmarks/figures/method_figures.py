@@ -21,8 +21,8 @@ from pipeline.config import resolve
 from pipeline.dataset.funnel import Funnel, funnel_of, label_reason
 from pipeline.planning import plan
 from pipeline.report.heatmap import overlay
-from stages import write
 from stages.candidates import scoring
+from stages.storage.commits import committed_units, read_commits
 from stages.storage.store import Store
 
 MARKED = "a watercolor of a red [boat] on sand at sunset", "a watercolor of a red [heart] on sand at sunset"
@@ -65,7 +65,7 @@ def attention_strips(editor: p2p.Editor) -> Image.Image:
 def run_funnel(out: str) -> Funnel:
     """The funnel of the units that a run has committed."""
     store = Store(out)
-    return funnel_of(plan.load(store), write.read_commits(store, sorted(write.committed(store))))
+    return funnel_of(plan.load(store), read_commits(store, sorted(committed_units(store))))
 
 
 def rasterise(figure: Figure) -> Image.Image:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import resource
@@ -32,6 +33,7 @@ from stages import write
 from stages.formats import tar
 from stages.records import Unit, UnitResult
 from stages.storage.checksum import seal
+from stages.storage.commits import COMMITS, PARTS, commit_name, committed_units, read_commits
 from stages.storage.store import Store
 
 SHARD_SAMPLES = 10_000
@@ -83,12 +85,12 @@ def listing(count: int) -> float:
     """Seconds to list, read, verify and count ``count`` commits, as a resumed run does."""
     with tempfile.TemporaryDirectory() as folder:
         store = Store(folder)
-        (Path(folder) / write.COMMITS).mkdir(parents=True)
+        (Path(folder) / COMMITS).mkdir(parents=True)
         for unit in range(count):
-            Path(store.path(write.commit_name(unit))).write_text(seal(_commit(unit)))
+            Path(store.path(commit_name(unit))).write_text(seal(_commit(unit)))
         started = time.perf_counter()
-        units = sorted(write.committed(store))
-        funnel = funnel_of(Plan(count, 4 * count, 0, {}, ()), write.read_commits(store, units))
+        units = sorted(committed_units(store))
+        funnel = funnel_of(Plan(count, 4 * count, 0, {}, ()), read_commits(store, units))
         assert funnel.samples == SAMPLES * count
         return time.perf_counter() - started
 
@@ -105,9 +107,20 @@ def packing(gigabytes: float, image: int) -> tuple[float, float, float]:
         random, commits = np.random.default_rng(0), []
         for unit in range(count):
             data = _part(unit, image, random)
-            name = f"{write.PARTS}/{unit:08d}-bench.samples.tar"
+            name = f"{PARTS}/{unit:08d}-bench.samples.tar"
             store.write(name, data)
-            commits.append({**_commit(unit), "part": {"samples": write.described(name, data)}})
+            commits.append(
+                {
+                    **_commit(unit),
+                    "part": {
+                        "samples": {
+                            "name": name,
+                            "bytes": len(data),
+                            "sha256": hashlib.sha256(data).hexdigest(),
+                        }
+                    },
+                }
+            )
         seconds: list[tuple[float, float]] = []
         for _ in range(REPEATS):
             shutil.rmtree(Path(folder) / "data", ignore_errors=True)
@@ -142,11 +155,11 @@ def _part(unit: int, image: int, random: np.random.Generator) -> bytes:
 
 
 def _commit(unit: int) -> dict[str, Any]:
-    part = {"name": f"{write.PARTS}/{unit:08d}-0123456789ab.samples.tar", "bytes": 1, "sha256": "0" * 64}
+    part = {"name": f"{PARTS}/{unit:08d}-0123456789ab.samples.tar", "bytes": 1, "sha256": "0" * 64}
     result = UnitResult(Unit(unit, ()), (), (), (), (), 0, {"sweep": 55.0, "score": 4.0, "encode": 1.0})
     counts = {"pairs": 4, "pairs_kept": 4, "candidates": 400, "samples": SAMPLES, "rows": 1000}
     rejected = {"clip_sim_dir": 384}
-    return {**write.summary(result), **counts, "rejected": rejected, "part": {"samples": part}}
+    return {**write.summarise(result), **counts, "rejected": rejected, "part": {"samples": part}}
 
 
 def draw_figure(measured: Sequence[tuple[int, dict[str, float]]], path: Path) -> None:

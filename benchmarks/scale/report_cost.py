@@ -34,6 +34,7 @@ from stages.formats.images import encode
 from stages.records import Candidate, CaptionPair, Preview, Sample, Unit, UnitResult
 from stages.storage import plan_files
 from stages.storage.checksum import seal
+from stages.storage.commits import read_commit
 from stages.storage.store import Store
 
 SIDE, PICTURES, UNIT = 64, 64, 4
@@ -56,8 +57,8 @@ def make(folder: Path, pairs: int) -> Store:
     commits = []
     for unit in units:
         result = _result(unit, config, pictures, random)
-        write.write_unit(store, write.encode_part(result, ImageFormat.png), write.summary(result))
-        commits.append(write.read_commit(store, unit.index))
+        write.write_unit(store, write.encode_part(result, ImageFormat.png), write.summarise(result))
+        commits.append(read_commit(store, unit.index))
     pack(store, commits, config.shards.samples)
     return store
 

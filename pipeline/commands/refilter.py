@@ -18,8 +18,9 @@ from pipeline.refilter.refilter_plan import make_or_resume, new_measures
 from pipeline.refilter.stored_unit import Held
 from stages.candidates.near_duplicates import EarlierSamples
 from stages.records import Candidate
+from stages.storage.commits import committed_units, read_commits
 from stages.storage.prefetch import ahead
-from stages.write import committed, read_commits, write_unit
+from stages.write import write_unit
 
 MISSING = "run/missing.jsonl"
 THREADS = 8
@@ -43,7 +44,7 @@ def refilter(out: str, settings: Sequence[str]) -> int:
     """
     asked = arguments_of.read(out, settings)
     plan = load(asked.source)
-    done = committed(asked.source)
+    done = committed_units(asked.source)
     if len(done) < plan.units:
         raise PlanError(
             f"{asked.source.url} is not complete ({len(done):,} of {plan.units:,} units): end its run first"
@@ -81,7 +82,7 @@ def refilter(out: str, settings: Sequence[str]) -> int:
 
 def _rewrite(asked: Asked, plan: Plan) -> None:
     """Commit every unit that is not; with ``generate`` those that lack no image."""
-    done = committed(asked.target)
+    done = committed_units(asked.target)
     # What was kept before a unit decides in it, so who looks for duplicates across pairs starts at the first again.
     units = [unit for unit in range(plan.units) if asked.duplicates is not None or unit not in done]
     if not units:

@@ -10,8 +10,8 @@ from pipeline.dataset import integrity
 from pipeline.execution import heartbeat
 from pipeline.planning.plan import PlanError, load
 from pipeline.tasks import two_step_output
+from stages.storage.commits import commit_name, committed_units
 from stages.storage.store import Store
-from stages.write import commit_name, committed
 
 
 def repair(out: str) -> int:
@@ -43,7 +43,7 @@ def idle_stores(out: str) -> list[Store]:
 def make_again(store: Store, units: Iterable[int]) -> None:
     """Generate these units and all missing ones again, then pack. Raises PlanError for an output of refilter."""
     plan, damaged = load(store), sorted(units)
-    missing = set(range(plan.units)) - committed(store)
+    missing = set(range(plan.units)) - committed_units(store)
     if plan.is_refiltered and (damaged or missing):
         for unit in damaged:
             store.remove(commit_name(unit))
@@ -72,7 +72,7 @@ def _repair(store: Store) -> None:
     packed = list(integrity.in_packed(store, plan))
     if (units or packed) and integrity.is_bare(store):
         # Without parts, packing needs every unit to be generated again.
-        units = committed(store)
+        units = committed_units(store)
     for damage in packed:
         print(f"{damage.name}: {damage.reason}")
         store.remove(damage.name)

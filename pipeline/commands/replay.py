@@ -27,10 +27,10 @@ from stages.formats import tar
 from stages.formats.images import as_stored, decode
 from stages.records import Sample, Unit, UnitResult
 from stages.storage.checksum import DamageError
+from stages.storage.commits import read_commit
 from stages.storage.plan_files import read_units
 from stages.storage.store import Store
 from stages.worker import load_stage
-from stages.write import read_commit
 
 DIFFERS = 1
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pipeline.commands.repair import idle_stores, make_again
 from pipeline.config import environment, saved
-from stages.write import committed, read_commits
+from stages.storage.commits import committed_units, read_commits
 
 
 def retry_failed(out: str) -> int:
@@ -17,5 +17,7 @@ def retry_failed(out: str) -> int:
     """
     store = idle_stores(out)[-1]
     environment.prepare(saved.read(store))
-    make_again(store, [c["unit"] for c in read_commits(store, sorted(committed(store))) if c["failures"]])
+    make_again(
+        store, [c["unit"] for c in read_commits(store, sorted(committed_units(store))) if c["failures"]]
+    )
     return 0

@@ -15,8 +15,8 @@ from pipeline.planning.plan import load
 from pipeline.tasks import two_step_output
 from pipeline.tasks.task import saved_task
 from stages.storage import in_flight
+from stages.storage.commits import committed_units, read_commits
 from stages.storage.store import Store
-from stages.write import committed, read_commits
 
 SHOWN = 10
 
@@ -39,7 +39,7 @@ def status(out: str) -> int:
 def _tell(store: Store) -> None:
     plan = load(store)
     given, made = saved_task(store).nouns
-    done = sorted(committed(store))
+    done = sorted(committed_units(store))
     funnel = funnel_of(plan, read_commits(store, done))
     flying = [note for note in in_flight.noted(store) if note.unit not in set(done)]
     seen, now = heartbeat.beats(store), time.time()

@@ -8,8 +8,8 @@ from pipeline.dataset import integrity
 from pipeline.dataset.pack import manifest
 from pipeline.planning.plan import load
 from pipeline.tasks import two_step_output
+from stages.storage.commits import committed_units
 from stages.storage.store import Store
-from stages.write import committed
 
 DAMAGED = 1
 
@@ -35,7 +35,7 @@ def _verify(store: Store) -> int:
     if count:
         print(f"{count} damaged: pairforge repair {store.url} makes shards, scores, parts and commits anew")
         return DAMAGED
-    done = len(committed(store))
+    done = len(committed_units(store))
     packed = manifest(store)
     shards = [file for file in packed if file.name.startswith("data/")]
     pairs = [file.rows for file in packed if file.name.startswith("pairs.")]

@@ -11,8 +11,8 @@ from PIL import Image, ImageDraw, ImageFont
 from pipeline.dataset.funnel import label_reason
 from stages.formats import previews
 from stages.records import Candidate, Preview
+from stages.storage.commits import read_part
 from stages.storage.store import Store
-from stages.write import read_part
 
 SHEET = "contact-sheet.png"
 PICTURE, GAP, TEXT_WIDTH, MARGIN = 128, 14, 250, 24

@@ -19,8 +19,8 @@ from pipeline.execution import heartbeat
 from pipeline.planning.plan import VERSIONS, Plan
 from stages.formats import answers, parquet, sample_schema, score_table, tar
 from stages.storage.checksum import DamageError
+from stages.storage.commits import PARTS, PartError, committed_units, read_commit, read_commits, read_part
 from stages.storage.store import Store
-from stages.write import PARTS, PartError, committed, read_commit, read_commits, read_part
 
 Schema = Callable[[Any], Iterator[str]]
 
@@ -49,7 +49,7 @@ def is_bare(store: Store) -> bool:
 def in_units(store: Store) -> Iterator[Damage]:
     """Commits and the parts they name, unless all of those were deleted."""
     bare = is_bare(store)
-    for unit in sorted(committed(store)):
+    for unit in sorted(committed_units(store)):
         try:
             commit = read_commit(store, unit)
             for kind in () if bare else commit["part"]:
@@ -83,7 +83,7 @@ def _recorded(store: Store, plan: Plan) -> Iterator[Damage]:
     """Whether what is packed is what is committed. Of a run that goes on it need not be yet."""
     if any(driver.alive(time.time()) for driver in heartbeat.beats(store)):
         return
-    done = sorted(committed(store))
+    done = sorted(committed_units(store))
     try:
         packed = packed_commits(store)
         commits = list(read_commits(store, done))

@@ -20,9 +20,9 @@ import pyarrow.parquet as pq
 
 from stages.formats import score_table, tar
 from stages.storage.checksum import DamageError, seal, unseal
+from stages.storage.commits import read_part
 from stages.storage.prefetch import ahead
 from stages.storage.store import Store
-from stages.write import read_part
 
 MANIFEST = "run/pack.json"
 SCORES_ROWS, SCORES_GROUP = 1_000_000, 65_536
@@ -134,7 +134,7 @@ def _read(
     """What ``look`` makes of each part, where it is read."""
 
     def read(group: Sequence[dict[str, Any]]) -> list[Made]:
-        found = (read_part(store, commit, kind, quick=True) for commit in group)
+        found = (read_part(store, commit, kind) for commit in group)
         return [look(data) for data in found if data is not None]
 
     with closing(ahead(read, _groups(commits, kind), READERS, 2 * READERS)) as groups:

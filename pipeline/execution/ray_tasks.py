@@ -16,7 +16,7 @@ from stages.storage import in_flight
 from stages.storage.plan_files import read_unit
 from stages.storage.store import Store
 from stages.worker.supervisor import Supervised
-from stages.write import summary, write_unit
+from stages.write import summarise, write_unit
 
 if TYPE_CHECKING:
     from pipeline.execution.metrics import WorkerMetrics
@@ -59,7 +59,7 @@ class GenerateRow:
                 # What the stage needs was there and is gone: no other unit would escape it.
                 self.error = str(error)
                 return self(row)
-            record = summary(result)
+            record = summarise(result)
             # All of the model's time is somebody's: what no activity accounts for, waiting included, lies between.
             now = time.perf_counter()
             record["seconds"]["between"] = round(now - self.since - sum(result.seconds.values()), 3)

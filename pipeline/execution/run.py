@@ -29,9 +29,9 @@ from pipeline.output import OutputMode, json_line
 from pipeline.planning.plan import VERSIONS, Plan, make_or_resume
 from pipeline.tasks import two_step_output
 from pipeline.tasks.task import Task, task_of
+from stages.storage.commits import committed_units, read_commits
 from stages.storage.store import Store
 from stages.worker.launch import forkserver
-from stages.write import committed, read_commits
 
 LOG = "run/ray.log"
 LIBRARIES = [
@@ -85,7 +85,7 @@ def complete(
     """
     config = task.config
     over = over or deadline(config.cluster.hours)
-    missing = sorted(set(range(plan.units)) - committed(store))
+    missing = sorted(set(range(plan.units)) - committed_units(store))
     first_kept = None
     if missing:
         with forkserver(config):
@@ -129,7 +129,7 @@ def _generate(
             for summary in summaries:
                 display.committed(summary)
                 tick()
-    lost = sorted(waiting - committed(store))
+    lost = sorted(waiting - committed_units(store))
     if lost:
         raise RunError(
             f"{len(lost)} of {plan.units} units were not finished in {ray_graph.TRIES} tries, the first of them unit "

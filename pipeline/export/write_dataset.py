@@ -20,8 +20,8 @@ from pipeline.export.export_settings import Export
 from pipeline.export.parquet_shards import ParquetShards
 from pipeline.export.sample_records import infer_features, read_records
 from pipeline.planning.plan import load
+from stages.storage.commits import read_commits
 from stages.storage.store import Store
-from stages.write import read_commits
 
 
 def write_dataset(store: Store, target: Store, settings: Export) -> dict[str, int]:

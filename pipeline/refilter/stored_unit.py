@@ -10,9 +10,9 @@ from typing import Any
 from stages.candidates.selection import sample_key
 from stages.formats import previews, score_table, tar
 from stages.records import Candidate, Preview, Unit
+from stages.storage.commits import read_commit, read_part
 from stages.storage.plan_files import read_unit
 from stages.storage.store import Store
-from stages.write import read_commit, read_part
 
 Encoded = tuple[bytes, bytes]
 """Input and edited image, as files."""

@@ -19,8 +19,8 @@ from stages.candidates.scoring import CLIP_SCORES
 from stages.formats import tar
 from stages.kinds import kind_of
 from stages.records import CaptionPair, Preview
+from stages.storage.commits import read_part
 from stages.storage.store import Store
-from stages.write import read_part
 
 SIDE, QUALITY = 256, 80
 STRIPS = 24

@@ -15,9 +15,9 @@ from pipeline.dataset.pack import manifest
 from pipeline.planning.plan import LINES, Plan, load
 from stages.formats import parquet, score_table
 from stages.records import CaptionPair
+from stages.storage.commits import committed_units, parts_deleted, read_commits, read_part
 from stages.storage.plan_files import read_unit
 from stages.storage.store import Store
-from stages.write import committed, parts_deleted, read_commits, read_part
 
 COLUMNS = [field.name for field in score_table.SCHEMA if not field.name.endswith("_prompt")]
 
@@ -47,7 +47,7 @@ def read_report_data(store: Store) -> ReportData:
     """Read an output. Raises PlanError or ConfigError if it is none, PartError and DamageError for damage."""
     plan, config = load(store), saved.read_image_config(store)
     times = store.times("run/commits")
-    indices = sorted(committed(store))
+    indices = sorted(committed_units(store))
     commits = tuple(read_commits(store, indices))
     funnel = funnel_of(plan, commits)
     units = [read_unit(store, index) for index in indices]

@@ -26,8 +26,9 @@ from pipeline.tasks.funnel_table import image_table
 from pipeline.tasks.prior_from import freeze_priors
 from stages.captions.examined import Examined
 from stages.records import UnitResult
+from stages.storage.commits import PARTS, parts_deleted
 from stages.storage.store import Store
-from stages.write import PARTS, encode_part, parts_deleted
+from stages.write import encode_part
 
 
 @dataclass(frozen=True)

@@ -28,8 +28,9 @@ from pipeline.tasks.two_step_output import PAIRS
 from stages.captions import phrases
 from stages.captions.examined import Examined
 from stages.records import UnitResult
+from stages.storage.commits import committed_units, read_commits
 from stages.storage.store import Store
-from stages.write import committed, encode_answers, read_commits
+from stages.write import encode_answers
 from stages.writers import factory
 from stages.writers.base import WriterError
 from stages.writers.checks import REASONS
@@ -125,7 +126,7 @@ class PairTask:
 
     def write_report(self, store: Store) -> bool:
         plan = load(store)
-        done = len(committed(store))
+        done = len(committed_units(store))
         if done < plan.units:
             raise PlanError(
                 f"{store.url} is not complete ({done:,} of {plan.units:,} units): end its run first"

@@ -6,8 +6,8 @@ from pipeline.dataset.funnel import Funnel
 from pipeline.pairs.pack_pairs import pack_and_count
 from pipeline.pairs.two_step_settings import folder_of
 from pipeline.planning.plan import MANIFEST, load
+from stages.storage.commits import committed_units, read_commits
 from stages.storage.store import Store
-from stages.write import committed, read_commits
 
 PAIRS = "pairs"
 """Value of the setting ``task`` in the plan of a run that writes caption pairs."""
@@ -25,7 +25,7 @@ def pairs_funnel(store: Store) -> Funnel | None:
     if first is None:
         return None
     plan = load(first)
-    if len(committed(first)) < plan.units:
+    if len(committed_units(first)) < plan.units:
         return None
     return pack_and_count(first, plan, list(read_commits(first, range(plan.units))))
 

@@ -9,7 +9,7 @@ import torch
 
 from pipeline.cli.main import main
 from pipeline.dataset.pack import pack
-from stages import write
+from stages.storage.commits import read_commits
 from tests.docs.snippets import snippet
 from tests.pipeline.outputs import commit, planned
 
@@ -19,7 +19,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder with a run ``out`` of six samples and its export ``set``, as the current folder."""
     store, plan = planned(tmp_path / "out", 2)
     commit(store, [3, 3])
-    pack(store, list(write.read_commits(store, range(plan.units))), 10)
+    pack(store, list(read_commits(store, range(plan.units))), 10)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
     assert main(["export", "out", "to=set"]) == 0

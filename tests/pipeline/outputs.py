@@ -34,4 +34,4 @@ def commit(store: Store, kept: Sequence[int], failed: int = 0) -> None:
     """Commit units 0, 1, …, each with its number of samples kept."""
     for index, samples in enumerate(kept):
         result = unit_result(index, samples, failed=failed)
-        write.write_unit(store, write.encode_part(result, ImageFormat.png), write.summary(result))
+        write.write_unit(store, write.encode_part(result, ImageFormat.png), write.summarise(result))

@@ -18,7 +18,7 @@ from pipeline.dataset.pack import pack
 from pipeline.export import export_settings
 from pipeline.export.split import choose_split
 from pipeline.export.write_dataset import write_dataset
-from stages import write
+from stages.storage.commits import read_commits
 from stages.storage.store import Store
 from tests.pipeline.outputs import commit, planned
 from tests.stages.unit_results import picture, pixels, unit_result
@@ -30,7 +30,7 @@ def finished(folder: str) -> Store:
     """A packed output of 13 samples of six caption pairs in shards of 4."""
     store, plan = planned(folder, len(KEPT))
     commit(store, KEPT)
-    pack(store, list(write.read_commits(store, range(plan.units))), 4)
+    pack(store, list(read_commits(store, range(plan.units))), 4)
     return store
 
 

@@ -16,8 +16,8 @@ from pipeline.report.gallery import Thumbnails, build_gallery
 from pipeline.report.report_data import read_report_data
 from pipeline.report.template import REPORT
 from pipeline.tasks.image_task import ImageTask
+from stages.storage.commits import read_commits
 from stages.storage.store import Store
-from stages.write import read_commits
 from tests.pipeline.report.outputs import HOSTILE, output
 
 

@@ -11,9 +11,9 @@ import pytest
 from pipeline.cli.main import main
 from pipeline.dataset.pack import MANIFEST, pack
 from pipeline.execution.heartbeat import beating
-from stages import write
 from stages.storage import plan_files
 from stages.storage.checksum import seal, unseal
+from stages.storage.commits import commit_name, committed_units, read_commits
 from stages.storage.store import Store
 from tests.pipeline.outputs import commit, planned
 from tests.stages.unit_results import unit_result
@@ -24,7 +24,7 @@ def out(tmp_path: Path) -> Path:
     """Three units committed and packed."""
     store, plan = planned(tmp_path, 3)
     commit(store, [1, 2, 0])
-    pack(store, list(write.read_commits(store, range(plan.units))), 2)
+    pack(store, list(read_commits(store, range(plan.units))), 2)
     return tmp_path
 
 
@@ -142,9 +142,9 @@ def test_a_damaged_commit_stops_the_command_by_name(out: Path, capsys):
 
 
 def test_retry_failed_of_nothing_does_nothing(out: Path, capsys):
-    before = write.committed(Store(str(out)))
+    before = committed_units(Store(str(out)))
     assert main(["retry-failed", str(out)]) == 0
-    assert write.committed(Store(str(out))) == before
+    assert committed_units(Store(str(out))) == before
 
 
 def _mended(tar: bytes) -> bytes:
@@ -211,8 +211,8 @@ def test_runs_that_go_on_or_are_not_finished_are_not_damaged(tmp_path: Path, cap
     with beating(store, lambda: 0.0):
         commit(store, [1, 2, 0])
         assert verify(capsys, tmp_path)[0] == 0
-        pack(store, list(write.read_commits(store, range(3))), 2)
-        store.remove(write.commit_name(1))
+        pack(store, list(read_commits(store, range(3))), 2)
+        store.remove(commit_name(1))
         assert verify(capsys, tmp_path)[0] == 0
     assert verify(capsys, tmp_path)[0] == 1
 
@@ -228,7 +228,7 @@ def test_what_an_extension_added_need_not_be_packed_yet(out: Path, capsys):
     assert (code, "3 of 5 units" in said) == (0, True)
     commit(store, [1, 2, 0, 1])
     assert verify(capsys, out)[0] == 0
-    store.remove(write.commit_name(1))
+    store.remove(commit_name(1))
     assert verify(capsys, out)[0] == 1
     commit(store, [1, 2, 0, 1, 1])
     assert verify(capsys, out)[0] == 1

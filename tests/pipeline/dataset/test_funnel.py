@@ -10,14 +10,14 @@ from pipeline.dataset.funnel import REASONS, funnel_of
 from pipeline.execution.progress import Display
 from pipeline.planning.plan import Plan
 from pipeline.tasks.funnel_table import image_table
-from stages.write import summary
+from stages.write import summarise
 from tests.stages.unit_results import unit_result
 
 PLAN = Plan(units=3, pairs=4, quarantined=2, settings={}, files=())
 COMMITS = [
-    summary(replace(unit_result(0, 2, 3), rescored=3, shifts={"clip_sim_0": 0.03, "clip_sim_dir": 0.06})),
-    summary(replace(unit_result(1, 0, 5), rescored=1, shifts={"clip_sim_0": 0.01, "clip_sim_dir": 0.0})),
-    summary(unit_result(2, 1, 0, failed=1)),
+    summarise(replace(unit_result(0, 2, 3), rescored=3, shifts={"clip_sim_0": 0.03, "clip_sim_dir": 0.06})),
+    summarise(replace(unit_result(1, 0, 5), rescored=1, shifts={"clip_sim_0": 0.01, "clip_sim_dir": 0.0})),
+    summarise(unit_result(2, 1, 0, failed=1)),
 ]
 
 

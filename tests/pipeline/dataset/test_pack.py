@@ -17,6 +17,7 @@ from pipeline.cli.main import main
 from pipeline.dataset.pack import pack
 from stages import write
 from stages.formats import tar
+from stages.storage.commits import PartError, read_commit, read_commits
 from stages.storage.store import Store
 from tests.pipeline.outputs import planned
 from tests.stages.unit_results import unit_result
@@ -26,8 +27,8 @@ def committed(store: Store, kept: list[int], order: list[int] | None = None) -> 
     """Commits of one unit for each number of samples kept, made in any order."""
     for index in order or range(len(kept)):
         result = unit_result(index, kept[index])
-        write.write_unit(store, write.encode_part(result, ImageFormat.png), write.summary(result))
-    return [write.read_commit(store, index) for index in range(len(kept))]
+        write.write_unit(store, write.encode_part(result, ImageFormat.png), write.summarise(result))
+    return [read_commit(store, index) for index in range(len(kept))]
 
 
 def keys(path: Path) -> list[str]:
@@ -118,7 +119,7 @@ def test_a_damaged_part_spoils_no_shard(tmp_path: Path):
     store = Store(str(tmp_path))
     commits = committed(store, [1, 1])
     store.write(commits[1]["part"]["samples"]["name"], b"")
-    with pytest.raises(write.PartError):
+    with pytest.raises(PartError):
         pack(store, commits, 3)
     assert store.list("data") == []
 
@@ -131,8 +132,8 @@ def test_measures_are_columns_of_the_packed_scores_and_whole_to_verify(tmp_path:
             replace(c, measures={"ssim": 0.25 * (k + 1)}) for k, c in enumerate(result.candidates)
         )
         made = replace(result, candidates=measured)
-        write.write_unit(store, write.encode_part(made, ImageFormat.png), write.summary(made))
-    pack(store, list(write.read_commits(store, range(plan.units))), 2)
+        write.write_unit(store, write.encode_part(made, ImageFormat.png), write.summarise(made))
+    pack(store, list(read_commits(store, range(plan.units))), 2)
     packed = pq.read_table(tmp_path / "scores")
     assert packed["ssim"].to_pylist() == [0.25, 0.5, 0.75] * 2
     assert main(["verify", str(tmp_path)]) == 0

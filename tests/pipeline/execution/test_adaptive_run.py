@@ -20,6 +20,7 @@ from stages import write
 from stages.formats import tar
 from stages.generate import Generate
 from stages.storage import plan_files
+from stages.storage.commits import read_commits
 from stages.storage.store import Store
 from tests import runs
 
@@ -92,8 +93,8 @@ def test_a_run_that_adapts_is_counted_read_again_and_replayed(
     for unit in plan_files.read_units(store, plan.units):
         result = stage(unit)
         files = write.encode_part(result, config.shards.format, config.shards.quality)
-        write.write_unit(store, files, write.summary(result))
-    commits = list(write.read_commits(store, range(plan.units)))
+        write.write_unit(store, files, write.summarise(result))
+    commits = list(read_commits(store, range(plan.units)))
     counts = funnel_of(plan, commits)
     # Everything passes: each pair stops at its second seed.
     assert (counts.pairs, counts.samples) == (5, 10)

@@ -13,9 +13,9 @@ from pipeline.execution import ray_graph
 from pipeline.planning.plan import make_or_resume
 from pipeline.tasks.task import task_of
 from stages.generate import Generate
+from stages.storage.commits import read_commits
 from stages.storage.store import Store
 from stages.worker.launch import forkserver
-from stages.write import read_commits
 from tests import runs
 from tests.fire.fire import digests, environment
 

@@ -10,10 +10,10 @@ from conf.schema import Config
 from pipeline.execution.ray_tasks import GenerateRow, write_row
 from pipeline.tasks.task import task_of
 from stages.records import Unit
+from stages.storage.commits import committed_units, read_commit
 from stages.storage.plan_files import create_manifest, cut, lines_of, write_units
 from stages.storage.store import Store
 from stages.worker.launch import forkserver
-from stages.write import committed, read_commit
 from tests import runs
 
 
@@ -36,7 +36,7 @@ def test_a_row_goes_from_a_unit_s_index_to_its_commit(sd1_folder: Path, clip_fol
     row = generate({"unit": 1})
     assert {type(row[kind]) for kind in ("samples", "scores", "previews")} == {bytes}
     back = write_row(row, str(tmp_path))
-    assert committed(store) == {1}
+    assert committed_units(store) == {1}
     assert json.loads(back["record"]).items() <= read_commit(store, 1).items()
     assert back["error"] == ""
 
@@ -46,7 +46,7 @@ def test_models_that_do_not_load_are_told_not_raised(clip_folder: Path, tmp_path
     row = generate({"unit": 0})
     assert str(tmp_path) in row["error"]
     assert write_row(row, f"{tmp_path}/out") == {"error": row["error"], "record": ""}
-    assert committed(Store(f"{tmp_path}/out")) == set()
+    assert committed_units(Store(f"{tmp_path}/out")) == set()
 
 
 def test_pickled_weights_are_told_of(sd1_folder: Path, clip_folder: Path, tmp_path: Path):

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from pipeline.cli.main import main
 from pipeline.dataset.pack import pack
-from stages import write
+from stages.storage.commits import read_commits
 from tests.editors import instruct_pix2pix
 from tests.pipeline.outputs import commit, planned
 
@@ -21,7 +21,7 @@ SIZE = 16
 def exported(folder: Path) -> Dataset:
     store, plan = planned(folder / "out", 2)
     commit(store, [2, 2])
-    pack(store, list(write.read_commits(store, range(plan.units))), 10)
+    pack(store, list(read_commits(store, range(plan.units))), 10)
     assert main(["export", str(folder / "out"), f"to={folder / 'set'}"]) == 0
     return load_dataset(str(folder / "set"), split="train", cache_dir=str(folder / "cache"))
 

@@ -19,9 +19,10 @@ from stages.captions import CaptionSource, open_captions
 from stages.formats import answers
 from stages.formats.answers import WrittenPair
 from stages.records import CaptionPair
+from stages.storage.commits import committed_units, read_commits
 from stages.storage.plan_files import read_unit
 from stages.storage.store import Store
-from stages.write import committed, encode_answers, read_commits, summary, write_unit
+from stages.write import encode_answers, summarise, write_unit
 from stages.write_pairs import WritePairs
 from tests.pipeline.pairs import small
 
@@ -36,7 +37,7 @@ def write(config: PairsConfig, store: Store, plan: Plan, units: list[int]) -> No
     stage = WritePairs(config, plan.model_fingerprint)
     for index in units:
         result = stage(read_unit(store, index))
-        write_unit(store, encode_answers(result), summary(result))
+        write_unit(store, encode_answers(result), summarise(result))
 
 
 def packed(config: PairsConfig, store: Store, plan: Plan) -> dict[str, bytes]:
@@ -52,7 +53,7 @@ def test_any_order_of_units_gives_the_same_bytes(tmp_path: Path) -> None:
         config, store, plan = planned(tmp_path / name)
         write(config, store, plan, order)
         # Somebody else goes on with what is left.
-        write(*planned(tmp_path / name), sorted(set(range(plan.units)) - committed(store)))
+        write(*planned(tmp_path / name), sorted(set(range(plan.units)) - committed_units(store)))
         files.append(packed(config, store, plan))
     assert files[0]["pairs.jsonl"]
     for other in files[1:]:

@@ -16,6 +16,7 @@ from pipeline.tasks.task import task_of
 from stages import write
 from stages.records import CaptionPair, Unit
 from stages.storage import plan_files
+from stages.storage.commits import committed_units, read_commits
 from stages.storage.store import Store
 from tests import runs
 from tests.stages.worker.poison_stage import Poisonable
@@ -44,11 +45,11 @@ class Job:
         """Commit what is not committed, and pack, three samples a shard."""
         config = self.config(len(PAIRS))
         stage = Poisonable(config, plan.model_fingerprint)
-        for unit in sorted(set(range(plan.units)) - write.committed(self.store)):
+        for unit in sorted(set(range(plan.units)) - committed_units(self.store)):
             result = stage(plan_files.read_unit(self.store, unit))
             files = write.encode_part(result, config.shards.format, config.shards.quality)
-            write.write_unit(self.store, files, write.summary(result))
-        pack(self.store, list(write.read_commits(self.store, range(plan.units))), 3)
+            write.write_unit(self.store, files, write.summarise(result))
+        pack(self.store, list(read_commits(self.store, range(plan.units))), 3)
 
     def shards(self) -> dict[str, str]:
         data = self.folder / "out/data"

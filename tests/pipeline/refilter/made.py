@@ -16,9 +16,9 @@ from p2p.models.loading import load
 from pipeline.cli.main import main
 from pipeline.config import resolve
 from pipeline.tasks.image_task import ImageTask
-from stages import write
 from stages.formats import score_table
 from stages.generate import Generate
+from stages.storage.commits import committed_units, read_commits
 from stages.storage.store import Store
 from tests import runs
 
@@ -46,7 +46,7 @@ def generated(out: Path, *more: str) -> Config:
     config = resolve.checked(resolve.compose([*BASE, f"out={out}", *more]))
     with mock.patch.object(p2p, "load", _loaded_once):
         plan, store = runs.committed(config, Generate), Store(config.out)
-    ImageTask(config).finish(plan, store, list(write.read_commits(store, range(plan.units))))
+    ImageTask(config).finish(plan, store, list(read_commits(store, range(plan.units))))
     return config
 
 
@@ -77,7 +77,7 @@ def table(out: Path) -> pa.Table:
 
 def commits(out: Path) -> list[dict]:
     store = Store(str(out))
-    return list(write.read_commits(store, sorted(write.committed(store))))
+    return list(read_commits(store, sorted(committed_units(store))))
 
 
 def refilter(*arguments: object, capsys: pytest.CaptureFixture[str] | None = None) -> str:

@@ -79,5 +79,5 @@ def output(url: str, done: int, planned: int = 6) -> tuple[Store, list[UnitResul
     plan = Plan(count, 2 * planned, QUARANTINED, {"model.fingerprint": "f"}, tuple(files))
     store.write(MANIFEST, seal(asdict(plan)).encode())
     for one in results[:done]:
-        write.write_unit(store, write.encode_part(one, ImageFormat.png), write.summary(one))
+        write.write_unit(store, write.encode_part(one, ImageFormat.png), write.summarise(one))
     return store, results

@@ -33,7 +33,7 @@ def run(config: Config) -> Store:
     for unit in plan_files.read_units(store, plan.units):
         result = stage(unit)
         files = write.encode_part(result, config.shards.format, config.shards.quality)
-        write.write_unit(store, files, write.summary(result))
+        write.write_unit(store, files, write.summarise(result))
     return store
 
 

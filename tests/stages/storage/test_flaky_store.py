@@ -9,6 +9,7 @@ from conf.schema import ImageFormat
 from pipeline.dataset.pack import pack
 from stages import write
 from stages.storage import store as module
+from stages.storage.commits import committed_units, read_commits
 from stages.storage.store import Store, StoreError
 from tests.stages.storage.flaky_store import Flaky
 from tests.stages.unit_results import unit_result
@@ -29,11 +30,11 @@ def test_of_a_store_that_fails_at_a_tenth_of_its_calls_nothing_is_lost_and_nothi
     for index in range(UNITS):
         result = unit_result(index, index % 4)
         for store in (flaky, firm):
-            files, record = write.encode_part(result, ImageFormat.png), write.summary(result)
+            files, record = write.encode_part(result, ImageFormat.png), write.summarise(result)
             assert write.write_unit(store, files, record), "nobody else is there to be first"
             assert not write.write_unit(store, files, record), "and no second attempt is"
-    assert write.committed(flaky) == set(range(UNITS))
-    commits = [list(write.read_commits(store, range(UNITS))) for store in (flaky, firm)]
+    assert committed_units(flaky) == set(range(UNITS))
+    commits = [list(read_commits(store, range(UNITS))) for store in (flaky, firm)]
     assert [_told(commit) for commit in commits[0]] == [_told(commit) for commit in commits[1]]
     # A shard is a stream, and a stream cannot be tried again: the same command is.
     while True:
