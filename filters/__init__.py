@@ -1,4 +1,4 @@
-"""CLIP's scores of edited image pairs and the choice among candidates, as InstructPix2Pix makes it.
+"""Scores of edited image pairs by CLIP and other measures, and the choice among candidates of InstructPix2Pix.
 
 ```python
 clip = filters.load_clip("ViT-L-14", pretrained="openai")  # or "local-dir:PATH"
@@ -12,10 +12,10 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from filters.choice import Thresholds, choose, verdicts
+from filters.choice import Bounds, Thresholds, choose, outside, verdicts
 from filters.clip.clip_fingerprint import fingerprint
 from filters.errors import FilterError
-from filters.measures.measure import Bounds, Measure, outside
+from filters.measures.measure import Measure
 from filters.measures.measure_registry import KINDS, MeasureSpec, load_measure, measure_fingerprint
 from filters.scores import ClipScores
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from filters.clip.clip_loader import load_clip
     from filters.clip.clip_scorer import Clip
 
-# open_clip takes seconds to import: who only chooses, or asks for a fingerprint, need not wait for it.
+# open_clip takes seconds to import. The choice and the fingerprints work without it.
 _LATE = {"Clip": "filters.clip.clip_scorer", "load_clip": "filters.clip.clip_loader"}
 
 __all__ = [
@@ -49,3 +49,7 @@ def __getattr__(name: str) -> Any:
     if name not in _LATE:
         raise AttributeError(f"module 'filters' has no attribute {name!r}")
     return getattr(importlib.import_module(_LATE[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

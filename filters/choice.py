@@ -1,11 +1,13 @@
-"""Which candidates of a caption pair are kept, and why the others are not."""
+"""Chooses the candidates of a caption pair that are kept, and gives the reason for each rejection."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
+from numpy.typing import NDArray
 
 from filters.errors import FilterError
 from filters.scores import ClipScores
@@ -19,9 +21,9 @@ _SCORES = tuple(field.name for field in fields(ClipScores))
 
 @dataclass(frozen=True)
 class Thresholds:
-    """What a kept candidate reaches in each score, and how many are kept of a caption pair.
+    """The least value of each score of a kept candidate, and the most candidates kept of a caption pair.
 
-    The defaults are InstructPix2Pix's, made for CLIP ViT-L/14. Other models have other ranges.
+    The defaults are those of InstructPix2Pix for CLIP ViT-L/14. Other models have other ranges.
 
     Raises:
         FilterError: a threshold that is not a number, or a `max_per_pair` below 1.
@@ -43,6 +45,22 @@ class Thresholds:
             raise FilterError(f"max_per_pair is {self.max_per_pair}: give 1 or more")
 
 
+@dataclass(frozen=True)
+class Bounds:
+    """The least and the most value of a measure of a kept candidate, both included.
+
+    Raises:
+        FilterError: an end that is not a number, or ends that nothing lies between.
+    """
+
+    least: float = -math.inf
+    most: float = math.inf
+
+    def __post_init__(self) -> None:
+        if not self.least <= self.most:
+            raise FilterError(f"nothing lies between {self.least} and {self.most}: give least below most")
+
+
 def verdicts(scores: ClipScores, thresholds: Thresholds) -> list[str]:
     """For each candidate the name of the first score that misses its threshold, or "" if all reach theirs."""
     reasons = [""] * len(scores.clip_sim_0)
@@ -53,6 +71,19 @@ def verdicts(scores: ClipScores, thresholds: Thresholds) -> list[str]:
     return reasons
 
 
+def outside(scores: Mapping[str, NDArray[np.float32]], bounds: Mapping[str, Bounds], count: int) -> list[str]:
+    """For each of `count` candidates the name of the first measure that is out of its bounds, or "" if none is.
+
+    Compared in float32, as scores are stored. NaN is out of all bounds.
+    """
+    reasons = [""] * count
+    for name, bound in bounds.items():
+        low, high = np.float32(bound.least), np.float32(bound.most)
+        within = (scores[name] >= low) & (scores[name] <= high)
+        reasons = [reason or ("" if ok else name) for reason, ok in zip(reasons, within, strict=True)]
+    return reasons
+
+
 def choose(
     sample_indices: Sequence[int],
     scores: ClipScores,
@@ -60,23 +91,23 @@ def choose(
     measured: Sequence[str] = (),
     near: Callable[[int, int], bool] | None = None,
 ) -> list[str]:
-    """The candidates of one caption pair: "" for those kept, for each other the reason.
+    """Chooses among the candidates of one caption pair: "" for each kept one, the reason for each other.
 
-    Of the candidates that reach all thresholds, the best in `clip_sim_dir` come first (equal ones in the order
-    given), at most one τ of each sample, at most `max_per_pair` in all, and none that is `near` a better one.
+    Candidates that reach all thresholds are kept by falling `clip_sim_dir` (equal ones in the order given): at most one
+    τ of each sample, at most `max_per_pair` in all, and none that is `near` a better one.
 
     Args:
-        sample_indices: (N,) the sample (seed and guidance) of each candidate, which differ by τ alone within one.
-        scores: of the N candidates.
-        measured: (N,) the first measure that is out of its bounds, "" for none, as `outside` says; () for none at all.
-        near: whether two candidates, by their places, show almost the same; None looks at none.
+        sample_indices: (N,) the sample (seed and guidance) of each candidate. Within a sample only τ differs.
+        scores: the scores of the N candidates.
+        measured: (N,) the first measure out of its bounds, or "", as `outside` returns; () without measures.
+        near: tells whether two candidates, by their indices, show almost the same; None compares nothing.
 
     Returns:
-        (N,) "", or the first score below its threshold, or a measure out of its bounds, or "other_tau_of_seed" where
-        a better τ of the sample is kept, or "max_per_pair", or "near_duplicate".
+        (N,) "", or the first score below its threshold, or a measure out of its bounds, or "other_tau_of_seed" if a
+        better τ of the sample is kept, or "max_per_pair", or "near_duplicate".
 
     Raises:
-        FilterError: as many sample indices and measured reasons as scores are needed.
+        FilterError: numbers of sample indices, measured reasons and scores that differ.
     """
     if len(sample_indices) != len(scores.clip_sim_dir):
         raise FilterError(
@@ -88,7 +119,7 @@ def choose(
             raise FilterError(
                 f"{len(measured)} measured reasons for {len(reasons)} scores: give one for each"
             )
-        reasons = [reason or own for reason, own in zip(reasons, measured, strict=True)]
+        reasons = [reason or other for reason, other in zip(reasons, measured, strict=True)]
     passing = [index for index, reason in enumerate(reasons) if not reason]
     kept: dict[int, int] = {}
     for index in sorted(passing, key=lambda index: -scores.clip_sim_dir[index]):

@@ -1,4 +1,4 @@
-"""The four CLIP similarities of an edited image pair."""
+"""The four CLIP similarities of an edited image pair, from CLIP features."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ClipScores:
-    """Similarities of N candidates, each float32 (N,) in [-1, 1]. `similarities` defines them."""
+    """Similarities of N candidates, each float32 (N,) in [-1, 1], as `similarities` defines them."""
 
     clip_sim_0: NDArray[np.float32]
     clip_sim_1: NDArray[np.float32]
@@ -23,9 +23,9 @@ class ClipScores:
 
 
 def similarities(image_0: Tensor, image_1: Tensor, text_0: Tensor, text_1: Tensor) -> ClipScores:
-    """The scores by which InstructPix2Pix filters (Brooks et al. 2023, sec. 3.1.2).
+    """Computes the scores by which InstructPix2Pix filters (Brooks et al. 2023, sec. 3.1.2).
 
-    With I0, I1 the features of the input and the output image, T0, T1 those of their captions:
+    I0, I1 are the features of the input and the output image, T0, T1 those of their captions:
 
         clip_sim_0     = cos(I0, T0)             the input image shows its caption
         clip_sim_1     = cos(I1, T1)             the output image shows its caption
@@ -33,12 +33,12 @@ def similarities(image_0: Tensor, image_1: Tensor, text_0: Tensor, text_1: Tenso
         clip_sim_image = cos(I0, I1)             the images are otherwise alike
 
     The directional one is StyleGAN-NADA's (Gal et al. 2022, eq. 3). A direction of length zero (equal images,
-    equal captions) points nowhere: its score is 0.
+    equal captions) has no angle: its score is 0.
 
     Args:
         image_0, image_1, text_0, text_1: unit features (N, D). Lengths matter: the directions are differences.
     """
-    # Seconds to import, for those who have only scores to choose by.
+    # Imported here, because torch takes seconds and a choice among stored scores does not need it.
     from torch.nn import functional as F
 
     def cosine(a: Tensor, b: Tensor) -> NDArray[np.float32]:

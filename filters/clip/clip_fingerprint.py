@@ -1,4 +1,4 @@
-"""A CLIP's identity: what changes when its scores may."""
+"""Fingerprint of a CLIP model: it changes whenever the scores may change."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from pathlib import Path
 
 from filters.clip.clip_source import find_clip
 
-_PARTS = {".safetensors", ".json", ".txt", ".model"}
-"""Weights, configuration and the forms that tokenizers have: a README beside them scores nothing."""
+_SUFFIXES = {".safetensors", ".json", ".txt", ".model"}
+"""Suffixes of weights, configuration and tokenizers. Other files, such as a README, do not change scores."""
 
 
 def fingerprint(name: str, pretrained: str | None = None) -> str:
-    """Hex SHA-256 that changes with the model: of local files their names and bytes, of published weights their
-    name, which stands for bytes that do not change. Where a folder lies does not matter; nothing is fetched.
+    """Hex SHA-256 of the model: from the names and bytes of local files, or the name of published weights.
+
+    The bytes of published weights never change. The place of a folder does not matter. Nothing is fetched.
 
     Raises:
-        FilterError: as `load_clip` does for what is not there.
+        FilterError: a model that is not there, as for `load_clip`.
     """
     source = find_clip(name, pretrained)
     if source.folder:
@@ -31,7 +32,7 @@ def fingerprint(name: str, pretrained: str | None = None) -> str:
 def folder_digest(folder: Path) -> str:
     """Hex SHA-256 of the names and bytes of a model's files in `folder`."""
     digest = hashlib.sha256(b"local-dir")
-    for path in sorted(path for path in folder.iterdir() if path.suffix in _PARTS):
+    for path in sorted(path for path in folder.iterdir() if path.suffix in _SUFFIXES):
         digest.update(path.name.encode())
         digest.update(bytes.fromhex(file_digest(path)))
     return digest.hexdigest()

@@ -1,9 +1,7 @@
-"""From a model's name to a CLIP that scores."""
+"""Loads a CLIP model by name or from a folder."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import open_clip
@@ -11,10 +9,9 @@ import torch
 from open_clip.pretrained import download_pretrained
 from open_clip.transform import PreprocessCfg, image_transform_v2
 
-from conf.messages import error_line
 from filters.clip.clip_scorer import Clip
 from filters.clip.clip_source import ClipSource, find_clip
-from filters.errors import FilterError
+from filters.errors import FilterError, library_errors
 
 BATCH_SIZE = 16
 
@@ -25,26 +22,26 @@ def load_clip(
     """Load an open_clip model, ready to score.
 
     Args:
-        name: one of `open_clip.list_models()`, or "local-dir:PATH", a folder with open_clip_config.json,
+        name: one of `open_clip.list_models()`, or "local-dir:PATH": a folder with open_clip_config.json,
             open_clip_model.safetensors and the tokenizer's files, for which nothing is ever fetched.
-        pretrained: for a model's name, a tag of its published weights, which are fetched and kept by the hub's
-            own cache, or a .safetensors file. A local-dir has its own weights.
-        device: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1"...
-        batch_size: rows of a batch, images and captions alike.
+        pretrained: weights for a model's name: a tag of published weights, which the hub's cache fetches and keeps, or
+            a .safetensors file. A local-dir has its own weights.
+        device: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", …
+        batch_size: images or captions in a batch.
 
     Raises:
-        FilterError: no such model or weights, weights that are pickled or of another model, no such device.
+        FilterError: no such model or weights, pickled weights, weights of another model, no such device.
     """
     if batch_size < 1:
         raise FilterError(f"batch_size is {batch_size}: give 1 or more")
     source = find_clip(name, pretrained)
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    with _told_as(f"there is no device {device!r} here, give auto or cpu"):
+    with library_errors(f"there is no device {device!r} here, give auto or cpu"):
         torch.empty(0, device=device)
-    with _told_as(f"{name} cannot be loaded"):
+    with library_errors(f"{name} cannot be loaded"):
         model = _create(source).to(device).eval().requires_grad_(False)
-    with _told_as(f"{name} lacks its tokenizer, whose files belong beside the weights"):
+    with library_errors(f"{name} lacks its tokenizer, whose files belong beside the weights"):
         tokenizer = open_clip.get_tokenizer(name)
     config = PreprocessCfg(**open_clip.get_model_preprocess_cfg(model))
     return Clip(model, tokenizer, image_transform_v2(config, is_train=False), batch_size)
@@ -61,19 +58,8 @@ def _create(source: ClipSource) -> Any:
     return open_clip.create_model(
         source.name,
         pretrained=str(weights),
-        # Weights by OpenAI were trained with QuickGELU, which the name alone does not say.
+        # Weights by OpenAI were trained with QuickGELU. The model's name does not say so.
         force_quick_gelu=source.tag.get("quick_gelu", False),
         force_preprocess_cfg=source.tag,
         require_pretrained=True,
     )
-
-
-@contextmanager
-def _told_as(what: str) -> Iterator[None]:
-    """Whatever the libraries raise becomes a FilterError of one line that begins with `what`."""
-    try:
-        yield
-    except FilterError:
-        raise
-    except Exception as error:
-        raise FilterError(f"{what}: {error_line(error)}") from error

@@ -1,4 +1,4 @@
-"""A CLIP that scores edited image pairs."""
+"""CLIP scorer: encodes images and captions, with a cache, and scores edited image pairs."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from filters.clip.encode_distinct import encode_distinct
 from filters.clip.preprocess import preprocess
 from filters.errors import FilterError
-from filters.measures.pixels import Images, Pixels
+from filters.pixels import Images, Pixels, encode_distinct
 from filters.scores import ClipScores, similarities
 
 CACHED_CAPTIONS = 4096
@@ -23,10 +22,10 @@ Item = TypeVar("Item")
 
 
 class Clip:
-    """CLIP's two encoders, with a memory of captions. Made by `load_clip`.
+    """CLIP's two encoders, with a cache of caption features. Made by `load_clip`.
 
-    Every batch has `batch_size` rows, filled up where there are fewer: on CPU a feature then does not depend,
-    to the last bit, on what else is scored in the same call or was before.
+    Every batch is filled up to `batch_size`, so that on CPU a feature does not depend, to the last bit, on what else is
+    or was scored.
     """
 
     def __init__(self, model: Any, tokenizer: Any, transform: Any, batch_size: int) -> None:
@@ -44,9 +43,7 @@ class Clip:
         input_captions: Sequence[str],
         output_captions: Sequence[str],
     ) -> ClipScores:
-        """The similarities of N edited image pairs to each other and to their captions.
-
-        An image that comes several times, the source of many edits, is encoded once.
+        """Scores N edited image pairs under their captions. Encodes equal images once.
 
         Args:
             inputs, outputs: uint8 (N, H, W, 3), or N images, each uint8 (H, W, 3) or PIL; sizes may differ.
@@ -67,7 +64,7 @@ class Clip:
 
     @torch.inference_mode()
     def encode_images(self, images: Images) -> Tensor:
-        """Unit features (N, D), float32 on the model's device, of N images as `score` takes them."""
+        """Encodes N images, given as for `score`, to unit features (N, D), float32 on the model's device."""
 
         def encode(batch: list[Pixels]) -> Tensor:
             return self.model.encode_image(preprocess(self.transform, batch, self.device))
@@ -76,7 +73,7 @@ class Clip:
 
     @torch.inference_mode()
     def encode_captions(self, captions: Sequence[str]) -> Tensor:
-        """Unit features (N, D), float32 on the model's device. What exceeds the model's window is cut off."""
+        """Encodes N captions, cut to the model's window, to unit features (N, D), float32 on the model's device."""
 
         def encode(batch: list[str]) -> Tensor:
             return self.model.encode_text(self.tokenizer(batch).to(self.device))
@@ -84,7 +81,7 @@ class Clip:
         wanted = dict.fromkeys(captions)
         missing = [caption for caption in wanted if caption not in self._captions]
         for caption, feature in zip(missing, self._encode(missing, encode), strict=True):
-            # A copy: a row of a batch keeps the whole batch in memory.
+            # A copy, because a slice of a batch keeps the whole batch in memory.
             self._captions[caption] = feature.clone()
         for caption in wanted:
             self._captions.move_to_end(caption)
@@ -100,5 +97,5 @@ class Clip:
             yield from F.normalize(encode(filled).float(), dim=-1)[: len(batch)]
 
     def _stack(self, features: Iterable[Tensor]) -> Tensor:
-        rows = list(features)
-        return torch.stack(rows) if rows else torch.zeros(0, 1, device=self.device)
+        stacked = list(features)
+        return torch.stack(stacked) if stacked else torch.zeros(0, 1, device=self.device)

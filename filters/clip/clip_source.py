@@ -1,4 +1,4 @@
-"""Where a CLIP comes from: its name and its weights, checked before anything large is read."""
+"""Finds the files of a CLIP model and checks them before anything large is read."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors"
 
 @dataclass(frozen=True)
 class ClipSource:
-    """A CLIP that exists: `folder` of a local-dir, or a built-in `name` with a local `weights` file or a tag.
+    """A CLIP that exists: the `folder` of a local-dir, or a built-in `name` with a local `weights` file or a `tag`.
 
-    `tag` is open_clip's record of published weights, empty if there is none.
+    `tag` is open_clip's record of published weights, or empty.
     """
 
     name: str
@@ -29,19 +29,19 @@ class ClipSource:
 
 
 def find_clip(name: str, pretrained: str | None) -> ClipSource:
-    """Look the model up; nothing is fetched.
+    """Finds the model. Fetches nothing.
 
     Raises:
-        FilterError: no such model, folder, tag or file, or weights that are no safetensors.
+        FilterError: no such model, folder, tag or file, or weights that are not safetensors.
     """
     if name.startswith(LOCAL_DIR):
         folder = Path(name.removeprefix(LOCAL_DIR))
-        return ClipSource(name, folder, _weights_in(folder), {})
-    return _published(name, pretrained)
+        return ClipSource(name, folder, _find_weights(folder), {})
+    return _find_published(name, pretrained)
 
 
-def _published(name: str, pretrained: str | None) -> ClipSource:
-    # open_clip takes seconds to import, and a local-dir is known without it.
+def _find_published(name: str, pretrained: str | None) -> ClipSource:
+    # Imported here, because open_clip takes seconds and a local-dir does not need it.
     import open_clip
     from open_clip.pretrained import get_pretrained_cfg, list_pretrained_tags_by_model
 
@@ -65,25 +65,25 @@ def _published(name: str, pretrained: str | None) -> ClipSource:
             f"{name} has no weights {pretrained!r}{suggest_name(pretrained, tags, most=3)}: "
             f"it is no file, nor one of {', '.join(tags) or 'no tags'}"
         )
-    return ClipSource(name, None, _safetensors(Path(pretrained)), {})
+    return ClipSource(name, None, _check_suffix(Path(pretrained)), {})
 
 
-def _weights_in(folder: Path) -> Path:
+def _find_weights(folder: Path) -> Path:
     if not folder.is_dir():
         raise FilterError(f"{folder}: no such folder; {LOCAL_DIR}PATH names a folder that holds {_CONFIG}")
     config = folder / _CONFIG
     if not config.is_file():
         raise FilterError(f"{folder} has no {_CONFIG}: it is not an open_clip model")
     try:
-        found = json.loads(config.read_bytes())
+        content = json.loads(config.read_bytes())
     except ValueError as error:
         raise FilterError(f"{config} is not JSON: {error}") from error
-    if not isinstance(found, dict) or not isinstance(found.get("model_cfg"), dict):
+    if not isinstance(content, dict) or not isinstance(content.get("model_cfg"), dict):
         raise FilterError(f"{config} has no model_cfg: it is not open_clip's configuration")
-    tower = found["model_cfg"].get("text_cfg", {}).get("hf_model_name")
-    if tower and not Path(tower).is_dir():
+    text_model = content["model_cfg"].get("text_cfg", {}).get("hf_model_name")
+    if text_model and not Path(text_model).is_dir():
         raise FilterError(
-            f"{folder} has a text encoder that the hub would define ({tower}): name a folder instead"
+            f"{folder} has a text encoder that the hub would define ({text_model}): name a folder instead"
         )
     for name in _WEIGHTS:
         if (folder / name).is_file():
@@ -96,7 +96,7 @@ def _weights_in(folder: Path) -> Path:
     raise FilterError(f"{folder} has no {_WEIGHTS[0]}: the weights are missing")
 
 
-def _safetensors(weights: Path) -> Path:
+def _check_suffix(weights: Path) -> Path:
     if weights.suffix != ".safetensors":
         raise FilterError(f"{weights} may be a pickle, which is never loaded: convert it to .safetensors")
     return weights

@@ -1,19 +1,19 @@
-"""How much of the picture an edit changed."""
+"""Share of the pixels that an edit changed."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from filters.errors import FilterError
-from filters.measures.measure import Score, each, paired
-from filters.measures.pixels import Images, Pixels
+from filters.measures.measure import Score, pair_pixels, score_each
+from filters.pixels import Images, Pixels
 
 
 class ChangedArea:
-    """The share of pixels, in [0, 1], of which a channel moved by more than `tolerance` of its range.
+    """The share of pixels, in [0, 1], in which a channel changed by more than `tolerance` of its range.
 
-    An edit that changes nearly nothing was not carried out; one that changes nearly all of the picture is a new
-    picture. What is too little or too much depends on the edits: a style changes everything.
+    An edit that changes almost nothing did not happen. One that changes almost everything made a new picture. The right
+    bounds depend on the edits: a new style changes everything.
     """
 
     def __init__(self, tolerance: float = 0.1) -> None:
@@ -23,10 +23,10 @@ class ChangedArea:
         self.tolerance = tolerance
 
     def score(self, inputs: Images, outputs: Images) -> Score:
-        """Raises FilterError as `paired` does."""
+        """Raises FilterError as `pair_pixels` does."""
 
         def area(before: Pixels, after: Pixels) -> float:
-            moved = np.abs(before.astype(np.int16) - after.astype(np.int16)).max(axis=2)
-            return float((moved > 255 * self.tolerance).mean())
+            change = np.abs(before.astype(np.int16) - after.astype(np.int16)).max(axis=2)
+            return float((change > 255 * self.tolerance).mean())
 
-        return each(paired(inputs, outputs), area)
+        return score_each(pair_pixels(inputs, outputs), area)

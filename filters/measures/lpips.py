@@ -1,4 +1,4 @@
-"""Distance of the two images as a network sees them that was fitted to what people see."""
+"""LPIPS: perceptual distance by a network that was fitted to people's judgements."""
 
 from __future__ import annotations
 
@@ -9,36 +9,40 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_model
 
-# Its public functions unpickle their weights, and fetch the network's; the class takes any.
+# The public functions unpickle the weights and fetch the network. The class does neither.
 from torchmetrics.functional.image.lpips import _LPIPS
 
 from conf.messages import error_line
 from filters.errors import FilterError
-from filters.measures.lpips_weights import HOW, lpips_weights
-from filters.measures.measure import Score, each, paired
-from filters.measures.pixels import Images, Pixels
+from filters.measures.measure import Score, pair_pixels, score_each
+from filters.pixels import Images, Pixels
 
-_FIRST, _FIRST_OF_SQUEEZE = "net.slice1.0.weight", "net.slices.0.0.weight"
+CONVERT = (
+    "make it once, where weights may be fetched and unpickled: "
+    'python -c "from safetensors.torch import save_model as s; '
+    "from torchmetrics.functional.image.lpips import _LPIPS as n; s(n(net='alex'), 'lpips.safetensors')\""
+)
+_FIRST_LAYER, _FIRST_LAYER_OF_SQUEEZE = "net.slice1.0.weight", "net.slices.0.0.weight"
 _KERNEL_OF_ALEX = 11
 
 
 class Lpips:
     """LPIPS (Zhang et al. 2018, equation 1) by torchmetrics: 0 is equal, and larger is further apart.
 
-    Each pair is measured by itself, so it does not depend on its company.
+    Each pair is scored by itself, so a score does not depend on the other pairs.
     """
 
     def __init__(self, weights: str, device: str = "auto") -> None:
-        """`weights` is a safetensors file of torchmetrics' whole module, by AlexNet, VGG or SqueezeNet.
+        """`weights` is a safetensors file of the whole torchmetrics module, with AlexNet, VGG or SqueezeNet.
 
         Raises:
-            FilterError: no such file, one of another kind or content, no such device.
+            FilterError: no such file, another kind of file or content, no such device.
         """
-        path = lpips_weights(weights)
+        path = find_weights(weights)
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
         try:
-            self._name = _network(path)
+            self._name = _find_network(path)
             self._net = _LPIPS(pretrained=False, pnet_rand=True, net=self._name)
             load_model(self._net, path)
             self._net.to(device)
@@ -48,7 +52,7 @@ class Lpips:
 
     @torch.inference_mode()
     def score(self, inputs: Images, outputs: Images) -> Score:
-        """Raises FilterError as `paired` does, and for images that are too small for the network."""
+        """Raises FilterError as `pair_pixels` does, and for images that are too small for the network."""
 
         def distance(before: Pixels, after: Pixels) -> float:
             first, second = (
@@ -59,17 +63,27 @@ class Lpips:
                 return float(self._net(first, second, normalize=True))
             except RuntimeError as error:
                 raise FilterError(
-                    f"an image of {before.shape}: LPIPS by {self._name} cannot take it ({error})"
+                    f"an image of {before.shape} is too small for LPIPS by {self._name} ({error})"
                 ) from error
 
-        return each(paired(inputs, outputs), distance)
+        return score_each(pair_pixels(inputs, outputs), distance)
 
 
-def _network(path: Path) -> Literal["alex", "vgg", "squeeze"]:
+def find_weights(weights: str) -> Path:
+    """The weights file. Raises FilterError, with the way to make one, if it is missing or may be a pickle."""
+    path = Path(weights)
+    if not path.is_file():
+        raise FilterError(f"{weights}: no such file; LPIPS takes its weights as safetensors: {CONVERT}")
+    if path.suffix != ".safetensors":
+        raise FilterError(f"{weights} may be a pickle, which is never loaded; {CONVERT}")
+    return path
+
+
+def _find_network(path: Path) -> Literal["alex", "vgg", "squeeze"]:
     with safe_open(path, framework="pt") as file:
         names = set(file.keys())
-        if _FIRST_OF_SQUEEZE in names:
+        if _FIRST_LAYER_OF_SQUEEZE in names:
             return "squeeze"
-        if _FIRST not in names:
-            raise FilterError(f"{path} is not LPIPS as torchmetrics has it; {HOW}")
-        return "alex" if file.get_slice(_FIRST).get_shape()[-1] == _KERNEL_OF_ALEX else "vgg"
+        if _FIRST_LAYER not in names:
+            raise FilterError(f"{path} is not LPIPS as torchmetrics has it; {CONVERT}")
+        return "alex" if file.get_slice(_FIRST_LAYER).get_shape()[-1] == _KERNEL_OF_ALEX else "vgg"

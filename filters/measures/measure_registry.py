@@ -1,4 +1,4 @@
-"""Measures by their kind: what a configuration lists, loaded."""
+"""Loads the measures that a configuration lists, each by its kind, and fingerprints them."""
 
 from __future__ import annotations
 
@@ -12,25 +12,24 @@ from typing import Protocol
 from huggingface_hub import snapshot_download
 
 from conf.messages import error_line
+from filters.choice import Bounds
 from filters.clip.clip_fingerprint import file_digest, folder_digest
 from filters.errors import FilterError
-from filters.measures.lpips_weights import lpips_weights
-from filters.measures.measure import Bounds, Measure
+from filters.measures.measure import Measure
 
-# Those that look at the images with a model; the others need none.
 WITH_MODEL = ("dino", "classifier", "lpips")
 KINDS = (*WITH_MODEL, "ssim", "changed_area")
 
 
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+
 class OwnMeasure(Protocol):
-    """A module outside this package."""
+    """A module outside this package that brings a measure."""
 
     def load(self, spec: MeasureSpec, device: str) -> Measure:
-        """The measure, ready to score. It may raise FilterError for what it cannot do."""
+        """Loads the measure, ready to score. It may raise FilterError."""
         ...
-
-
-_NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
 @dataclass(frozen=True)
@@ -38,18 +37,18 @@ class MeasureSpec:
     """One entry of the list.
 
     Attributes:
-        kind: dino, lpips, ssim, changed_area or classifier; of `own` its name.
-        name: of its score and of the reason for what is rejected by it; "" is the kind's own.
-        model: of dino and classifier, a folder or a name on the hub; of lpips a safetensors file.
-        revision: of a model on the hub.
-        label: the classifier's, whose probability is the score.
-        tolerance: of changed_area.
-        bounds: that a kept candidate respects.
-        own: a module of one's own, to which `model`, `label` and `tolerance` mean what it likes.
-        source: the digest of that module's source, which is part of what it says.
+        kind: dino, lpips, ssim, changed_area, classifier, or the name of the module `own`.
+        name: name of the score and of the reason of a rejection; "" is the kind's default.
+        model: a folder or a name on the hub for dino and classifier; a safetensors file for lpips.
+        revision: revision of a model on the hub.
+        label: label of the classifier whose probability is the score.
+        tolerance: tolerance of changed_area.
+        bounds: bounds that a kept candidate meets.
+        own: a module outside this package, which may use `model`, `label` and `tolerance` as it likes.
+        source: digest of that module's source, which is part of the fingerprint.
 
     Raises:
-        FilterError: an unknown kind, a model that is missing or not wanted, a name that cannot name a column.
+        FilterError: an unknown kind, a model or label that is missing or not used, a name that cannot name a column.
     """
 
     kind: str
@@ -82,28 +81,28 @@ class MeasureSpec:
 
     @property
     def score(self) -> str:
-        """The name of its score."""
-        called = {"dino": "dino_sim", "classifier": self.label}
-        return self.name or called.get(self.kind) or self.kind.rpartition(".")[2]
+        """The name of the score."""
+        defaults = {"dino": "dino_sim", "classifier": self.label}
+        return self.name or defaults.get(self.kind) or self.kind.rpartition(".")[2]
 
 
 def load_measure(spec: MeasureSpec, device: str = "auto") -> Measure:
-    """The measure, ready to score.
+    """Loads a measure, ready to score.
 
     Raises:
-        FilterError: what its model lacks.
+        FilterError: a model that cannot be loaded.
     """
     if spec.own is not None:
         return spec.own.load(spec, device)
-    # Each brings a library that takes seconds to import: only who measures waits for it.
+    # Imported here, because each imports a library that takes seconds.
     if spec.kind == "dino":
         from filters.measures.dino import Dino
 
         return Dino(spec.model, spec.revision, device)
     if spec.kind == "classifier":
-        from filters.measures.classifier import Classified
+        from filters.measures.classifier import Classifier
 
-        return Classified(spec.model, spec.label, spec.revision, device)
+        return Classifier(spec.model, spec.label, spec.revision, device)
     if spec.kind == "lpips":
         from filters.measures.lpips import Lpips
 
@@ -118,26 +117,27 @@ def load_measure(spec: MeasureSpec, device: str = "auto") -> Measure:
 
 
 def measure_fingerprint(spec: MeasureSpec) -> str:
-    """Hex SHA-256 that changes with what the measure says: of a folder or file its bytes, of a hub's model the commit.
+    """Hex SHA-256 that changes with the scores: from the bytes of a folder or file, or the commit of a hub's model.
 
     Raises:
         FilterError: no such model.
     """
-    model = _content(spec) if spec.model else ""
-    said = [spec.kind, model, spec.label, spec.tolerance, *([spec.source] if spec.own else [])]
-    return hashlib.sha256(json.dumps(said).encode()).hexdigest()
+    model = _identify_model(spec) if spec.model else ""
+    parts = [spec.kind, model, spec.label, spec.tolerance, *([spec.source] if spec.own else [])]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
-def _content(spec: MeasureSpec) -> str:
-    if spec.kind == "lpips":
-        return file_digest(lpips_weights(spec.model))
+def _identify_model(spec: MeasureSpec) -> str:
     path = Path(spec.model)
+    if spec.kind == "lpips":
+        # Imported here, as in load_measure.
+        from filters.measures.lpips import find_weights
+
+        path = find_weights(spec.model)
     if path.is_file():
         return file_digest(path)
-    return folder_digest(path) if path.is_dir() else _commit(spec)
-
-
-def _commit(spec: MeasureSpec) -> str:
+    if path.is_dir():
+        return folder_digest(path)
     try:
         return Path(
             snapshot_download(spec.model, revision=spec.revision, allow_patterns=["config.json"])

@@ -1,4 +1,4 @@
-"""Structural similarity of the two images."""
+"""SSIM: structural similarity of the two images."""
 
 from __future__ import annotations
 
@@ -6,21 +6,20 @@ import torch
 from torchmetrics.functional.image import structural_similarity_index_measure
 
 from filters.errors import FilterError
-from filters.measures.measure import Score, each, paired
-from filters.measures.pixels import Images, Pixels
+from filters.measures.measure import Score, pair_pixels, score_each
+from filters.pixels import Images, Pixels
 
 WINDOW = 11
 
 
 class Ssim:
-    """SSIM (Wang et al. 2004) over RGB in [0, 1], with their Gaussian window of 11 pixels, σ 1.5; by torchmetrics.
-    Beyond its borders an image is mirrored.
+    """SSIM (Wang et al. 2004) over RGB in [0, 1] by torchmetrics, with the paper's Gaussian window: 11 pixels, σ 1.5.
 
-    1 is equal. Each pair is measured by itself, so it does not depend on its company.
+    1 is equal. Borders are mirrored. Each pair is scored by itself, so a score does not depend on the other pairs.
     """
 
     def score(self, inputs: Images, outputs: Images) -> Score:
-        """Raises FilterError as `paired` does, and for images smaller than the window."""
+        """Raises FilterError as `pair_pixels` does, and for images smaller than the window."""
 
         def similarity(before: Pixels, after: Pixels) -> float:
             if min(before.shape[:2]) < WINDOW:
@@ -29,8 +28,8 @@ class Ssim:
                 torch.from_numpy(image.copy()).permute(2, 0, 1)[None].float() / 255
                 for image in (before, after)
             )
-            measured = structural_similarity_index_measure(first, second, data_range=1.0)
-            assert isinstance(measured, torch.Tensor)
-            return float(measured)
+            ssim = structural_similarity_index_measure(first, second, data_range=1.0)
+            assert isinstance(ssim, torch.Tensor)
+            return float(ssim)
 
-        return each(paired(inputs, outputs), similarity)
+        return score_each(pair_pixels(inputs, outputs), similarity)

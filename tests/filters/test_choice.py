@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import filters
-from filters import ClipScores, FilterError, Thresholds, choose, verdicts
+from filters import Bounds, ClipScores, FilterError, Thresholds, choose, outside, verdicts
 
 NAMES = ("clip_sim_0", "clip_sim_1", "clip_sim_dir", "clip_sim_image")
 # Few values, so that equal scores and scores at a threshold are frequent.
@@ -37,7 +38,7 @@ def passes(scores: ClipScores, thresholds: Thresholds, row: int) -> bool:
 
 
 @given(pairs())
-def test_what_is_kept_reaches_all_thresholds_once_a_sample_and_no_more_than_the_maximum(case) -> None:
+def test_kept_candidates_pass_once_a_sample_up_to_the_maximum(case) -> None:
     samples, scores, thresholds = case
     reasons = choose(samples, scores, thresholds)
     kept = [row for row, reason in enumerate(reasons) if not reason]
@@ -48,7 +49,7 @@ def test_what_is_kept_reaches_all_thresholds_once_a_sample_and_no_more_than_the_
 
 
 @given(pairs())
-def test_no_reason_is_given_but_the_true_one(case) -> None:
+def test_every_reason_is_true(case) -> None:
     samples, scores, thresholds = case
     reasons = choose(samples, scores, thresholds)
     kept = [row for row, reason in enumerate(reasons) if not reason]
@@ -66,7 +67,7 @@ def test_no_reason_is_given_but_the_true_one(case) -> None:
 
 
 @given(pairs())
-def test_a_rejected_candidate_does_not_matter_to_what_is_kept(case) -> None:
+def test_rejected_candidates_do_not_change_the_choice(case) -> None:
     samples, scores, thresholds = case
     reasons = choose(samples, scores, thresholds)
     for row, reason in enumerate(reasons):
@@ -87,7 +88,7 @@ def test_the_order_of_unequal_candidates_does_not_matter(case, random) -> None:
     assert choose([samples[row] for row in order], shuffled, thresholds) == [reasons[row] for row in order]
 
 
-def test_the_best_direction_comes_first_and_equals_go_in_order() -> None:
+def test_the_best_direction_comes_first_and_equals_in_order() -> None:
     scores = make([(1, 1, 0.3, 1), (1, 1, 0.5, 1), (1, 1, 0.5, 1), (1, 1, 0.4, 1), (1, 1, 0.9, 0)])
     assert choose([0, 0, 1, 2, 3], scores, Thresholds(max_per_pair=2)) == [
         "other_tau_of_seed",
@@ -98,7 +99,7 @@ def test_the_best_direction_comes_first_and_equals_go_in_order() -> None:
     ]
 
 
-def test_a_score_at_its_threshold_passes_and_one_below_it_does_not() -> None:
+def test_a_score_at_its_threshold_passes_and_one_below_fails() -> None:
     just_below = float(np.nextafter(np.float32(0.7), np.float32(0)))
     limits = Thresholds(0.7, 0.7, 0.7, 0.7)
     assert verdicts(make([(0.7, 0.7, 0.7, 0.7)]), limits) == [""]
@@ -108,21 +109,49 @@ def test_a_score_at_its_threshold_passes_and_one_below_it_does_not() -> None:
         assert verdicts(make([tuple(row)]), limits) == [name]
 
 
-def test_the_first_missed_threshold_is_the_reason_and_nan_misses() -> None:
+def test_the_first_missed_threshold_is_the_reason_and_nan_fails() -> None:
     nan = float("nan")
     scores = make([(0, 0, 0, 0), (nan, 1, 1, 1), (1, 1, nan, 0)])
     assert verdicts(scores, Thresholds()) == ["clip_sim_0", "clip_sim_0", "clip_sim_dir"]
     assert "" not in verdicts(make([(1, 1, nan, 1)]), Thresholds(-1, -1, -1, -1))
 
 
-def test_the_defaults_are_instructpix2pix_s() -> None:
+def test_the_defaults_are_those_of_instructpix2pix() -> None:
     assert dataclasses.astuple(filters.Thresholds()) == (0.2, 0.2, 0.2, 0.75, 4)
 
 
-def test_bad_thresholds_and_lengths_are_named() -> None:
+def test_bad_thresholds_and_lengths_are_errors() -> None:
     with pytest.raises(FilterError, match="clip_sim_dir is not a number"):
         Thresholds(clip_sim_dir=float("nan"))
     with pytest.raises(FilterError, match="max_per_pair is 0: give 1 or more"):
         Thresholds(max_per_pair=0)
     with pytest.raises(FilterError, match="2 sample indices for 1 scores"):
         choose([0, 1], make([(1, 1, 1, 1)]), Thresholds())
+
+
+def test_the_first_measure_out_of_its_bounds_is_the_reason() -> None:
+    scores = {
+        "area": np.array([0.1, 0.5, 0.9, math.nan], np.float32),
+        "likeness": np.array([0.9, 0.9, 0.2, 0.9], np.float32),
+    }
+    bounds = {"likeness": Bounds(least=0.5), "area": Bounds(0.2, 0.95)}
+    assert outside(scores, bounds, 4) == ["area", "", "likeness", "area"]
+
+
+def test_bounds_are_inclusive_in_float32() -> None:
+    score = {"area": np.array([0.1, 0.3], np.float32)}
+    assert outside(score, {"area": Bounds(0.1, 0.3)}, 2) == ["", ""]
+
+
+def test_bounds_that_nothing_lies_between_are_an_error() -> None:
+    for least, most in ((0.5, 0.4), (math.nan, 1.0)):
+        with pytest.raises(FilterError, match="give least below most"):
+            Bounds(least, most)
+
+
+def test_a_candidate_that_a_measure_rejects_is_not_chosen() -> None:
+    scores = ClipScores(*(np.full(3, 0.9, np.float32) for _ in range(4)))
+    thresholds = Thresholds(0.2, 0.2, 0.2, 0.2)
+    assert choose([0, 1, 1], scores, thresholds, ["ssim", "ssim", ""]) == ["ssim", "ssim", ""]
+    with pytest.raises(FilterError, match="2 measured reasons for 3 scores"):
+        choose([0, 1, 1], scores, thresholds, ["", ""])

@@ -31,7 +31,7 @@ def test_each_score_is_its_cosine(seed: int) -> None:
 
 
 @given(seed=st.integers(0, 2**20))
-def test_the_direction_is_blind_to_what_both_sides_share(seed: int) -> None:
+def test_the_direction_ignores_what_both_sides_share(seed: int) -> None:
     image_0, image_1, text_0, text_1, shared = (unit(2, 5 * seed + index) for index in range(5))
     moved = similarities(image_0 + shared, image_1 + shared, text_0, text_1)
     assert moved.clip_sim_dir == pytest.approx(
@@ -46,7 +46,7 @@ def test_a_direction_of_length_zero_scores_zero() -> None:
     assert similarities(image, image, text, text).clip_sim_image == pytest.approx(1)
 
 
-def test_scores_are_float32_within_one_whatever_the_features_type() -> None:
+def test_scores_are_float32_within_one_for_any_feature_type() -> None:
     features = [unit(50, seed).half() for seed in range(2)]
     scores = similarities(features[0], features[0], features[1], -features[1])
     for name in ("clip_sim_0", "clip_sim_1", "clip_sim_dir", "clip_sim_image"):

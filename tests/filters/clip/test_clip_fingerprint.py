@@ -13,7 +13,7 @@ def local(folder: Path) -> str:
     return filters.fingerprint(f"local-dir:{folder}")
 
 
-def test_it_is_of_what_the_folder_holds_not_of_where_it_lies(clip_folder: Path, tmp_path: Path) -> None:
+def test_the_fingerprint_depends_on_the_files_not_the_place(clip_folder: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(clip_folder, tmp_path / "elsewhere"))
     (copy / "README.md").write_text("where it is from")
     assert local(copy) == local(clip_folder)
@@ -21,7 +21,9 @@ def test_it_is_of_what_the_folder_holds_not_of_where_it_lies(clip_folder: Path, 
 
 
 @pytest.mark.parametrize("name", ["open_clip_model.safetensors", "tokenizer_config.json", "tokenizer.json"])
-def test_a_changed_byte_of_any_file_changes_it(clip_folder: Path, tmp_path: Path, name: str) -> None:
+def test_a_changed_byte_of_any_file_changes_the_fingerprint(
+    clip_folder: Path, tmp_path: Path, name: str
+) -> None:
     copy = Path(shutil.copytree(clip_folder, tmp_path / "copy"))
     with (copy / name).open("r+b") as stream:
         last = stream.read()[-1:]
@@ -30,21 +32,21 @@ def test_a_changed_byte_of_any_file_changes_it(clip_folder: Path, tmp_path: Path
     assert local(copy) != local(clip_folder)
 
 
-def test_another_configuration_changes_it(clip_folder: Path, tmp_path: Path) -> None:
+def test_another_configuration_changes_the_fingerprint(clip_folder: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(clip_folder, tmp_path / "copy"))
     config = copy / "open_clip_config.json"
     config.write_text(config.read_text().replace("shortest", "squash"))
     assert local(copy) != local(clip_folder)
 
 
-def test_published_weights_go_by_model_and_tag() -> None:
+def test_published_weights_are_identified_by_model_and_tag() -> None:
     tags = [filters.fingerprint(*which) for which in (("ViT-L-14", "openai"), ("ViT-B-16", "openai"))]
     tags.append(filters.fingerprint("ViT-B-16", "laion2b_s34b_b88k"))
     assert len(set(tags)) == 3
     assert filters.fingerprint("ViT-L-14", "openai") == tags[0]
 
 
-def test_a_file_of_weights_goes_by_its_bytes(tmp_path: Path) -> None:
+def test_a_weights_file_is_identified_by_its_bytes(tmp_path: Path) -> None:
     first, second = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
     first.write_bytes(b"one")
     second.write_bytes(b"one")

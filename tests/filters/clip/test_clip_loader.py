@@ -90,7 +90,9 @@ def test_a_tag_whose_weights_are_pickled_is_refused(built_in: Path, monkeypatch,
         ("local-dir:/nowhere", None, "/nowhere: no such folder"),
     ],
 )
-def test_what_is_not_there_is_named_with_what_is_near(name: str, weights: str | None, message: str) -> None:
+def test_an_unknown_name_or_tag_is_an_error_with_suggestions(
+    name: str, weights: str | None, message: str
+) -> None:
     for function in (filters.load_clip, filters.fingerprint):
         with pytest.raises(FilterError, match=message) as raised:
             function(name, weights)
@@ -134,7 +136,7 @@ def test_a_folder_without_its_parts_is_no_model(copied: Path) -> None:
     refuse("has no open_clip_config.json: it is not an open_clip model")
 
 
-def test_a_folder_without_its_tokenizer_is_named(copied: Path) -> None:
+def test_a_folder_without_its_tokenizer_is_an_error(copied: Path) -> None:
     for path in copied.iterdir():
         if not path.name.startswith("open_clip"):
             path.unlink()
@@ -143,7 +145,7 @@ def test_a_folder_without_its_tokenizer_is_named(copied: Path) -> None:
 
 
 @pytest.mark.parametrize("device", ["gpu", "cuda:77"])
-def test_a_device_that_is_not_there_is_an_error_of_one_line(clip_folder: Path, device: str) -> None:
+def test_a_missing_device_is_an_error_of_one_line(clip_folder: Path, device: str) -> None:
     with pytest.raises(
         FilterError, match=f"there is no device '{device}' here, give auto or cpu: "
     ) as raised:
@@ -151,7 +153,7 @@ def test_a_device_that_is_not_there_is_an_error_of_one_line(clip_folder: Path, d
     assert "\n" not in str(raised.value)
 
 
-def test_a_batch_has_a_row(clip_folder: Path) -> None:
+def test_a_batch_size_below_one_is_an_error(clip_folder: Path) -> None:
     with pytest.raises(FilterError, match="batch_size is 0: give 1 or more"):
         filters.load_clip(f"local-dir:{clip_folder}", device="cpu", batch_size=0)
 

@@ -78,7 +78,7 @@ def test_arrays_lists_and_pil_images_score_alike(clip: filters.Clip) -> None:
         assert (getattr(whole, name) == getattr(listed, name)).all()
 
 
-def test_a_score_does_not_depend_on_its_company(clip_folder: Path) -> None:
+def test_a_score_does_not_depend_on_what_else_is_scored(clip_folder: Path) -> None:
     inputs, outputs = pictures(21, seed=5), pictures(21, seed=6)
     captions = [f"{CAPTIONS[row % 5]} {row}" for row in range(22)]
     together = filters.load_clip(f"local-dir:{clip_folder}", device="cpu")
@@ -101,7 +101,7 @@ class Counted:
         self.rows += len(args[0])
 
 
-def test_a_repeated_image_is_encoded_once_and_a_known_caption_never_again(clip_folder: Path) -> None:
+def test_equal_images_and_known_captions_are_encoded_once(clip_folder: Path) -> None:
     clip = filters.load_clip(f"local-dir:{clip_folder}", device="cpu", batch_size=1)
     images, texts = Counted(clip.model.visual), Counted(clip.model.transformer)
     source, edits = pictures(1)[0], pictures(6, seed=7)
@@ -111,7 +111,7 @@ def test_a_repeated_image_is_encoded_once_and_a_known_caption_never_again(clip_f
     assert (images.rows, texts.rows) == (9, 3)
 
 
-def test_the_memory_of_captions_is_bounded_and_forgets_the_oldest(clip_folder: Path, monkeypatch) -> None:
+def test_the_caption_cache_drops_the_oldest(clip_folder: Path, monkeypatch) -> None:
     monkeypatch.setattr("filters.clip.clip_scorer.CACHED_CAPTIONS", 3)
     clip = filters.load_clip(f"local-dir:{clip_folder}", device="cpu", batch_size=1)
     texts = Counted(clip.model.transformer)
@@ -134,11 +134,11 @@ def test_equal_images_or_equal_captions_have_no_direction(clip: filters.Clip) ->
     assert clip.score([source], [other], ["a cat"], ["a cat"]).clip_sim_dir[0] == 0
 
 
-def test_nothing_scores_as_nothing(clip: filters.Clip) -> None:
+def test_no_images_give_no_scores(clip: filters.Clip) -> None:
     assert clip.score([], [], [], []).clip_sim_dir.shape == (0,)
 
 
-def test_the_models_size_and_resize_mode_are_its_own(tmp_path: Path) -> None:
+def test_each_model_has_its_own_size_and_resize_mode(tmp_path: Path) -> None:
     folder = build_clip(tmp_path, image_size=48, resize_mode="longest", seed=3)
     clip = filters.load_clip(f"local-dir:{folder}", device="cpu")
     inputs, outputs = pictures(2, size=48, seed=9), pictures(2, size=48, seed=10)
@@ -147,7 +147,7 @@ def test_the_models_size_and_resize_mode_are_its_own(tmp_path: Path) -> None:
         np.testing.assert_allclose(getattr(scores, name), values, atol=1e-5, rtol=0, err_msg=name)
 
 
-def test_what_cannot_be_scored_is_named(clip: filters.Clip) -> None:
+def test_images_that_cannot_be_scored_are_an_error(clip: filters.Clip) -> None:
     with pytest.raises(FilterError, match="2 inputs, 1 outputs, 2 and 2 captions"):
         clip.score(pictures(2), pictures(1), ["a", "b"], ["c", "d"])
     with pytest.raises(FilterError, match="image 1 is float64"):

@@ -1,4 +1,4 @@
-"""LPIPS by own weights, held to the library's own computation."""
+"""LPIPS from a weights file against torchmetrics' own computation."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def weights(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     return path
 
 
-def test_it_is_what_the_library_says(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scores_equal_those_of_torchmetrics(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     name = weights.parent.name.rstrip("0123456789")
     made = network(name)
     monkeypatch.setattr(lpips, "_NoTrainLpips", lambda net: made)
@@ -51,13 +51,13 @@ def test_it_is_what_the_library_says(weights: Path, monkeypatch: pytest.MonkeyPa
     assert (score > 0.01).all()
 
 
-def test_an_image_is_no_distance_from_itself_and_order_does_not_matter(weights: Path) -> None:
+def test_distance_is_zero_to_itself_and_symmetric(weights: Path) -> None:
     measure = Lpips(str(weights), "cpu")
     assert measure.score(IMAGES, IMAGES) == pytest.approx(np.zeros(4))
     assert measure.score(IMAGES[:2], IMAGES[2:]) == pytest.approx(measure.score(IMAGES[2:], IMAGES[:2]))
 
 
-def test_what_cannot_be_loaded_is_told_with_how_to_make_it(tmp_path: Path) -> None:
+def test_weights_that_do_not_load_are_an_error_with_the_fix(tmp_path: Path) -> None:
     with pytest.raises(filters.FilterError, match=r"no such file; .* python -c .*save_model"):
         Lpips(str(tmp_path / "absent.safetensors"))
     (tmp_path / "alex.pth").write_bytes(b"pickle")
@@ -71,12 +71,12 @@ def test_what_cannot_be_loaded_is_told_with_how_to_make_it(tmp_path: Path) -> No
         Lpips(str(tmp_path / "other.safetensors"))
 
 
-def test_an_image_that_is_too_small_is_named(weights: Path) -> None:
+def test_an_image_that_is_too_small_is_an_error(weights: Path) -> None:
     with pytest.raises(filters.FilterError, match=r"an image of \(4, 4, 3\)"):
         Lpips(str(weights), "cpu").score(IMAGES[:1, :4, :4], IMAGES[1:2, :4, :4])
 
 
-def test_a_run_lists_it_and_is_held_to_its_bytes(weights: Path, tmp_path: Path) -> None:
+def test_the_fingerprint_of_a_run_depends_on_the_weights(weights: Path, tmp_path: Path) -> None:
     listed = f"filter.measures=[{{kind:lpips,model:'{weights}',most:0.4}}]"
     (spec,) = make_measure_specs(checked(compose([listed])).filter)
     assert (spec.score, spec.bounds.most) == ("lpips", 0.4)

@@ -12,21 +12,21 @@ from filters.measures.ssim import Ssim
 IMAGES = np.random.default_rng(0).integers(0, 256, (3, 16, 16, 3), dtype=np.uint8)
 
 
-def test_a_measure_is_what_its_kind_says() -> None:
+def test_the_kind_names_the_measure() -> None:
     spec = filters.MeasureSpec("changed_area", tolerance=0.3)
     expected = ChangedArea(0.3).score(IMAGES[:2], IMAGES[1:])
     assert (filters.load_measure(spec).score(IMAGES[:2], IMAGES[1:]) == expected).all()
     assert isinstance(filters.load_measure(filters.MeasureSpec("ssim")), Ssim)
 
 
-def test_its_score_is_called_as_asked_or_after_what_it_measures() -> None:
+def test_a_score_has_the_given_name_or_the_default() -> None:
     assert filters.MeasureSpec("dino", model="m").score == "dino_sim"
     assert filters.MeasureSpec("classifier", model="m", label="nsfw").score == "nsfw"
     assert filters.MeasureSpec("ssim", name="structure").score == "structure"
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "match"),
     [
         ({"kind": "psnr"}, "no measure 'psnr': there are dino, classifier, lpips, ssim, changed_area"),
         ({"kind": "lpips"}, "lpips needs a model"),
@@ -37,12 +37,12 @@ def test_its_score_is_called_as_asked_or_after_what_it_measures() -> None:
         ({"kind": "ssim", "name": "a.b"}, "cannot be called 'a.b'"),
     ],
 )
-def test_what_cannot_be_is_named(wrong: dict[str, str], said: str) -> None:
-    with pytest.raises(filters.FilterError, match=said):
+def test_an_invalid_spec_is_an_error(wrong: dict[str, str], match: str) -> None:
+    with pytest.raises(filters.FilterError, match=match):
         filters.MeasureSpec(**wrong)
 
 
-def test_the_fingerprint_follows_what_is_measured_and_not_where_or_within_what(tmp_path: Path) -> None:
+def test_the_fingerprint_depends_on_the_model_bytes_alone(tmp_path: Path) -> None:
     for name in ("one", "copy", "other"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "config.json").write_text(name if name == "other" else "{}")
@@ -55,11 +55,3 @@ def test_the_fingerprint_follows_what_is_measured_and_not_where_or_within_what(t
     assert digest("one") != digest("other")
     with pytest.raises(filters.FilterError, match="no such folder here"):
         digest("absent")
-
-
-def test_what_a_measure_rejects_is_not_chosen() -> None:
-    scores = filters.ClipScores(*(np.full(3, 0.9, np.float32) for _ in range(4)))
-    thresholds = filters.Thresholds(0.2, 0.2, 0.2, 0.2)
-    assert filters.choose([0, 1, 1], scores, thresholds, ["ssim", "ssim", ""]) == ["ssim", "ssim", ""]
-    with pytest.raises(filters.FilterError, match="2 measured reasons for 3 scores"):
-        filters.choose([0, 1, 1], scores, thresholds, ["", ""])

@@ -18,7 +18,7 @@ def image(seed: int, shape: tuple[int, int] = (40, 56)) -> np.ndarray:
 
 
 @given(seed=st.integers(0, 99), height=st.integers(1, 90), width=st.integers(1, 90))
-def test_it_is_192_bits_of_any_image(seed: int, height: int, width: int):
+def test_the_hash_has_192_bits_for_any_size(seed: int, height: int, width: int):
     made = perceptual_hash(image(seed, (height, width)))
     assert (made.dtype, made.shape) == (np.uint64, (3,))
     assert distance(made, made) == 0
@@ -40,7 +40,7 @@ def scenes(count: int) -> list[np.ndarray]:
 
 
 @pytest.mark.parametrize("quality", [60, 85])
-def test_a_picture_saved_again_or_in_another_size_is_near_itself_and_far_from_others(quality: int):
+def test_a_picture_saved_or_resized_is_near_itself_and_no_other(quality: int):
     hashes, again = [], []
     for picture in scenes(60):
         file = io.BytesIO()
@@ -54,7 +54,7 @@ def test_a_picture_saved_again_or_in_another_size_is_near_itself_and_far_from_ot
     assert np.percentile(others, 0.2) > 16
 
 
-def test_one_hue_or_another_in_the_same_place_is_told_apart():
+def test_hues_in_the_same_place_differ():
     ground = np.full((64, 64, 3), 200, np.uint8)
     red, blue = ground.copy(), ground.copy()
     red[16:48, 16:48] = (200, 30, 30)

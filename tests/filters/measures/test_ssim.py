@@ -30,7 +30,7 @@ def reference(first: np.ndarray, second: np.ndarray) -> float:
     return float(np.mean(means))
 
 
-def test_it_is_the_papers_formula_whatever_the_company() -> None:
+def test_the_score_is_the_formula_of_the_paper() -> None:
     draw = np.random.default_rng(0)
     first = draw.integers(0, 256, (4, 24, 32, 3), dtype=np.uint8)
     second = np.clip(first + draw.normal(0, 30, first.shape), 0, 255).astype(np.uint8)
