@@ -28,7 +28,7 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     [
         (
             "absent_part",
-            r"^thing 'absent_part' is unknown; there are one, absent_parts, or .*mean absent_parts\?$",
+            r"^thing 'absent_part' is unknown; there are one, absent_parts, or .*mean absent_parts\?\)$",
         ),
         (
             "qqq.zzz",
