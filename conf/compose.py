@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import fields, is_dataclass
-from importlib import resources
-from typing import Any, get_type_hints
 
 from hydra import compose, initialize_config_module
 from hydra.core.config_store import ConfigStore
@@ -19,20 +16,8 @@ from omegaconf.errors import OmegaConfBaseException
 from conf.messages import nearest_names
 from conf.pairs import PairsConfig
 from conf.schema import Config
+from conf.setting_keys import known_keys, options
 from conf.sweeps import AdaptiveSweep, GridSweep, RandomSweep
-
-GROUPS = (
-    "captions",
-    "model",
-    "sweep",
-    "sampler",
-    "edit",
-    "filter",
-    "shards",
-    "cluster",
-    "tracker",
-    "experiment",
-)
 
 
 class ConfigError(ValueError):
@@ -107,30 +92,6 @@ def to_object(config: DictConfig | ListConfig) -> Config:
     return OmegaConf.to_object(config)  # type: ignore[return-value]
 
 
-def options(group: str) -> dict[str, str]:
-    """The choices of a group, each with the line that says what it is (its file's first comment)."""
-    entries = sorted(resources.files("conf").joinpath(group).iterdir(), key=lambda entry: entry.name)
-    return {
-        e.name.removesuffix(".yaml"): _summary(e.read_text()) for e in entries if e.name.endswith(".yaml")
-    }
-
-
-def is_group(key: str) -> bool:
-    return key in (*GROUPS, "writer")
-
-
-def default_of(group: str) -> str | None:
-    """The option that is taken unless another is chosen; None for a group without one."""
-    files = (resources.files("conf").joinpath(name) for name in ("config.yaml", "pairs.yaml"))
-    defaults = [entry for file in files for entry in OmegaConf.load(str(file)).defaults]
-    return next(entry[group] for entry in defaults if isinstance(entry, DictConfig) and group in entry)
-
-
-def _summary(text: str) -> str:
-    comments = (line.lstrip("# ").strip() for line in text.splitlines() if line.startswith("#"))
-    return next((comment for comment in comments if not comment.startswith("@package")), "")
-
-
 def _explain(error: Exception, schema: type = Config) -> str:
     """Hydra's several lines as one, with near matches for a key that does not exist."""
     if isinstance(error, OverrideParseException):
@@ -170,26 +131,3 @@ def _near(key: str, known: Sequence[str]) -> str:
         close = nearest_names(last, [name.rsplit(".", 1)[-1] for name in known], most=3)
         near = nearest_names(key, known, most=3) or [n for n in known if n.rsplit(".", 1)[-1] in close]
     return f" (did you mean {' or '.join(near[:3])}?)" if near else ""
-
-
-def known_keys(schema: type = Config) -> list[str]:
-    """Every key and group that a setting may name."""
-    return sorted(setting_types(schema))
-
-
-def setting_types(schema: type = Config) -> dict[str, Any]:
-    """The type of every key and group that a setting may name."""
-    types = dict(_dotted(schema))
-    if schema is Config:
-        for sweep in (GridSweep, RandomSweep, AdaptiveSweep):
-            types |= _dotted(sweep, "sweep.")
-        types |= dict.fromkeys(GROUPS)
-    return types
-
-
-def _dotted(schema: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    hints = get_type_hints(schema)
-    for entry in fields(schema):
-        yield prefix + entry.name, hints[entry.name]
-        if is_dataclass(hints[entry.name]):
-            yield from _dotted(hints[entry.name], f"{prefix}{entry.name}.")

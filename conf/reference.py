@@ -12,9 +12,10 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from omegaconf import OmegaConf
 
-from conf.compose import GROUPS, compose_config, options
+from conf.compose import compose_config
 from conf.pairs import Checks, PairsConfig, Writer
 from conf.schema import Config
+from conf.setting_keys import GROUPS, options
 from conf.sweeps import AdaptiveSweep, GridSweep, RandomSweep, Sweep
 
 HEAD = """\

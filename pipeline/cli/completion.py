@@ -13,6 +13,8 @@ import click
 from click import shell_completion
 from click.shell_completion import CompletionItem
 
+from conf.setting_keys import is_group, options, setting_types
+
 VARIABLE = "_PAIRFORGE_COMPLETE"
 
 
@@ -60,9 +62,6 @@ class Setting(click.ParamType[str]):
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
-        # Imported here, because the help of a command does not need it.
-        from conf.compose import setting_types
-
         types = {
             key: kind
             for key, kind in setting_types(resolve_name(self.schema)).items()
@@ -85,8 +84,6 @@ class Setting(click.ParamType[str]):
 
 def _options(key: str) -> dict[str, str]:
     """The options of a group, each with a line about it; none for another key."""
-    from conf.compose import is_group, options
-
     return options(key) if is_group(key) else {}
 
 
@@ -154,4 +151,28 @@ class Zsh(shell_completion.ZshComplete):
     (( $#abouts )) && _describe -V words abouts -U
 }
 compdef %(complete_func)s %(prog_name)s
+"""
+
+
+@shell_completion.add_completion_class
+class Fish(shell_completion.FishComplete):
+    """With commas in what is said about a word, and with files after ``key=``."""
+
+    source_template = """\
+function %(complete_func)s
+    for item in (env COMP_WORDS=(commandline -cp) COMP_CWORD=(commandline -t) \
+%(complete_var)s=fish_complete %(prog_name)s)
+        set -l parts (string split -m 1 "," -- $item)
+        set -l key (string match -r '^[^=]*=' -- $parts[2])
+        switch $parts[1]
+            case dir
+                __fish_complete_directories $parts[2]
+            case file
+                printf "$key%%s\\n" (__fish_complete_path (string replace -- "$key" "" $parts[2]))
+            case plain
+                echo $parts[2]
+        end
+    end
+end
+complete --no-files --command %(prog_name)s --arguments "(%(complete_func)s)"
 """

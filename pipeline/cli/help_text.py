@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 
 import click
 
+from conf.setting_keys import GROUPS, default_of, options
+
 TOP = """\
 pairforge makes paired data for instruction-following image editors: it renders caption pairs with
 Prompt-to-Prompt over a sweep of tau, keeps what CLIP approves, and writes WebDataset shards.
@@ -55,9 +57,6 @@ Baselines for comparison: edit.method=sdedit (strength 1 - tau) or same_seed (ta
 
 def write(formatter: click.HelpFormatter, commands: Mapping[str, str]) -> None:
     """Write the help. ``commands``: a line about each command by its usage."""
-    # Imported here, because the help of a command does not need it.
-    from conf.compose import GROUPS
-
     formatter.write(TOP)
     with formatter.indentation():
         formatter.write_dl(list(commands.items()), col_max=40)
@@ -68,8 +67,6 @@ def write(formatter: click.HelpFormatter, commands: Mapping[str, str]) -> None:
 
 def write_groups(formatter: click.HelpFormatter, groups: Sequence[str]) -> None:
     """Write the options of each group of settings, with a star at the default."""
-    from conf.compose import default_of, options
-
     for group in groups:
         formatter.write(f"\n  {group}\n")
         default = default_of(group)

@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 from omegaconf import OmegaConf
 
-from conf.compose import GROUPS, ConfigError, compose_config, default_of, options, to_object
+from conf.compose import ConfigError, compose_config, to_object
 from conf.schema import CaptionsKind, ImageFormat, Measure, SamplerName
+from conf.setting_keys import GROUPS, options
 from conf.sweeps import GridSweep, RandomSweep
 
 
@@ -133,13 +134,3 @@ def test_every_sampler_of_the_schema_is_an_option_under_its_name():
     assert set(options("sampler")) == {name.value for name in SamplerName}
     for name in SamplerName:
         assert composed(f"sampler={name.value}").sampler.name == name
-
-
-def test_defaults_are_read_from_the_configuration_itself():
-    assert (default_of("captions"), default_of("shards"), default_of("experiment")) == (
-        "miniworld",
-        "png",
-        None,
-    )
-    for group in GROUPS[:-1]:
-        assert default_of(group) in options(group)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from conf.compose import GROUPS, options
 from conf.reference import text
+from conf.setting_keys import GROUPS, options
 from pipeline.config import resolve
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "configuration.md"

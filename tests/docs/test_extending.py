@@ -17,7 +17,7 @@ from diffusers.models.attention_processor import AttnProcessor2_0
 from PIL import Image, ImageFilter
 
 import p2p
-from conf.compose import known_keys
+from conf.setting_keys import known_keys
 from filters import load_measure, outside
 from p2p.samplers import make_sampler
 from pipeline.planning import run_fingerprint

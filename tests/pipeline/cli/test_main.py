@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from conf.compose import GROUPS, options
+from conf.setting_keys import GROUPS, options
 from pipeline.cli.main import main
 from tests import runs
 
