@@ -1,4 +1,4 @@
-"""What a run is told: the configuration of one that makes samples, or of one that writes caption pairs."""
+"""The settings of either kind of run: one that makes samples, or one that writes caption pairs."""
 
 from collections.abc import Iterable
 from dataclasses import fields

@@ -1,4 +1,4 @@
-"""The schema of what ``pairforge pairs`` is told: how caption pairs are written from captions."""
+"""Schema of ``pairforge pairs``: how caption pairs are written from captions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class PairsFile(Enum):
 
 
 class Ask(Enum):
-    """``few_shot`` by ``writer.template``, ``completion`` in ``writer.format``, ``auto`` what the model takes."""
+    """``few_shot`` uses ``writer.template``, ``completion`` uses ``writer.format``, ``auto`` chooses by the model."""
 
     auto = "auto"
     completion = "completion"
@@ -34,7 +34,7 @@ class Ask(Enum):
 
 @dataclass
 class Marks:
-    """The completion format of a fine-tuned model: what stands behind a caption, an instruction, an edited caption."""
+    """Marks of the completion format: the text after a caption, an instruction and an edited caption."""
 
     separator: str = "\n##\n"
     divider: str = "\n%%\n"
@@ -43,18 +43,22 @@ class Marks:
 
 @dataclass
 class Writer:
-    """Who writes. ``model`` is a folder or hub name (transformers, vllm), or the name that the endpoint knows (openai).
+    """The writer of caption pairs.
 
-    ``ask`` with auto takes ``template`` (a name that comes along, or a file) where the model has a chat template or is
-    behind an endpoint, ``format`` elsewhere. ``temperature`` 0 takes the likeliest words; ``top_p`` is the mass of the
-    likeliest tokens that are drawn from; ``max_tokens`` of an answer.
-
-    transformers: ``rows`` of a batch, which are part of what an answer depends on. openai: ``endpoint`` is the address
-    that ends with /v1; the key is read from the environment's variable ``key_env``, null is without; ``concurrency``
-    requests at a time, of which each may take ``timeout`` seconds and is sent again up to ``retries`` times;
-    ``requests_per_minute`` of a worker, null is as fast as it goes. vllm: ``context`` is the longest prompt with its
-    answer, in tokens, null is the model's own; ``gpu_memory`` is the share of each GPU that it may take. Of these two
-    ``structured`` asks for answers in a JSON schema.
+    - ``model``: a folder or hub name (transformers, vllm), or the name that the endpoint knows (openai).
+    - ``ask``: few_shot, completion or auto. auto uses ``template`` if the model has a chat template or is behind an
+      endpoint, and ``format`` otherwise. ``template`` is a built-in name or a file.
+    - ``temperature``: 0 takes the most likely tokens; ``top_p`` is the mass of the tokens that are drawn from.
+    - ``max_tokens``: of an answer.
+    - ``rows``: prompts in a batch of transformers; an answer depends on it.
+    - ``endpoint``: an address that ends with /v1. The key comes from the environment variable ``key_env``; null
+      sends none.
+    - ``concurrency``, ``timeout``, ``retries``: requests at a time, seconds for each, and how often it is sent
+      again.
+    - ``requests_per_minute``: the limit of a worker; null means no limit.
+    - ``structured``: asks an endpoint or vLLM for answers in a JSON schema.
+    - ``context``: the longest prompt with its answer, in tokens, for vLLM; null means that of the model.
+    - ``gpu_memory``: the share of each GPU that vLLM may take.
     """
 
     kind: WriterKind = MISSING
@@ -82,14 +86,17 @@ class Writer:
 
 @dataclass
 class Checks:
-    """What is written and not kept, each with its reason.
+    """Checks of the answers; each refused answer has a reason.
 
-    ``model``: the image model whose tokenizer says how long a caption may be, opened by ``family`` as
-    ``model.family`` of a run. ``instruction_words`` at most.
-    ``near_duplicate``: the likeness (Jaccard, of runs of five letters) from which one of two pairs is left away, of one
-    caption or of two; null looks at none. ``block``: words that are not to appear; ``block_file``: a file of them, one
-    a line. ``language``: of the edited captions, such as en, with ``language_least`` probability. ``moderation``: a
-    text classifier of transformers, whose ``moderation_label`` may have ``moderation_most`` probability.
+    - ``model``: the image model whose tokenizer limits the length of a caption; ``family`` opens it, as
+      ``model.family``.
+    - ``instruction_words``: most words of an instruction.
+    - ``near_duplicate``: the similarity (Jaccard, of runs of five letters) at which one of two pairs is refused, of
+      one caption or of two; null checks none.
+    - ``block``, ``block_file``: words that must not appear, and a file of them, one in each line.
+    - ``language``: of the edited captions, such as en, with at least ``language_least`` probability.
+    - ``moderation``: a text classifier of transformers; ``moderation_label`` may have at most ``moderation_most``
+      probability.
     """
 
     model: str = MISSING
@@ -109,17 +116,21 @@ class Checks:
 
 @dataclass
 class Examples:
-    """The report shows as many ``pairs`` that were kept."""
+    """The report shows so many ``pairs`` that were kept."""
 
     pairs: int = 12
 
 
 @dataclass
 class PairsConfig:
-    """``edits`` of each caption are asked for. Captions are planned, retried and committed by ``unit_pairs``. The pairs
-    are in OUT/pairs.jsonl, or with ``file=parquet`` in OUT/pairs.parquet.
+    """Settings of ``pairforge pairs``.
 
-    ``seed``, ``limit``, ``strict``, ``extend`` and the groups captions, cluster and tracker are those of a run.
+    - ``edits``: edits of each caption that are asked for.
+    - ``file``: the pairs are written to OUT/pairs.jsonl, or with parquet to OUT/pairs.parquet.
+    - ``unit_pairs``: captions in a unit, which is retried and committed as a whole.
+
+    ``seed``, ``limit``, ``strict``, ``extend`` and the groups captions, cluster and tracker mean the same as in a
+    run.
     """
 
     out: str = "pairs"

@@ -1,4 +1,4 @@
-"""The configuration's reference, docs/configuration.md, from the schema: ``python -m conf.reference``."""
+"""Writes docs/configuration.md, the reference of the settings, from the schema: ``python -m conf.reference``."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from conf.sweeps import AdaptiveSweep, GridSweep, RandomSweep, Sweep
 HEAD = """\
 # Configuration
 
-Every setting there is, written by `make docs` from the schema and the options in `conf/`.
+This page lists every setting. `make docs` writes it from the schema and the options in `conf/`.
 
-`pairforge key=value …` sets them; `pairforge group=option` takes an option of a group, which sets several. The value in
-the last column is what `pairforge` alone takes; `pairforge --cfg job …` prints those of any command line. `null` is
-"none" or "find out". A key that does not exist is refused, with the likely one named.
+`pairforge key=value …` sets a value. `pairforge group=option` selects an option of a group, which sets several values.
+The last column has the values of plain `pairforge`, which makes the demo; `pairforge --cfg job …` prints those of any
+command line. `null` means "none" or "detect". A key that does not exist is refused, and the most similar key is named.
 """
 
 
@@ -81,7 +81,7 @@ def _prose(kind: type) -> str:
 
 def _options(group: str) -> str:
     lines = [f"| `{group}={name}` | {about} |" for name, about in options(group).items()]
-    return "\n".join(["| option | |", "|---|---|", *lines, ""])
+    return "\n".join(["| option | meaning |", "|---|---|", *lines, ""])
 
 
 def _own(schema: Any) -> Iterator[tuple[str, Any]]:

@@ -1,4 +1,4 @@
-"""The schema of where a run goes on and who is told of it: none of this changes results."""
+"""Schema of the cluster, the tracker and the contact sheet: these settings never change results."""
 
 from __future__ import annotations
 
@@ -29,13 +29,16 @@ class LogLevel(Enum):
 
 @dataclass
 class Cluster:
-    """Where it runs. None of this changes results: ``null`` is "find out from the machine".
+    """Where a run works. None of these settings changes results; null means "detect".
 
-    ``batch_rows`` of the denoiser in a batch; null takes what the pairs of a unit fill and the memory holds.
-    A unit that takes longer than ``unit_seconds`` is taken to hang: its process is ended, and the pair at fault found.
-    The run itself ends ``hours`` after the command, if given, or when no machine could hold a worker for
-    ``wait_seconds``; planning and packing that have begun are let through.
-    ``metrics_port`` is where a Ray started here serves Prometheus; null leaves the choice to Ray.
+    - ``address``: of a running Ray cluster; ``workers``, ``gpus_per_worker`` and ``threads`` of each worker.
+    - ``batch_rows``: denoiser rows in a batch; null takes what the pairs of a unit fill and the memory holds.
+    - ``unit_seconds``: a unit that takes longer counts as hanging; its process is ended, and the failing pair is
+      isolated.
+    - ``wait_seconds``: the run ends if no machine could hold a worker for so long.
+    - ``hours``: the run ends so many hours after the start of the command; planning and packing are finished if
+      they have started.
+    - ``metrics_port``: the Prometheus port of a Ray that is started here; null leaves the choice to Ray.
     """
 
     kind: ClusterKind = MISSING
@@ -52,10 +55,11 @@ class Cluster:
 
 @dataclass
 class Tracker:
-    """Who is told of the funnel while it fills, beside the terminal. None of this changes results.
+    """A tracker that shows the funnel during the run. None of these settings changes results.
 
-    ``project`` is the name of W&B's project or MLflow's experiment. ``folder`` is where the files go, or where
-    MLflow's server is; null is OUT/run/tensorboard, and for the other two the client's own choice.
+    - ``project``: the project of W&B, or the experiment of MLflow.
+    - ``folder``: the folder of the files, or the server of MLflow; null means OUT/run/tensorboard for TensorBoard,
+      and the default of the client for the others.
     """
 
     kind: TrackerKind = TrackerKind.none
@@ -65,10 +69,11 @@ class Tracker:
 
 @dataclass
 class Sheet:
-    """The contact sheet shows the first ``pairs`` caption pairs; 0 for none.
+    """The contact sheet, and the attention maps in the report.
 
-    Of the first ``attention`` of them the report shows where the model looked for each word: a source and an edit more
-    to denoise, for each. A compiled model is not asked.
+    - ``pairs``: caption pairs on the contact sheet; 0 for none.
+    - ``attention``: how many of them have attention maps in the report. Each costs one more source and edit. A
+      compiled model gives none.
     """
 
     pairs: int = 12

@@ -1,7 +1,7 @@
-"""The schema of the configuration: every key there is, with its type. A key that is not here is an error.
+"""Schema of the configuration: every key with its type. A key that is not here is an error.
 
-The dataclasses are what the pipeline reads (``OmegaConf.to_object`` yields them). They are not frozen because
-OmegaConf takes a frozen dataclass for a read-only node, which no override could reach.
+``OmegaConf.to_object`` yields these dataclasses for the pipeline. They are not frozen, because OmegaConf makes a frozen
+dataclass a read-only node, which no override can change.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from conf.sweeps import Sweep
 
 
 class CaptionsKind(StrEnum):
-    """What comes along; a kind of one's own goes by its module's name."""
+    """The built-in kinds. A caption source of your own goes by the name of its module."""
 
     auto = "auto"
     jsonl = "jsonl"
@@ -29,7 +29,7 @@ class CaptionsKind(StrEnum):
 
 
 class Dtype(Enum):
-    """``auto`` is half precision on a GPU (fp16, for SD3 and FLUX bf16) and fp32 elsewhere."""
+    """``auto`` is half precision on a GPU (fp16; bf16 for SD3 and FLUX) and fp32 elsewhere."""
 
     auto = "auto"
     fp32 = "fp32"
@@ -37,7 +37,7 @@ class Dtype(Enum):
     fp16 = "fp16"
 
 
-# In this form because of the hyphen.
+# The functional form allows the hyphen.
 Compile = Enum("Compile", {"none": "none", "default": "default", "max-autotune": "max-autotune"})
 
 
@@ -48,7 +48,7 @@ class EditKind(Enum):
 
 
 class EditMethod(Enum):
-    """How the edited image is made; all but ``p2p`` are there to be measured against."""
+    """How the edited image is made. All methods but ``p2p`` are baselines for comparison."""
 
     p2p = "p2p"
     sdedit = "sdedit"
@@ -56,7 +56,7 @@ class EditMethod(Enum):
 
 
 class SamplerName(StrEnum):
-    """What comes along; a sampler of one's own goes by its module's name."""
+    """The built-in samplers. A sampler of your own goes by the name of its module."""
 
     ddim = "ddim"
     euler = "euler"
@@ -87,13 +87,13 @@ class ImageFormat(Enum):
     webp = "webp"
 
 
-# In this form because of the hyphen.
+# The functional form allows the hyphen.
 Keep = Enum("Keep", {"kept": "kept", "all-images": "all-images"})
 
 
 @dataclass
 class Fields:
-    """The source's own names of the three fields; ``null`` tries the known aliases."""
+    """The names of the three fields in the source; null tries the known aliases."""
 
     input: str | None = None
     edit: str | None = None
@@ -102,11 +102,13 @@ class Fields:
 
 @dataclass
 class Captions:
-    """Where the caption pairs come from.
+    """Source of the caption pairs.
 
-    ``kind``: auto (by the file's name), jsonl, csv, parquet, dataset, text, from_captions, or a module of one's own.
-    ``block``: words and phrases, whole and in any case, that set a pair aside where one of its three texts has them;
-    ``block_file`` has more, one a line.
+    - ``kind``: auto (by the extension of the file), jsonl, csv, parquet, dataset, text, from_captions, or your own
+      module.
+    - ``block``: words and phrases; a pair is quarantined if one of its three texts contains one of them. Whole
+      words are compared, without regard to case.
+    - ``block_file``: a file with more of them, one in each line.
     """
 
     kind: str = MISSING
@@ -120,16 +122,20 @@ class Captions:
 
 @dataclass
 class Model:
-    """A diffusers folder or hub name, and what suits it: steps, guidance, and caption pairs enough to fill batches.
+    """The diffusion model, and the defaults that suit it.
 
-    What makes a GPU faster changes the last bits of a result, so it belongs to a run's settings: ``compile`` (a mode of
-    torch.compile; its minutes pay off over many pairs, with cluster.batch_rows in every batch), ``channels_last``
-    layout of convolutions, and ``tf32`` for what is computed in fp32, SDXL's autoencoder among it.
+    - ``path``: a diffusers folder or hub name; ``revision`` is that of the hub.
+    - ``family``: your own module that opens the model, for pipelines that PairForge does not know.
+    - ``steps``, ``guidance``, ``unit_pairs``: defaults for the sampler and for the size of a unit.
+    - ``scoring_decoder``: a small decoder (TAESD, a folder or hub name) for the images that are scored. Candidates
+      that pass are decoded in full, scored again, and kept by those scores.
 
-    ``scoring_decoder``: a small decoder (TAESD, a folder or hub name) whose images are scored in place of the model's.
-    What passes is decoded in full, scored again, and kept by those scores.
+    Settings that make a GPU faster change the last bits of a result, so they belong to the settings of a run:
 
-    ``family``: a module of one's own that opens the model, for pipelines that PairForge does not know.
+    - ``compile``: a mode of torch.compile. Compiling takes minutes, so it pays off only for many pairs; all batches
+      then have cluster.batch_rows rows.
+    - ``channels_last``: the memory layout of convolutions.
+    - ``tf32``: used for everything that is computed in fp32, such as the autoencoder of SDXL.
     """
 
     name: str = MISSING
@@ -151,9 +157,9 @@ class Model:
 class Sampler:
     """The sampler, its steps and its guidance.
 
-    ``name``: one of the options, or a module of one's own.
-    ``guidance_interval``: the noise levels [low, high] between which there is guidance (low < σ <= high); null is
-    all. σ is the noise's standard deviation over the signal's factor, 14.6 to 0.03 for Stable Diffusion.
+    - ``name``: one of the options, or your own module.
+    - ``guidance_interval``: the noise levels [low, high] with guidance (low < σ <= high); null means all. σ is the
+      standard deviation of the noise divided by the factor of the signal, 14.6 to 0.03 for Stable Diffusion.
     """
 
     name: str = MISSING
@@ -164,12 +170,15 @@ class Sampler:
 
 @dataclass
 class Edit:
-    """Prompt-to-Prompt's injection: each kind stops at its gain times τ of the steps.
+    """Prompt-to-Prompt: each kind of injection stops at its gain times τ of the steps.
 
-    With the method ``sdedit`` the strength is 1 − τ, with ``same_seed`` τ is 0; the injection means nothing to them.
-    ``too_long``: captions that do not fit the model's text encoder are set aside (error), or lose their last words.
-    ``pooled``: whose pooled embedding an edit gets, where the model takes one.
-    ``rounding``: from a fraction of the steps to their number, to the nearest or as InstructPix2Pix does.
+    - ``method``: p2p, sdedit (the strength is 1 − τ) or same_seed (τ is 0); the last two inject nothing.
+    - ``kind``: auto, replace (words are swapped) or refine (words are added).
+    - ``cross_gain``, ``self_gain``: the gains of cross-attention and self-attention.
+    - ``inject_unconditional``: also inject into the rows without a prompt.
+    - ``too_long``: a caption that does not fit the text encoder is quarantined (error) or cut (truncate).
+    - ``pooled``: whose pooled embedding an edit uses, for models that take one.
+    - ``rounding``: how a fraction of the steps becomes a number of steps: to the nearest, or as in InstructPix2Pix.
     """
 
     method: EditMethod = EditMethod.p2p
@@ -184,12 +193,13 @@ class Edit:
 
 @dataclass
 class Measure:
-    """A measure of the two images beside CLIP's, and what a kept candidate's lies between (null: nothing).
+    """A measure of the two images besides CLIP, and the bounds of a kept candidate (null: no bound).
 
-    ``kind``: dino (likeness; ``model``), lpips (distance; ``model`` is a safetensors file), ssim, changed_area (share
-    of pixels that moved by more than ``tolerance``), classifier (probability of ``label`` by ``model``, the larger of
-    both images'), or a module of one's own, to which ``model``, ``label`` and ``tolerance`` mean what it likes.
-    ``name`` is the score's.
+    - ``kind``: dino (similarity; ``model``), lpips (distance; ``model`` is a safetensors file), ssim, changed_area
+      (share of pixels that changed by more than ``tolerance``), classifier (probability of ``label`` by ``model``,
+      the larger one of both images), or your own module, which may use ``model``, ``label`` and ``tolerance`` as it
+      likes.
+    - ``name``: the name of the score.
     """
 
     kind: str = MISSING
@@ -204,11 +214,11 @@ class Measure:
 
 @dataclass
 class Filter:
-    """The CLIP that scores, the threshold of each score, and how many samples a caption pair may keep.
+    """The CLIP model, the threshold of each score, and how many samples a caption pair may keep.
 
-    ``measures`` are further ones: filter.measures=[{kind:ssim,least:0.3}]. ``near_duplicate``: of a pair's samples none
-    is kept whose input or edit differs from a better one's in so few of the 192 bits of a perceptual hash; null keeps
-    them.
+    - ``measures``: further measures, such as filter.measures=[{kind:ssim,least:0.3}].
+    - ``near_duplicate``: drops a sample if its input or edit differs from that of a better sample of its pair in at
+      most so many of the 192 bits of a perceptual hash; null keeps all.
     """
 
     name: str = MISSING
@@ -224,9 +234,11 @@ class Filter:
 
 @dataclass
 class Early:
-    """Edits that are left on the way: after a part ``at`` of the steps, null for never, the images that the denoiser
-    predicts then are scored, and an edit that misses a threshold of the filter by more than that score's number here is
-    not finished. Where none of a seed is, its source is not either.
+    """Edits that are stopped early.
+
+    After a fraction ``at`` of the steps (null: never) the images that the denoiser predicts are scored. An edit
+    that misses a threshold of the filter by more than the margin of that score here is stopped. If all edits of a
+    seed stop, its source stops too.
     """
 
     at: float | None = None
@@ -238,6 +250,8 @@ class Early:
 
 @dataclass
 class Shards:
+    """Samples in each shard, and the format of the images; ``quality`` is 1 to 100."""
+
     samples: int = MISSING
     format: ImageFormat = MISSING
     quality: int = MISSING
@@ -245,10 +259,15 @@ class Shards:
 
 @dataclass
 class Config:
-    """``stage`` is the class that makes a unit's samples. With ``strict`` a run with a failed pair ends with code 3.
+    """Settings of the run itself.
 
-    With ``extend`` caption pairs that were appended to the input since the output was planned are added to its plan.
-    ``keep``: with all-images those of rejected candidates stay in the parts, for ``pairforge refilter`` to choose from.
+    - ``out``: the output, a folder or an object store.
+    - ``limit``: reads only so many caption pairs; null reads all.
+    - ``unit_pairs``: caption pairs in a unit, which is retried and committed as a whole.
+    - ``stage``: the class that makes the samples of a unit.
+    - ``strict``: a run with a failed pair ends with exit code 3.
+    - ``extend``: adds caption pairs that were appended to the input since the output was planned.
+    - ``keep``: all-images also stores the images of rejected candidates, for ``pairforge refilter``.
     """
 
     out: str = "out"

@@ -1,4 +1,4 @@
-"""The schema of the sweeps: what a caption pair is tried at, and in which order."""
+"""Schema of the sweeps: the seeds, τ and guidance that are tried for a caption pair."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from omegaconf import MISSING
 
 @dataclass
 class Sweep:
-    """What is tried for each caption pair."""
+    """The candidates of each caption pair."""
 
 
 @dataclass
 class GridSweep(Sweep):
-    """Every τ for every seed: ``seeds × len(taus)`` candidates a pair."""
+    """Every τ for every seed: ``seeds × len(taus)`` candidates for each pair."""
 
     seeds: int = MISSING
     taus: list[float] = MISSING
@@ -33,7 +33,7 @@ class RandomSweep(Sweep):
 
 @dataclass
 class KindPrior:
-    """The chance at each of ``sweep.taus`` for one kind of edit, "" for any that is not named."""
+    """The chance to pass at each of ``sweep.taus`` for one kind of edit; "" means any kind without its own entry."""
 
     kind: str = MISSING
     prior: list[float] = MISSING
@@ -41,19 +41,22 @@ class KindPrior:
 
 @dataclass
 class AdaptiveSweep(Sweep):
-    """Seed after seed at the τ that the caption pair's own candidates call best: ``stages/candidates/adaptive.py``.
+    """One seed after the other, at the τ that the caption pair's own candidates suggest
+    (``stages/candidates/adaptive.py``).
 
-    A pair is done when ``filter.max_per_pair`` of its seeds pass with a clip_sim_dir ``aim`` over its threshold, or
-    pass at all once ``aim_seeds`` are tried; after ``seeds`` of them; or, given up, when after ``patience`` none has
-    passed, nor missed its thresholds by ``lack`` or less. A seed is tried at those of ``taus``, at most
-    ``taus_per_seed`` and ``apart`` from each other, that have the best chance of a pass for their rows. ``prior`` is
-    the chance at each of ``taus`` before anything is known of a pair; it weighs as much as ``prior_seeds`` seeds, and
-    what is seen at a τ tells of those within ``reach``. A seed whose pass must lie between two τ that failed,
-    ``bracket`` or more apart, is tried again halfway, up to ``taus_per_seed + bisections`` candidates in all.
-
-    ``prior_from`` is the output of an earlier run, from which a prior is learnt for each kind of edit (a line's
-    ``kind``, or the instruction's first word) when this one is planned; ``priors`` are those, or one's own:
-    sweep.priors=[{kind:colour,prior:[0.2,0.5]}], and "" for any other kind.
+    - A pair is done when ``filter.max_per_pair`` of its seeds pass with a clip_sim_dir ``aim`` above the threshold,
+      or pass at all after ``aim_seeds`` seeds.
+    - A pair is given up after ``seeds`` seeds, or after ``patience`` seeds if none has passed or missed its
+      thresholds by ``lack`` or less.
+    - A seed is tried at the τ with the best chance to pass for their rows: at most ``taus_per_seed`` of ``taus``,
+      at least ``apart`` from each other.
+    - A seed whose pass must lie between two τ that failed, ``bracket`` or more apart, is tried again halfway
+      between them, up to ``taus_per_seed + bisections`` candidates in all.
+    - ``prior``: the chance at each of ``taus`` before anything is known about a pair. It weighs as much as
+      ``prior_seeds`` seeds. A result at one τ also counts for τ within ``reach``.
+    - ``prior_from``: an earlier output. A prior for each kind of edit (``kind`` of the line, or the first word of
+      the instruction) is learnt from it when this run is planned.
+    - ``priors``: the learnt priors, or your own, such as sweep.priors=[{kind:colour,prior:[0.2,0.5]}].
     """
 
     seeds: int = MISSING
