@@ -14,8 +14,7 @@ from conf.compose import ConfigError
 from conf.schema import Config, Filter
 from conf.sweeps import AdaptiveSweep, KindPrior
 from pipeline.config import saved
-from stages.candidates.adaptive import Trial
-from stages.candidates.adaptive_rounds import make_trial
+from stages.candidates.adaptive import Trial, make_trial
 from stages.candidates.priors import learn_priors
 from stages.candidates.scoring import CLIP_SCORES, make_thresholds
 from stages.kinds import kind_of_edit

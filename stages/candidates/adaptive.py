@@ -8,11 +8,12 @@ the pair's earlier seeds and a prior.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from itertools import combinations, pairwise
 
+import filters
 from conf.sweeps import AdaptiveSweep
 
 
@@ -64,6 +65,27 @@ class SeedTaus:
 
 Cost = Callable[[tuple[float, ...]], float]
 """The cost of a new seed at some τ, in any unit."""
+
+
+def make_trial(
+    sample: int, tau: float, scores: Mapping[str, float], reason: str, thresholds: filters.Thresholds
+) -> Trial:
+    """The trial of a candidate from CLIP's scores by name and the first score or measure that it failed, or "".
+
+    If clip_sim_image missed its threshold a larger τ may help, even if the edit failed too: an edit with too little
+    injection fails in both.
+    """
+    over = {name: score - getattr(thresholds, name) for name, score in scores.items()}
+    if not reason:
+        outcome = Outcome.passed
+    elif reason == "clip_sim_0":
+        outcome = Outcome.source
+    elif reason not in over:
+        outcome = Outcome.measure
+    else:
+        outcome = Outcome.larger if over["clip_sim_image"] < 0 else Outcome.smaller
+    lack = 0.0 if not reason else max(0.0, *(-value for value in over.values()))
+    return Trial(sample, tau, outcome, over["clip_sim_dir"], lack)
 
 
 def next_round(

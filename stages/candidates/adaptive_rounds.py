@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 
-import filters
 import p2p
 from conf.schema import Config
 from conf.sweeps import AdaptiveSweep
 from p2p.sweep.tree import evaluations
-from stages.candidates.adaptive import Outcome, Stop, Trial, next_round
+from stages.candidates.adaptive import Stop, Trial, make_trial, next_round
 from stages.candidates.priors import with_kind_prior
 from stages.candidates.requests import make_request
 from stages.candidates.scoring import Scorer, SweptSeed, join_scores
@@ -64,27 +63,6 @@ def sweep_in_rounds(
             for k, (tau, reason) in enumerate(zip(seed.taus, scorer.verdicts(swept.scores), strict=True)):
                 scores = swept.scores.clip_of(k)
                 pair.trials.append(make_trial(seed.sample, tau, scores, reason, scorer.thresholds))
-
-
-def make_trial(
-    sample: int, tau: float, scores: Mapping[str, float], reason: str, thresholds: filters.Thresholds
-) -> Trial:
-    """The trial of a candidate from CLIP's scores by name and the first score or measure that it failed, or "".
-
-    If clip_sim_image missed its threshold a larger τ may help, even if the edit failed too: an edit with too little
-    injection fails in both.
-    """
-    over = {name: score - getattr(thresholds, name) for name, score in scores.items()}
-    if not reason:
-        outcome = Outcome.passed
-    elif reason == "clip_sim_0":
-        outcome = Outcome.source
-    elif reason not in over:
-        outcome = Outcome.measure
-    else:
-        outcome = Outcome.larger if over["clip_sim_image"] < 0 else Outcome.smaller
-    lack = 0.0 if not reason else max(0.0, *(-value for value in over.values()))
-    return Trial(sample, tau, outcome, over["clip_sim_dir"], lack)
 
 
 def merge_parts(parts: Sequence[SweptSeed]) -> SweptSeed:

@@ -8,9 +8,20 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+import filters
 from conf.sweeps import AdaptiveSweep
 from p2p.sweep.tree import evaluations
-from stages.candidates.adaptive import Outcome, SeedTaus, Stop, Trial, best_taus, next_round, pass_chances
+from stages.candidates.adaptive import (
+    Outcome,
+    SeedTaus,
+    Stop,
+    Trial,
+    best_taus,
+    make_trial,
+    next_round,
+    pass_chances,
+)
+from stages.candidates.scoring import CLIP_SCORES
 
 SETTINGS = AdaptiveSweep(
     seeds=12,
@@ -27,6 +38,7 @@ SETTINGS = AdaptiveSweep(
     bisections=1,
     bracket=0.2,
 )
+THRESHOLDS = filters.Thresholds(0.2, 0.2, 0.2, 0.75)
 OUTCOMES = st.sampled_from(Outcome)
 
 
@@ -206,3 +218,24 @@ def test_the_tau_of_a_seed_are_apart_and_the_best_for_their_cost(chosen: Adaptiv
 def test_a_second_tau_is_tried_only_if_it_is_cheap():
     assert len(best_taus([], SETTINGS, lambda taus: 10 + len(taus))) == 2
     assert best_taus([], SETTINGS, lambda taus: len(taus)) == (1.0,), "the largest among equals"
+
+
+@pytest.mark.parametrize(
+    ("scores", "reason", "outcome", "lack"),
+    [
+        ((0.3, 0.3, 0.3, 0.8), "", Outcome.passed, 0.0),
+        ((0.1, 0.3, 0.3, 0.7), "clip_sim_0", Outcome.source, 0.1),
+        ((0.3, 0.3, 0.3, 0.7), "clip_sim_image", Outcome.larger, 0.05),
+        ((0.3, 0.3, 0.1, 0.7), "clip_sim_dir", Outcome.larger, 0.1),
+        ((0.3, 0.3, 0.1, 0.8), "clip_sim_dir", Outcome.smaller, 0.1),
+        ((0.3, 0.15, 0.3, 0.8), "clip_sim_1", Outcome.smaller, 0.05),
+        ((0.3, 0.3, 0.3, 0.8), "ssim", Outcome.measure, 0.0),
+    ],
+)
+def test_scores_and_reason_give_the_outcome(
+    scores: tuple[float, ...], reason: str, outcome: Outcome, lack: float
+):
+    trial = make_trial(3, 0.5, dict(zip(CLIP_SCORES, scores, strict=True)), reason, THRESHOLDS)
+    assert (trial.sample, trial.tau, trial.outcome) == (3, 0.5, outcome)
+    assert trial.lack == pytest.approx(lack)
+    assert trial.direction == pytest.approx(scores[2] - 0.2)

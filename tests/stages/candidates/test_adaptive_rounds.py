@@ -6,16 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-import filters
 import p2p
-from stages.candidates.adaptive import Outcome
-from stages.candidates.adaptive_rounds import make_trial, merge_parts, sweep_in_rounds
-from stages.candidates.scoring import CLIP_SCORES, CandidateScores, SweptSeed
+from stages.candidates.adaptive_rounds import merge_parts, sweep_in_rounds
+from stages.candidates.scoring import CandidateScores, SweptSeed
 from stages.generate import Generate
 from stages.records import Candidate, Unit
 from tests import runs
 
-THRESHOLDS = filters.Thresholds(0.2, 0.2, 0.2, 0.75)
 # Random weights give random scores and the priors are near 0.5, so pairs need different numbers of rounds.
 ADAPTIVE = (
     "sweep=adaptive",
@@ -41,27 +38,6 @@ def quantiles(sd1_folder: Path, clip_folder: Path) -> dict[str, float]:
 def generate(sd1_folder: Path, clip_folder: Path, quantiles: dict[str, float]) -> Generate:
     filtered = [f"filter.{name}={value}" for name, value in quantiles.items()]
     return Generate(runs.config(sd1_folder, clip_folder, *ADAPTIVE, *filtered, "sweep.aim=0"), "f" * 64)
-
-
-@pytest.mark.parametrize(
-    ("scores", "reason", "outcome", "lack"),
-    [
-        ((0.3, 0.3, 0.3, 0.8), "", Outcome.passed, 0.0),
-        ((0.1, 0.3, 0.3, 0.7), "clip_sim_0", Outcome.source, 0.1),
-        ((0.3, 0.3, 0.3, 0.7), "clip_sim_image", Outcome.larger, 0.05),
-        ((0.3, 0.3, 0.1, 0.7), "clip_sim_dir", Outcome.larger, 0.1),
-        ((0.3, 0.3, 0.1, 0.8), "clip_sim_dir", Outcome.smaller, 0.1),
-        ((0.3, 0.15, 0.3, 0.8), "clip_sim_1", Outcome.smaller, 0.05),
-        ((0.3, 0.3, 0.3, 0.8), "ssim", Outcome.measure, 0.0),
-    ],
-)
-def test_scores_and_reason_give_the_outcome(
-    scores: tuple[float, ...], reason: str, outcome: Outcome, lack: float
-):
-    trial = make_trial(3, 0.5, dict(zip(CLIP_SCORES, scores, strict=True)), reason, THRESHOLDS)
-    assert (trial.sample, trial.tau, trial.outcome) == (3, 0.5, outcome)
-    assert trial.lack == pytest.approx(lack)
-    assert trial.direction == pytest.approx(scores[2] - 0.2)
 
 
 def tried(candidates: tuple[Candidate, ...], pair_id: str) -> list[tuple[int, int, float]]:
