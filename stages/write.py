@@ -30,12 +30,12 @@ def encode_part(result: UnitResult, format: ImageFormat, quality: int = 100) -> 
     """
     files = {}
     if result.samples:
-        files["samples"] = tar.pack_members(
-            member for sample in result.samples for member in tar.members(sample, format, quality)
+        files["samples"] = tar.write_samples(
+            tar.encode_sample(sample, format, quality) for sample in result.samples
         )
     if result.rejected:
-        files["rejected"] = tar.pack_members(
-            member for images in result.rejected for member in tar.rejected_members(images, format, quality)
+        files["rejected"] = tar.write_samples(
+            tar.encode_rejected(rejected, format, quality) for rejected in result.rejected
         )
     if result.candidates:
         files["scores"] = score_table.to_bytes(score_table.table(result.unit.pairs, result.candidates))
@@ -83,5 +83,8 @@ def write_unit(store: Store, files: dict[str, bytes], record: dict[str, Any]) ->
         name = f"{PARTS}/{record['unit']:08d}-{attempt}.{kind}{'.parquet' if kind in TABLES else '.tar'}"
         store.write(name, data)
         part[kind] = {"name": name, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+        if kind == "samples":
+            # Packing copies samples by these offsets and parses no tar.
+            part[kind]["ends"] = tar.sample_ends(data)
     commit = seal({**record, "part": part})
     return store.create_exclusive(commit_name(record["unit"]), commit.encode())

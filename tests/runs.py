@@ -12,7 +12,7 @@ import torch
 from conf.compose import compose_config, to_object
 from conf.schema import Config
 from pipeline.config import saved
-from pipeline.dataset.pack import Packed, pack
+from pipeline.dataset.pack import PackedFile, pack
 from pipeline.planning.plan import Plan, make_or_resume
 from pipeline.tasks.task import task_of
 from stages.records import CaptionPair, Unit, UnitResult
@@ -71,7 +71,7 @@ def committed(config: Config, stage: Stage) -> Plan:
     return plan
 
 
-def packed(config: Config, stage: Stage) -> list[Packed]:
+def packed(config: Config, stage: Stage) -> list[PackedFile]:
     """As ``committed``, and packed."""
     plan, store = committed(config, stage), Store(config.out)
     return pack(store, list(read_commits(store, range(plan.units))), config.shards.samples)

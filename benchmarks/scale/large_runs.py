@@ -142,16 +142,13 @@ def packing(gigabytes: float, image: int) -> tuple[float, float, float]:
 
 
 def _part(unit: int, image: int, random: np.random.Generator) -> bytes:
-    members = []
-    for sample in range(SAMPLES):
-        key = f"{unit:012x}{sample:04x}-000"
-        members += [
-            (f"{key}.edit_prompt.txt", b"make it blue"),
-            (f"{key}.edited_image.jpg", random.bytes(image)),
-            (f"{key}.input_image.jpg", random.bytes(image)),
-            (f"{key}.json", b"{}"),
-        ]
-    return tar.pack_members(members)
+    return tar.write_samples(
+        (
+            f"{unit:012x}{sample:04x}-000",
+            tar.sample_files(random.bytes(image), random.bytes(image), "make it blue", {}, "jpg"),
+        )
+        for sample in range(SAMPLES)
+    )
 
 
 def _commit(unit: int) -> dict[str, Any]:

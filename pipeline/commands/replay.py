@@ -18,7 +18,7 @@ from conf.compose import ConfigError
 from conf.messages import nearest_names
 from conf.schema import Config, Keep
 from pipeline.config import environment, saved
-from pipeline.dataset.pack import Packed, manifest
+from pipeline.dataset.pack import PackedFile, manifest
 from pipeline.planning.plan import Plan, load
 from pipeline.planning.run_fingerprint import difference, identify, settings_of
 from stages.candidates.scoring import CLIP_SCORES
@@ -150,9 +150,9 @@ def _packed(store: Store, key: str) -> Shown:
     for file in _shards(store):
         for name, files in tar.read_samples(_whole(store, file)):
             if name == key:
-                parts = {member.split(".", 2)[1]: data for member, data in files}
-                about = json.loads(parts["json"])
-                return Shown(decode(parts["input_image"]), decode(parts["edited_image"]), about)
+                images = {member.partition(".")[0]: data for member, data in files.items()}
+                about = json.loads(files["json"])
+                return Shown(decode(images["input_image"]), decode(images["edited_image"]), about)
             if name.startswith(pair_id):
                 kin.append(name)
     raise KeyUnknownError(f"{store.url} kept no sample {key}{_mean(kin)}")
@@ -162,11 +162,11 @@ def _keys(store: Store) -> list[str]:
     return [name for file in _shards(store) for name, _ in tar.read_samples(_whole(store, file))]
 
 
-def _shards(store: Store) -> list[Packed]:
+def _shards(store: Store) -> list[PackedFile]:
     return [file for file in manifest(store) if file.name.startswith("data/")]
 
 
-def _whole(store: Store, file: Packed) -> bytes:
+def _whole(store: Store, file: PackedFile) -> bytes:
     try:
         data = store.read(file.name)
     except FileNotFoundError:

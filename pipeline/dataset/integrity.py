@@ -7,14 +7,14 @@ import io
 import json
 import tarfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
 from PIL import Image
 
-from pipeline.dataset.pack import MANIFEST, Packed, digest_of, manifest, packed_commits
+from pipeline.dataset.pack import MANIFEST, PackedFile, digest_of, manifest, packed_commits
 from pipeline.execution import heartbeat
 from pipeline.planning.plan import VERSIONS, Plan
 from stages.formats import answers, parquet, sample_schema, score_table, tar
@@ -120,7 +120,7 @@ def _read(store: Store, name: str, digest: str) -> bytes | str:
     return data if whole else "is not what was written: its digest differs"
 
 
-def _opened(data: bytes, file: Packed, wrong: Schema) -> list[str]:
+def _opened(data: bytes, file: PackedFile, wrong: Schema) -> list[str]:
     if file.name.endswith(".parquet"):
         table = parquet.read(data)
         known = score_table.measures(table.schema) is not None or table.schema.equals(answers.SCHEMA)
@@ -142,13 +142,12 @@ def _opened(data: bytes, file: Packed, wrong: Schema) -> list[str]:
     return problems
 
 
-def _sample(key: str, files: Sequence[tuple[str, bytes]], wrong: Schema) -> Iterator[str]:
-    parts = {name.split(".", 1)[1]: data for name, data in files}
+def _sample(key: str, files: tar.Files, wrong: Schema) -> Iterator[str]:
     images = {
-        name: data for name, data in parts.items() if name.startswith(("input_image.", "edited_image."))
+        name: data for name, data in files.items() if name.startswith(("input_image.", "edited_image."))
     }
-    if len(images) != 2 or set(parts) - set(images) != {"edit_prompt.txt", "json"}:
-        yield f"sample {key} has the members {', '.join(sorted(parts))}"
+    if len(images) != 2 or set(files) - set(images) != {"edit_prompt.txt", "json"}:
+        yield f"sample {key} has the members {', '.join(sorted(files))}"
         return
     for name, image in images.items():
         try:
@@ -156,7 +155,7 @@ def _sample(key: str, files: Sequence[tuple[str, bytes]], wrong: Schema) -> Iter
         except (OSError, SyntaxError) as error:
             yield f"sample {key}: {name} does not decode: {error}"
     try:
-        about = json.loads(parts["json"])
+        about = json.loads(files["json"])
     except ValueError as error:
         yield f"sample {key}: its JSON does not read: {error}"
         return

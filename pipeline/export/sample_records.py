@@ -11,7 +11,7 @@ from datasets import Features, Image, Value
 
 from conf.compose import ConfigError
 from conf.messages import typed_error_line
-from pipeline.dataset.pack import Packed
+from pipeline.dataset.pack import PackedFile
 from stages.formats import tar
 from stages.storage.store import Store
 
@@ -19,7 +19,7 @@ IMAGES = ("input_image", "edited_image")
 TYPES = {bool: "bool", int: "int64", float: "float64", str: "string"}
 
 
-def read_records(store: Store, shards: list[Packed]) -> Iterator[dict[str, Any]]:
+def read_records(store: Store, shards: list[PackedFile]) -> Iterator[dict[str, Any]]:
     """The samples of the shards in order, one at a time.
 
     Raises ConfigError for a shard that is missing, too short or not a tar, and for an incomplete sample.
@@ -40,21 +40,20 @@ def read_records(store: Store, shards: list[Packed]) -> Iterator[dict[str, Any]]
             raise ConfigError(f"{store.path(shard.name)}: {reason}: {repair}")
 
 
-def make_record(key: str, files: list[tuple[str, bytes]]) -> dict[str, Any]:
+def make_record(key: str, files: tar.Files) -> dict[str, Any]:
     """One sample: ``input_image``, ``edit_prompt``, ``edited_image``, ``key``, then the other fields of its JSON."""
-    parts = {name.split(".", 1)[1]: data for name, data in files}
     images = {
-        name.split(".", 1)[0]: {"bytes": data, "path": f"{key}.{name}"}
-        for name, data in parts.items()
+        name.partition(".")[0]: {"bytes": data, "path": f"{key}.{name}"}
+        for name, data in files.items()
         if name.startswith(IMAGES)
     }
     record = {
         "input_image": images["input_image"],
-        "edit_prompt": parts["edit_prompt.txt"].decode(),
+        "edit_prompt": files["edit_prompt.txt"].decode(),
         "edited_image": images["edited_image"],
         "key": key,
     }
-    return record | json.loads(parts["json"])
+    return record | json.loads(files["json"])
 
 
 def infer_features(record: dict[str, Any]) -> Features:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from conf.pairs import PairsFile
-from pipeline.dataset.pack import Measured
+from pipeline.dataset.pack import HashingStream
 from stages.captions.fields import KNOWN
 from stages.formats.answers import WrittenPair
 
@@ -31,7 +31,7 @@ def record(answer: WrittenPair) -> dict[str, Any]:
 
 @contextmanager
 def opened(
-    file: PairsFile, stream: Measured, answers: Callable[[], Iterator[WrittenPair]]
+    file: PairsFile, stream: HashingStream, answers: Callable[[], Iterator[WrittenPair]]
 ) -> Iterator[Callable[[Sequence[WrittenPair]], object]]:
     """What writes pairs into ``stream``, group by group; the columns are learnt from all ``answers``, kept or not."""
     if file is PairsFile.jsonl:

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from conf.pairs import PairsFile
 from pipeline.dataset.funnel import Funnel, funnel_of
-from pipeline.dataset.pack import MANIFEST, Measured, Packed, digest_of, parts
+from pipeline.dataset.pack import MANIFEST, HashingStream, PackedFile, digest_of, read_parts
 from pipeline.pairs import output_file
 from pipeline.pairs.two_step_settings import name_of
 from pipeline.planning.plan import Plan
@@ -66,8 +66,8 @@ def pack(
     with (
         store.open_write(name_of(file)) as own_file,
         store.open_write(ANSWERS) as table,
-        closing(Measured(own_file)) as pairs,
-        closing(Measured(table)) as every,
+        closing(HashingStream(own_file)) as pairs,
+        closing(HashingStream(table)) as every,
     ):
         with (
             output_file.opened(file, pairs, lambda: _every(store, commits)) as write,
@@ -90,7 +90,7 @@ def pack(
 
 def _every(store: Store, commits: Sequence[dict[str, Any]]) -> Iterator[WrittenPair]:
     """Every answer, in plan order."""
-    for data in parts(store, commits, "answers"):
+    for data in read_parts(store, commits, "answers"):
         yield from answers.from_bytes(data)
 
 
@@ -123,6 +123,6 @@ def _standing(store: Store, digest: str) -> Written | None:
         record = unseal(store.read(MANIFEST), store.path(MANIFEST))
     except (FileNotFoundError, DamageError):
         return None
-    packed = [Packed(**file) for file in record["files"]]
+    packed = [PackedFile(**file) for file in record["files"]]
     whole = all(store.exists(one.name) and store.size(one.name) == one.bytes for one in packed)
     return Written(**record["written"]) if record["commits"] == digest and whole else None

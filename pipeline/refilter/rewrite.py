@@ -23,10 +23,10 @@ def files(
     made = {}
     samples = list(_samples(held, candidates, config, model_fingerprint))
     if samples:
-        made["samples"] = tar.pack_members(samples)
+        made["samples"] = tar.write_samples(samples)
     rejected = list(_rejected(held, candidates, extension)) if config.keep is Keep["all-images"] else []
     if rejected:
-        made["rejected"] = tar.pack_members(rejected)
+        made["rejected"] = tar.write_samples(rejected)
     if candidates:
         made["scores"] = score_table.to_bytes(score_table.table(held.unit.pairs, candidates))
     if held.previews:
@@ -47,18 +47,16 @@ def record(held: Held, candidates: Sequence[Candidate], missing: Sequence[Candid
 
 def _samples(
     held: Held, candidates: Sequence[Candidate], config: Config, model_fingerprint: str
-) -> Iterator[tuple[str, bytes]]:
+) -> Iterator[tuple[str, tar.Files]]:
     pairs, extension = {pair.id: pair for pair in held.unit.pairs}, EXTENSIONS[config.shards.format]
     for place, candidate in enumerate(candidates):
         if candidate.kept:
             pair = pairs[candidate.pair_id]
             about = sample_metadata(pair, candidate, config, model_fingerprint)
-            yield from tar.encoded_members(
-                sample_key(candidate), *held.images[place], pair.edit, about, extension
-            )
+            yield sample_key(candidate), tar.sample_files(*held.images[place], pair.edit, about, extension)
 
 
-def _rejected(held: Held, candidates: Sequence[Candidate], extension: str) -> Iterator[tuple[str, bytes]]:
+def _rejected(held: Held, candidates: Sequence[Candidate], extension: str) -> Iterator[tuple[str, tar.Files]]:
     samples: dict[str, list[int]] = defaultdict(list)
     for place, candidate in enumerate(candidates):
         samples[sample_key(candidate)].append(place)
@@ -69,7 +67,7 @@ def _rejected(held: Held, candidates: Sequence[Candidate], extension: str) -> It
             if place in held.images and not candidates[place].kept
         }
         if left:
-            yield from tar.encoded_rejected(key, left, extension)
+            yield key, tar.rejected_files(left, extension)
 
 
 def _told(candidate: Candidate) -> dict[str, Any]:

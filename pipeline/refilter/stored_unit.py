@@ -62,4 +62,4 @@ def read(store: Store, index: int) -> Held:
 def _samples(data: bytes | None) -> Iterator[tuple[str, dict[str, bytes]]]:
     """Each key with its files by their names between the key and the extension."""
     for key, files in tar.read_samples(data) if data else ():
-        yield key, {name.split(".", 1)[1].rpartition(".")[0]: content for name, content in files}
+        yield key, {name.rpartition(".")[0]: content for name, content in files.items()}

@@ -87,7 +87,7 @@ def _kept(store: Store, data: ReportData, thumbnail: Thumbnails) -> list[dict[st
         samples = dict(tar.read_samples(read_part(store, commits[unit], "samples") or b""))
         for candidate in members:
             card = _card(data, candidate)
-            files = {name.split(".", 2)[1]: content for name, content in samples[card["key"]]}
+            files = {name.partition(".")[0]: content for name, content in samples[card["key"]].items()}
             source, edited = thumbnail(files["input_image"]), thumbnail(files["edited_image"])
             if source is None or edited is None:
                 return cards

@@ -28,7 +28,7 @@ def test_a_committed_unit_is_read_back_whole(tmp_path: Path):
     assert record["rejected"] == {"clip_sim_dir": 2}
     assert record["failures"] == [{"pair_id": result.unit.pairs[1].id, "reason": "RuntimeError: no"}]
     read = list(tar.read_samples(read_part(store, record, "samples")))
-    assert read == [(sample.key, list(tar.members(sample, ImageFormat.png))) for sample in result.samples]
+    assert read == [tar.encode_sample(sample, ImageFormat.png) for sample in result.samples]
     assert previews.from_bytes(read_part(store, record, "previews")) == list(result.previews)
 
 

@@ -61,8 +61,8 @@ def test_a_shard_is_the_tar_of_its_members(
     samples = [s for index, count in enumerate(kept) for s in unit_result(index, count).samples]
     for number, file in enumerate(f for f in pack(store, committed(store, kept), size) if "data/" in f.name):
         own = samples[number * size : (number + 1) * size]
-        members = [member for sample in own for member in tar.members(sample, ImageFormat.png)]
-        assert store.read(file.name) == tar.pack_members(members)
+        members = [tar.encode_sample(sample, ImageFormat.png) for sample in own]
+        assert store.read(file.name) == tar.write_samples(members)
 
 
 def test_the_same_commits_in_any_order_of_writing_give_the_same_bytes(tmp_path: Path):

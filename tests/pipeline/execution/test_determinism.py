@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from conf.schema import Config
-from pipeline.dataset.pack import Packed, pack
+from pipeline.dataset.pack import PackedFile, pack
 from pipeline.execution import ray_graph
 from pipeline.planning.plan import make_or_resume
 from pipeline.tasks.task import task_of
@@ -20,7 +20,7 @@ from tests import runs
 from tests.fire.fire import digests, environment
 
 
-def made(config: Config, order: list[int]) -> list[Packed]:
+def made(config: Config, order: list[int]) -> list[PackedFile]:
     """The files that the real stages make of the units in that order, on the Ray that runs."""
     store = Store(config.out)
     plan = make_or_resume(store, task_of(config))

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conf.pairs import PairsFile
-from pipeline.dataset.pack import Measured
+from pipeline.dataset.pack import HashingStream
 from pipeline.pairs import output_file
 from stages.captions import CaptionSource, open_captions
 from stages.captions.meta import as_json
@@ -34,7 +34,10 @@ def written(metas: Sequence[dict[str, Any]]) -> list[WrittenPair]:
 
 def encoded(file: PairsFile, answers: list[WrittenPair], group: int = 2) -> bytes:
     sink = io.BytesIO()
-    with closing(Measured(sink)) as stream, output_file.opened(file, stream, lambda: iter(answers)) as write:
+    with (
+        closing(HashingStream(sink)) as stream,
+        output_file.opened(file, stream, lambda: iter(answers)) as write,
+    ):
         for first in range(0, max(1, len(answers)), group):
             write(answers[first : first + group])
     return sink.getvalue()
