@@ -17,7 +17,7 @@ from pipeline.execution import interrupt
 ROOT = Path(__file__).parents[3]
 HANGS = """
 import sys, time
-from pipeline import watch
+from pipeline.execution import interrupt as watch
 watch.GRACE, watch.LEAVE, watch.SECONDS_BETWEEN_LOOKS = 0.2, 1.0, 0.1
 with watch.watched(lambda: sys.argv[1], sys.stderr):
     print("here", flush=True)

@@ -12,7 +12,7 @@ from stages.formats import parquet
 ENDS = """
 import sys
 from pathlib import Path
-from stages import parquet
+from stages.formats import parquet
 parquet.read(Path(sys.argv[1]).read_bytes())
 """
 PROCESSES = 24
