@@ -26,6 +26,7 @@ from conf.sweeps import GridSweep
 from pipeline.config import resolve, saved
 from pipeline.dataset.pack import pack
 from pipeline.planning.plan import MANIFEST, Plan
+from pipeline.planning.run_fingerprint import FORMAT
 from stages import write
 from stages.candidates.scoring import CLIP_SCORES, make_thresholds
 from stages.candidates.selection import sample_key, sample_metadata
@@ -51,7 +52,7 @@ def make(folder: Path, pairs: int) -> Store:
     units = [Unit(*unit) for unit in plan_files.cut(pairs_with_kinds, UNIT)]
     count, files = plan_files.write_units(store, plan_files.lines_of(units))
     saved.write(store, config)
-    store.write(MANIFEST, seal(asdict(Plan(count, pairs, 0, {}, tuple(files)))).encode())
+    store.write(MANIFEST, seal(asdict(Plan(count, pairs, 0, {"format": FORMAT}, tuple(files)))).encode())
     blocks = random.integers(0, 256, (PICTURES, 4, 4, 3), dtype=np.uint8)
     pictures = blocks.repeat(SIDE // 4, 1).repeat(SIDE // 4, 2)
     commits = []

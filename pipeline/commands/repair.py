@@ -7,9 +7,9 @@ from collections.abc import Iterable
 
 from pipeline.config import environment, saved
 from pipeline.dataset import integrity
-from pipeline.execution import heartbeat
 from pipeline.planning.plan import PlanError, load
 from pipeline.tasks import two_step_output
+from stages.storage import heartbeat
 from stages.storage.commits import commit_name, committed_units
 from stages.storage.store import Store
 
@@ -32,7 +32,12 @@ def repair(out: str) -> int:
 def idle_stores(out: str) -> list[Store]:
     """Return the stores of the output's steps. Raises PlanError if one of them has a live run."""
     stores = two_step_output.planned_stores(out)
-    alive = [driver for store in stores for driver in heartbeat.beats(store) if driver.alive(time.time())]
+    alive = [
+        driver
+        for store in stores
+        for driver in heartbeat.read_heartbeats(store)
+        if driver.is_alive(time.time())
+    ]
     if alive:
         raise PlanError(
             f"{out} has a live run (process {alive[0].pid} on {alive[0].host}): stop it, or wait for its end"

@@ -8,14 +8,13 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from pipeline.dataset.funnel import Funnel, funnel_of
-from pipeline.execution import heartbeat
-from pipeline.execution.heartbeat import Beat
 from pipeline.execution.progress import clock
 from pipeline.planning.plan import load
 from pipeline.tasks import two_step_output
 from pipeline.tasks.task import saved_task
-from stages.storage import in_flight
+from stages.storage import heartbeat, in_flight
 from stages.storage.commits import committed_units, read_commits
+from stages.storage.heartbeat import Heartbeat
 from stages.storage.store import Store
 
 SHOWN = 10
@@ -42,8 +41,8 @@ def _tell(store: Store) -> None:
     done = sorted(committed_units(store))
     funnel = funnel_of(plan, read_commits(store, done))
     flying = [note for note in in_flight.noted(store) if note.unit not in set(done)]
-    seen, now = heartbeat.beats(store), time.time()
-    alive = [driver for driver in seen if driver.alive(now)]
+    seen, now = heartbeat.read_heartbeats(store), time.time()
+    alive = [driver for driver in seen if driver.is_alive(now)]
     console = Console(highlight=False, soft_wrap=True)
     for line in (
         f"{store.url}: {_state(seen, alive, len(done), plan.units, now)}",
@@ -63,7 +62,7 @@ def _tell(store: Store) -> None:
         console.print(f"{word:<10} and {len(flying) - SHOWN} more")
 
 
-def _state(seen: Sequence[Beat], alive: Sequence[Beat], done: int, units: int, now: float) -> str:
+def _state(seen: Sequence[Heartbeat], alive: Sequence[Heartbeat], done: int, units: int, now: float) -> str:
     if alive:
         where = ", ".join(f"{driver.host} (process {driver.pid})" for driver in alive)
         return f"running on {where}"
@@ -76,12 +75,12 @@ def _state(seen: Sequence[Beat], alive: Sequence[Beat], done: int, units: int, n
     return f"{how} {clock(max(0.0, now - last.seen))} ago; the same command goes on"
 
 
-def _rate(alive: Sequence[Beat], funnel: Funnel) -> str:
+def _rate(alive: Sequence[Heartbeat], funnel: Funnel) -> str:
     spent = sum(funnel.seconds.values())
     worker = f"{funnel.rows / spent:.1f} rows/s a worker" if spent else "nothing made yet"
     return f"{sum(driver.rate for driver in alive):.2f} pairs/s now, {worker}" if alive else worker
 
 
-def _left(alive: Sequence[Beat], pairs: int) -> list[str]:
+def _left(alive: Sequence[Heartbeat], pairs: int) -> list[str]:
     rate = sum(driver.rate for driver in alive)
     return [f"time left  {clock(pairs / rate)}"] if rate and pairs else []

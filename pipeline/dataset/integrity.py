@@ -15,9 +15,9 @@ from typing import Any
 from PIL import Image
 
 from pipeline.dataset.pack import MANIFEST, PackedFile, digest_of, manifest, packed_commits
-from pipeline.execution import heartbeat
 from pipeline.planning.plan import VERSIONS, Plan
 from stages.formats import answers, parquet, sample_schema, score_table, tar
+from stages.storage import heartbeat
 from stages.storage.checksum import DamageError
 from stages.storage.commits import PARTS, PartError, committed_units, read_commit, read_commits, read_part
 from stages.storage.store import Store
@@ -81,7 +81,7 @@ def in_packed(store: Store, plan: Plan) -> Iterator[Damage]:
 
 def _recorded(store: Store, plan: Plan) -> Iterator[Damage]:
     """Whether what is packed is what is committed. Of a run that goes on it need not be yet."""
-    if any(driver.alive(time.time()) for driver in heartbeat.beats(store)):
+    if any(driver.is_alive(time.time()) for driver in heartbeat.read_heartbeats(store)):
         return
     done = sorted(committed_units(store))
     try:

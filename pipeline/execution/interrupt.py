@@ -1,4 +1,4 @@
-"""What ends a run before its last unit: Ctrl-C, its deadline, a cluster without room for a worker. It never hangs."""
+"""Ends a run before its last unit: on Ctrl-C, at its deadline, or if no machine has room for a worker."""
 
 from __future__ import annotations
 
@@ -14,52 +14,52 @@ from typing import TextIO
 from conf.running import Cluster
 from pipeline.errors import INTERRUPTED, STOPPED, UNFINISHED, RunError
 
-# After Ctrl-C, what is made already is let through to its commit for so long; then Ray is shut down; and if that
-# hangs, the process ends all the same. In seconds.
+# Seconds after Ctrl-C until the run is interrupted, so that finished units reach their commit, and until the process
+# exits even if shutting Ray down hangs.
 GRACE, LEAVE = 3.0, 9.0
-SECONDS_BETWEEN_LOOKS = 1.0
+SECONDS_BETWEEN_CHECKS = 1.0
 
 
 def deadline(hours: float | None, clock: Callable[[], float] = time.monotonic) -> Callable[[], str]:
-    """A function that says so when ``hours`` are over since this call, and otherwise nothing."""
+    """Return a function that returns a reason to end when ``hours`` have passed since this call, before that ""."""
     began = clock()
 
-    def over() -> str:
+    def reason() -> str:
         if hours is None or clock() - began <= hours * 3600:
             return ""
         return f"its time is over (cluster.hours={hours:g})"
 
-    return over
+    return reason
 
 
-def check(over: Callable[[], str]) -> None:
-    """Raises RunError with the reason that ``over`` gives, if it gives one."""
+def check_deadline(over: Callable[[], str]) -> None:
+    """Raise RunError if ``over``, a ``deadline``, returns a reason."""
     reason = over()
     if reason:
         raise RunError(_unfinished(reason))
 
 
-def limits(
+def end_reason(
     cluster: Cluster,
     over: Callable[[], str],
     has_room: Callable[[], bool],
     clock: Callable[[], float] = time.monotonic,
 ) -> Callable[[], str]:
-    """A function that says why the run should end now, or nothing.
+    """Return a function that returns a reason to end the run now, or "".
 
-    ``over`` is the run's ``deadline``. ``has_room`` says whether some machine that is there can hold a worker at all,
-    be it free or not.
+    ``over`` is the run's ``deadline``. ``has_room`` returns True if a machine of the cluster can hold a worker, free or
+    not.
     """
-    seen = clock()
+    last_room = clock()
 
     def reason() -> str:
-        nonlocal seen
-        now, ended = clock(), over()
-        if ended:
-            return ended
+        nonlocal last_room
+        now, time_over = clock(), over()
+        if time_over:
+            return time_over
         if has_room():
-            seen = now
-        elif now - seen > cluster.wait_seconds:
+            last_room = now
+        elif now - last_room > cluster.wait_seconds:
             return (
                 f"no machine of the cluster could hold a worker for {cluster.wait_seconds:g} s "
                 "(cluster.wait_seconds): start one"
@@ -70,17 +70,17 @@ def limits(
 
 
 @contextmanager
-def watched(reason: Callable[[], str], terminal: TextIO) -> Iterator[None]:
-    """Run the block until it ends, Ctrl-C comes, or ``reason`` gives one.
+def interruptible(reason: Callable[[], str], terminal: TextIO) -> Iterator[None]:
+    """Run the block until it ends, Ctrl-C comes, or ``reason`` returns a reason.
 
     The first Ctrl-C is raised after ``GRACE`` seconds, the second at once. Raises KeyboardInterrupt, or RunError with
-    the reason. A block that does not end within ``LEAVE`` seconds of either is left with its process, the last words
-    going to ``terminal``. Without a main thread to interrupt, nothing is watched.
+    the reason. If the block does not end within ``LEAVE`` seconds, the process exits with a message on ``terminal``.
+    Outside the main thread, which alone receives signals, the block just runs.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    over, reasons = threading.Event(), list[str]()
+    ended, reasons = threading.Event(), list[str]()
     timers: list[threading.Timer] = []
 
     def after(seconds: float, act: Callable[[], None]) -> None:
@@ -94,23 +94,23 @@ def watched(reason: Callable[[], str], terminal: TextIO) -> Iterator[None]:
         terminal.flush()
         os._exit(UNFINISHED if reasons else INTERRUPTED)
 
-    def interrupted(signum: int, frame: FrameType | None) -> None:
+    def handle(signum: int, frame: FrameType | None) -> None:
         if timers:
             raise KeyboardInterrupt
         after(LEAVE, leave)
         after(GRACE, _interrupt)
 
-    def look() -> None:
-        while not over.wait(SECONDS_BETWEEN_LOOKS):
-            found = reason()
-            if found and not timers:
-                reasons.append(found)
+    def watch() -> None:
+        while not ended.wait(SECONDS_BETWEEN_CHECKS):
+            text = reason()
+            if text and not timers:
+                reasons.append(text)
                 after(LEAVE, leave)
                 _interrupt()
                 return
 
-    before = signal.signal(signal.SIGINT, interrupted)
-    threading.Thread(target=look, daemon=True).start()
+    handler_before = signal.signal(signal.SIGINT, handle)
+    threading.Thread(target=watch, daemon=True).start()
     try:
         yield
     except KeyboardInterrupt:
@@ -118,15 +118,15 @@ def watched(reason: Callable[[], str], terminal: TextIO) -> Iterator[None]:
             raise
         raise RunError(_unfinished(reasons[0])) from None
     finally:
-        over.set()
+        ended.set()
         for timer in timers:
             timer.cancel()
-        # None: a handler that was not set from Python, and cannot be put back from here.
-        signal.signal(signal.SIGINT, before or signal.default_int_handler)
+        # None: the handler was not set from Python and cannot be restored from here.
+        signal.signal(signal.SIGINT, handler_before or signal.default_int_handler)
 
 
 def _interrupt() -> None:
-    """A real signal, which wakes the main thread where an exception alone would wait for it to wake."""
+    """Send a real signal: it wakes a main thread that waits, which an exception would not."""
     signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
 

@@ -1,4 +1,4 @@
-"""The terminal stays the user's: what Ray and the libraries print goes to a log file."""
+"""Redirects the output of Ray and the libraries from the terminal to a log file."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from typing import TextIO
 
 
 @contextmanager
-def to_log(path: Path) -> Iterator[TextIO]:
-    """Send file descriptors 1 and 2 to the end of ``path``; yields a stream to the real stderr.
+def redirect_output(path: Path) -> Iterator[TextIO]:
+    """Append file descriptors 1 and 2 to ``path``; yields a stream to the real stderr.
 
-    The descriptors themselves, because Ray's C++ parts write there and know nothing of ``sys.stderr``.
+    Ray's C++ parts write to the descriptors and not to ``sys.stderr``.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     sys.stdout.flush()

@@ -1,7 +1,7 @@
-"""The run's figures on Ray's own Prometheus endpoint: what each worker makes, and what the driver still waits for.
+"""Metrics of workers and driver on Ray's Prometheus endpoint.
 
-Ray exports what is counted here from each node's agent, under ``ray_`` and its own labels (NodeAddress, WorkerId).
-Workers count what they make, also if another attempt was first to commit it: a run's result is in its commits.
+Ray exports them from each node's agent, with the prefix ``ray_`` and its own labels (NodeAddress, WorkerId). Workers
+count what they make even if another attempt commits first; the result of a run is in its commits.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from stages.records import UnitResult
 
 M = TypeVar("M", bound=Counter | Gauge | Histogram)
 
-# In seconds: from a pair of the mini world to a unit that nears cluster.unit_seconds.
+# Seconds, from a pair of the mini world to a unit near cluster.unit_seconds.
 UNIT_SECONDS = [1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0]
 
-# Seconds. Ray passes a gauge on once for each time that it is set, and then no more.
-REPEATED = 0.5
+# Ray exports a gauge once each time it is set.
+SECONDS_BETWEEN_SETS = 0.5
 
 
 class MetricsError(ValueError):
-    """The figures cannot be served where they are asked for: one line with the mend."""
+    """The metrics cannot be served at the port: one line with the fix."""
 
 
 @dataclass(frozen=True)
 class Series(Generic[M]):
-    """``labels`` stand beside ``run``, which every series has: the run's output."""
+    """A metric. ``labels`` are added to ``run``, the run's output, which every series has."""
 
     kind: type[M]
     name: str
@@ -42,13 +42,13 @@ class Series(Generic[M]):
 
     @property
     def exported(self) -> tuple[str, ...]:
-        """The names under which Prometheus finds it."""
+        """The names of the series in Prometheus."""
         if self.kind is Histogram:
             return tuple(f"ray_{self.name}_{part}" for part in ("bucket", "sum", "count"))
         return (f"ray_{self.name}{'_total' if self.kind is Counter else ''}",)
 
-    def made(self, run: str) -> M:
-        """The metric, in a process that Ray knows."""
+    def create(self, run: str) -> M:
+        """Create the metric. The process must be connected to Ray."""
         keys = ("run", *self.labels)
         bounds: dict[str, Any] = {"boundaries": UNIT_SECONDS} if self.kind is Histogram else {}
         return self.kind(self.name, self.about, tag_keys=keys, **bounds).set_default_tags({"run": run})
@@ -68,52 +68,52 @@ LEFT = Series(Gauge, "pairforge_units_left", "units not committed, those in flig
 SERIES = (PAIRS, FAILURES, CANDIDATES, KEPT, ROWS, SECONDS, UNIT_TIME, IN_FLIGHT, COMMITTED, LEFT)
 
 
-class Standing:
-    """A gauge whose value stands until another is set."""
+class RepeatedGauge:
+    """A gauge that is set again and again to the same value, so that Ray keeps exporting it."""
 
     def __init__(self, gauge: Gauge, value: float) -> None:
         self._gauge, self._value, self._closed = gauge, value, threading.Event()
         threading.Thread(target=self._repeat, daemon=True).start()
 
     def set(self, value: float) -> None:
-        """Let it have another."""
+        """Set the value."""
         self._value = value
         self._gauge.set(value)
 
     def close(self) -> None:
-        """Let it have none."""
+        """Stop repeating the value."""
         self._closed.set()
 
     def _repeat(self) -> None:
         while not self._closed.is_set():
             self._gauge.set(self._value)
-            self._closed.wait(REPEATED)
+            self._closed.wait(SECONDS_BETWEEN_SETS)
 
 
 class WorkerMetrics:
-    """What one worker makes."""
+    """The metrics of one worker."""
 
     def __init__(self, run: str) -> None:
-        own = (PAIRS, FAILURES, CANDIDATES, KEPT, ROWS, SECONDS)
-        self._counters = {series.name: series.made(run) for series in own}
-        self._unit_time, self._in_flight = UNIT_TIME.made(run), Standing(IN_FLIGHT.made(run), 0)
+        counters = (PAIRS, FAILURES, CANDIDATES, KEPT, ROWS, SECONDS)
+        self._counters = {series.name: series.create(run) for series in counters}
+        self._unit_time, self._in_flight = UNIT_TIME.create(run), RepeatedGauge(IN_FLIGHT.create(run), 0)
 
     @contextmanager
     def unit(self) -> Iterator[None]:
-        """A unit is in flight while the block runs."""
+        """Count a unit as in flight while the block runs."""
         self._in_flight.set(1)
         try:
             yield
         finally:
             self._in_flight.set(0)
 
-    def made(self, result: UnitResult, seconds: Mapping[str, float]) -> None:
-        """Count a unit in; ``seconds`` by activity, all of the worker's time since the one before."""
+    def count_unit(self, result: UnitResult, seconds: Mapping[str, float]) -> None:
+        """Count a unit. ``seconds``: the worker's time since its last unit, by activity."""
         self._add(PAIRS, len(result.unit.pairs))
         self._add(FAILURES, len(result.failures))
         self._add(ROWS, result.rows)
         for candidate in result.candidates:
-            # Drawn values of tau would each be a series of their own.
+            # Each drawn value of tau would be a series of its own.
             tau = f"{candidate.tau:.1f}"
             self._add(CANDIDATES, 1, tau=tau)
             self._add(KEPT, int(candidate.kept), tau=tau)
@@ -122,34 +122,34 @@ class WorkerMetrics:
         self._unit_time.observe(sum(spent for name, spent in seconds.items() if name != "between"))
 
     def _add(self, series: Series[Counter], value: float, **labels: str) -> None:
-        # A counter takes nothing but what is over 0.
+        # A counter refuses 0.
         if value > 0:
             self._counters[series.name].inc(value, tags=labels)
 
 
 class DriverMetrics:
-    """What the driver waits for."""
+    """The metrics of the driver."""
 
     def __init__(self, run: str, left: int) -> None:
-        """``left`` units are not committed."""
-        self._committed, self._left = COMMITTED.made(run), Standing(LEFT.made(run), left)
+        """``left``: number of units that are not committed."""
+        self._committed, self._left = COMMITTED.create(run), RepeatedGauge(LEFT.create(run), left)
         self._waiting = left
 
-    def committed(self) -> None:
-        """Count a unit in."""
+    def count_unit(self) -> None:
+        """Count a committed unit."""
         self._committed.inc()
         self._waiting -= 1
         self._left.set(self._waiting)
 
     def close(self) -> None:
-        """Tell no more, before Ray is left."""
+        """Stop exporting. Call it before Ray shuts down."""
         self._left.close()
 
 
-def checked(port: int | None) -> int | None:
-    """``cluster.metrics_port``, if a Ray that starts on this machine can serve it. Raises MetricsError.
+def check_port(port: int | None) -> int | None:
+    """Return ``cluster.metrics_port`` if a Ray started here can serve it, else raise MetricsError.
 
-    Ray's agent would end with an error, and its node after it.
+    Ray's agent would fail, and end its node.
     """
     if port is None:
         return None
@@ -162,5 +162,5 @@ def checked(port: int | None) -> int | None:
         try:
             probe.bind(("", port))
         except OSError as error:
-            raise MetricsError(f"cluster.metrics_port={port}: {error.strerror}; give another") from error
+            raise MetricsError(f"cluster.metrics_port={port}: {error.strerror}; give another port") from error
     return port

@@ -1,4 +1,4 @@
-"""What the user sees: one calm line while it runs, the funnel at the end."""
+"""The progress line of a run."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from rich.text import Text
 
 from pipeline.dataset.funnel import Funnel
 
-# Without a terminal a line is written so often, and at the end.
+# Without a terminal, a line is printed at this interval.
 SECONDS_BETWEEN_LINES = 15.0
 
 
 class Display:
-    """Counts units in as they are committed, and shows how it goes."""
+    """Counts committed units and shows the progress."""
 
     def __init__(self, console: Console, pairs: int, before: Funnel) -> None:
-        """``before`` counts what an earlier run of the same output has committed."""
+        """``before``: funnel of what an earlier run of the same output committed."""
         self._console = console
         self._pairs = pairs
-        self._skipped = before.pairs
+        self._pairs_before = before.pairs
         self.funnel = before
-        self._started = self._spoke = time.monotonic()
+        self._started = self._printed = time.monotonic()
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
             TextColumn("{task.completed:,.0f}/{task.total:,.0f} pairs"),
             TextColumn("{task.fields[state]}"),
             TimeElapsedColumn(),
-            _Left(self),
+            _TimeLeft(self),
             console=console,
             transient=True,
         )
@@ -49,8 +49,8 @@ class Display:
         with self._progress:
             yield self
 
-    def committed(self, summary: dict[str, Any]) -> None:
-        """Count one unit in."""
+    def count_unit(self, summary: dict[str, Any]) -> None:
+        """Count a committed unit."""
         self.funnel.add(summary)
         if summary["samples"] and self.first_kept is None:
             self.first_kept = time.time() - psutil.Process().create_time()
@@ -58,8 +58,8 @@ class Display:
             self._task, description="generating", completed=self.funnel.pairs, state=self.state()
         )
         now = time.monotonic()
-        if not self._console.is_terminal and now - self._spoke >= SECONDS_BETWEEN_LINES:
-            self._spoke = now
+        if not self._console.is_terminal and now - self._printed >= SECONDS_BETWEEN_LINES:
+            self._printed = now
             left = self.seconds_left()
             self._console.print(
                 f"{self.funnel.pairs:,}/{self._pairs:,} pairs, {self.state()}, {clock(left)} left",
@@ -75,15 +75,15 @@ class Display:
         )
 
     def rate(self) -> float:
-        """Caption pairs a second in this run, from its start."""
-        return (self.funnel.pairs - self._skipped) / max(time.monotonic() - self._started, 1e-9)
+        """Caption pairs a second since the start of this run."""
+        return (self.funnel.pairs - self._pairs_before) / max(time.monotonic() - self._started, 1e-9)
 
     def seconds_left(self) -> float | None:
         rate = self.rate()
         return (self._pairs - self.funnel.pairs) / rate if rate else None
 
 
-class _Left(ProgressColumn):
+class _TimeLeft(ProgressColumn):
     def __init__(self, display: Display) -> None:
         super().__init__()
         self._display = display
@@ -94,7 +94,7 @@ class _Left(ProgressColumn):
 
 
 def clock(seconds: float | None) -> str:
-    """h:mm:ss or m:ss, or a question mark."""
+    """Format seconds as h:mm:ss or m:ss, None as a question mark."""
     if seconds is None:
         return "?"
     minutes, rest = divmod(round(seconds), 60)

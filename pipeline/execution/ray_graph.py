@@ -69,7 +69,7 @@ def cluster(config: Settings) -> Iterator[None]:
                 # None: as many as Ray finds, without torch's seconds. It counts Apple's, which torch does not.
                 num_gpus=0 if sys.platform == "darwin" else None,
                 include_dashboard=False,
-                _metrics_export_port=metrics.checked(config.cluster.metrics_port),
+                _metrics_export_port=metrics.check_port(config.cluster.metrics_port),
                 log_to_driver=False,
                 logging_level=level,
             )
@@ -142,7 +142,7 @@ def run(
                 if row["error"]:
                     # With a record, the unit was made and could not be written.
                     raise (RunError if row["record"] else WorkerError)(row["error"])
-                waiting.committed()
+                waiting.count_unit()
                 yield json.loads(row["record"])
         except (RayError, ExecutionTimeoutError) as error:
             reason = str(error).strip().partition("\n")[0]

@@ -64,7 +64,7 @@ class GenerateRow:
             now = time.perf_counter()
             record["seconds"]["between"] = round(now - self.since - sum(result.seconds.values()), 3)
             self.since = now
-            self.metrics.made(result, record["seconds"])
+            self.metrics.count_unit(result, record["seconds"])
         files = self.encode(result)
         return {"error": "", "record": json.dumps(record), **{k: files.get(k, b"") for k in KINDS}}
 

@@ -1,4 +1,4 @@
-"""One run, from the plan to the packed dataset. The same command again goes on where the last one ended."""
+"""Runs a task from the plan to the packed dataset. The same command again resumes a run."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from conf.running import LogLevel
 from pipeline.config import saved
 from pipeline.dataset.funnel import Funnel, funnel_of
 from pipeline.errors import NOT_THE_OUTPUT, RunError, unwritable
-from pipeline.execution.heartbeat import beating
-from pipeline.execution.interrupt import check, deadline, limits, watched
-from pipeline.execution.log_redirect import to_log
+from pipeline.execution.interrupt import check_deadline, deadline, end_reason, interruptible
+from pipeline.execution.log_redirect import redirect_output
 from pipeline.execution.progress import Display
-from pipeline.execution.trackers import tracked
+from pipeline.execution.trackers import track
 from pipeline.output import OutputMode, json_line
 from pipeline.planning.plan import VERSIONS, Plan, make_or_resume
 from pipeline.tasks import two_step_output
 from pipeline.tasks.task import Task, task_of
 from stages.storage.commits import committed_units, read_commits
+from stages.storage.heartbeat import keep_heartbeat
 from stages.storage.store import Store
 from stages.worker.launch import forkserver
 
@@ -52,9 +52,9 @@ LIBRARIES = [
 def run(
     config: Settings, mode: OutputMode = OutputMode.text, over: Callable[[], str] | None = None
 ) -> Funnel:
-    """Make the dataset that ``config`` describes and say so as ``mode`` has it; what became of its caption pairs.
+    """Make the output that ``config`` describes and return its funnel.
 
-    ``over`` is the deadline, for a run that is not the first of its command; by default one that begins now.
+    ``over``: a ``deadline`` that began earlier, for the second run of a command; by default one that begins now.
     Raises the ValueErrors of the parts, each with one line for the user, and RunError.
     """
     over = over or deadline(config.cluster.hours)
@@ -64,7 +64,7 @@ def run(
         task = task_of(config).freeze(store)
         plan = make_or_resume(store, task)
         saved.write(store, task.config)
-        check(over)
+        check_deadline(over)
         return complete(task, plan, store, mode, over)
     except NOT_THE_OUTPUT:
         raise
@@ -90,7 +90,7 @@ def complete(
     if missing:
         with forkserver(config):
             first_kept = _generate(task, plan, store, missing, mode, over)
-        check(over)
+        check_deadline(over)
     commits = list(read_commits(store, range(plan.units)))
     funnel = task.finish(plan, store, commits)
     if mode is OutputMode.text:
@@ -120,14 +120,14 @@ def _generate(
         display = Display(Console(file=err, quiet=mode is not OutputMode.text), plan.pairs, before)
         with (
             display.live(),
-            watched(limits(config.cluster, over, ray_graph.room(config)), err),
-            beating(store, display.rate, lambda: display.first_kept),
-            tracked(config, store, plan.settings, display.funnel, display.rate) as tick,
+            interruptible(end_reason(config.cluster, over, ray_graph.room(config)), err),
+            keep_heartbeat(store, display.rate, lambda: display.first_kept),
+            track(config, store, plan.settings, display.funnel, display.rate) as tick,
             ray_graph.cluster(config),
             closing(ray_graph.run(config, plan.model_fingerprint, missing, task.encode)) as summaries,
         ):
             for summary in summaries:
-                display.committed(summary)
+                display.count_unit(summary)
                 tick()
     lost = sorted(waiting - committed_units(store))
     if lost:
@@ -156,14 +156,14 @@ def _terminal(config: Settings, store: Store) -> Iterator[TextIO]:
     if config.log is LogLevel.debug:
         yield sys.stderr
     elif "://" not in config.out:
-        with to_log(Path(config.out) / LOG) as terminal:
+        with redirect_output(Path(config.out) / LOG) as terminal:
             yield terminal
     else:
         # A folder of this run's own: the machine may have other users, who write no file of ours.
         with tempfile.TemporaryDirectory(prefix="pairforge-") as folder:
             log = Path(folder) / "ray.log"
             try:
-                with to_log(log) as terminal:
+                with redirect_output(log) as terminal:
                     yield terminal
             finally:
                 # Without it a run is as good.

@@ -1,4 +1,4 @@
-"""The funnel over time for TensorBoard, Weights & Biases or MLflow: from the driver alone, and off unless asked for."""
+"""Logs the funnel over time to TensorBoard, Weights & Biases or MLflow. The driver alone logs; the default is off."""
 
 from __future__ import annotations
 
@@ -21,55 +21,55 @@ SECONDS_BETWEEN = 5.0
 
 Figures = Mapping[str, float]
 Log = Callable[[int, Figures], None]
-"""Takes a step, which is the number of caption pairs committed, and what to tell of it."""
+"""Logs figures at a step, the number of committed caption pairs."""
 
 
 class TrackerError(ValueError):
-    """The tracker cannot be used: one line with the mend."""
+    """The tracker cannot be used: one line with the fix."""
 
 
 @contextmanager
-def tracked(
+def track(
     config: Settings, store: Store, settings: Mapping[str, Any], funnel: Funnel, rate: Callable[[], float]
 ) -> Iterator[Callable[[], None]]:
-    """Yields what is to be called after each commit: it tells the tracker of ``funnel`` every few seconds.
+    """Yield a function to call after each commit, which logs ``funnel`` every few seconds.
 
-    ``settings`` are those that results depend on. The same output is the same run to the tracker, however often it is
-    started again. Raises TrackerError if the tracker's library is not there or does not let itself be started; one that
-    fails later is told of in the log, and the run goes on without it.
+    ``settings`` are those that change results. An output stays the same run for the tracker when it is resumed. Raises
+    TrackerError if the tracker's library is missing or does not start. If the tracker fails later, the log says so and
+    the run goes on without it.
     """
     kind = config.tracker.kind
     if kind is TrackerKind.none:
         yield lambda: None
         return
-    started, told, alive = time.monotonic(), -SECONDS_BETWEEN, True
+    started, last, alive = time.monotonic(), -SECONDS_BETWEEN, True
 
-    def tell() -> None:
+    def log_now() -> None:
         nonlocal alive
         try:
             log(funnel.pairs, figures(funnel, rate()))
-        # Whatever a client raises, nobody's GPU hours hang on it.
+        # No error of a client may end the run.
         except Exception as error:
             alive = False
             print(f"tracker={kind.value}: {type(error).__name__}: {error}", file=sys.stderr)
 
     def tick() -> None:
-        nonlocal told
+        nonlocal last
         now = time.monotonic() - started
-        if alive and now - told >= SECONDS_BETWEEN:
-            told = now
-            tell()
+        if alive and now - last >= SECONDS_BETWEEN:
+            last = now
+            log_now()
 
-    with _opened(config.tracker, store, settings) as log:
+    with _open(config.tracker, store, settings) as log:
         try:
             yield tick
         finally:
             if alive:
-                tell()
+                log_now()
 
 
 def figures(funnel: Funnel, rate: float) -> dict[str, float]:
-    """What is told: the funnel's counts, the workers' seconds by activity, and ``rate`` in caption pairs a second."""
+    """The figures to log: counts, the workers' seconds by activity, and ``rate`` in caption pairs a second."""
     counts = ("pairs", "failed", "candidates", "samples", "pairs_kept", "rows", "keep_rate", "utilisation")
     return {
         **{name: float(getattr(funnel, name)) for name in counts},
@@ -80,17 +80,17 @@ def figures(funnel: Funnel, rate: float) -> dict[str, float]:
 
 
 @contextmanager
-def _opened(tracker: Tracker, store: Store, settings: Mapping[str, Any]) -> Iterator[Log]:
+def _open(tracker: Tracker, store: Store, settings: Mapping[str, Any]) -> Iterator[Log]:
     store.create_exclusive(NAME, uuid.uuid4().hex[:12].encode())
     run = store.read(NAME).decode()
     try:
-        opened = OPENERS[tracker.kind](tracker, store, run, settings)
-        log = opened.__enter__()
+        context = OPENERS[tracker.kind](tracker, store, run, settings)
+        log = context.__enter__()
     except ImportError as error:
         raise TrackerError(
             f"tracker={tracker.kind.value} needs its library: pip install 'pairforge[{tracker.kind.value}]'"
         ) from error
-    # Of whatever kind: an account that is missing, a server that does not answer, a folder that cannot be written.
+    # Any kind: a missing account, a server that does not answer, a folder that cannot be written.
     except Exception as error:
         reason = error_line(error)
         raise TrackerError(f"tracker={tracker.kind.value} does not start: {reason}") from error
@@ -98,7 +98,7 @@ def _opened(tracker: Tracker, store: Store, settings: Mapping[str, Any]) -> Iter
         yield log
     finally:
         try:
-            opened.__exit__(None, None, None)
+            context.__exit__(None, None, None)
         except Exception as error:
             print(f"tracker={tracker.kind.value}: {type(error).__name__}: {error}", file=sys.stderr)
 
@@ -109,8 +109,8 @@ def _tensorboard(tracker: Tracker, store: Store, run: str, settings: Mapping[str
     with module.SummaryWriter(tracker.folder or f"{store.url}/run/tensorboard") as writer:
         writer.add_text("settings", "\n".join(f"    {name}: {value}" for name, value in settings.items()), 0)
 
-        def log(step: int, told: Figures) -> None:
-            for name, value in told.items():
+        def log(step: int, values: Figures) -> None:
+            for name, value in values.items():
                 writer.add_scalar(name, value, step)
             writer.flush()
 
@@ -127,10 +127,10 @@ def _wandb(tracker: Tracker, store: Store, run: str, settings: Mapping[str, Any]
         resume="allow",
         config=dict(settings),
         dir=tracker.folder,
-        # What is printed is the run's own log, and no concern of others.
+        # The console output is the run's log, which stays here.
         settings=wandb.Settings(console="off"),
-    ) as own:
-        yield lambda step, told: own.log(dict(told), step=step)
+    ) as wandb_run:
+        yield lambda step, values: wandb_run.log(dict(values), step=step)
 
 
 @contextmanager
@@ -139,22 +139,24 @@ def _mlflow(tracker: Tracker, store: Store, run: str, settings: Mapping[str, Any
     client = mlflow.MlflowClient(tracker.folder)
     known = client.get_experiment_by_name(tracker.project)
     experiment = known.experiment_id if known else client.create_experiment(tracker.project)
-    found = client.search_runs([experiment], f"tags.pairforge = '{run}'")
-    if found:
-        own = found[0].info.run_id
-        client.update_run(own, "RUNNING")
+    earlier = client.search_runs([experiment], f"tags.pairforge = '{run}'")
+    if earlier:
+        run_id = earlier[0].info.run_id
+        client.update_run(run_id, "RUNNING")
     else:
         name = store.url.rpartition("/")[2]
-        own = client.create_run(experiment, tags={"pairforge": run}, run_name=name).info.run_id
+        run_id = client.create_run(experiment, tags={"pairforge": run}, run_name=name).info.run_id
         for key, value in settings.items():
-            client.log_param(own, key, value)
+            client.log_param(run_id, key, value)
 
-    def log(step: int, told: Figures) -> None:
+    def log(step: int, values: Figures) -> None:
         now = int(time.time() * 1000)
-        client.log_batch(own, [mlflow.entities.Metric(key, value, now, step) for key, value in told.items()])
+        client.log_batch(
+            run_id, [mlflow.entities.Metric(key, value, now, step) for key, value in values.items()]
+        )
 
     yield log
-    client.set_terminated(own)
+    client.set_terminated(run_id)
 
 
 Opener = Callable[[Tracker, Store, str, Mapping[str, Any]], AbstractContextManager[Log]]

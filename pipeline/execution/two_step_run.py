@@ -13,8 +13,8 @@ from pathlib import Path
 from conf.pairs import PairsConfig
 from conf.schema import Config
 from pipeline.errors import FAILED_PAIRS
-from pipeline.execution import run as one
 from pipeline.execution.interrupt import deadline
+from pipeline.execution.run import run as run_step
 from pipeline.output import OutputMode
 from pipeline.pairs.two_step_settings import name_of
 from pipeline.planning.plan import PlanError
@@ -33,7 +33,7 @@ def run(pairs: PairsConfig, images: Config, mode: OutputMode) -> int:
     task_of(pairs).check()
     # Hours of writing should not end with an image model that is missing.
     task_of(images).check()
-    written = one.run(pairs, mode if mode is OutputMode.text else OutputMode.quiet, ends[0])
+    written = run_step(pairs, mode if mode is OutputMode.text else OutputMode.quiet, ends[0])
     if written.failed and pairs.strict:
         print(
             f"pairforge: {written.failed} captions got no answer, and strict=true: pairforge retry-failed {pairs.out} "
@@ -47,7 +47,7 @@ def run(pairs: PairsConfig, images: Config, mode: OutputMode) -> int:
         )
     with _here(Store(pairs.out), name_of(pairs.file)) as path:
         images = replace(images, captions=replace(images.captions, path=path))
-        return FAILED_PAIRS if one.run(images, mode, ends[1]).failed and images.strict else 0
+        return FAILED_PAIRS if run_step(images, mode, ends[1]).failed and images.strict else 0
 
 
 @contextmanager

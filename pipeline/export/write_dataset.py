@@ -29,7 +29,7 @@ def write_dataset(store: Store, target: Store, settings: Export) -> dict[str, in
 
     A split without samples is left out. No more than a row group of each split is in memory. Raises ConfigError.
     """
-    config = saved.read_image_config(store)
+    plan, config = load(store), saved.read_image_config(store)
     shards = [file for file in manifest(store) if file.name.startswith("data/")]
     if not shards:
         raise ConfigError(f"{store.url} has no shards: finish its run, with thresholds that keep samples")
@@ -49,7 +49,6 @@ def write_dataset(store: Store, target: Store, settings: Export) -> dict[str, in
             except ArrowException as error:
                 raise ConfigError(f"{store.url}: sample {record['key']}: {error_line(error)}") from error
     counts = {name: shards.count for name, shards in written.items() if shards.count}
-    plan = load(store)
     funnel = funnel_of(plan, read_commits(store, range(plan.units)))
     pictured = store.exists(SHEET)
     if pictured:

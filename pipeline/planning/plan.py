@@ -13,7 +13,7 @@ from typing import IO, Any, Protocol
 from conf.either import Settings
 from pipeline.errors import TabledError
 from pipeline.planning import caption_input
-from pipeline.planning.run_fingerprint import Change, Models, changes
+from pipeline.planning.run_fingerprint import FORMAT, Change, Models, changes
 from stages.captions.examined import Examined
 from stages.records import CaptionPair, Quarantined
 from stages.storage import plan_files
@@ -117,6 +117,13 @@ def load(store: Store) -> Plan:
             f"{store.path(MANIFEST)} is not what was written (cut off, or edited), and nothing can be made of such a "
             "plan: copy the file from elsewhere, or give another out=… to start anew"
         ) from error
+    planned_format = record["settings"].get("format")
+    if planned_format != FORMAT:
+        version = "PairForge 0.1" if planned_format == 1 else "another version of PairForge"
+        raise PlanError(
+            f"{store.url} was planned by {version}, and this version cannot use it: "
+            f"give another out=…, or use {version} for this output"
+        )
     plan = Plan(**{**record, "files": plan_files.named(record["files"])})
     for extension in plan_files.read_extensions(store):
         about = extension.about

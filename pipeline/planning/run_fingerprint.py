@@ -15,8 +15,8 @@ from p2p.families.family_plugin import family_digest
 from stages.candidates.scoring import make_measure_specs
 from stages.captions import phrases
 
-# Raised when a change of the program changes what the same settings make.
-FORMAT = 1
+FORMAT = 2
+"""Version of the plan: raised when a change of the program changes its results or the files of an output."""
 Change = tuple[str, str, str]
 """A field, how it was planned, how it is now."""
 # Places, which stand for what lies there.

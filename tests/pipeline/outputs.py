@@ -9,6 +9,7 @@ from pathlib import Path
 from conf.schema import ImageFormat
 from pipeline.config import saved
 from pipeline.planning.plan import MANIFEST, Plan
+from pipeline.planning.run_fingerprint import FORMAT
 from stages import write
 from stages.storage import plan_files
 from stages.storage.checksum import seal
@@ -23,7 +24,7 @@ def planned(folder: Path | str, count: int) -> tuple[Store, Plan]:
     _, files = plan_files.write_units(
         store, plan_files.lines_of(unit_result(index, 0).unit for index in range(count))
     )
-    plan = Plan(count, count, 0, {"model.fingerprint": "f"}, tuple(files))
+    plan = Plan(count, count, 0, {"format": FORMAT, "model.fingerprint": "f"}, tuple(files))
     composed = runs.config(Path("/no/model"), Path("/no/clip"), f"out={folder}", "shards.samples=2")
     saved.write(store, composed)
     store.write(MANIFEST, seal(asdict(plan)).encode())

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.cli.main import main
-from pipeline.execution import heartbeat
-from stages.storage import in_flight
+from stages.storage import heartbeat, in_flight
 from tests.pipeline.outputs import commit, planned
 
 
@@ -23,7 +22,7 @@ def test_a_live_run_shows_what_is_done_in_flight_kept_and_left(tmp_path: Path, c
     commit(store, [1, 2])
     in_flight.note(store, 1)
     in_flight.note(store, 2)
-    with heartbeat.beating(store, lambda: 0.5):
+    with heartbeat.keep_heartbeat(store, lambda: 0.5):
         said = status(capsys, tmp_path)
     assert "running on" in said
     assert "2 of 4 done (50%)" in said
@@ -39,7 +38,7 @@ def test_a_run_that_was_stopped_says_so(tmp_path: Path, capsys):
     commit(store, [1])
 
     def stopped() -> None:
-        with heartbeat.beating(store, float):
+        with heartbeat.keep_heartbeat(store, float):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -53,9 +52,9 @@ def test_a_silent_driver_was_killed_and_its_units_are_interrupted(tmp_path: Path
     store, _ = planned(tmp_path, 3)
     commit(store, [1])
     in_flight.note(store, 2)
-    with heartbeat.beating(store, float):
+    with heartbeat.keep_heartbeat(store, float):
         pass
-    (one,) = heartbeat.beats(store)
+    (one,) = heartbeat.read_heartbeats(store)
     silent = replace(one, state="running", seen=time.time() - heartbeat.SECONDS_UNTIL_DEAD - 10)
     store.write(store.list(heartbeat.FOLDER)[0], json.dumps(asdict(silent)).encode())
     said = status(capsys, tmp_path)

@@ -10,10 +10,10 @@ import pytest
 
 from pipeline.cli.main import main
 from pipeline.dataset.pack import MANIFEST, pack
-from pipeline.execution.heartbeat import beating
 from stages.storage import plan_files
 from stages.storage.checksum import seal, unseal
 from stages.storage.commits import commit_name, committed_units, read_commits
+from stages.storage.heartbeat import keep_heartbeat
 from stages.storage.store import Store
 from tests.pipeline.outputs import commit, planned
 from tests.stages.unit_results import unit_result
@@ -208,7 +208,7 @@ def test_runs_that_go_on_or_are_not_finished_are_not_damaged(tmp_path: Path, cap
     commit(store, [1, 2])
     code, said = verify(capsys, tmp_path)
     assert (code, "2 of 3 units" in said) == (0, True)
-    with beating(store, lambda: 0.0):
+    with keep_heartbeat(store, lambda: 0.0):
         commit(store, [1, 2, 0])
         assert verify(capsys, tmp_path)[0] == 0
         pack(store, list(read_commits(store, range(3))), 2)

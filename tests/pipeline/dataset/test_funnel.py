@@ -70,9 +70,9 @@ def test_without_a_terminal_progress_is_occasional_lines(monkeypatch):
     display = Display(console, 4, funnel_of(PLAN, COMMITS[:1]))
     with display.live():
         clock[0] = 10.0
-        display.committed(COMMITS[1])
+        display.count_unit(COMMITS[1])
         assert stream.getvalue() == ""
         clock[0] = 20.0
-        display.committed(COMMITS[2])
+        display.count_unit(COMMITS[2])
     # One pair was there before: 3 of 4 were made in the 20 seconds.
     assert stream.getvalue() == "4/4 pairs, 2 kept (50%), 0.15 pairs/s, 0:00 left\n"

@@ -17,9 +17,9 @@ from pipeline.execution import interrupt
 ROOT = Path(__file__).parents[3]
 HANGS = """
 import sys, time
-from pipeline.execution import interrupt as watch
-watch.GRACE, watch.LEAVE, watch.SECONDS_BETWEEN_LOOKS = 0.2, 1.0, 0.1
-with watch.watched(lambda: sys.argv[1], sys.stderr):
+from pipeline.execution import interrupt
+interrupt.GRACE, interrupt.LEAVE, interrupt.SECONDS_BETWEEN_CHECKS = 0.2, 1.0, 0.1
+with interrupt.interruptible(lambda: sys.argv[1], sys.stderr):
     print("here", flush=True)
     while True:
         try:
@@ -38,22 +38,22 @@ def cluster(**changes: float) -> Cluster:
 def test_a_run_s_time_ends():
     now = [0.0]
     over = interrupt.deadline(0.5, lambda: now[0])
-    reason = interrupt.limits(cluster(hours=0.5), over, lambda: True, lambda: now[0])
+    reason = interrupt.end_reason(cluster(hours=0.5), over, lambda: True, lambda: now[0])
     now[0] = 1799.0
     assert reason() == ""
-    interrupt.check(over)
+    interrupt.check_deadline(over)
     now[0] = 1801.0
     assert "cluster.hours=0.5" in reason()
     with pytest.raises(RunError, match=r"cluster\.hours=0\.5.*the same command goes on"):
-        interrupt.check(over)
+        interrupt.check_deadline(over)
     now[0] = 1e9
     never = interrupt.deadline(None, lambda: now[0])
-    assert interrupt.limits(cluster(), never, lambda: True, lambda: now[0])() == ""
+    assert interrupt.end_reason(cluster(), never, lambda: True, lambda: now[0])() == ""
 
 
 def test_a_cluster_may_be_without_room_for_a_while_and_not_for_longer():
     now, room = [0.0], [True]
-    reason = interrupt.limits(cluster(wait_seconds=60), lambda: "", lambda: room[0], lambda: now[0])
+    reason = interrupt.end_reason(cluster(wait_seconds=60), lambda: "", lambda: room[0], lambda: now[0])
     for at, there, ends in (
         (50, False, ""),
         (70, False, "cluster.wait_seconds"),
@@ -66,13 +66,13 @@ def test_a_cluster_may_be_without_room_for_a_while_and_not_for_longer():
 
 
 def test_a_reason_interrupts_what_waits(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(interrupt, "SECONDS_BETWEEN_LOOKS", 0.05)
+    monkeypatch.setattr(interrupt, "SECONDS_BETWEEN_CHECKS", 0.05)
     monkeypatch.setattr(interrupt, "LEAVE", 250.0)
     began = time.monotonic()
     before = signal.getsignal(signal.SIGINT)
     with (
         pytest.raises(RunError, match="no more room; what is committed stays"),
-        interrupt.watched(lambda: "no more room", io.StringIO()),
+        interrupt.interruptible(lambda: "no more room", io.StringIO()),
     ):
         time.sleep(LONG)
     assert time.monotonic() - began < LONG
@@ -84,7 +84,7 @@ def test_ctrl_c_waits_for_what_is_being_written_and_a_second_one_does_not(monkey
     for times, grace, least in ((1, 0.5, 0.5), (2, LONG, 0.0)):
         monkeypatch.setattr(interrupt, "GRACE", grace)
         began = time.monotonic()
-        with pytest.raises(KeyboardInterrupt), interrupt.watched(lambda: "", io.StringIO()):
+        with pytest.raises(KeyboardInterrupt), interrupt.interruptible(lambda: "", io.StringIO()):
             _interrupted_sleep(times)
         assert least <= time.monotonic() - began < LONG
 

@@ -120,11 +120,11 @@ def test_a_port_that_is_taken_is_told_before_ray_starts():
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(metrics.MetricsError, match=rf"cluster\.metrics_port={port}: .*; give another"):
-            metrics.checked(port)
+            metrics.check_port(port)
 
 
 def test_without_ray_s_agent_it_is_told_how_to_get_it(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(metrics.MetricsError, match=r"pip install 'pairforge\[cluster\]'"):
-        metrics.checked(8080)
-    assert metrics.checked(None) is None
+        metrics.check_port(8080)
+    assert metrics.check_port(None) is None

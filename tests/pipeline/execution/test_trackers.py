@@ -13,7 +13,7 @@ import pytest
 from conf.running import Tracker, TrackerKind
 from pipeline.dataset.funnel import Funnel
 from pipeline.execution import trackers
-from pipeline.execution.trackers import TrackerError, tracked
+from pipeline.execution.trackers import TrackerError, track
 from stages.storage.store import Store
 from tests import runs
 from tests.fire import fire
@@ -27,7 +27,7 @@ def follow(folder: Path, *pairs: int, tracker: str, more: tuple[str, ...] = ()) 
     out = folder / "out"
     config = runs.config(folder, folder, f"out={out}", f"tracker={tracker}", *more)
     funnel = Funnel()
-    with tracked(config, Store(str(out)), SETTINGS, funnel, lambda: 2.5) as tick:
+    with track(config, Store(str(out)), SETTINGS, funnel, lambda: 2.5) as tick:
         for count in pairs:
             funnel.pairs += count
             funnel.samples += 3 * count
@@ -143,7 +143,7 @@ def test_mlflow_keeps_one_run_of_an_output_that_is_started_again(
 def test_off_is_the_default_and_imports_nothing(tmp_path: Path):
     config = runs.config(tmp_path, tmp_path, f"out={tmp_path / 'out'}")
     assert config.tracker == Tracker(TrackerKind.none)
-    with tracked(config, Store(config.out), SETTINGS, Funnel(), lambda: 1.0) as tick:
+    with track(config, Store(config.out), SETTINGS, Funnel(), lambda: 1.0) as tick:
         tick()
     assert not (tmp_path / "out").exists()
     code = "import sys, pipeline.execution.trackers; print({'wandb', 'mlflow', 'tensorboard'} & set(sys.modules))"

@@ -36,11 +36,11 @@ def test_what_the_first_half_takes_is_the_second_s_no_more(
     def run(config: Settings, mode: OutputMode, over: Callable[[], str]) -> Funnel:
         begun.append(config)
         now[0] += 2400
-        interrupt.check(over)
+        interrupt.check_deadline(over)
         return Funnel(samples=1)
 
     monkeypatch.setattr(two_step_run, "deadline", lambda hours: interrupt.deadline(hours, lambda: now[0]))
-    monkeypatch.setattr(two_step_run.one, "run", run)
+    monkeypatch.setattr(two_step_run, "run_step", run)
     halves = configured([*images, OPTION, *own, *more])
     if ends is None:
         assert two_step_run.run(*halves, OutputMode.quiet) == 0

@@ -5,11 +5,13 @@ from pathlib import Path
 import pytest
 
 from pipeline.cli.main import main
-from pipeline.planning.plan import load, make_or_resume
+from pipeline.planning.plan import MANIFEST, load, make_or_resume
 from pipeline.tasks.task import task_of
 from stages.records import CaptionPair
+from stages.storage.checksum import seal, unseal
 from stages.storage.store import Store
 from tests import runs
+from tests.pipeline import outputs
 
 
 @pytest.mark.parametrize(("too_long", "kept"), [("error", 1), ("truncate", 2)])
@@ -102,3 +104,42 @@ def test_a_run_whose_time_ends_while_it_is_planned_is_planned_and_says_how_to_go
     store = Store(str(tmp_path / "out"))
     assert load(store).pairs == len(runs.PAIRS)
     assert not store.exists("run/ray.log")
+
+
+def planned_by_0_1(folder: Path) -> Store:
+    """An output whose manifest has the format of version 0.1."""
+    store, _ = outputs.planned(folder, 2)
+    manifest = unseal(store.read(MANIFEST), MANIFEST)
+    manifest["settings"]["format"] = 1
+    store.write(MANIFEST, seal(manifest).encode())
+    return store
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("status", "{out}"),
+        ("verify", "{out}"),
+        ("repair", "{out}"),
+        ("retry-failed", "{out}"),
+        ("report", "{out}"),
+        ("tune", "{out}"),
+        ("replay", "{out}", "0123456789abcdef-00-0"),
+        ("export", "{out}", "to={out}/export"),
+        ("refilter", "{out}", "filter.clip_sim_dir=0.25", "out2={out}/chosen"),
+        ("plan", "captions=miniworld", "sweep=adaptive", "sweep.prior_from={out}", "out={out}/next"),
+        ("captions=miniworld", "out={out}"),
+        ("captions=miniworld", "sweep=adaptive", "sweep.prior_from={out}", "out={out}/next"),
+    ],
+    ids=lambda command: command[0] if "=" not in command[0] else command[-2].partition("=")[0],
+)
+def test_an_output_planned_by_version_0_1_is_refused_by_name(
+    tmp_path: Path, command: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    planned_by_0_1(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    assert main([word.format(out=tmp_path) for word in command]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"{tmp_path} was planned by PairForge 0.1" in line
+    assert "give another out=…, or use PairForge 0.1" in line
+    assert [path for path in sorted(tmp_path.rglob("*")) if path.is_file() and path not in before] == []

@@ -11,6 +11,7 @@ import numpy as np
 from conf.schema import ImageFormat
 from pipeline.config import saved
 from pipeline.planning.plan import LINES, MANIFEST, Plan
+from pipeline.planning.run_fingerprint import FORMAT
 from stages import write
 from stages.formats.images import encode
 from stages.records import CaptionPair, Preview, Quarantined, Unit, UnitResult, WordMaps
@@ -76,7 +77,7 @@ def output(url: str, done: int, planned: int = 6) -> tuple[Store, list[UnitResul
     store.write(LINES, "".join(json.dumps(asdict(one)) + "\n" for one in bad).encode())
     settings = runs.config(Path("/no/model"), Path("/no/clip"), f"out={url}", "filter.clip_sim_dir=0.2")
     saved.write(store, settings)
-    plan = Plan(count, 2 * planned, QUARANTINED, {"model.fingerprint": "f"}, tuple(files))
+    plan = Plan(count, 2 * planned, QUARANTINED, {"format": FORMAT, "model.fingerprint": "f"}, tuple(files))
     store.write(MANIFEST, seal(asdict(plan)).encode())
     for one in results[:done]:
         write.write_unit(store, write.encode_part(one, ImageFormat.png), write.summarise(one))
