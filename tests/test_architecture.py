@@ -1,0 +1,60 @@
+"""Rules of docs/architecture.md that a reader relies on: imports, names, and tests that mirror the source."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import grimp
+import networkx
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("pipeline", "stages", "p2p", "filters", "miniworld", "conf")
+MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+TESTS = sorted((ROOT / "tests").rglob("test_*.py"))
+PER_FOLDER = 16
+NAME_LENGTH = 60
+# Folders of tests that cut across modules, and the modules' own tests that do.
+CROSS_CUTTING = {"fire", "docs", "deploy", "examples", "benchmarks", "tests"}
+
+
+def test_imports_run_down_the_lists_in_pyproject():
+    command = [Path(sys.executable).with_name("lint-imports"), "--no-cache"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    graph = grimp.build_graph(*PACKAGES, cache_dir=None)
+    imports = networkx.DiGraph(
+        (importer, imported) for importer in graph.modules for imported in graph.find_modules_directly_imported_by(importer)
+    )
+    circles = [sorted(group) for group in networkx.strongly_connected_components(imports) if len(group) > 1]
+    assert circles == []
+
+
+def test_a_folder_holds_a_handful_of_modules():
+    counts = Counter(path.parent for path in MODULES if path.name != "__init__.py")
+    assert {folder.name: count for folder, count in counts.items() if count > PER_FOLDER} == {}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_module_says_what_it_does_first(path: Path):
+    docstring = ast.get_docstring(ast.parse(path.read_text())) or ""
+    assert docstring
+    assert not re.match(r"(What|Whether|Which|Where|How|Who|From|Of|That)\b", docstring)
+
+
+def test_every_test_has_a_short_name():
+    names = [
+        f"{path.relative_to(ROOT)}: {node.name}"
+        for path in TESTS
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_") and len(node.name) > NAME_LENGTH
+    ]
+    assert names == []
