@@ -32,7 +32,9 @@ def test_imports_run_down_the_lists_in_pyproject():
 def test_no_modules_import_each_other_in_a_circle():
     graph = grimp.build_graph(*PACKAGES, cache_dir=None)
     imports = networkx.DiGraph(
-        (importer, imported) for importer in graph.modules for imported in graph.find_modules_directly_imported_by(importer)
+        (importer, imported)
+        for importer in graph.modules
+        for imported in graph.find_modules_directly_imported_by(importer)
     )
     circles = [sorted(group) for group in networkx.strongly_connected_components(imports) if len(group) > 1]
     assert circles == []
@@ -55,6 +57,8 @@ def test_every_test_has_a_short_name():
         f"{path.relative_to(ROOT)}: {node.name}"
         for path in TESTS
         for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_") and len(node.name) > NAME_LENGTH
+        if isinstance(node, ast.FunctionDef)
+        and node.name.startswith("test_")
+        and len(node.name) > NAME_LENGTH
     ]
     assert names == []
