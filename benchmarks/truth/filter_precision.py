@@ -3,7 +3,7 @@
 Shipped caption pairs of every kind of edit are swept over τ. All candidates, whether the filter keeps them or not, are
 read by the mini world's reader. A candidate is right if the edit was made and the rest preserved
 (`benchmarks.truth.edit_truth`). Precision is the share of right candidates among those that pass, recall the share
-that pass among the right ones. Fitted thresholds are tested on other caption pairs than they are fitted on.
+that pass among the right ones.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from benchmarks.common.results_file import FIGURES, publish
 from benchmarks.truth import reader_accuracy, truth_tables
 from benchmarks.truth.candidate_cache import MEASURES, SCORES, Candidates, Settings, load_candidates
 from benchmarks.truth.edit_truth import EditTruth, judge_edit
-from benchmarks.truth.precision_recall import cross_validate, curve, fit_thresholds, margin, passing, point
+from benchmarks.truth.precision_recall import curve, margin, passing, point
 from benchmarks.truth.truth_plot import plot, sweep_threshold
 from miniworld.edits import Edit
 from miniworld.evaluate import SmallClip
@@ -73,23 +73,6 @@ def keep(passes: np.ndarray, rank: np.ndarray, candidates: Candidates, per_edit:
     return kept
 
 
-def threshold_choices(
-    scores: np.ndarray, right: np.ndarray, group: np.ndarray, thresholds: tuple[float, ...]
-) -> dict[str, tuple[str, np.ndarray]]:
-    """Choices of the four thresholds by name: their values, and the mask of candidates that pass."""
-
-    def text(values: Sequence[float]) -> str:
-        return " ".join(f"{value:.2f}" for value in values)
-
-    fixed = {"published": PUBLISHED, "default": thresholds}
-    choices = {name: (text(values), passing(scores, values)) for name, values in fixed.items()}
-    default_recall = point(choices["default"][1], right)[1]
-    for name, recall in (("fitted, equal recall", default_recall), ("fitted, recall 0.8", 0.8)):
-        values = text(fit_thresholds(scores, right, recall))
-        choices[name] = (values, cross_validate(scores, right, group, recall))
-    return choices
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Make missing candidates, write the section, and draw the figure."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.truth.filter_precision", description=__doc__)
@@ -106,8 +89,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     right = np.array([truth.right for truth in truths])
     thresholds, clip_scores = default_thresholds(), candidates.score(*CLIP_SCORES)
     curves = {name: curve(score, right) for name, score in combined_scores(candidates, thresholds).items()}
-    choices = threshold_choices(clip_scores, right, candidates.edit, thresholds)
-    passes = choices["default"][1]
+    choices = {"published": PUBLISHED, "default": thresholds}
+    passing_by = {name: passing(clip_scores, values) for name, values in choices.items()}
+    passes = passing_by["default"]
     kept = keep(passes, clip_scores[CLIP_SCORES.index("clip_sim_dir")], candidates)
     kinds = [edits[k].kind for k in candidates.edit]
     tables = [
@@ -116,7 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         truth_tables.drawn_pairs_table(reader, reader_accuracy.drawn_pairs(DRAWN_PER_KIND)),
         truth_tables.filter_table(kinds, truths, passes, kept),
         truth_tables.tau_table(candidates.tau, truths, passes),
-        truth_tables.thresholds_table(choices, right),
+        truth_tables.thresholds_table(choices, passing_by, right),
         truth_tables.scores_table(curves, point(passes, right)[1]),
     ]
     text = "\n\n".join(tables)
@@ -124,7 +108,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(text)
         return
     publish("Precision of the filter", "benchmarks.truth.filter_precision", text)
-    points = {name: point(passes, right) for name, (_, passes) in choices.items()}
+    points = {name: point(mask, right) for name, mask in passing_by.items()}
     sweeps = [sweep_threshold(name, k, clip_scores, right, thresholds) for k, name in enumerate(CLIP_SCORES)]
     shown = {name: curves[name] for name in [*list(curves)[:3], "clip_sim_dir", "clip_sim_image"]}
     plot(shown, points, sweeps, float(right.mean()), options.plot)

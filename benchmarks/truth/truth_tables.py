@@ -151,16 +151,17 @@ def tau_table(taus: np.ndarray, truths: Sequence[EditTruth], passes: np.ndarray)
     return markdown_table(["τ:g", *(f"{name}:.0%" for name in shares)], records)
 
 
-def thresholds_table(choices: Mapping[str, tuple[str, np.ndarray]], right: np.ndarray) -> str:
-    """Several choices of the four thresholds: for each the values and the mask of passing candidates."""
+def thresholds_table(
+    choices: Mapping[str, Sequence[float]], passing_by: Mapping[str, np.ndarray], right: np.ndarray
+) -> str:
+    """Several choices of the four thresholds, each with the mask of the candidates that pass."""
     records = [
-        (name, values, passes.mean(), *point(passes, right)) for name, (values, passes) in choices.items()
+        (name, " ".join(f"{value:.2f}" for value in choices[name]), passes.mean(), *point(passes, right))
+        for name, passes in passing_by.items()
     ]
     return (
-        "Thresholds of clip_sim_0, clip_sim_1, clip_sim_dir, clip_sim_image. The published ones are of another CLIP. "
-        "Fitted ones have the best precision at that recall on the other seven eighths of the caption pairs; the "
-        "values shown are fitted on all.\n\n"
-        + markdown_table(["choice", "thresholds", "pass:.0%", "precision:.1%", "recall:.1%"], records)
+        "Thresholds of clip_sim_0, clip_sim_1, clip_sim_dir, clip_sim_image. The published ones are of another CLIP."
+        "\n\n" + markdown_table(["choice", "thresholds", "pass:.0%", "precision:.1%", "recall:.1%"], records)
     )
 
 

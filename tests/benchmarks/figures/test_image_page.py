@@ -30,6 +30,6 @@ def test_only_marked_words_stand_out():
 
 def test_page_grows_with_strips_and_captions():
     cell = Cell(solid(1, 2, 3), "a word")
-    one = page("T", "", [Strip([cell])])
-    assert page("T", "", [Strip([cell]), Strip([None, cell], "label")]).height > one.height + SIDE
-    assert page("T", "", [Strip([Cell(cell.image, "many words " * 8)])]).height > one.height
+    single = page("T", "", [Strip([cell])])
+    assert page("T", "", [Strip([cell]), Strip([None, cell], "label")]).height > single.height + SIDE
+    assert page("T", "", [Strip([Cell(cell.image, "many words " * 8)])]).height > single.height

@@ -25,3 +25,10 @@ def test_all_pairs_are_planned_and_costs_measured(tmp_path: Path):
     assert min(large_runs.packing(0.003, 7_500)) > 0
     large_runs.draw_figure([(2000, measured), (4000, measured)], tmp_path / "large_runs.png")
     assert (tmp_path / "large_runs.png").stat().st_size > 1000
+
+
+def test_planning_takes_little_memory():
+    # A driver that loads torch takes 800 MiB.
+    ((count, cost),) = large_runs.planning([100])
+    assert count == 100
+    assert cost["peak"] < 500

@@ -43,16 +43,16 @@ def test_shapes_have_published_parameters_and_flops(name: str, parameters: int):
 def test_sweep_cost_and_profile(sdxl_folder: Path, tmp_path: Path):
     editor = p2p.load(sdxl_folder, device="cpu")
     clip = filters.load_clip(f"local-dir:{clips.build_clip(tmp_path / 'clip')}", device="cpu")
-    asked = requests(pairs=2, edits=2, steps=3)
+    sweep_requests = requests(pairs=2, edits=2, steps=3)
     peak = gpu_utilisation.dense_peak("cpu", torch.float32, size=64, repeats=2)
     assert peak > 0
     editor.pad = True
-    measured = gpu_utilisation.measure(editor, clip, asked, batch_rows=16, tflop=1e-6, peak=peak)
-    assert measured.rows == sum(sweep.rows for sweep in editor.sweep_many(asked))
+    measured = gpu_utilisation.measure(editor, clip, sweep_requests, batch_rows=16, tflop=1e-6, peak=peak)
+    assert measured.rows == sum(sweep.rows for sweep in editor.sweep_many(sweep_requests))
     assert 0 < measured.denoising + measured.scoring < measured.seconds
     assert (measured.rows + measured.padding) % 16 == 0
     assert measured.achieved < measured.denoiser
-    profile = gpu_utilisation.profile_operations(editor, clip, asked, 16, "cpu")
+    profile = gpu_utilisation.profile_operations(editor, clip, sweep_requests, 16, "cpu")
     assert "aten::" in profile
     assert "Self CPU" in profile
     timing = Timing(OURS, 2, 3, measured.rows, 1.0, 5.0)

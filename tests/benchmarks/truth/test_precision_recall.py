@@ -1,4 +1,4 @@
-"""Curves against counts by hand, and fitted thresholds against their promises."""
+"""Curves against counts by hand."""
 
 from __future__ import annotations
 
@@ -7,15 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from benchmarks.truth.precision_recall import (
-    cross_validate,
-    curve,
-    fit_thresholds,
-    folds,
-    margin,
-    passing,
-    point,
-)
+from benchmarks.truth.precision_recall import curve, margin, passing, point
 
 SCORED = st.lists(st.tuples(st.integers(-5, 5), st.booleans()), min_size=1, max_size=60)
 
@@ -49,31 +41,3 @@ def test_margin_zero_reaches_all_thresholds(seed: int) -> None:
     scores = np.random.default_rng(seed).uniform(0, 1, (4, 50))
     thresholds = (0.1, 0.2, 0.3, 0.4)
     assert ((margin(scores, thresholds) >= 0) == passing(scores, thresholds)).all()
-
-
-@given(st.integers(0, 1000), st.integers(1, 40))
-def test_each_group_is_in_one_fold(seed: int, groups: int) -> None:
-    group = np.random.default_rng(seed).integers(0, groups, 100)
-    held = folds(group)
-    assert (np.sum(held, axis=0) == 1).all()
-    for fold in held:
-        assert not set(group[fold]) & set(group[~fold])
-
-
-@given(st.integers(0, 200))
-def test_fitted_thresholds_keep_recall_and_precision(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    right = rng.random(120) < 0.4
-    assume(right.any())
-    scores = rng.normal(size=(2, 120)) + np.array([[0.8], [0.1]]) * right
-    thresholds = fit_thresholds(scores, right, 0.7)
-    precision, recall = point((scores >= np.array(thresholds)[:, None]).all(0), right)
-    assert recall >= 0.7
-    lowest = np.floor(scores[:, right].min(1) * 100) / 100
-    assert precision >= point((scores >= lowest[:, None]).all(0), right)[0]
-
-
-def test_cross_validation_fits_on_other_groups():
-    right = np.arange(80) % 2 == 0
-    scores = np.stack([right.astype(float), np.ones(80)])
-    assert (cross_validate(scores, right, np.arange(80) // 4, 0.9) == right).all()

@@ -78,8 +78,8 @@ def test_equal_numbers_are_symmetric_and_the_best_choice(kept: dict, other_kept:
 
 def test_table_is_over_pairs_that_all_sweeps_have():
     base = [_pair("a", (0.8, 0.8), rows=1200), _pair("b", rows=800), _pair("c", (0.9, 0.9), rows=7)]
-    own = [_pair("b", (0.4, 0.4), rows=100), _pair("a", (0.9, 0.7), (0.7, 0.7), rows=200)]
-    header, _, *lines = table({"base": base, "own": own, "none": [_pair("a"), _pair("b")]}).splitlines()
+    fewer = [_pair("b", (0.4, 0.4), rows=100), _pair("a", (0.9, 0.7), (0.7, 0.7), rows=200)]
+    header, _, *lines = table({"base": base, "fewer": fewer, "none": [_pair("a"), _pair("b")]}).splitlines()
     assert header == f"| {' | '.join(column.partition(':')[0] for column in COLUMNS)} |"
     first, second, third = ([cell.strip() for cell in line.split("|")[1:-1]] for line in lines)
     assert first == ["base", "2", "1", "1", "3", "2,000", "2,000", "", "0.800", "0.800", "", ""]
