@@ -1,4 +1,4 @@
-"""The embedded default: a drawn world whose truth is known, the recipe that trains its models, and the weights."""
+"""Embedded default: a drawn world with known truth, the recipes that train its models, and the weights."""
 
 from __future__ import annotations
 
@@ -19,6 +19,6 @@ CAPTIONS = _HERE / "captions" / "pairs.jsonl"
 """256 caption pairs of this world, one JSON object a line."""
 
 ALONE = _HERE / "captions" / "captions.txt"
-"""Captions of this world, one a line, of which caption pairs are yet to be written."""
+"""Captions of this world, one a line, as input for `pairforge pairs`."""
 
 __all__ = ["ALONE", "CAPTIONS", "CLIP", "MODEL", "WRITER"]

@@ -1,9 +1,8 @@
-"""Thresholds for the small CLIP, from drawn truth: `python -m miniworld.calibrate`.
+"""Calibrates the thresholds of the small CLIP on drawn edits: `python -m miniworld.calibrate`.
 
-True edits are drawn: the scene before and after, in one layout. So are the three ways in which a generated pair
-goes wrong: the edit is right but the layout another one, nothing was changed, something else was changed. The
-published thresholds (0.2, 0.2, 0.2, 0.75) are of another CLIP; those that part true from false here are found by
-search.
+A true edit is drawn as the scene before and after in one layout. Three faults of generated pairs are drawn too: the
+right edit in another layout, no change, and another change. The published thresholds (0.2, 0.2, 0.2, 0.75) are for
+another CLIP, so a search finds those that separate true from false edits here.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ RECALL = 0.9
 
 @dataclass(frozen=True)
 class Truth:
-    """The four scores (4, N) of drawn edits, and of the same edits with each fault; the edits' kinds (N,)."""
+    """The kinds (N,) of drawn edits, their four scores (4, N), and the scores of the same edits with each fault."""
 
     kinds: np.ndarray
     true: np.ndarray
@@ -40,7 +39,7 @@ class Truth:
 
 
 def scores(image_0: Tensor, image_1: Tensor, text_0: Tensor, text_1: Tensor) -> np.ndarray:
-    """sim_0, sim_1, sim_dir, sim_image (4, N) of unit features (N, D) (InstructPix2Pix, section 3.1.2)."""
+    """Computes sim_0, sim_1, sim_dir, sim_image (4, N) of unit features (N, D) (InstructPix2Pix, section 3.1.2)."""
     return torch.stack(
         [
             (image_0 * text_0).sum(-1),
@@ -52,7 +51,7 @@ def scores(image_0: Tensor, image_1: Tensor, text_0: Tensor, text_1: Tensor) -> 
 
 
 def draw_truth(clip: SmallClip, edits_per_kind: int = 120) -> Truth:
-    """Draws edits that training never saw, and their faulty forms, and scores them."""
+    """Draws and scores edits that training never saw, and their faulty forms."""
     rng = np.random.default_rng(UNSEEN + 1)
     edits = [random_edit(rng, kind) for kind in EDITS for _ in range(edits_per_kind)]
     layouts = [random_layout(rng) for _ in edits]
@@ -72,31 +71,31 @@ def draw_truth(clip: SmallClip, edits_per_kind: int = 120) -> Truth:
     return Truth(np.array([e.kind for e in edits]), true, dict(zip(FAULTS, false, strict=True)))
 
 
-def passing(values: np.ndarray, thresholds: Sequence[float]) -> np.ndarray:
+def passes(values: np.ndarray, thresholds: Sequence[float]) -> np.ndarray:
     """Bool (N,): whether all four scores (4, N) reach their thresholds."""
     return np.all(values >= np.array(thresholds)[:, None], axis=0)
 
 
-def best_thresholds(truth: Truth) -> tuple[float, ...]:
-    """The thresholds that let the fewest faulty pairs pass while 90 % of the true ones do.
+def find_thresholds(truth: Truth) -> tuple[float, ...]:
+    """Finds the thresholds that pass the fewest faulty pairs and at least 90 % of the true ones.
 
-    Each is tried at quantiles of the true edits' own scores, rounded to 0.01.
+    Each threshold is tried at quantiles of the scores of true edits, rounded to 0.01.
     """
     quantiles = (0.0, 0.01, 0.02, 0.03, 0.05, 0.08)
     grid = [np.floor(np.quantile(score, quantiles) * 100) / 100 for score in truth.true]
     rated = []
     for thresholds in itertools.product(*grid):
-        if passing(truth.true, thresholds).mean() >= RECALL:
-            wrong = np.mean([passing(values, thresholds).mean() for values in truth.false.values()])
+        if passes(truth.true, thresholds).mean() >= RECALL:
+            wrong = np.mean([passes(values, thresholds).mean() for values in truth.false.values()])
             rated.append((wrong, tuple(float(t) for t in thresholds)))
     return min(rated)[1]
 
 
 def main() -> None:
-    """Prints the thresholds and what they let pass."""
+    """Prints the thresholds and the shares that pass them."""
     console = Console(width=max(110, Console().width))
     truth = draw_truth(SmallClip(miniworld.CLIP))
-    thresholds = best_thresholds(truth)
+    thresholds = find_thresholds(truth)
     console.print("  ".join(f"{name} {value:.2f}" for name, value in zip(SCORES, thresholds, strict=True)))
     table = Table(title="Share of drawn pairs that pass")
     for column in ("edit", "true", *FAULTS):
@@ -104,7 +103,7 @@ def main() -> None:
     for kind in (*EDITS, "all"):
         chosen = np.ones(len(truth.kinds), bool) if kind == "all" else truth.kinds == kind
         shares = [
-            passing(values[:, chosen], thresholds).mean() for values in (truth.true, *truth.false.values())
+            passes(values[:, chosen], thresholds).mean() for values in (truth.true, *truth.false.values())
         ]
         table.add_row(kind, *(f"{share:.0%}" for share in shares))
     console.print(table)

@@ -1,4 +1,4 @@
-"""Whether a caption pair is true: the grammar's own reading of its instruction."""
+"""Checks whether a caption pair is right, by the grammar's meaning of its instruction."""
 
 from __future__ import annotations
 
@@ -7,37 +7,41 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from miniworld import instructions
-from miniworld.edits import with_thing
-from miniworld.language import caption, scene_of
+from miniworld.edits import replace_thing
+from miniworld.language import caption, parse_caption
 from miniworld.scene import COLOURS, GROUNDS, KINDS, SKIES, STYLES, Scene, Thing
 
 
 class Verdict(Enum):
-    """What there is to say of an answer; all but ``right`` are faults."""
+    """The result of the check. All but ``right`` are faults."""
 
     right = "right"
-    unknown_caption = "the input caption is none of this world"
-    unknown_instruction = "the grammar says no such thing of this scene"
-    wrong_caption = "the edited caption is not what the instruction makes of the input caption"
+    unknown_caption = "the input caption is not of this world"
+    unknown_instruction = "the grammar has no such instruction for this scene"
+    wrong_caption = "the edited caption does not follow from the instruction"
 
 
 @dataclass(frozen=True)
 class Meaning:
-    """The kind of an edit, one of `miniworld.edits.EDITS`, and the scene after it."""
+    """The meaning of an instruction: the kind of edit, one of `miniworld.edits.EDITS`, and the scene after it."""
 
     kind: str
     after: Scene
 
 
 def meanings(scene: Scene) -> dict[str, Meaning]:
-    """Every instruction that the grammar says of a scene, with what it means."""
-    return {saying: Meaning(kind, after) for kind, said, after in _changes(scene) for saying in said}
+    """Every instruction that the grammar has for a scene, with its meaning."""
+    return {
+        instruction: Meaning(kind, after)
+        for kind, phrasings, after in _changes(scene)
+        for instruction in phrasings
+    }
 
 
 def judge(input_caption: str, instruction: str, edited_caption: str) -> Verdict:
-    """Applies the instruction to the input caption's scene and compares, letter by letter, with the edited caption."""
+    """Applies the instruction to the scene of the input caption and compares the result with the edited caption."""
     try:
-        scene = scene_of(input_caption)
+        scene = parse_caption(input_caption)
     except ValueError:
         return Verdict.unknown_caption
     meaning = meanings(scene).get(instruction)
@@ -47,7 +51,7 @@ def judge(input_caption: str, instruction: str, edited_caption: str) -> Verdict:
 
 
 _Change = tuple[str, tuple[str, ...], Scene]
-"""The kind, the ways of saying it, the scene after it."""
+"""The kind, the instruction in each of its phrasings, and the scene after it."""
 
 
 def _changes(scene: Scene) -> Iterator[_Change]:
@@ -59,12 +63,12 @@ def _changes(scene: Scene) -> Iterator[_Change]:
         yield "style", instructions.style(style), replace(scene, style=style)
     for index, old in enumerate(scene.things):
         for colour in _others(COLOURS, old.colour):
-            after = with_thing(scene, index, replace(old, colour=colour))
+            after = replace_thing(scene, index, replace(old, colour=colour))
             yield "colour", instructions.colour(old, colour), after
-    yield from _changes_of_one(scene) if len(scene.things) == 1 else _changes_of_two(scene)
+    yield from _changes_of_one_thing(scene) if len(scene.things) == 1 else _changes_of_two_things(scene)
 
 
-def _changes_of_one(scene: Scene) -> Iterator[_Change]:
+def _changes_of_one_thing(scene: Scene) -> Iterator[_Change]:
     (old,) = scene.things
     for kind in _others(KINDS, old.kind):
         new = replace(old, kind=kind)
@@ -74,12 +78,12 @@ def _changes_of_one(scene: Scene) -> Iterator[_Change]:
             yield "add", instructions.add(old, second), replace(scene, things=(old, second))
 
 
-def _changes_of_two(scene: Scene) -> Iterator[_Change]:
+def _changes_of_two_things(scene: Scene) -> Iterator[_Change]:
     for index, old in enumerate(scene.things):
         yield "remove", instructions.remove(old), replace(scene, things=(scene.things[1 - index],))
         for kind in _others(KINDS, *(thing.kind for thing in scene.things)):
             new = replace(old, kind=kind)
-            yield "replace", instructions.replace(old, new), with_thing(scene, index, new)
+            yield "replace", instructions.replace(old, new), replace_thing(scene, index, new)
 
 
 def _others(values: tuple[str, ...], *taken: str) -> Iterator[str]:

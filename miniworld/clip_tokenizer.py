@@ -1,7 +1,7 @@
-"""The mini world's tokenizer: CLIP's own class over a small byte-pair vocabulary.
+"""Tokenizer of the small CLIP and the text encoder: CLIP's own class over a small byte-pair vocabulary.
 
-Most words of the world are one token; some fall into two or three, as rare words do in the large vocabularies,
-so that edits between words of different token counts occur. Any other text has tokens too: letters.
+Most words of the world are one token. Some are two or three tokens, as rare words are in large vocabularies, so that
+edits between words of different token counts occur. Any other text becomes letters.
 """
 
 from __future__ import annotations
@@ -20,28 +20,29 @@ _WHOLE = """
     red orange yellow green blue pink white black ball box cone star heart tree house boat
     grass sand snow lava day night storm
 """
-# Each word once, too rare to be learnt whole, but their pieces are: so "purple", "sunset" and "watercolor" fall apart.
+# Each of these is too rare to become one token, but its pieces are frequent: "purple", "sunset" and "watercolor" are
+# several tokens.
 _PIECES = "purx pury xple yple sunx suny xset yset waterx watery xcolor ycolor"
 
 
 def build_tokenizer() -> CLIPTokenizer:
-    """The tokenizer, of 24 tokens at most with start and end."""
+    """Builds the tokenizer. Its window is 24 tokens, start and end included."""
     return byte_pair_tokenizer([_WHOLE, _WHOLE, _PIECES], min_frequency=2, tokens=TOKENS)
 
 
 def byte_pair_tokenizer(
     texts: Sequence[str], min_frequency: int, tokens: int, pad_token: str = END
 ) -> CLIPTokenizer:
-    """CLIP's tokenizer over the byte pairs that occur `min_frequency` times in `texts`; `tokens` is its window.
+    """Builds CLIP's tokenizer over the byte pairs that occur `min_frequency` times in `texts`; `tokens` is its window.
 
-    The vocabulary is laid out like CLIP's: bytes, bytes that end a word, merges, start, end. The end token has
-    the highest id, which is where CLIP text encoders pool. The same texts give the same vocabulary.
+    The vocabulary is laid out like CLIP's: bytes, bytes that end a word, merges, start, end. The end token has the
+    highest id, where CLIP text encoders pool. The same texts give the same vocabulary.
     """
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     base = alphabet + [letter + "</w>" for letter in alphabet]
     bpe = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
     bpe.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    # Numbered beforehand: the trainer breaks ties by number, and would number letters by chance.
+    # The letters get fixed numbers: the trainer breaks ties by number, and would number them at random.
     trainer = trainers.BpeTrainer(
         vocab_size=10_000,
         end_of_word_suffix="</w>",

@@ -1,4 +1,4 @@
-"""Draws a scene: 64×64 pixels, painted at three times the size and reduced."""
+"""Draws a scene at 64×64 pixels: paints it at three times the size and reduces it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _SHADE: dict[str, tuple[float, float, float]] = {
 
 
 def horizon(scene: Scene, layout: Layout) -> np.ndarray:
-    """The ground's upper edge, in painted pixels, for each painted column: (192,). Water is flat."""
+    """The upper edge of the ground for each painted column, in painted pixels: (192,). Water is flat."""
     if scene.ground == "water":
         return np.full(FULL, layout.horizon * FULL)
     x = np.linspace(-1, 1, FULL)
@@ -100,7 +100,7 @@ def _paint_ground(image: Image.Image, scene: Scene, layout: Layout, rng: np.rand
 
 
 def draw(scene: Scene, layout: Layout) -> np.ndarray:
-    """The scene as uint8 (64, 64, 3). The same scene and layout give the same pixels."""
+    """Draws the scene as uint8 (64, 64, 3). The same scene and layout give the same pixels."""
     rng = np.random.default_rng(layout.texture)
     image = Image.new("RGB", (FULL, FULL))
     _paint_sky(image, scene, layout, np.random.default_rng(layout.texture + 1))

@@ -1,4 +1,4 @@
-"""The grammar of edits: what an instruction does to a scene, said in one of the ways of `miniworld.instructions`."""
+"""Grammar of edits: draws a random edit of a scene, with an instruction in a phrasing of `miniworld.instructions`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from miniworld.scene import COLOURS, GROUNDS, KINDS, SKIES, STYLES, Scene, Thing
 
 @dataclass(frozen=True)
 class Edit:
-    """An instruction and the scenes before and after it. ``kind`` is one of `EDITS`."""
+    """An instruction with the scenes before and after it. ``kind`` is one of `EDITS`."""
 
     kind: str
     instruction: str
@@ -22,7 +22,7 @@ class Edit:
     after: Scene
 
     def as_line(self) -> dict[str, str]:
-        """The caption pair as a line of input; the kind of edit travels along."""
+        """The caption pair as a record of the input, with the kind of edit."""
         return {
             "input": caption(self.before),
             "edit": self.instruction,
@@ -35,12 +35,12 @@ def _other(rng: np.random.Generator, values: tuple[str, ...], *taken: str) -> st
     return str(rng.choice([value for value in values if value not in taken]))
 
 
-def _say(rng: np.random.Generator, phrasings: tuple[str, ...]) -> str:
+def _pick(rng: np.random.Generator, phrasings: tuple[str, ...]) -> str:
     return str(rng.choice(phrasings))
 
 
-def with_thing(scene: Scene, index: int, thing: Thing) -> Scene:
-    """The scene with `thing` in place `index`."""
+def replace_thing(scene: Scene, index: int, thing: Thing) -> Scene:
+    """The scene with `thing` as its thing number `index`."""
     things = list(scene.things)
     things[index] = thing
     return replace(scene, things=tuple(things))
@@ -50,7 +50,7 @@ def _colour(scene: Scene, rng: np.random.Generator) -> tuple[str, Scene]:
     index = int(rng.integers(len(scene.things)))
     old = scene.things[index]
     new = _other(rng, COLOURS, old.colour)
-    return _say(rng, instructions.colour(old, new)), with_thing(scene, index, replace(old, colour=new))
+    return _pick(rng, instructions.colour(old, new)), replace_thing(scene, index, replace(old, colour=new))
 
 
 def _another_kind(scene: Scene, rng: np.random.Generator, index: int) -> Thing:
@@ -59,45 +59,45 @@ def _another_kind(scene: Scene, rng: np.random.Generator, index: int) -> Thing:
 
 def _object(scene: Scene, rng: np.random.Generator) -> tuple[str, Scene]:
     new = _another_kind(scene, rng, 0)
-    return _say(rng, instructions.object_(scene.things[0], new)), with_thing(scene, 0, new)
+    return _pick(rng, instructions.object_(scene.things[0], new)), replace_thing(scene, 0, new)
 
 
 def _replace(scene: Scene, rng: np.random.Generator) -> tuple[str, Scene]:
     index = int(rng.integers(2))
     new = _another_kind(scene, rng, index)
-    return _say(rng, instructions.replace(scene.things[index], new)), with_thing(scene, index, new)
+    return _pick(rng, instructions.replace(scene.things[index], new)), replace_thing(scene, index, new)
 
 
 def _ground(scene: Scene, rng: np.random.Generator) -> tuple[str, Scene]:
     new = _other(rng, GROUNDS, scene.ground)
-    return _say(rng, instructions.ground(scene.ground, new)), replace(scene, ground=new)
+    return _pick(rng, instructions.ground(scene.ground, new)), replace(scene, ground=new)
 
 
 def _sky(scene: Scene, rng: np.random.Generator) -> tuple[str, Scene]:
     new = _other(rng, SKIES, scene.sky)
-    return _say(rng, instructions.sky(new)), replace(scene, sky=new)
+    return _pick(rng, instructions.sky(new)), replace(scene, sky=new)
 
 
 def _style(scene: Scene, rng: np.random.Generator) -> tuple[str, Scene]:
     new = _other(rng, STYLES, scene.style)
-    return _say(rng, instructions.style(new)), replace(scene, style=new)
+    return _pick(rng, instructions.style(new)), replace(scene, style=new)
 
 
 def _add(scene: Scene, rng: np.random.Generator) -> tuple[str, Scene]:
     old = scene.things[0]
     new = Thing(str(rng.choice(COLOURS)), _other(rng, KINDS, old.kind))
-    return _say(rng, instructions.add(old, new)), replace(scene, things=(old, new))
+    return _pick(rng, instructions.add(old, new)), replace(scene, things=(old, new))
 
 
 def _remove(scene: Scene, rng: np.random.Generator) -> tuple[str, Scene]:
     index = int(rng.integers(2))
-    return _say(rng, instructions.remove(scene.things[index])), replace(
+    return _pick(rng, instructions.remove(scene.things[index])), replace(
         scene, things=(scene.things[1 - index],)
     )
 
 
 _RULES: dict[str, tuple[Callable[[Scene, np.random.Generator], tuple[str, Scene]], int | None]] = {
-    "colour": (_colour, None),  # the rule, and the number of things it asks for
+    "colour": (_colour, None),  # the rule, and the number of things it needs
     "object": (_object, 1),
     "replace": (_replace, 2),
     "ground": (_ground, None),
@@ -110,9 +110,9 @@ EDITS = tuple(_RULES)
 
 
 def random_edit(rng: np.random.Generator, kind: str | None = None, held_out: bool | None = False) -> Edit:
-    """An edit of a random scene; ``kind`` one of `EDITS`, any if None; ``held_out`` as for `random_scene`.
+    """Draws an edit of a random scene: of ``kind``, one of `EDITS`, or of a random kind.
 
-    With ``held_out`` True it is the scene after the edit that has a combination kept out of training.
+    ``held_out`` is as for `random_scene`. If True, the scene after the edit has a combination kept out of training.
     """
     kind = kind or str(rng.choice(EDITS))
     rule, things = _RULES[kind]

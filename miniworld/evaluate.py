@@ -1,7 +1,7 @@
-"""How good the mini world's models are: `python -m miniworld.evaluate`.
+"""Evaluates the mini world's models: `python -m miniworld.evaluate`.
 
-Everything is measured on scenes that training never drew, the combinations of attributes kept out of training
-apart from the rest.
+Measures on scenes that training never drew. Scenes with combinations of attributes kept out of training are measured
+apart from the others.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ import miniworld
 from miniworld.draw import draw
 from miniworld.language import caption
 from miniworld.scene import Scene, random_layout, random_scene, variations
-from miniworld.train.data import PER_GROUP, draw_group
+from miniworld.train.scene_groups import PER_GROUP, draw_group
 
 UNSEEN = 1_000_003  # a seed that training does not use
 CHOICES = 16
@@ -36,10 +36,10 @@ STEPS, GUIDANCE = 30, 5.0
 
 @dataclass(frozen=True)
 class Picking:
-    """How often CLIP picks an image's caption.
+    """The share of ``images`` for which CLIP picks the right caption.
 
-    ``of_16`` among 16 captions, 15 of which are false by one attribute; ``by_attribute`` among the caption and
-    all those false by that attribute. Fractions of ``images``.
+    ``of_16``: among 16 captions, 15 of which have one wrong attribute. ``by_attribute``: among the right caption and
+    all captions in which that attribute is wrong.
     """
 
     images: int
@@ -48,7 +48,7 @@ class Picking:
 
 
 class SmallClip:
-    """The open_clip model of a local-dir, as unit features."""
+    """Encodes images and texts to unit features with the open_clip model of a local-dir."""
 
     def __init__(self, folder: Path) -> None:
         self.model, self.preprocess = open_clip.create_model_from_pretrained(f"local-dir:{folder}")
@@ -71,8 +71,8 @@ class SmallClip:
         return torch.cat(parts)
 
 
-def vae_psnr(folder: Path, groups: int = 64) -> float:
-    """Mean peak signal-to-noise ratio in dB of unseen scenes through the VAE and back."""
+def measure_vae_psnr(folder: Path, groups: int = 64) -> float:
+    """Mean peak signal-to-noise ratio, in dB, of unseen scenes encoded and decoded by the VAE."""
     vae = AutoencoderKL.from_pretrained(
         folder, subfolder="vae", dtype=torch.float32, use_safetensors=True
     ).eval()
@@ -84,8 +84,8 @@ def vae_psnr(folder: Path, groups: int = 64) -> float:
     return float((-10 * mse.log10()).mean())
 
 
-def pick(clip: SmallClip, scenes: Sequence[Scene], images: Sequence[np.ndarray]) -> Picking:
-    """Whether CLIP finds the captions of `images`, one for each of `scenes`."""
+def measure_picking(clip: SmallClip, scenes: Sequence[Scene], images: Sequence[np.ndarray]) -> Picking:
+    """Measures how often CLIP picks the caption of each of `images`, which show `scenes`."""
     rng = np.random.default_rng(UNSEEN)
     features = clip.images(images)
     right, by_attribute = [], defaultdict(list)
@@ -103,8 +103,8 @@ def pick(clip: SmallClip, scenes: Sequence[Scene], images: Sequence[np.ndarray])
     )
 
 
-def layout_preference(clip: SmallClip, groups: int = 256) -> float:
-    """How often a drawn scene is closer to its edited version in the same layout than to that in another."""
+def measure_layout_preference(clip: SmallClip, groups: int = 256) -> float:
+    """The share of drawn scenes that are closer to their edit in the same layout than to their edit in another."""
     images = np.concatenate([draw_group((UNSEEN, index)) for index in range(groups)])
     here, there, edited_here, edited_there = clip.images(list(images)).unflatten(0, (-1, PER_GROUP)).unbind(1)
 
@@ -115,14 +115,14 @@ def layout_preference(clip: SmallClip, groups: int = 256) -> float:
     return float(torch.cat(cases).float().mean())
 
 
-def unseen_scenes(count: int, held_out: bool) -> list[Scene]:
-    """Scenes with or without the combinations of attributes that training never saw."""
+def draw_unseen_scenes(count: int, held_out: bool) -> list[Scene]:
+    """Draws scenes with or without the combinations of attributes that training never saw."""
     rng = np.random.default_rng((UNSEEN, int(held_out)))
     return [random_scene(rng, held_out=held_out) for _ in range(count)]
 
 
 def generate(folder: Path, scenes: Sequence[Scene], batch: int = 16) -> list[np.ndarray]:
-    """An image for each scene's caption: 30 DDIM steps, guidance 5, the image's number as the seed."""
+    """Generates an image for each scene's caption: 30 DDIM steps, guidance 5, seeds 0, 1, 2, …"""
     pipeline = StableDiffusionPipeline.from_pretrained(
         folder, dtype=torch.float32, use_safetensors=True, safety_checker=None
     )
@@ -132,14 +132,14 @@ def generate(folder: Path, scenes: Sequence[Scene], batch: int = 16) -> list[np.
     for start in range(0, len(scenes), batch):
         part = scenes[start : start + batch]
         seeds = [torch.Generator().manual_seed(start + i) for i in range(len(part))]
-        made = pipeline(
+        generated = pipeline(
             [caption(scene) for scene in part],
             num_inference_steps=STEPS,
             guidance_scale=GUIDANCE,
             generator=seeds,
             output_type="np",
         ).images
-        images += list((made * 255).round().astype(np.uint8))
+        images += list((generated * 255).round().astype(np.uint8))
     return images
 
 
@@ -147,9 +147,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Prints the tables."""
     parser = argparse.ArgumentParser(prog="python -m miniworld.evaluate", description=__doc__)
     parser.add_argument(
-        "--images", type=int, default=256, help="images to generate for each row (default 256)"
+        "--images", type=int, default=256, help="images to generate for each line (default 256)"
     )
-    parser.add_argument("--drawn", type=int, default=512, help="scenes to draw for each row (default 512)")
+    parser.add_argument("--drawn", type=int, default=512, help="scenes to draw for each line (default 512)")
     parser.add_argument("--model", type=Path, default=miniworld.MODEL)
     parser.add_argument("--clip", type=Path, default=miniworld.CLIP)
     options = parser.parse_args(arguments)
@@ -158,11 +158,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     transformers.utils.logging.disable_progress_bar()
     console = Console(width=max(110, Console().width))
     clip = SmallClip(options.clip)
-    console.print(f"VAE, unseen scenes: PSNR {vae_psnr(options.model):.2f} dB")
-    console.print(f"sim_image prefers the same layout in {layout_preference(clip):.1%} of drawn edits")
+    console.print(f"VAE, unseen scenes: PSNR {measure_vae_psnr(options.model):.2f} dB")
+    console.print(
+        f"sim_image prefers the same layout in {measure_layout_preference(clip):.1%} of drawn edits"
+    )
 
     table = Table(
-        title=f"CLIP picks the caption, among {CHOICES} and among all that are false by one attribute"
+        title=f"CLIP picks the caption among {CHOICES}, and among all captions with one wrong attribute"
     )
     attributes = ("style", "ground", "sky", "colour", "object")
     for column in ("images", "scenes", "n", f"of {CHOICES}", *attributes):
@@ -170,18 +172,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rng = np.random.default_rng(UNSEEN)
     for source in ("drawn", "generated"):
         for held_out in (False, True):
-            scenes = unseen_scenes(options.drawn if source == "drawn" else options.images, held_out)
+            scenes = draw_unseen_scenes(options.drawn if source == "drawn" else options.images, held_out)
             if source == "drawn":
                 images = [draw(scene, random_layout(rng)) for scene in scenes]
             else:
                 images = generate(options.model, scenes)
-            found = pick(clip, scenes, images)
-            shares = [f"{found.by_attribute[attribute]:.1%}" for attribute in attributes]
+            picking = measure_picking(clip, scenes, images)
+            shares = [f"{picking.by_attribute[attribute]:.1%}" for attribute in attributes]
             table.add_row(
                 source,
                 "held out" if held_out else "trained",
-                str(found.images),
-                f"{found.of_16:.1%}",
+                str(picking.images),
+                f"{picking.of_16:.1%}",
                 *shares,
             )
     console.print(table)

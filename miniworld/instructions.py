@@ -1,13 +1,13 @@
-"""How edits are said: for each kind of edit the instructions that mean one change of one scene."""
+"""Instructions for each kind of edit, each in several phrasings."""
 
 from __future__ import annotations
 
-from miniworld.language import article, name
+from miniworld.language import name_thing, with_article
 from miniworld.scene import Thing
 
 
 def colour(old: Thing, new: str) -> tuple[str, ...]:
-    """`old` becomes `new` in colour."""
+    """The colour of `old` becomes `new`."""
     return (
         f"make the {old.kind} {new}",
         f"paint the {old.kind} {new}",
@@ -17,21 +17,21 @@ def colour(old: Thing, new: str) -> tuple[str, ...]:
 
 
 def object_(old: Thing, new: Thing) -> tuple[str, ...]:
-    """The scene's only thing becomes another."""
+    """The only thing becomes another."""
     return (
-        f"turn the {old.kind} into {article(new.kind)}",
-        f"make it {article(new.kind)}",
-        f"swap the {old.kind} for {article(new.kind)}",
-        f"change the {old.kind} to {article(new.kind)}",
+        f"turn the {old.kind} into {with_article(new.kind)}",
+        f"make it {with_article(new.kind)}",
+        f"swap the {old.kind} for {with_article(new.kind)}",
+        f"change the {old.kind} to {with_article(new.kind)}",
     )
 
 
 def replace(old: Thing, new: Thing) -> tuple[str, ...]:
     """One of two things becomes another."""
     return (
-        f"replace the {old.kind} with {article(new.kind)}",
-        f"put {article(new.kind)} in place of the {old.kind}",
-        f"swap the {old.colour} {old.kind} with {name(new)}",
+        f"replace the {old.kind} with {with_article(new.kind)}",
+        f"put {with_article(new.kind)} in place of the {old.kind}",
+        f"swap the {old.colour} {old.kind} with {name_thing(new)}",
     )
 
 
@@ -61,25 +61,25 @@ def sky(new: str) -> tuple[str, ...]:
 def style(new: str) -> tuple[str, ...]:
     """The style becomes another."""
     return (
-        f"turn it into {article(new)}",
-        f"make it look like {article(new)}",
-        f"render it as {article(new)}",
-        f"as {article(new)}",
+        f"turn it into {with_article(new)}",
+        f"make it look like {with_article(new)}",
+        f"render it as {with_article(new)}",
+        f"as {with_article(new)}",
     )
 
 
 def add(old: Thing, new: Thing) -> tuple[str, ...]:
-    """A second thing beside the only one."""
+    """A second thing is added."""
     return (
-        f"add {name(new)}",
-        f"put {name(new)} beside it",
-        f"place {name(new)} next to the {old.kind}",
-        f"let there be {name(new)} too",
+        f"add {name_thing(new)}",
+        f"put {name_thing(new)} beside it",
+        f"place {name_thing(new)} next to the {old.kind}",
+        f"let there be {name_thing(new)} too",
     )
 
 
 def remove(old: Thing) -> tuple[str, ...]:
-    """One of two things goes."""
+    """One of two things is removed."""
     return (
         f"remove the {old.kind}",
         f"take the {old.kind} away",

@@ -1,4 +1,4 @@
-"""The captions of scenes."""
+"""Writes the caption of a scene, and parses it."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ GROUND_WORDS = {
 SKY_WORDS = {"day": "by day", "night": "at night", "sunset": "at sunset", "storm": "in a storm"}
 
 
-def article(word: str) -> str:
-    """The word with its indefinite article."""
+def with_article(word: str) -> str:
+    """Puts the indefinite article before the word."""
     return f"{'an' if word[0] in 'aeiou' else 'a'} {word}"
 
 
-def name(thing: Thing) -> str:
-    """A thing with its article: "a red ball"."""
-    return f"{article(thing.colour)} {thing.kind}"
+def name_thing(thing: Thing) -> str:
+    """Names a thing with its article: "a red ball"."""
+    return f"{with_article(thing.colour)} {thing.kind}"
 
 
 def caption(scene: Scene, style: bool = True, sky: bool = True) -> str:
-    """The scene's caption: "a photo of a red ball and a blue house on sand at sunset".
+    """Writes the scene's caption: "a photo of a red ball and a blue house on sand at sunset".
 
-    ``style`` and ``sky`` False leave those words out; a caption without them means a photo, and day.
+    ``style`` or ``sky`` False leaves those words out. A caption without them means a photo, by day.
 
     Raises:
-        ValueError: words are to be left out that the caption needs.
+        ValueError: the style is not a photo or the sky is not day, so that those words are needed.
     """
     if (not style and scene.style != "photo") or (not sky and scene.sky != "day"):
-        raise ValueError(f"only 'photo' and 'day' go without saying, not {scene.style!r} and {scene.sky!r}")
-    words = " and ".join(name(thing) for thing in scene.things) + " " + GROUND_WORDS[scene.ground]
+        raise ValueError(f"only 'photo' and 'day' may be left out, not {scene.style!r} and {scene.sky!r}")
+    words = " and ".join(name_thing(thing) for thing in scene.things) + " " + GROUND_WORDS[scene.ground]
     if style:
-        words = f"{article(scene.style)} of {words}"
+        words = f"{with_article(scene.style)} of {words}"
     if sky:
         words = f"{words} {SKY_WORDS[scene.sky]}"
     return words
@@ -51,27 +51,27 @@ _CAPTION = re.compile(
 )
 
 
-def scene_of(text: str) -> Scene:
-    """The scene of a whole caption: the inverse of ``caption``.
+def parse_caption(text: str) -> Scene:
+    """Parses a whole caption to its scene: the inverse of ``caption``.
 
     Raises:
-        ValueError: text that ``caption`` does not say of any scene.
+        ValueError: a text that is not the whole caption of a scene.
     """
-    found = _CAPTION.fullmatch(text)
-    if found:
-        things = [Thing(*thing.partition(" ")[::2]) for thing in re.split(r" and an? ", found["things"])]
-        scene = Scene(found["style"], tuple(things), found["ground"], found["sky"].split()[-1])
+    match = _CAPTION.fullmatch(text)
+    if match:
+        things = [Thing(*thing.partition(" ")[::2]) for thing in re.split(r" and an? ", match["things"])]
+        scene = Scene(match["style"], tuple(things), match["ground"], match["sky"].split()[-1])
         known = scene.style in STYLES and scene.ground in GROUNDS
         if known and all(thing.colour in COLOURS and thing.kind in KINDS for thing in things):
             return scene
     raise ValueError(
-        f"{text!r} is no whole caption of this world, such as 'a photo of a red ball on grass by day'"
+        f"{text!r} is not a whole caption of this world, such as 'a photo of a red ball on grass by day'"
     )
 
 
 def random_caption(scene: Scene, rng: np.random.Generator) -> str:
-    """A caption that leaves what goes without saying unsaid in a quarter of the cases."""
-    quiet = rng.random(2) < 0.25
+    """Writes a caption without "photo", and without "by day", in a quarter of the cases each."""
+    omit = rng.random(2) < 0.25
     return caption(
-        scene, style=not (quiet[0] and scene.style == "photo"), sky=not (quiet[1] and scene.sky == "day")
+        scene, style=not (omit[0] and scene.style == "photo"), sky=not (omit[1] and scene.sky == "day")
     )

@@ -1,4 +1,4 @@
-"""The language model's tokenizer: a token for each word of the world's language, bytes for anything else."""
+"""Tokenizer of the language model: a token for each word of the world's language, bytes for anything else."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ WORDS = tuple(dict.fromkeys(_WORDS.split()))
 
 
 def build_tokenizer() -> PreTrainedTokenizerFast:
-    """The tokenizer: byte-level, each word of the world whole, behind a space and without.
+    """Builds the byte-level tokenizer. Each word of the world is one token, with a space before it and without.
 
-    There is nothing in it that is learnt, so that it is the same every time.
+    Nothing is learned, so the tokenizer is the same every time.
     """
     vocabulary = {byte: index for index, byte in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))}
     for word in WORDS:
         for token in (word, f"Ġ{word}"):
             vocabulary.setdefault(token, len(vocabulary))
-    # Words are looked up before merges are tried, and there are no merges: what is no word falls into bytes.
+    # There are no merges: a text that is not in the vocabulary becomes bytes.
     tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[], ignore_merges=True))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()

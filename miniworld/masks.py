@@ -1,4 +1,4 @@
-"""Where things are: of drawn scenes by rendering, of generated images by their difference."""
+"""Masks of objects and changes: by rendering for drawn scenes, by difference for generated images."""
 
 from __future__ import annotations
 
@@ -11,41 +11,41 @@ from miniworld.palette import FULL, SCALE, SIDE
 from miniworld.scene import Layout, Scene
 
 SKY, GROUND = "sky", "ground"
-CHANGED = 40  # of 255; chosen on drawn edits, and above what the VAE leaves of a round trip
+CHANGED = 40  # of 255; chosen on drawn edits, and above the error of a VAE round trip
 
-_NOWHERE = (255, 0, 255)  # no object is of this colour
+_NOWHERE = (255, 0, 255)  # no object has this colour
 
 
 def mask(scene: Scene, layout: Layout, which: str) -> np.ndarray:
-    """Where something can be seen, as bool (64, 64): a pixel belongs to what has most of it.
+    """The visible pixels of a part of the scene, as bool (64, 64). A pixel belongs to the part that fills most of it.
 
     Args:
-        scene: what is drawn.
-        layout: where.
-        which: "sky" with what is in it, "ground" with the shadows on it, or the kind of an object; what an object
-            covers is the object's.
+        scene: the scene.
+        layout: its layout.
+        which: "sky" with everything in it, "ground" with the shadows on it, or the kind of an object. Covered pixels
+            belong to the object in front.
 
     Raises:
-        ValueError: the scene has no such thing.
+        ValueError: the scene has no such part.
     """
     names = [SKY, GROUND, *(thing.kind for thing in scene.things)]
     if which not in names:
         raise ValueError(f"there is no {which!r} in this scene; there are {', '.join(names)}")
-    seen = np.zeros((FULL, FULL), dtype=np.int64)
-    seen[np.arange(FULL)[:, None] >= horizon(scene, layout)] = 1
+    labels = np.zeros((FULL, FULL), dtype=np.int64)
+    labels[np.arange(FULL)[:, None] >= horizon(scene, layout)] = 1
     placed = list(enumerate(zip(scene.things, layout.places, strict=False), start=2))
     for label, (thing, place) in sorted(placed, key=lambda entry: entry[1][1][1]):
         canvas = Image.new("RGB", (FULL, FULL), _NOWHERE)
         paint_thing(ImageDraw.Draw(canvas), thing, place, shaded=True)
-        seen[(np.asarray(canvas) != _NOWHERE).any(-1)] = label
-    votes = np.eye(len(names))[seen].reshape(SIDE, SCALE, SIDE, SCALE, -1).sum((1, 3))
+        labels[(np.asarray(canvas) != _NOWHERE).any(-1)] = label
+    votes = np.eye(len(names))[labels].reshape(SIDE, SCALE, SIDE, SCALE, -1).sum((1, 3))
     return votes.argmax(-1) == names.index(which)
 
 
-def changed(before: np.ndarray, after: np.ndarray, threshold: float = CHANGED) -> np.ndarray:
-    """Where two images (H, W, 3) uint8 differ: bool (H, W).
+def find_change(before: np.ndarray, after: np.ndarray, threshold: float = CHANGED) -> np.ndarray:
+    """The pixels in which two images (H, W, 3) uint8 differ: bool (H, W).
 
-    The largest difference of a channel is above ``threshold``, and so it is for most of the pixels around.
+    A channel differs by more than ``threshold``, there and in most of the pixels around.
     """
     difference = np.abs(before.astype(np.int16) - after).max(-1)
     rough = Image.fromarray(((difference > threshold) * 255).astype(np.uint8))

@@ -1,4 +1,4 @@
-"""The objects, each standing on its foot's point."""
+"""Paints the objects, each standing on its foot point."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SAIL = {"fill": (252, 250, 240), "outline": (150, 146, 136)}
 
 @dataclass(frozen=True)
 class _Brush:
-    """Where an object goes (foot x, y and size s, in painted pixels) and its colours; `shaded` adds light."""
+    """Position (foot x, y) and size s of an object, in painted pixels, and its colours; `shaded` adds light."""
 
     draw: ImageDraw.ImageDraw
     x: float
@@ -47,7 +47,7 @@ class _Brush:
 def paint_thing(
     draw: ImageDraw.ImageDraw, thing: Thing, place: tuple[float, float, float], shaded: bool
 ) -> None:
-    """Paints one object at a place (x, foot's y, size in fractions of the side)."""
+    """Paints one object at a place: x, y of the foot, size, as fractions of the side."""
     x, y, s = (value * FULL for value in place)
     body, black = PALETTE[thing.colour], thing.colour == "black"
     dark = (92, 92, 100) if black else mix(body, (0, 0, 0), 0.42)

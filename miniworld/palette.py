@@ -1,4 +1,4 @@
-"""The canvas, and the colours of what captions name."""
+"""Size of the canvas, and the colours that captions name."""
 
 from __future__ import annotations
 
@@ -22,5 +22,5 @@ PALETTE: dict[str, Colour] = {
 
 
 def mix(a: Colour, b: Colour, share: float) -> Colour:
-    """`a` with `share` of `b` in it."""
+    """Mixes `share` of `b` into `a`."""
     return tuple(round((1 - share) * x + share * y) for x, y in zip(a, b, strict=True))  # type: ignore[return-value]

@@ -1,4 +1,4 @@
-"""What a scene is: the attributes that its caption names, and the layout that only its seed decides."""
+"""A scene: the attributes that its caption names, and the layout that a seed draws."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Thing:
 
 @dataclass(frozen=True)
 class Scene:
-    """The attributes of a scene, all of them visible and all of them named by its caption."""
+    """The attributes of a scene. All are visible, and the caption names all."""
 
     style: str
     things: tuple[Thing, ...]
@@ -46,14 +46,14 @@ class Scene:
 
     @property
     def held_out(self) -> bool:
-        """Whether some combination of attributes is kept out of training."""
+        """True if a combination of attributes is kept out of training."""
         objects = any((thing.colour, thing.kind) in HELD_OUT_OBJECTS for thing in self.things)
         return objects or (self.ground, self.sky) in HELD_OUT_PLACES
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Where everything is, in fractions of the image's side. Two places, whether or not both are taken.
+    """Positions in fractions of the image's side. There are two places, even if the scene has one thing.
 
     ``texture`` seeds the details (clouds, stars, tufts).
     """
@@ -61,15 +61,15 @@ class Layout:
     horizon: float
     slope: float
     bulge: float
-    places: tuple[tuple[float, float, float], tuple[float, float, float]]  # x, foot's y, size
+    places: tuple[tuple[float, float, float], tuple[float, float, float]]  # x, y of the foot, size
     light: tuple[float, float]
     texture: int
 
 
 def random_scene(rng: np.random.Generator, things: int | None = None, held_out: bool | None = False) -> Scene:
-    """A scene with one or two things of different kinds.
+    """Draws a scene with one or two things of different kinds.
 
-    ``held_out`` False: none of the combinations kept out of training; True: at least one; None: whatever comes.
+    ``held_out`` False: no combination kept out of training. True: at least one. None: any scene.
     """
     while True:
         count = things or (2 if rng.random() < 0.45 else 1)
@@ -85,25 +85,25 @@ def random_scene(rng: np.random.Generator, things: int | None = None, held_out: 
 
 
 def variations(scene: Scene) -> list[tuple[str, Scene]]:
-    """All scenes that differ from this one in one attribute, each with the attribute's name.
+    """Lists all scenes that differ from this one in one attribute, each with the attribute's name.
 
     The names are style, ground, sky, colour and object. No two things of a scene are of one kind.
     """
-    found = [("style", replace(scene, style=style)) for style in STYLES]
-    found += [("ground", replace(scene, ground=ground)) for ground in GROUNDS]
-    found += [("sky", replace(scene, sky=sky)) for sky in SKIES]
+    scenes = [("style", replace(scene, style=style)) for style in STYLES]
+    scenes += [("ground", replace(scene, ground=ground)) for ground in GROUNDS]
+    scenes += [("sky", replace(scene, sky=sky)) for sky in SKIES]
     for index, thing in enumerate(scene.things):
         others = {other.kind for other in scene.things if other is not thing}
         changed = [("colour", replace(thing, colour=colour)) for colour in COLOURS]
         changed += [("object", replace(thing, kind=kind)) for kind in KINDS if kind not in others]
         for attribute, new in changed:
             things = (*scene.things[:index], new, *scene.things[index + 1 :])
-            found.append((attribute, replace(scene, things=things)))
-    return [(attribute, other) for attribute, other in found if other != scene]
+            scenes.append((attribute, replace(scene, things=things)))
+    return [(attribute, other) for attribute, other in scenes if other != scene]
 
 
 def random_layout(rng: np.random.Generator) -> Layout:
-    """A layout in which both places are on the ground, inside the image and apart from each other."""
+    """Draws a layout. Both places are on the ground, inside the image and apart from each other."""
     horizon = rng.uniform(0.38, 0.68)
     left, right = rng.uniform(0.17, 0.38), rng.uniform(0.62, 0.83)
     xs = (left, right) if rng.random() < 0.5 else (right, left)

@@ -1,4 +1,4 @@
-"""Reads a scene back from its image: what is seen and where, by a small network that has seen drawn scenes."""
+"""Reads the scene and its layout from an image, by a small network that was trained on drawn scenes."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ BATCH = 128
 _WEIGHTS = Path(__file__).parent / "weights" / "reader" / "reader.safetensors"
 
 Place = tuple[float, float, float]
-"""x, foot's y and size in fractions of the image's side, as in `miniworld.scene.Layout`."""
+"""x, y of the foot and size in fractions of the image's side, as in `miniworld.scene.Layout`."""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What an image shows. ``places`` is the place of each of the scene's things; ``edge`` is the ground's upper edge
-    as a `Layout` has it: horizon, slope, bulge.
+    """The content of an image. ``places`` has the place of each thing; ``edge`` is the upper edge of the ground as in
+    a `Layout`: horizon, slope, bulge.
 
-    The scene may have none or many things: those of an image that a generator spoilt. Two of one kind are read as one.
+    The scene of a spoilt image may have no thing or many. Two things of one kind are read as one.
     """
 
     scene: Scene
@@ -36,8 +36,8 @@ class Reading:
 
 
 class Guesses(NamedTuple):
-    """Logits for N images: style (N, 4), ground (N, 5), sky (N, 4), edge (N, 3); for each of the 8 kinds of object
-    whether it is there (N, 8), its colour (N, 8, 9), and its place (N, 8, 3).
+    """Logits for N images: style (N, 4), ground (N, 5), sky (N, 4), edge (N, 3); for each of the 8 kinds of object its
+    presence (N, 8), colour (N, 8, 9) and place (N, 8, 3).
     """
 
     style: Tensor
@@ -62,7 +62,7 @@ class _Block(nn.Module):
 
 
 class Reader(nn.Module):
-    """A residual network to 8×8 places. Each kind of object looks for its own; what colour is, is the same for all."""
+    """A residual network with 8×8 output positions. Each kind of object has its own attention over them."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -102,19 +102,19 @@ class Reader(nn.Module):
 
     @torch.inference_mode()
     def read(self, images: Sequence[np.ndarray] | np.ndarray) -> list[Reading]:
-        """A reading for each of N uint8 (64, 64, 3)."""
+        """Reads each of N images, uint8 (64, 64, 3)."""
         return [reading for part in _parts(images) for reading in _readings(self(part))]
 
 
 def load_reader() -> Reader:
-    """The shipped one."""
+    """Loads the shipped reader."""
     reader = Reader()
     reader.load_state_dict(load_file(_WEIGHTS))
     return reader.float().eval()
 
 
 def as_pixels(images: Sequence[np.ndarray] | np.ndarray) -> Tensor:
-    """uint8 (N, 64, 64, 3) as float32 (N, 3, 64, 64) in [-1, 1]."""
+    """Converts uint8 (N, 64, 64, 3) to float32 (N, 3, 64, 64) in [-1, 1]."""
     return torch.from_numpy(np.array(images)).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
@@ -126,8 +126,8 @@ def _readings(guesses: Guesses) -> Iterable[Reading]:
     style, ground, sky = (logits.argmax(-1).tolist() for logits in guesses[:3])
     colours = guesses.colour.argmax(-1)
     for n, there in enumerate(guesses.there > 0):
-        found = there.nonzero().flatten().tolist()
-        things = tuple(Thing(COLOURS[int(colours[n, k])], KINDS[k]) for k in found)
+        present = there.nonzero().flatten().tolist()
+        things = tuple(Thing(COLOURS[int(colours[n, k])], KINDS[k]) for k in present)
         scene = Scene(STYLES[style[n]], things, GROUNDS[ground[n]], SKIES[sky[n]])
-        places = tuple(tuple(guesses.place[n, k].tolist()) for k in found)
+        places = tuple(tuple(guesses.place[n, k].tolist()) for k in present)
         yield Reading(scene, places, tuple(guesses.edge[n].tolist()))

@@ -1,4 +1,4 @@
-"""What a style makes of a painted photo."""
+"""Applies a style to a painted photo."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from miniworld.palette import FULL, PAPER, SIDE
 
 
 def pencil(image: Image.Image) -> Image.Image:
-    """Grey lines where colours meet, the colours faded on paper."""
+    """Draws grey lines where colours meet, and fades the colours on paper."""
     grey = np.asarray(image.filter(ImageFilter.GaussianBlur(2.2)).convert("RGB"), dtype=np.float32)
     edges = sum(
         np.abs(np.diff(grey, axis=axis, append=grey.take([-1], axis=axis))).max(-1) for axis in (0, 1)
@@ -21,7 +21,7 @@ def pencil(image: Image.Image) -> Image.Image:
 
 
 def mosaic(pixels: np.ndarray) -> np.ndarray:
-    """Tiles of four pixels, of the reduced picture (64, 64, 3), with grout between them."""
+    """Sets the reduced picture (64, 64, 3) in tiles of four pixels with grout between them."""
     tiles = pixels.reshape(16, 4, 16, 4, 3).mean((1, 3)).repeat(4, 0).repeat(4, 1)
     mixed = 0.5 * pixels + 0.5 * tiles
     grout = np.zeros((SIDE, SIDE, 1), dtype=np.float32)
@@ -30,7 +30,7 @@ def mosaic(pixels: np.ndarray) -> np.ndarray:
 
 
 def watercolor(image: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """Blurred and washed out, with an uneven edge of bare paper."""
+    """Blurs and washes out the picture, with an uneven edge of bare paper."""
     pixels = np.asarray(image.filter(ImageFilter.GaussianBlur(3.0)), dtype=np.float32)
     washed = pixels + 0.28 * (255 - pixels)
     axis = np.abs(np.linspace(-1, 1, FULL))

@@ -1,4 +1,4 @@
-"""Writes the shipped caption pairs, and captions alone: `python -m miniworld.write_captions`."""
+"""Writes the shipped caption pairs and single captions: `python -m miniworld.write_captions`."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import numpy as np
 
 import miniworld
 from miniworld.edits import EDITS, Edit, random_edit
-from miniworld.triples import unseen_captions
+from miniworld.triples import draw_unseen_captions
 
 COUNT = 256
 CAPTIONS = 256
 _SEED = 64
 
 
-def shipped_edits() -> Iterator[Edit]:
-    """`COUNT` different edits, the kinds in turn, combinations kept out of training among them."""
+def draw_shipped_edits() -> Iterator[Edit]:
+    """Draws `COUNT` different edits, the kinds in turn, some with combinations kept out of training."""
     rng = np.random.default_rng(_SEED)
     seen: set[tuple[str, ...]] = set()
     while len(seen) < COUNT:
@@ -28,19 +28,19 @@ def shipped_edits() -> Iterator[Edit]:
             yield edit
 
 
-def captions_text() -> str:
-    """Captions that the language model has not seen, one a line: with seen and unseen combinations, by turns."""
-    seen, unseen = (unseen_captions(CAPTIONS // 2, held_out) for held_out in (False, True))
+def make_captions_text() -> str:
+    """Captions that the language model has not seen, one a line: with seen and unseen combinations in turn."""
+    seen, unseen = (draw_unseen_captions(CAPTIONS // 2, held_out) for held_out in (False, True))
     lines = dict.fromkeys(caption for both in zip(seen, unseen, strict=True) for caption in both)
     return "".join(caption + "\n" for caption in lines)
 
 
-def text() -> str:
-    """The pairs' text: one JSON object a line."""
-    return "".join(json.dumps(edit.as_line()) + "\n" for edit in shipped_edits())
+def make_pairs_text() -> str:
+    """The caption pairs, one JSON object a line."""
+    return "".join(json.dumps(edit.as_line()) + "\n" for edit in draw_shipped_edits())
 
 
 if __name__ == "__main__":
     miniworld.CAPTIONS.parent.mkdir(parents=True, exist_ok=True)
-    miniworld.CAPTIONS.write_text(text())
-    miniworld.ALONE.write_text(captions_text())
+    miniworld.CAPTIONS.write_text(make_pairs_text())
+    miniworld.ALONE.write_text(make_captions_text())

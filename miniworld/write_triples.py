@@ -1,4 +1,4 @@
-"""Writes the triples that the language model is fine-tuned on: `python -m miniworld.write_triples TRIPLES.jsonl`."""
+"""Writes the triples for fine-tuning the language model: `python -m miniworld.write_triples TRIPLES.jsonl`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from miniworld.triples import COUNT, drawn_triples
+from miniworld.triples import COUNT, draw_triples
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -18,7 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     options.path.parent.mkdir(parents=True, exist_ok=True)
     options.path.write_text(
-        "".join(json.dumps(edit.as_line()) + "\n" for edit in drawn_triples(options.count))
+        "".join(json.dumps(edit.as_line()) + "\n" for edit in draw_triples(options.count))
     )
 
 

@@ -24,7 +24,7 @@ from benchmarks.truth.word_maps import segment, word_maps
 from miniworld.draw import draw
 from miniworld.edits import Edit, random_edit
 from miniworld.language import caption
-from miniworld.masks import GROUND, SKY, changed, mask, overlap
+from miniworld.masks import GROUND, SKY, find_change, mask, overlap
 from miniworld.scene import random_layout, random_scene
 
 KINDS = ("object", GROUND, SKY)
@@ -73,7 +73,7 @@ def generated_maps(editor: p2p.Editor, count: int) -> dict[str, list[WordMap]]:
             for seed, (source, edit) in enumerate(zip(captions, edits, strict=True))
         ]
         sweeps = editor.sweep_many(requests)
-        regions = [changed(sweep.source, sweep.edits[0]) for sweep in sweeps]
+        regions = [find_change(sweep.source, sweep.edits[0]) for sweep in sweeps]
         latents = encode([sweep.source for sweep in sweeps])
         heats = word_maps(editor, latents, captions, [[_edited_word(edit)] for edit in edits])
         maps[kind] = [

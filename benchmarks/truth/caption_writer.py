@@ -19,7 +19,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, P
 from benchmarks.common.markdown import markdown_table
 from benchmarks.common.results_file import publish
 from miniworld.check_pair import Verdict, judge
-from miniworld.triples import unseen_captions
+from miniworld.triples import draw_unseen_captions
 from miniworld.write_triples import main as write_triples
 from pipeline.commands.finetune import finetune
 from stages.writers.completion_format import CompletionFormat
@@ -110,7 +110,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         size = (folder / "model.safetensors").stat().st_size
         model, tokenizer = load(folder)
         for held_out in (False, True):
-            captions = unseen_captions(options.captions, held_out)
+            captions = draw_unseen_captions(options.captions, held_out)
             unseen = "unseen combinations" if held_out else "unseen captions"
             for temperature in (0.0, TEMPERATURE):
                 rates = rate(captions, write(model, tokenizer, captions, temperature))

@@ -1,4 +1,4 @@
-"""The VAE: 64×64 pixels to 16×16 latents of four channels."""
+"""Trains the VAE: 64×64 pixels to 16×16 latents of four channels."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from miniworld.train.loop import Recipe, device, fast_products, train
+from miniworld.train.loop import Recipe, device, fast_matmul, train
 
 RECIPE = Recipe(steps=2000, learning_rate=2e-3, average=0.998)
 BATCH = 16
@@ -20,7 +20,7 @@ KL_WEIGHT = 1e-3  # of the mean over latent elements
 
 
 def build() -> AutoencoderKL:
-    """The untrained model."""
+    """Builds the untrained model."""
     return AutoencoderKL(
         down_block_types=("DownEncoderBlock2D",) * 3,
         up_block_types=("UpDecoderBlock2D",) * 3,
@@ -34,7 +34,7 @@ def build() -> AutoencoderKL:
 
 
 def as_pixels(images: np.ndarray) -> Tensor:
-    """uint8 (N, H, W, 3) to float32 (N, 3, H, W) in [-1, 1]."""
+    """Converts uint8 (N, H, W, 3) to float32 (N, 3, H, W) in [-1, 1]."""
     return torch.from_numpy(np.array(images)).permute(0, 3, 1, 2).to(device()).float() / 127.5 - 1
 
 
@@ -45,7 +45,10 @@ def _gradients(x: Tensor) -> tuple[Tensor, Tensor]:
 def train_autoencoder(
     images: np.ndarray, folder: Path, recipe: Recipe = RECIPE, start: AutoencoderKL | None = None
 ) -> AutoencoderKL:
-    """Trains on uint8 (N, 64, 64, 3), from nothing or from `start`: L1 + L2 + the gradients' L1 + a little KL."""
+    """Trains on uint8 (N, 64, 64, 3), from `start` or from random weights.
+
+    The loss is L1 + L2 + L1 of the gradients + a little KL.
+    """
     torch.manual_seed(0)
     vae = (start or build()).train().to(device())
 
@@ -53,7 +56,7 @@ def train_autoencoder(
         rng = np.random.default_rng((1, step))
         x = as_pixels(images[np.sort(rng.integers(len(images), size=BATCH))])
         generator = torch.Generator(device()).manual_seed(step)
-        with fast_products():
+        with fast_matmul():
             posterior = vae.encode(x).latent_dist
             decoded = vae.decode(posterior.sample(generator)).sample
         decoded = decoded.float()
@@ -67,24 +70,24 @@ def train_autoencoder(
 
     train("autoencoder", nn.ModuleDict({"vae": vae}), loss, recipe, folder)
     vae.eval()
-    vae.register_to_config(scaling_factor=_scaling(vae, images))
+    vae.register_to_config(scaling_factor=_scaling_factor(vae, images))
     return vae
 
 
-def latents_of(vae: AutoencoderKL, images: np.ndarray, folder: Path) -> tuple[Tensor, Tensor]:
-    """What `encode_all` gives, computed once for these weights and kept in `folder`."""
+def load_latents(vae: AutoencoderKL, images: np.ndarray, folder: Path) -> tuple[Tensor, Tensor]:
+    """The result of `encode_all`, computed once for these weights and cached in `folder`."""
     digest = hashlib.sha256(b"".join(value.cpu().numpy().tobytes() for value in vae.state_dict().values()))
     path = folder / f"latents-{digest.hexdigest()[:12]}-{len(images)}.safetensors"
     if not path.exists():
         means, deviations = encode_all(vae, images)
         save_file({"means": means.contiguous(), "deviations": deviations.contiguous()}, path)
-    kept = load_file(path)
-    return kept["means"], kept["deviations"]
+    latents = load_file(path)
+    return latents["means"], latents["deviations"]
 
 
 @torch.no_grad()
 def encode_all(vae: AutoencoderKL, images: np.ndarray) -> tuple[Tensor, Tensor]:
-    """The posteriors' means and standard deviations, float16 (N, 4, 16, 16) each, unscaled, on the CPU."""
+    """Encodes images to means and standard deviations, float16 (N, 4, 16, 16) each, unscaled, on the CPU."""
     means, deviations = [], []
     for start in range(0, len(images), 128):
         posterior = vae.encode(as_pixels(images[start : start + 128])).latent_dist
@@ -93,6 +96,6 @@ def encode_all(vae: AutoencoderKL, images: np.ndarray) -> tuple[Tensor, Tensor]:
     return torch.cat(means), torch.cat(deviations)
 
 
-def _scaling(vae: AutoencoderKL, images: np.ndarray) -> float:
+def _scaling_factor(vae: AutoencoderKL, images: np.ndarray) -> float:
     means, deviations = encode_all(vae, images[:2048])
     return float(1 / (means.float().var() + deviations.float().square().mean()).sqrt())

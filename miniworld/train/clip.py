@@ -1,8 +1,8 @@
-"""The small CLIP: contrastive learning over captions that differ in one attribute, and over layouts.
+"""Trains the small CLIP: contrastive learning over captions that differ in one attribute, and over layouts.
 
-Captions do not name the layout, so a CLIP trained on them alone is nearly blind to it, and its image
-similarity then says nothing of what an edit moved. A ranking of images mends that: a scene must be closer to
-its edited version in the same layout than to the edited version in another.
+Captions do not name the layout. A CLIP trained on captions alone hardly sees it, and its image similarity does not show
+what an edit moved. So a second loss ranks images: a scene must be closer to its edit in the same layout than to its
+edit in another layout.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from torch.nn import functional as F
 from miniworld.clip_tokenizer import TOKENS, build_tokenizer
 from miniworld.language import random_caption
 from miniworld.scene import Scene, variations
-from miniworld.train.data import PER_GROUP, group
-from miniworld.train.loop import Recipe, device, fast_products, train
+from miniworld.train.loop import Recipe, device, fast_matmul, train
+from miniworld.train.scene_groups import PER_GROUP, make_group
 
 RECIPE = Recipe(steps=4200, learning_rate=1e-3, warmup=200, weight_decay=0.05)
 GROUPS = 32
@@ -31,11 +31,11 @@ REPAINTED = 2 / 3
 MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
 
 Batch = tuple[Tensor, Tensor, Tensor]
-"""Images (4·groups, 3, 64, 64), token ids of the captions, and the caption's row for each image."""
+"""Images (4·groups, 3, 64, 64), token ids of the captions, and the index of the caption of each image."""
 
 
 def model_config() -> dict[str, object]:
-    """open_clip's ``model_cfg``."""
+    """The ``model_cfg`` for open_clip."""
     return {
         "embed_dim": 128,
         "vision_cfg": {"image_size": 64, "layers": [1, 2, 2, 1], "width": 16, "head_width": 32},
@@ -51,12 +51,12 @@ def model_config() -> dict[str, object]:
 
 
 def build() -> open_clip.CLIP:
-    """The untrained model."""
+    """Builds the untrained model."""
     return open_clip.CLIP(**model_config())  # type: ignore[arg-type]
 
 
 def _captions(scenes: list[Scene], rng: np.random.Generator) -> list[str]:
-    """A caption for each scene, then `NEGATIVES` for each that are false by one attribute."""
+    """A caption for each scene, then for each scene `NEGATIVES` captions with one wrong attribute."""
     texts = [random_caption(scene, rng) for scene in scenes]
     for scene in scenes:
         others = [other for _, other in variations(scene) if not other.held_out]
@@ -69,14 +69,14 @@ def _batch(
 ) -> tuple[Tensor, list[str], Tensor]:
     rng = np.random.default_rng((2, step))
     chosen = np.sort(rng.choice(len(images) // PER_GROUP, GROUPS, replace=False))
-    rows = (chosen[:, None] * PER_GROUP + np.arange(PER_GROUP)).ravel()
-    groups = [group(seed, int(index)) for index in chosen]
-    texts = _captions([scene for one in groups for scene in (one.scenes[0], one.scenes[2])], rng)
+    indices = (chosen[:, None] * PER_GROUP + np.arange(PER_GROUP)).ravel()
+    groups = [make_group(seed, int(index)) for index in chosen]
+    texts = _captions([scene for group in groups for scene in (group.scenes[0], group.scenes[2])], rng)
     caption_of_image = torch.arange(2 * GROUPS).repeat_interleave(2)
-    shown = images[rows]
+    shown = images[indices]
     if repainted is not None:
-        there = (rows < len(repainted)) & (rng.random(len(rows)) < REPAINTED)
-        shown[there] = repainted[rows[there]]
+        replaced = (indices < len(repainted)) & (rng.random(len(indices)) < REPAINTED)
+        shown[replaced] = repainted[indices[replaced]]
     pixels = torch.from_numpy(shown).permute(0, 3, 1, 2).float() / 255
     return (
         (pixels - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None],
@@ -88,13 +88,13 @@ def _batch(
 def contrastive_loss(
     image: Tensor, text: Tensor, caption_of_image: Tensor, same: Tensor, scale: Tensor
 ) -> Tensor:
-    """CLIP's loss where several images may share a caption, and the captions past the last image's are negatives.
+    """Computes CLIP's loss. Several images may share a caption. Captions after the last image's are negatives.
 
     Args:
-        image: (I, D) unit features. text: (T, D) unit features, T ≥ the number of captions that have images.
-        caption_of_image: (I,) the caption's row for each image.
-        same: bool (I, T), True where a caption holds for an image though it is another's (equal scenes).
-        scale: the temperature's inverse.
+        image: (I, D) unit features. text: (T, D) unit features; T is at least the number of captions with images.
+        caption_of_image: (I,) the index of the caption of each image.
+        same: bool (I, T), True if a caption of another image is right for this image too (equal scenes).
+        scale: the inverse temperature.
     """
     logits = scale * image @ text.T
     right = F.one_hot(caption_of_image, text.shape[0]).bool()
@@ -106,7 +106,7 @@ def contrastive_loss(
 
 
 def layout_loss(image: Tensor) -> Tensor:
-    """Ranks the same layout above another, for unit features (4·groups, D) in the order of a `Group`."""
+    """Ranks the same layout above another layout, for unit features (4·groups, D) in the order of a `Group`."""
     here, there, edited_here, edited_there = image.unflatten(0, (-1, PER_GROUP)).unbind(1)
 
     def rank(anchor: Tensor, near: Tensor, far: Tensor) -> Tensor:
@@ -133,9 +133,9 @@ def train_clip(
     start: open_clip.CLIP | None = None,
     repainted: np.ndarray | None = None,
 ) -> open_clip.CLIP:
-    """Trains on the groups of `seed`, drawn as uint8 (4·groups, 64, 64, 3); from nothing or from `start`.
+    """Trains on the groups of `seed`, drawn as uint8 (4·groups, 64, 64, 3), from `start` or from random weights.
 
-    ``repainted`` has the first of them as the generator paints them: those are shown in two cases of three.
+    ``repainted`` has the first images as the generator paints them. They replace the drawn ones in two of three cases.
     """
     torch.manual_seed(0)
     clip = (start or build()).float().train().to(device())
@@ -145,7 +145,7 @@ def train_clip(
         pixels, texts, caption_of_image = _batch(images, repainted, seed, step)
         ids = tokenizer(texts, padding="max_length", truncation=True, return_tensors="pt").input_ids
         same = torch.from_numpy(np.array(texts)[caption_of_image][:, None] == np.array(texts)[None])
-        with fast_products():
+        with fast_matmul():
             image = clip.encode_image(pixels.to(device()), normalize=True).float()
             text = clip.encode_text(ids.to(device()), normalize=True).float()
         scale = clip.logit_scale.exp().clamp(max=100)

@@ -1,4 +1,4 @@
-"""The text encoder and the U-Net, trained together from nothing on the drawn scenes' latents."""
+"""Trains the text encoder and the U-Net together on the latents of drawn scenes."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from transformers import CLIPTextConfig, CLIPTextModel
 
 from miniworld.clip_tokenizer import TOKENS, build_tokenizer
 from miniworld.language import random_caption
-from miniworld.train.autoencoder import latents_of
-from miniworld.train.data import PER_GROUP, group
-from miniworld.train.loop import Recipe, device, fast_products, train
+from miniworld.train.autoencoder import load_latents
+from miniworld.train.loop import Recipe, device, fast_matmul, train
+from miniworld.train.scene_groups import PER_GROUP, make_group
 
 RECIPE = Recipe(steps=9000, learning_rate=1e-3, warmup=200)
 BATCH = 32
@@ -23,7 +23,7 @@ SNR_CAP = 5.0
 
 
 def build_text_encoder() -> CLIPTextModel:
-    """The untrained text encoder: shallow, so that a token's feature keeps the token's meaning."""
+    """Builds the untrained text encoder: shallow, so that a token's feature keeps the token's meaning."""
     tokenizer = build_tokenizer()
     return CLIPTextModel(
         CLIPTextConfig(
@@ -42,7 +42,7 @@ def build_text_encoder() -> CLIPTextModel:
 
 
 def build_unet() -> UNet2DConditionModel:
-    """The untrained U-Net: cross- and self-attention at 16×16, 8×8 and 4×4."""
+    """Builds the untrained U-Net, with cross- and self-attention at 16×16, 8×8 and 4×4."""
     return UNet2DConditionModel(
         sample_size=16,
         in_channels=4,
@@ -58,7 +58,7 @@ def build_unet() -> UNet2DConditionModel:
 
 
 def build_scheduler() -> DDIMScheduler:
-    """Stable Diffusion's noise schedule."""
+    """Builds Stable Diffusion's noise schedule."""
     return DDIMScheduler(
         beta_start=0.00085,
         beta_end=0.012,
@@ -71,11 +71,11 @@ def build_scheduler() -> DDIMScheduler:
 
 
 def loss_weight(alphas_cumprod: Tensor) -> Tensor:
-    """min(SNR, γ) / SNR · √(1 + 1/SNR) with γ = 5, for an epsilon loss.
+    """Weight min(SNR, γ) / SNR · √(1 + 1/SNR) with γ = 5, for an epsilon loss.
 
-    The first factor is Min-SNR's ("Efficient Diffusion Training via Min-SNR", Hang et al.). The second is half way, in
-    powers, to a loss on the velocity: which object goes where is decided at steps of much noise, where the error of
-    epsilon is so small that otherwise nothing of it is learned.
+    The first factor is Min-SNR's ("Efficient Diffusion Training via Min-SNR", Hang et al.). The second is the geometric
+    mean of the weights of an epsilon loss and a velocity loss. It lifts the noisiest steps, which place the objects:
+    there the error of epsilon is too small to learn from.
     """
     snr = alphas_cumprod / (1 - alphas_cumprod)
     return snr.clamp(max=SNR_CAP) / snr * (1 + 1 / snr).sqrt()
@@ -89,31 +89,31 @@ def train_denoiser(
     recipe: Recipe = RECIPE,
     start: tuple[CLIPTextModel, UNet2DConditionModel] | None = None,
 ) -> tuple[CLIPTextModel, UNet2DConditionModel]:
-    """Trains on the groups of `seed`, drawn as uint8 (4·groups, 64, 64, 3); from nothing or from `start`."""
+    """Trains on the groups of `seed`, drawn as uint8 (4·groups, 64, 64, 3), from `start` or from random weights."""
     torch.manual_seed(0)
     text_encoder, unet = start or (build_text_encoder(), build_unet())
     text_encoder, unet = text_encoder.train().to(device()), unet.train().to(device())
     tokenizer = build_tokenizer()
     alphas_cumprod = build_scheduler().alphas_cumprod.to(device())
-    means, deviations = latents_of(vae, images, folder)
+    means, deviations = load_latents(vae, images, folder)
     scale = vae.config.scaling_factor
 
     def loss(step: int) -> Tensor:
         rng = np.random.default_rng((3, step))
         generator = torch.Generator().manual_seed(step)
-        rows = rng.integers(len(images), size=BATCH)
-        scenes = [group(seed, int(row) // PER_GROUP).scenes[int(row) % PER_GROUP] for row in rows]
+        chosen = rng.integers(len(images), size=BATCH)
+        scenes = [make_group(seed, int(k) // PER_GROUP).scenes[int(k) % PER_GROUP] for k in chosen]
         texts = ["" if rng.random() < WITHOUT_CAPTION else random_caption(scene, rng) for scene in scenes]
         ids = tokenizer(texts, padding="max_length", truncation=True, return_tensors="pt").input_ids.to(
             device()
         )
-        spread = torch.randn(means[rows].shape, generator=generator)
-        latents = ((means[rows].float() + deviations[rows].float() * spread) * scale).to(device())
+        spread = torch.randn(means[chosen].shape, generator=generator)
+        latents = ((means[chosen].float() + deviations[chosen].float() * spread) * scale).to(device())
         noise = torch.randn(latents.shape, generator=generator).to(device())
         timesteps = torch.randint(0, len(alphas_cumprod), (BATCH,), generator=generator).to(device())
         alpha = alphas_cumprod[timesteps]
         signal, sigma = alpha.sqrt()[:, None, None, None], (1 - alpha).sqrt()[:, None, None, None]
-        with fast_products():
+        with fast_matmul():
             states = text_encoder(ids).last_hidden_state
             predicted = unet(signal * latents + sigma * noise, timesteps, states).sample
         error = (predicted.float() - noise).square().mean((1, 2, 3))

@@ -1,4 +1,4 @@
-"""Writes what was trained in the formats that everybody loads: a diffusers folder and an open_clip local-dir."""
+"""Exports the trained models: a diffusers folder and an open_clip local-dir."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from miniworld.train.denoiser import build_scheduler
 def export_model(
     vae: AutoencoderKL, text_encoder: CLIPTextModel, unet: UNet2DConditionModel, folder: Path
 ) -> None:
-    """The diffusers folder, weights in float16."""
+    """Writes the diffusers folder, weights in float16."""
     for part in (vae, unet):
-        part.register_to_config(_name_or_path="")  # not where it was loaded from
+        part.register_to_config(_name_or_path="")  # without the path it was loaded from
     pipeline = StableDiffusionPipeline(
         vae=vae,
         text_encoder=text_encoder,
@@ -36,7 +36,7 @@ def export_model(
 
 
 def export_clip(clip: open_clip.CLIP, folder: Path) -> None:
-    """The open_clip local-dir, weights in float16, its tokenizer beside it."""
+    """Writes the open_clip local-dir, weights in float16, with its tokenizer."""
     folder.mkdir(parents=True, exist_ok=True)
     preprocess = {"size": 64, "mean": MEAN, "std": STD, "interpolation": "bicubic", "resize_mode": "shortest"}
     config = {"model_cfg": model_config(), "preprocess_cfg": preprocess}

@@ -1,6 +1,6 @@
-"""The drawn scenes as the generator paints them: what CLIP will be asked about, with the drawing's caption still true.
+"""Repaints drawn scenes with the generator, to train CLIP and the reader on generated images with known captions.
 
-A CLIP that has seen clean drawings alone takes a generated heart, soft at its edges, for a ball.
+A CLIP that was trained on clean drawings alone mistakes a generated heart, soft at its edges, for a ball.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from transformers import CLIPTextModel
 
 from miniworld.clip_tokenizer import build_tokenizer
 from miniworld.language import caption
-from miniworld.train.autoencoder import latents_of
-from miniworld.train.data import PER_GROUP, group
+from miniworld.train.autoencoder import load_latents
 from miniworld.train.denoiser import build_scheduler
-from miniworld.train.loop import device, fast_products
+from miniworld.train.loop import device, fast_matmul
+from miniworld.train.scene_groups import PER_GROUP, make_group
 
-# Noise up to here leaves the objects in place; their edges and colours come out as the generator has them.
+# Noise up to this step leaves the objects in place; the generator repaints their edges and colours.
 LAST_TIMESTEP = 350
 BATCH = 128
 
 
 @torch.no_grad()
-def repainted(
+def repaint(
     vae: AutoencoderKL,
     text_encoder: CLIPTextModel,
     unet: UNet2DConditionModel,
@@ -37,24 +37,23 @@ def repainted(
     folder: Path,
     count: int,
 ) -> np.ndarray:
-    """uint8 (count, 64, 64, 3): the first scenes of `seed`, each with some noise on its latents, denoised in one step.
+    """Adds some noise to the latents of the first scenes of `seed` and denoises them in one step.
 
-    Done once for these weights, mapped from disk after.
+    Returns uint8 (count, 64, 64, 3). Done once for these weights, then loaded from `folder`.
     """
     digest = hashlib.sha256(b"".join(p.detach().cpu().numpy().tobytes() for p in unet.parameters()))
     path = folder / f"repainted-{digest.hexdigest()[:12]}-{count}.npy"
     if not path.exists():
         unfinished = path.with_suffix(".part")
         painted = np.lib.format.open_memmap(unfinished, "w+", np.uint8, (count, *images.shape[1:]))
-        means, _ = latents_of(vae, images, folder)
+        means, _ = load_latents(vae, images, folder)
         vae, text_encoder, unet = (part.eval().to(device()) for part in (vae, text_encoder, unet))
         for start in range(0, count, BATCH):
-            rows = range(start, min(start + BATCH, count))
-            scenes = [group(seed, row // PER_GROUP).scenes[row % PER_GROUP] for row in rows]
-            painted[rows.start : rows.stop] = _paint(
-                vae, text_encoder, unet, means[rows.start : rows.stop], [caption(scene) for scene in scenes]
-            )
-            print(f"repaint: {rows.stop}/{count}", flush=True)
+            stop = min(start + BATCH, count)
+            scenes = [make_group(seed, k // PER_GROUP).scenes[k % PER_GROUP] for k in range(start, stop)]
+            texts = [caption(scene) for scene in scenes]
+            painted[start:stop] = _paint(vae, text_encoder, unet, means[start:stop], texts)
+            print(f"repaint: {stop}/{count}", flush=True)
         painted.flush()
         unfinished.rename(path)
     return np.load(path, mmap_mode="r")
@@ -75,7 +74,7 @@ def _paint(
     timesteps = torch.randint(0, LAST_TIMESTEP, (len(texts),), generator=generator)
     alpha = build_scheduler().alphas_cumprod[timesteps].to(device())[:, None, None, None]
     noisy = alpha.sqrt() * latents.to(device()) + (1 - alpha).sqrt() * noise
-    with fast_products():
+    with fast_matmul():
         states = text_encoder(ids.to(device())).last_hidden_state
         epsilon = unet(noisy, timesteps.to(device()), states).sample.float()
         denoised = (noisy - (1 - alpha).sqrt() * epsilon) / alpha.sqrt()

@@ -1,4 +1,4 @@
-"""The one training loop: AdamW, one cycle of the learning rate, a moving average of the weights, checkpoints."""
+"""Training loop of all models: AdamW, one cycle of the learning rate, averaged weights, checkpoints."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 Loss = Callable[[int], Tensor]
-"""The loss of step i. It draws its batch and noise from the step's number alone, so that a resumed run repeats."""
+"""The loss of step i. Batch and noise depend on i alone, so that a resumed run gives the same result."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How long and how fast: the rate rises over ``warmup`` steps, then falls to zero."""
+    """Settings of a training run. The learning rate rises over ``warmup`` steps, then falls to zero."""
 
     steps: int
     learning_rate: float = 1e-3
@@ -52,8 +52,8 @@ class _SingleAttention(TorchFunctionMode):
 
 
 @contextmanager
-def fast_products() -> Iterator[None]:
-    """bfloat16 for the products."""
+def fast_matmul() -> Iterator[None]:
+    """Computes matrix products in bfloat16."""
     with ExitStack() as stack:
         stack.enter_context(torch.autocast(device().type, torch.bfloat16))
         if device().type == "cpu":
@@ -62,7 +62,7 @@ def fast_products() -> Iterator[None]:
 
 
 def train(name: str, modules: nn.ModuleDict, loss: Loss, recipe: Recipe, folder: Path) -> None:
-    """Trains `modules` in place, from the last checkpoint in `folder` if any; leaves the averaged weights in them."""
+    """Trains `modules` in place, from the last checkpoint in `folder` if any, and sets the averaged weights."""
     parameters = [p for p in modules.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(
         parameters, recipe.learning_rate, (0.9, 0.99), weight_decay=recipe.weight_decay
@@ -79,11 +79,11 @@ def train(name: str, modules: nn.ModuleDict, loss: Loss, recipe: Recipe, folder:
         value.backward()
         nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
-        keep = min(recipe.average, (1 + step) / (10 + step))
+        decay = min(recipe.average, (1 + step) / (10 + step))
         with torch.no_grad():
             for key, tensor in modules.state_dict().items():
                 if tensor.is_floating_point():
-                    average[key].lerp_(tensor, 1 - keep)
+                    average[key].lerp_(tensor, 1 - decay)
         mean = value.item() if step == first else 0.98 * mean + 0.02 * value.item()
         last = step + 1 == recipe.steps
         if last or (step + 1) % recipe.checkpoint_every == 0:
@@ -91,9 +91,10 @@ def train(name: str, modules: nn.ModuleDict, loss: Loss, recipe: Recipe, folder:
         if last or time.monotonic() - shown > 15:
             shown = time.monotonic()
             pace = (shown - started) / (step + 1 - first)
-            left = pace * (recipe.steps - step - 1) / 60
+            minutes_left = pace * (recipe.steps - step - 1) / 60
             print(
-                f"{name}: step {step + 1}/{recipe.steps}  loss {mean:.4f}  {pace:.2f} s/step  {left:.0f} min left",
+                f"{name}: step {step + 1}/{recipe.steps}  loss {mean:.4f}  "
+                f"{pace:.2f} s/step  {minutes_left:.0f} min left",
                 flush=True,
             )
     modules.load_state_dict(average)
@@ -148,5 +149,5 @@ def _resume(
                     "exp_avg": file.get_tensor(f"exp_avg/{index}").to(parameter.device),
                     "exp_avg_sq": file.get_tensor(f"exp_avg_sq/{index}").to(parameter.device),
                 }
-    print(f"{path.stem}: goes on from step {step}", flush=True)
+    print(f"{path.stem}: resumes at step {step}", flush=True)
     return step

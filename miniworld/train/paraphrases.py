@@ -1,10 +1,10 @@
-"""Captions in other words: of a part of a scene, or of what is new in it."""
+"""Paraphrases captions: parts of a scene, or the change from one scene to the next."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from miniworld.language import GROUND_WORDS, SKY_WORDS, article, name
+from miniworld.language import GROUND_WORDS, SKY_WORDS, name_thing, with_article
 from miniworld.scene import Scene, Thing
 
 _SKIES = {
@@ -15,29 +15,34 @@ _SKIES = {
 }
 
 
-def of_place(ground: str, sky: str) -> str:
-    """The end of a whole caption: "on sand at sunset"."""
+def describe_place(ground: str, sky: str) -> str:
+    """Describes ground and sky as the end of a caption does: "on sand at sunset"."""
     return f"{GROUND_WORDS[ground]} {SKY_WORDS[sky]}"
 
 
-def in_brief(scene: Scene, rng: np.random.Generator) -> str:
-    """One to three of the scene's attributes, in any order."""
-    phrases = [article(scene.style), scene.ground, GROUND_WORDS[scene.ground], SKY_WORDS[scene.sky]]
+def describe_briefly(scene: Scene, rng: np.random.Generator) -> str:
+    """Names one to three of the scene's attributes, in any order."""
+    phrases = [with_article(scene.style), scene.ground, GROUND_WORDS[scene.ground], SKY_WORDS[scene.sky]]
     for thing in scene.things:
-        phrases += [name(thing), f"the {thing.kind} is {thing.colour}", article(thing.kind), thing.colour]
+        phrases += [
+            name_thing(thing),
+            f"the {thing.kind} is {thing.colour}",
+            with_article(thing.kind),
+            thing.colour,
+        ]
     chosen = rng.choice(len(phrases), size=int(rng.integers(1, 4)), replace=False)
     return " ".join(phrases[int(index)] for index in chosen)
 
 
-def of_what_is_new(before: Scene, after: Scene, rng: np.random.Generator) -> str:
-    """A line on what the second scene has and the first has not; they are neighbours."""
-    told = _news(before, after)
-    return told[int(rng.integers(len(told)))]
+def describe_change(before: Scene, after: Scene, rng: np.random.Generator) -> str:
+    """Describes the change between neighbouring scenes by what is new in the second."""
+    phrasings = _phrase_change(before, after)
+    return phrasings[int(rng.integers(len(phrasings)))]
 
 
-def _news(before: Scene, after: Scene) -> tuple[str, ...]:
+def _phrase_change(before: Scene, after: Scene) -> tuple[str, ...]:
     if before.style != after.style:
-        new = article(after.style)
+        new = with_article(after.style)
         return f"it is {new} now", f"all is seen as {new}", f"it has become {new}", new
     if before.ground != after.ground:
         return (
@@ -48,44 +53,44 @@ def _news(before: Scene, after: Scene) -> tuple[str, ...]:
         )
     if before.sky != after.sky:
         return _SKIES[after.sky]
-    gone = [thing for thing in before.things if thing not in after.things]
-    come = [thing for thing in after.things if thing not in before.things]
-    if not gone:
-        return _of_more(before.things[0], come[0])
-    if not come:
-        return _of_less(gone[0], after.things[0])
-    return _of_another(gone[0], come[0])
+    removed = [thing for thing in before.things if thing not in after.things]
+    added = [thing for thing in after.things if thing not in before.things]
+    if not removed:
+        return _phrase_addition(before.things[0], added[0])
+    if not added:
+        return _phrase_removal(removed[0], after.things[0])
+    return _phrase_replacement(removed[0], added[0])
 
 
-def _of_more(old: Thing, new: Thing) -> tuple[str, ...]:
+def _phrase_addition(old: Thing, new: Thing) -> tuple[str, ...]:
     return (
-        f"there is {name(new)} too",
-        f"{name(new)} stands next to the {old.kind}",
-        f"{name(new)} beside it",
-        f"now with {name(new)}",
+        f"there is {name_thing(new)} too",
+        f"{name_thing(new)} stands next to the {old.kind}",
+        f"{name_thing(new)} beside it",
+        f"now with {name_thing(new)}",
     )
 
 
-def _of_less(gone: Thing, left: Thing) -> tuple[str, ...]:
+def _phrase_removal(removed: Thing, remaining: Thing) -> tuple[str, ...]:
     return (
-        f"the {gone.kind} is gone",
-        f"the {gone.colour} {gone.kind} is away",
-        f"no more {gone.kind}",
-        f"only the {left.kind} is left",
+        f"the {removed.kind} is gone",
+        f"the {removed.colour} {removed.kind} is away",
+        f"no more {removed.kind}",
+        f"only the {remaining.kind} is left",
     )
 
 
-def _of_another(gone: Thing, come: Thing) -> tuple[str, ...]:
-    if gone.kind == come.kind:
+def _phrase_replacement(old: Thing, new: Thing) -> tuple[str, ...]:
+    if old.kind == new.kind:
         return (
-            f"the {come.kind} is {come.colour} now",
-            f"the {gone.colour} {gone.kind} has become {come.colour}",
-            f"the colour of the {come.kind} is {come.colour}",
-            f"the {come.kind} once {gone.colour} is {come.colour}",
+            f"the {new.kind} is {new.colour} now",
+            f"the {old.colour} {old.kind} has become {new.colour}",
+            f"the colour of the {new.kind} is {new.colour}",
+            f"the {new.kind} once {old.colour} is {new.colour}",
         )
     return (
-        f"{article(come.kind)} where the {gone.kind} was",
-        f"the {gone.kind} has become {article(come.kind)}",
-        f"the {gone.colour} {gone.kind} is {name(come)} now",
-        f"{article(come.kind)} in place of the {gone.kind}",
+        f"{with_article(new.kind)} where the {old.kind} was",
+        f"the {old.kind} has become {with_article(new.kind)}",
+        f"the {old.colour} {old.kind} is {name_thing(new)} now",
+        f"{with_article(new.kind)} in place of the {old.kind}",
     )

@@ -1,8 +1,8 @@
-"""The reader's recipe: drawn scenes, and the same as the generator paints them: `python -m miniworld.train.reader`.
+"""Trains the scene reader on drawn and repainted scenes: `python -m miniworld.train.reader`.
 
-Half of what it learns from has been through the VAE with some noise, which one step of the generator removed: a reader
-of clean drawings alone reads what is generated worse. The other half is drawn, in all combinations of attributes, so
-that it finds none of them unlikely, and some without an object, as generators make them.
+Half of the images are scenes repainted by the generator, because a reader of clean drawings alone reads generated
+images worse. The other half is drawn, in all combinations of attributes, so that none is unlikely to the reader. Some
+have no object, as some generated images.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ import miniworld
 from miniworld.draw import draw
 from miniworld.scene import COLOURS, GROUNDS, KINDS, SKIES, STYLES, Layout, Scene, random_layout, random_scene
 from miniworld.scene_reader import Guesses, Reader, as_pixels
-from miniworld.train.data import PER_GROUP, drawn, group
-from miniworld.train.generated_augmentation import repainted
-from miniworld.train.loop import Recipe, fast_products, train
+from miniworld.train.generated_augmentation import repaint
+from miniworld.train.loop import Recipe, fast_matmul, train
+from miniworld.train.scene_groups import PER_GROUP, load_groups, make_group
 
 RECIPE = Recipe(
     steps=2000, learning_rate=4e-3, warmup=50, weight_decay=0.02, average=0.99, checkpoint_every=100
@@ -37,8 +37,8 @@ SEED = 5
 FOLDER = miniworld.MODEL.parent / "reader"
 
 
-def scene_at(index: int, seed: int = SEED) -> tuple[Scene, Layout]:
-    """Scene ``index`` of an endless set, and where everything in it is."""
+def make_scene(index: int, seed: int = SEED) -> tuple[Scene, Layout]:
+    """Makes scene ``index`` of an endless set, with its layout."""
     rng = np.random.default_rng((seed, index))
     scene = random_scene(rng, held_out=None)
     if rng.random() < EMPTY:
@@ -46,11 +46,11 @@ def scene_at(index: int, seed: int = SEED) -> tuple[Scene, Layout]:
     return scene, random_layout(rng)
 
 
-def answers(scenes: list[tuple[Scene, Layout]]) -> Guesses:
-    """What is to be read, in the form of what is guessed: classes in place of logits.
+def make_targets(scenes: list[tuple[Scene, Layout]]) -> Guesses:
+    """Makes the targets of the reader: as its output, with classes instead of logits.
 
-    A colour of -100 is none, as `cross_entropy` ignores it. A place that is not taken, and the slope of a flat edge,
-    are NaN.
+    The colour of an absent object is -100, which `cross_entropy` ignores. The place of an absent object and the slope
+    of a flat edge are NaN.
     """
     there = torch.zeros(len(scenes), len(KINDS))
     colour = torch.full((len(scenes), len(KINDS)), -100)
@@ -74,20 +74,20 @@ def answers(scenes: list[tuple[Scene, Layout]]) -> Guesses:
     )
 
 
-def loss_of(guesses: Guesses, right: Guesses) -> Tensor:
-    """Cross-entropies of what is seen, and the mean distance of where."""
+def reading_loss(guesses: Guesses, right: Guesses) -> Tensor:
+    """The cross-entropies of all attributes, plus the mean distance of the places."""
     whole = sum(F.cross_entropy(guesses[i], right[i]) for i in range(3))
     there = F.binary_cross_entropy_with_logits(guesses.there, right.there) * len(KINDS)
     colour = F.cross_entropy(guesses.colour.flatten(0, 1), right.colour.flatten())
-    where = sum(
-        (ours - true)[~true.isnan()].abs().mean()
-        for ours, true in ((guesses.place, right.place), (guesses.edge, right.edge))
+    distance = sum(
+        (guess - true)[~true.isnan()].abs().mean()
+        for guess, true in ((guesses.place, right.place), (guesses.edge, right.edge))
     )
-    return whole + there + colour + 5 * where
+    return whole + there + colour + 5 * distance
 
 
-def blurred(pixels: Tensor, generator: torch.Generator) -> Tensor:
-    """Some of the images blurred, all with some noise, brighter or darker, of more or less contrast."""
+def augment(pixels: Tensor, generator: torch.Generator) -> Tensor:
+    """Blurs some of the images; adds noise to all, and changes brightness and contrast."""
     n = (len(pixels), 1, 1, 1)
 
     def uniform(low: float, high: float) -> Tensor:
@@ -100,62 +100,64 @@ def blurred(pixels: Tensor, generator: torch.Generator) -> Tensor:
     return (uniform(0.9, 1.1) * mixed + uniform(-0.08, 0.08) + noise).clamp(-1, 1)
 
 
-def drawn_scenes(folder: Path, count: int) -> np.ndarray:
-    """The first scenes of `scene_at`, uint8 (count, 64, 64, 3), drawn once and mapped from disk after."""
+def load_drawn_scenes(folder: Path, count: int) -> np.ndarray:
+    """Loads the first scenes of `make_scene`, uint8 (count, 64, 64, 3). Draws them once into `folder`."""
     path = folder / f"reader-{count}.npy"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
         with path.with_suffix(".part").open("wb") as file:
-            np.save(file, np.stack([draw(*scene_at(index)) for index in range(count)]))
+            np.save(file, np.stack([draw(*make_scene(index)) for index in range(count)]))
         path.with_suffix(".part").rename(path)
     return np.load(path, mmap_mode="r")
 
 
-def painted_scenes(folder: Path, count: int) -> np.ndarray:
-    """The first scenes of CLIP's training, as the shipped generator paints them: uint8 (count, 64, 64, 3)."""
+def load_painted_scenes(folder: Path, count: int) -> np.ndarray:
+    """Loads the first scenes of CLIP's training, repainted by the shipped generator: uint8 (count, 64, 64, 3)."""
     vae, unet = (
         part.from_pretrained(miniworld.MODEL, subfolder=name, dtype=torch.float32)
         for part, name in ((AutoencoderKL, "vae"), (UNet2DConditionModel, "unet"))
     )
     encoder = CLIPTextModel.from_pretrained(miniworld.MODEL, subfolder="text_encoder", dtype=torch.float32)
-    images = drawn(folder, PAINTED_SEED, GROUPS)
-    return repainted(vae, encoder, unet, images, PAINTED_SEED, folder, count)
+    images = load_groups(folder, PAINTED_SEED, GROUPS)
+    return repaint(vae, encoder, unet, images, PAINTED_SEED, folder, count)
 
 
-def painted_at(index: int) -> tuple[Scene, Layout]:
-    """What `painted_scenes` show."""
-    own = group(PAINTED_SEED, index // PER_GROUP)
-    return own.scenes[index % PER_GROUP], own.layouts[index % PER_GROUP]
+def make_painted_scene(index: int) -> tuple[Scene, Layout]:
+    """Makes the scene and layout of image ``index`` of `load_painted_scenes`."""
+    group = make_group(PAINTED_SEED, index // PER_GROUP)
+    return group.scenes[index % PER_GROUP], group.layouts[index % PER_GROUP]
 
 
 def train_reader(scenes: np.ndarray, painted: np.ndarray, folder: Path, recipe: Recipe = RECIPE) -> Reader:
-    """Trains on scenes drawn by `scene_at`, and on the scenes of `painted_at` as painted: half of what is shown."""
+    """Trains on drawn scenes (`make_scene`) and repainted scenes (`make_painted_scene`), half of a batch each."""
     torch.manual_seed(0)
     reader = Reader().train()
-    right = answers([scene_at(index) for index in range(len(scenes))])
-    of_painted = answers([painted_at(index) for index in range(len(painted))])
+    drawn_targets = make_targets([make_scene(index) for index in range(len(scenes))])
+    painted_targets = make_targets([make_painted_scene(index) for index in range(len(painted))])
 
     def loss(step: int) -> Tensor:
         rng = np.random.default_rng((6, step))
         first = np.sort(rng.integers(len(painted), size=BATCH // 2))
         second = np.sort(rng.integers(len(scenes), size=BATCH // 2))
         pixels = as_pixels(np.concatenate([painted[first], scenes[second]]))
-        with fast_products():
-            guesses = reader(blurred(pixels, torch.Generator().manual_seed(step)))
-        shown = [torch.cat([a[first], b[second]]) for a, b in zip(of_painted, right, strict=True)]
-        return loss_of(Guesses(*(one.float() for one in guesses)), Guesses(*shown))
+        with fast_matmul():
+            guesses = reader(augment(pixels, torch.Generator().manual_seed(step)))
+        targets = [
+            torch.cat([a[first], b[second]]) for a, b in zip(painted_targets, drawn_targets, strict=True)
+        ]
+        return reading_loss(Guesses(*(logits.float() for logits in guesses)), Guesses(*targets))
 
     train("reader", nn.ModuleDict({"reader": reader}), loss, recipe, folder)
     return reader.eval()
 
 
 def main() -> None:
-    """Trains, going on where it ended, and writes the weights in float16."""
+    """Trains, from the last checkpoint if there is one, and writes the weights in float16."""
     parser = argparse.ArgumentParser(prog="python -m miniworld.train.reader", description=__doc__)
     parser.add_argument("--work", type=Path, default=Path("runs/reader"), help="checkpoints and drawn scenes")
     parser.add_argument("--steps", type=int, default=RECIPE.steps)
     options = parser.parse_args()
-    scenes, painted = drawn_scenes(options.work, SCENES), painted_scenes(options.work, PAINTED)
+    scenes, painted = load_drawn_scenes(options.work, SCENES), load_painted_scenes(options.work, PAINTED)
     reader = train_reader(scenes, painted, options.work, replace(RECIPE, steps=options.steps))
     FOLDER.mkdir(parents=True, exist_ok=True)
     state = {key: value.contiguous() for key, value in reader.state_dict().items()}

@@ -8,7 +8,7 @@ import numpy as np
 
 from miniworld.check_pair import meanings
 from miniworld.edits import EDITS
-from miniworld.language import caption, scene_of
+from miniworld.language import caption, parse_caption
 from stages.writers.base import Answer, Asked, NoAnswer
 
 UNKNOWN = "unknown_caption"
@@ -24,7 +24,7 @@ class GrammarWriter:
 
 def _edit(asked: Asked) -> Answer:
     try:
-        scene = scene_of(asked.caption)
+        scene = parse_caption(asked.caption)
     except ValueError:
         return Answer(reason=UNKNOWN, text=asked.caption)
     known, rng = meanings(scene), np.random.default_rng(asked.seed)

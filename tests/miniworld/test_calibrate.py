@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from miniworld.calibrate import FAULTS, RECALL, Truth, best_thresholds, passing, scores
+from miniworld.calibrate import FAULTS, RECALL, Truth, find_thresholds, passes, scores
 
 
 def _truth(seed: int, gap: float) -> Truth:
@@ -21,14 +21,14 @@ def _truth(seed: int, gap: float) -> Truth:
 @given(st.integers(0, 2**32 - 1), st.floats(0, 0.5))
 def test_thresholds_let_nine_of_ten_true_edits_pass(seed: int, gap: float) -> None:
     truth = _truth(seed, gap)
-    thresholds = best_thresholds(truth)
-    assert passing(truth.true, thresholds).mean() >= RECALL
+    thresholds = find_thresholds(truth)
+    assert passes(truth.true, thresholds).mean() >= RECALL
 
 
-def test_thresholds_part_what_can_be_parted() -> None:
+def test_thresholds_separate_what_can_be_separated() -> None:
     truth = _truth(0, gap=0.4)
-    thresholds = best_thresholds(truth)
-    assert all(passing(values, thresholds).mean() == 0 for values in truth.false.values())
+    thresholds = find_thresholds(truth)
+    assert all(passes(values, thresholds).mean() == 0 for values in truth.false.values())
 
 
 def test_scores_are_the_published_four() -> None:

@@ -15,7 +15,7 @@ TEXT = "a photo of a red ball on grass by day"
 
 
 @given(SEEDS, st.sampled_from(EDITS))
-def test_what_the_grammar_draws_is_right_and_of_its_kind(seed: int, kind: str) -> None:
+def test_random_edits_are_right_and_of_their_kind(seed: int, kind: str) -> None:
     edit = random_edit(np.random.default_rng(seed), kind, held_out=None)
     line = edit.as_line()
     assert judge(line["input"], line["edit"], line["output"]) is Verdict.right
@@ -31,7 +31,7 @@ def test_every_other_edited_caption_is_wrong(seed: int) -> None:
 
 
 @given(SEEDS)
-def test_an_instruction_means_one_thing_of_a_scene_and_always_a_change(seed: int) -> None:
+def test_an_instruction_has_one_meaning_which_is_a_change(seed: int) -> None:
     scene = random_scene(np.random.default_rng(seed), held_out=None)
     found = meanings(scene)
     assert all(meaning.after != scene for meaning in found.values())
@@ -49,7 +49,7 @@ def test_an_instruction_means_one_thing_of_a_scene_and_always_a_change(seed: int
         ("add a blue box", "a photo of a blue box and a red ball on grass by day"),
     ],
 )
-def test_a_caption_that_nobody_says_so_is_wrong(instruction: str, edited: str) -> None:
+def test_a_caption_in_other_words_is_wrong(instruction: str, edited: str) -> None:
     assert judge(TEXT, instruction, edited) is Verdict.wrong_caption
 
 
@@ -64,11 +64,11 @@ def test_a_caption_that_nobody_says_so_is_wrong(instruction: str, edited: str) -
         "",
     ],
 )
-def test_what_cannot_be_said_of_a_scene_is_no_instruction(instruction: str) -> None:
+def test_an_instruction_that_does_not_apply_is_unknown(instruction: str) -> None:
     assert judge(TEXT, instruction, TEXT) is Verdict.unknown_instruction
 
 
-def test_a_caption_of_no_scene_is_named() -> None:
+def test_an_unknown_caption_has_its_verdict() -> None:
     assert judge("a horse", "make the ball blue", TEXT) is Verdict.unknown_caption
     two = Scene("photo", (Thing("red", "ball"), Thing("blue", "box")), "grass", "day")
     assert judge(caption(two), "make it a cone", caption(two)) is Verdict.unknown_instruction

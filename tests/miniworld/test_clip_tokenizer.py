@@ -24,7 +24,7 @@ def test_the_end_token_is_the_highest_id_and_pads() -> None:
     assert max(ids) == len(tokenizer) - 1 == tokenizer.eos_token_id == tokenizer.pad_token_id
 
 
-def test_it_comes_back_from_a_folder_as_clips_own_class(tmp_path: Path) -> None:
+def test_the_tokenizer_can_be_loaded_as_clip_s_class(tmp_path: Path) -> None:
     built = build_tokenizer()
     built.save_pretrained(tmp_path)
     for loaded in (AutoTokenizer.from_pretrained(tmp_path), CLIPTokenizer.from_pretrained(tmp_path)):
@@ -32,7 +32,7 @@ def test_it_comes_back_from_a_folder_as_clips_own_class(tmp_path: Path) -> None:
         assert loaded("a purple house at sunset").input_ids == built("a purple house at sunset").input_ids
 
 
-def test_it_is_built_the_same_every_time_and_shipped_so() -> None:
+def test_the_tokenizer_is_always_the_same_and_is_shipped() -> None:
     built = [build_tokenizer().get_vocab() for _ in range(5)]
     shipped = [
         CLIPTokenizer.from_pretrained(miniworld.MODEL / "tokenizer"),

@@ -29,7 +29,7 @@ def test_a_ball_has_its_colour_where_it_stands() -> None:
         assert np.abs(middle.astype(int) - rgb).max() <= 8, colour
 
 
-def test_a_second_thing_leaves_the_first_alone() -> None:
+def test_a_second_thing_does_not_change_the_first() -> None:
     one = Scene("photo", (Thing("red", "box"),), "grass", "day")
     two = Scene("photo", (Thing("red", "box"), Thing("blue", "cone")), "grass", "day")
     changed = (draw(one, LAYOUT) != draw(two, LAYOUT)).any(-1)

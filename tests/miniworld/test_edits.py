@@ -12,7 +12,7 @@ from miniworld.clip_tokenizer import TOKENS, build_tokenizer
 from miniworld.edits import EDITS, random_edit
 from miniworld.language import caption
 from miniworld.scene import Scene, variations
-from miniworld.write_captions import COUNT, text
+from miniworld.write_captions import COUNT, make_pairs_text
 
 ATTRIBUTE = {"colour": "colour", "object": "object", "replace": "object", "ground": "ground", "sky": "sky"}
 
@@ -26,7 +26,7 @@ def _one_step_away(kind: str, before: Scene, after: Scene) -> bool:
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from(EDITS))
-def test_an_edit_does_what_its_kind_says_and_no_more(seed: int, kind: str) -> None:
+def test_an_edit_changes_what_its_kind_names_alone(seed: int, kind: str) -> None:
     edit = random_edit(np.random.default_rng(seed), kind)
     assert edit.kind == kind
     assert _one_step_away(kind, edit.before, edit.after)
@@ -35,7 +35,7 @@ def test_an_edit_does_what_its_kind_says_and_no_more(seed: int, kind: str) -> No
 
 
 @pytest.mark.parametrize("kind", EDITS)
-def test_each_kind_is_said_in_several_ways(kind: str) -> None:
+def test_each_kind_has_several_phrasings(kind: str) -> None:
     rng = np.random.default_rng(0)
     first_words = {" ".join(random_edit(rng, kind).instruction.split()[:2]) for _ in range(200)}
     assert len(first_words) >= 3
@@ -50,7 +50,7 @@ def test_captions_fit_the_text_encoder(seed: int) -> None:
 
 def test_the_shipped_pairs_are_those_of_the_grammar() -> None:
     shipped = miniworld.CAPTIONS.read_text()
-    assert shipped == text()
+    assert shipped == make_pairs_text()
     lines = [json.loads(line) for line in shipped.splitlines()]
     assert len(lines) == COUNT == 256
     assert {line["kind"] for line in lines} == set(EDITS)

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 import miniworld
 from miniworld.draw import draw
-from miniworld.evaluate import SmallClip, main, pick, unseen_scenes
+from miniworld.evaluate import SmallClip, draw_unseen_scenes, main, measure_picking
 from miniworld.language import caption
 from miniworld.scene import random_layout
 
@@ -32,20 +32,20 @@ class _Reader:
         return self.texts(names)
 
 
-def test_picking_is_right_for_who_knows_and_chance_for_who_does_not() -> None:
+def test_picking_is_right_with_knowledge_and_chance_without() -> None:
     rng = np.random.default_rng(0)
-    scenes = unseen_scenes(60, held_out=False)
+    scenes = draw_unseen_scenes(60, held_out=False)
     images = [draw(scene, random_layout(rng)) for scene in scenes]
     knows = _Reader({image.tobytes(): caption(scene) for scene, image in zip(scenes, images, strict=True)})
-    found = pick(knows, scenes, images)  # type: ignore[arg-type]
+    found = measure_picking(knows, scenes, images)  # type: ignore[arg-type]
     assert found.of_16 == 1.0
     assert set(found.by_attribute.values()) == {1.0}
-    assert pick(_Reader(None), scenes, images).of_16 < 0.3  # type: ignore[arg-type]
+    assert measure_picking(_Reader(None), scenes, images).of_16 < 0.3  # type: ignore[arg-type]
 
 
-def test_unseen_scenes_are_held_out_as_asked() -> None:
-    assert all(scene.held_out for scene in unseen_scenes(20, held_out=True))
-    assert not any(scene.held_out for scene in unseen_scenes(20, held_out=False))
+def test_unseen_scenes_are_held_out_as_requested() -> None:
+    assert all(scene.held_out for scene in draw_unseen_scenes(20, held_out=True))
+    assert not any(scene.held_out for scene in draw_unseen_scenes(20, held_out=False))
 
 
 def test_unit_features() -> None:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from miniworld.language import caption, random_caption, scene_of
+from miniworld.language import caption, parse_caption, random_caption
 from miniworld.scene import Scene, Thing, random_scene, variations
 
 SCENE = Scene("photo", (Thing("red", "ball"), Thing("orange", "tree")), "sand", "day")
@@ -16,13 +16,13 @@ def test_a_caption_names_every_attribute() -> None:
     assert caption(SCENE, style=False, sky=False) == "a red ball and an orange tree on sand"
 
 
-def test_only_a_photo_goes_without_saying() -> None:
+def test_only_photo_and_day_may_be_left_out() -> None:
     with pytest.raises(ValueError, match="watercolor"):
         caption(Scene("watercolor", SCENE.things, "sand", "day"), style=False)
 
 
 @given(st.integers(0, 2**32 - 1))
-def test_captions_tell_neighbouring_scenes_apart(seed: int) -> None:
+def test_captions_of_neighbouring_scenes_differ(seed: int) -> None:
     rng = np.random.default_rng(seed)
     scene = random_scene(rng)
     texts = [caption(scene)] + [caption(other) for _, other in variations(scene)]
@@ -32,9 +32,9 @@ def test_captions_tell_neighbouring_scenes_apart(seed: int) -> None:
 
 
 @given(st.integers(0, 2**32 - 1))
-def test_a_whole_caption_is_read_back(seed: int) -> None:
+def test_a_whole_caption_can_be_parsed(seed: int) -> None:
     scene = random_scene(np.random.default_rng(seed), held_out=None)
-    assert scene_of(caption(scene)) == scene
+    assert parse_caption(caption(scene)) == scene
 
 
 @pytest.mark.parametrize(
@@ -47,6 +47,6 @@ def test_a_whole_caption_is_read_back(seed: int) -> None:
         "a photo of a red ball on grass",
     ],
 )
-def test_what_no_scene_is_called_is_refused(text: str) -> None:
+def test_a_text_that_is_no_caption_is_an_error(text: str) -> None:
     with pytest.raises(ValueError, match=f"'{text}' is no whole caption"):
-        scene_of(text)
+        parse_caption(text)

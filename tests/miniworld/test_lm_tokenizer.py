@@ -14,7 +14,7 @@ TOKENIZER = build_tokenizer()
 
 
 @given(st.text())
-def test_any_text_comes_back(text: str) -> None:
+def test_any_text_can_be_decoded(text: str) -> None:
     assert (
         TOKENIZER.decode(TOKENIZER(text, add_special_tokens=False, split_special_tokens=True).input_ids)
         == text
@@ -28,7 +28,7 @@ def test_every_word_of_the_world_is_one_token(seed: int) -> None:
         assert len(TOKENIZER(text.rstrip("?")).input_ids) == len(words), TOKENIZER.tokenize(text)
 
 
-def test_the_end_ends_and_pads_on_the_left() -> None:
+def test_the_end_token_ends_and_pads_on_the_left() -> None:
     ids = TOKENIZER([f"a ball{END}", "a red ball"], padding=True).input_ids
     assert ids[0][-1] == TOKENIZER.eos_token_id == TOKENIZER.pad_token_id
     assert len(TOKENIZER(["a ball", "a red ball on grass"], padding=True).input_ids[0]) == 5
@@ -38,7 +38,7 @@ def test_the_end_ends_and_pads_on_the_left() -> None:
     )
 
 
-def test_it_comes_back_from_a_folder_and_is_built_the_same_every_time(tmp_path: Path) -> None:
+def test_the_tokenizer_can_be_saved_and_is_always_the_same(tmp_path: Path) -> None:
     TOKENIZER.save_pretrained(tmp_path)
     loaded = AutoTokenizer.from_pretrained(tmp_path)
     text = "a purple house at sunset\n##\nmake it stormy"

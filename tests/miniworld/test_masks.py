@@ -9,18 +9,18 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 
 from miniworld.draw import draw
-from miniworld.masks import changed, mask, overlap
+from miniworld.masks import find_change, mask, overlap
 from miniworld.scene import COLOURS, KINDS, Layout, Scene, Thing, random_layout, random_scene
 
 
-def drawn(seed: int) -> tuple[Scene, Layout]:
+def draw_random(seed: int) -> tuple[Scene, Layout]:
     rng = np.random.default_rng(seed)
     return random_scene(rng, held_out=None), random_layout(rng)
 
 
 @given(st.integers(0, 2**32))
 def test_every_pixel_belongs_to_one_thing(seed: int):
-    scene, layout = drawn(seed)
+    scene, layout = draw_random(seed)
     masks = [mask(scene, layout, which) for which in ("sky", "ground", *(t.kind for t in scene.things))]
     assert all(one.shape == (64, 64) and one.dtype == bool for one in masks)
     assert (np.sum(masks, axis=0) == 1).all()
@@ -41,14 +41,14 @@ def test_an_object_is_where_its_pixels_change_colour(kind: str):
 
 
 @pytest.mark.parametrize("which", ["sky", "ground"])
-def test_the_rest_is_where_it_changes(which: str):
+def test_sky_and_ground_are_where_they_change(which: str):
     layout = random_layout(np.random.default_rng(5))
     before = Scene("photo", (Thing("red", "box"),), "grass", "day")
     after = replace(before, **{which: {"sky": "sunset", "ground": "lava"}[which]})
-    assert overlap(changed(draw(before, layout), draw(after, layout)), mask(before, layout, which)) > 0.8
+    assert overlap(find_change(draw(before, layout), draw(after, layout)), mask(before, layout, which)) > 0.8
 
 
-def test_what_stands_in_front_hides_what_stands_behind():
+def test_the_object_in_front_hides_the_one_behind():
     layout = replace(random_layout(np.random.default_rng(0)), places=((0.5, 0.8, 0.4), (0.5, 0.75, 0.4)))
     scene = Scene("photo", (Thing("red", "ball"), Thing("blue", "house")), "grass", "day")
     ball, house = mask(scene, layout, "ball"), mask(scene, layout, "house")
@@ -63,7 +63,7 @@ def test_a_colour_edit_is_found_by_difference(seed: int, colour: str):
     scene = replace(random_scene(rng, 1), style="photo")
     layout, thing = random_layout(rng), scene.things[0]
     after = replace(scene, things=(replace(thing, colour=colour),))
-    found = changed(draw(scene, layout), draw(after, layout))
+    found = find_change(draw(scene, layout), draw(after, layout))
     if colour == thing.colour:
         assert not found.any()
     outside = found & ~mask(scene, layout, thing.kind)
@@ -78,7 +78,7 @@ def test_overlap():
     assert overlap(~all_, ~all_) == 1.0
 
 
-def test_what_the_scene_does_not_have():
-    scene, layout = Scene("photo", (Thing("red", "ball"),), "grass", "day"), drawn(0)[1]
+def test_a_part_that_the_scene_lacks_is_an_error():
+    scene, layout = Scene("photo", (Thing("red", "ball"),), "grass", "day"), draw_random(0)[1]
     with pytest.raises(ValueError, match="no 'boat' in this scene; there are sky, ground, ball"):
         mask(scene, layout, "boat")

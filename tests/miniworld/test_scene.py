@@ -11,7 +11,7 @@ SEEDS = st.integers(0, 2**32 - 1)
 
 
 @given(SEEDS, st.sampled_from([False, True]))
-def test_random_scenes_are_held_out_as_asked(seed: int, held_out: bool) -> None:
+def test_random_scenes_are_held_out_as_requested(seed: int, held_out: bool) -> None:
     scene = random_scene(np.random.default_rng(seed), held_out=held_out)
     assert scene.held_out == held_out
     assert 1 <= len(scene.things) <= 2
@@ -27,7 +27,7 @@ def _differences(a: Scene, b: Scene) -> int:
 
 
 @given(SEEDS)
-def test_variations_are_all_the_scenes_one_attribute_away(seed: int) -> None:
+def test_variations_are_all_scenes_with_one_change(seed: int) -> None:
     scene = random_scene(np.random.default_rng(seed))
     found = variations(scene)
     assert all(_differences(scene, other) == 1 for _, other in found)

@@ -20,7 +20,7 @@ def reader() -> Reader:
     return load_reader()
 
 
-def test_it_reads_unseen_scenes_and_where_things_are(reader: Reader) -> None:
+def test_the_reader_reads_unseen_scenes_and_places(reader: Reader) -> None:
     rng = np.random.default_rng(77)
     drawn = [(random_scene(rng, held_out=None), random_layout(rng)) for _ in range(200)]
     readings = reader.read(np.stack([draw(*one) for one in drawn]))
@@ -49,7 +49,7 @@ def test_a_reading_has_a_place_for_each_thing_in_the_kinds_order(reader: Reader)
         assert kinds == sorted(set(kinds))
 
 
-def test_company_does_not_change_a_reading(reader: Reader) -> None:
+def test_a_reading_does_not_depend_on_other_images(reader: Reader) -> None:
     rng = np.random.default_rng(2)
     images = np.stack([draw(random_scene(rng), random_layout(rng)) for _ in range(3)])
     alone = reader.read(images[1:2])[0]

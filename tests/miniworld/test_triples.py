@@ -6,31 +6,31 @@ import numpy as np
 import pytest
 
 from miniworld.edits import EDITS
-from miniworld.language import scene_of
+from miniworld.language import parse_caption
 from miniworld.scene import random_scene
-from miniworld.triples import COUNT, drawn_triples, reserved, unseen_captions
+from miniworld.triples import COUNT, draw_triples, draw_unseen_captions, is_reserved
 
 
-def test_few_triples_are_the_first_of_many_and_none_is_reserved_or_held_out() -> None:
-    many = list(drawn_triples(COUNT))
+def test_triples_extend_each_other_and_none_is_reserved() -> None:
+    many = list(draw_triples(COUNT))
     assert len(set(many)) == COUNT == 700
-    assert list(drawn_triples(50)) == many[:50]
+    assert list(draw_triples(50)) == many[:50]
     assert set(Counter(edit.kind for edit in many)) == set(EDITS)
     for edit in many:
         for scene in (edit.before, edit.after):
             assert not scene.held_out
-            assert not reserved(scene)
+            assert not is_reserved(scene)
 
 
 @pytest.mark.parametrize("held_out", [False, True])
 def test_unseen_captions_are_reserved(held_out: bool) -> None:
-    texts = unseen_captions(40, held_out)
-    scenes = [scene_of(text) for text in texts]
-    assert all(reserved(scene) and scene.held_out is held_out for scene in scenes)
-    assert unseen_captions(10, held_out) == texts[:10]
+    texts = draw_unseen_captions(40, held_out)
+    scenes = [parse_caption(text) for text in texts]
+    assert all(is_reserved(scene) and scene.held_out is held_out for scene in scenes)
+    assert draw_unseen_captions(10, held_out) == texts[:10]
 
 
 def test_one_scene_in_eight_is_reserved() -> None:
     rng = np.random.default_rng(0)
-    share = np.mean([reserved(random_scene(rng, held_out=None)) for _ in range(2000)])
+    share = np.mean([is_reserved(random_scene(rng, held_out=None)) for _ in range(2000)])
     assert share == pytest.approx(1 / 8, abs=0.03)

@@ -12,13 +12,19 @@ from transformers import CLIPTokenizer
 
 import miniworld
 from miniworld.draw import draw
-from miniworld.evaluate import SmallClip, layout_preference, pick, unseen_scenes, vae_psnr
+from miniworld.evaluate import (
+    SmallClip,
+    draw_unseen_scenes,
+    measure_layout_preference,
+    measure_picking,
+    measure_vae_psnr,
+)
 from miniworld.scene import random_layout
 
 WEIGHTS = miniworld.MODEL.parent
 
 
-def test_they_are_safetensors_and_small() -> None:
+def test_the_weights_are_safetensors_and_small() -> None:
     files = [path for path in WEIGHTS.rglob("*") if path.is_file()]
     assert {path.suffix for path in files} <= {".safetensors", ".json"}
     assert sum(path.stat().st_size for path in files) < 25e6
@@ -40,8 +46,8 @@ def test_the_model_loads_with_the_plain_pipeline() -> None:
     assert night[:16].mean() < 0.5 < day[:16].mean()
 
 
-def test_the_vae_keeps_what_is_drawn() -> None:
-    assert vae_psnr(miniworld.MODEL, groups=8) >= 26
+def test_the_vae_reconstructs_drawings() -> None:
+    assert measure_vae_psnr(miniworld.MODEL, groups=8) >= 26
 
 
 @pytest.fixture(scope="module")
@@ -50,12 +56,12 @@ def clip() -> SmallClip:
 
 
 def test_clip_sees_the_layout(clip: SmallClip) -> None:
-    assert layout_preference(clip, groups=64) >= 0.95
+    assert measure_layout_preference(clip, groups=64) >= 0.95
 
 
 def test_clip_reads_unseen_scenes(clip: SmallClip) -> None:
     rng = np.random.default_rng(0)
-    scenes = unseen_scenes(100, held_out=False)
-    found = pick(clip, scenes, [draw(scene, random_layout(rng)) for scene in scenes])
+    scenes = draw_unseen_scenes(100, held_out=False)
+    found = measure_picking(clip, scenes, [draw(scene, random_layout(rng)) for scene in scenes])
     assert found.of_16 >= 0.8
     assert min(found.by_attribute[attribute] for attribute in ("style", "ground", "sky")) >= 0.95

@@ -12,7 +12,7 @@ import miniworld
 from benchmarks.truth.caption_writer import load, rate, write
 from miniworld.language import caption
 from miniworld.lm_tokenizer import build_tokenizer
-from miniworld.triples import COUNT, drawn_triples, unseen_captions
+from miniworld.triples import COUNT, draw_triples, draw_unseen_captions
 from miniworld.write_triples import main as write_triples
 from stages.writers.completion_format import CompletionFormat
 
@@ -37,7 +37,7 @@ def test_shipped_model_is_fine_tuned_on_700_triples(writer: Writer) -> None:
 
 
 def test_answers_repeat_and_differ_by_caption(writer: Writer) -> None:
-    captions = unseen_captions(16, held_out=False)
+    captions = draw_unseen_captions(16, held_out=False)
     answers = write(*writer, captions, temperature=0.7)
     assert answers == write(*writer, captions, temperature=0.7)
     assert len(set(answers)) > 12
@@ -45,7 +45,7 @@ def test_answers_repeat_and_differ_by_caption(writer: Writer) -> None:
 
 @pytest.mark.parametrize(("held_out", "floor"), [(False, 0.5), (True, 0.4)])
 def test_most_answers_for_unseen_captions_are_right(writer: Writer, held_out: bool, floor: float) -> None:
-    captions = unseen_captions(64, held_out)
+    captions = draw_unseen_captions(64, held_out)
     rates = rate(captions, write(*writer, captions, temperature=0.0))
     assert rates.parsed > 0.95
     assert rates.right >= floor
@@ -53,7 +53,7 @@ def test_most_answers_for_unseen_captions_are_right(writer: Writer, held_out: bo
 
 def test_rates_of_true_and_false_answers() -> None:
     completion = CompletionFormat()
-    drawn = list(drawn_triples(40))
+    drawn = list(draw_triples(40))
     captions = [caption(edit.before) for edit in drawn]
     true = [completion.completion(edit.instruction, caption(edit.after)) for edit in drawn]
     rates = rate(captions, true)
@@ -70,4 +70,4 @@ def test_rates_of_true_and_false_answers() -> None:
 def test_triples_are_written_one_a_line(tmp_path: Path) -> None:
     write_triples([str(tmp_path / "a" / "t.jsonl"), "--count", "9"])
     lines = [json.loads(line) for line in (tmp_path / "a" / "t.jsonl").read_text().splitlines()]
-    assert lines == [edit.as_line() for edit in drawn_triples(9)]
+    assert lines == [edit.as_line() for edit in draw_triples(9)]

@@ -6,31 +6,31 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from miniworld.language import article, scene_of
+from miniworld.language import parse_caption, with_article
 from miniworld.lm_tokenizer import WORDS
 from miniworld.scene import HELD_OUT_OBJECTS, Scene, variations
-from miniworld.train.corpus import document, in_cipher
-from miniworld.triples import reserved
+from miniworld.train.corpus import encipher, make_document
+from miniworld.triples import is_reserved
 
 SEEDS = st.integers(0, 2**32 - 1)
 
 
 def _full(text: str) -> Scene | None:
     try:
-        return scene_of(text)
+        return parse_caption(text)
     except ValueError:
         return None
 
 
 @given(SEEDS)
-def test_whole_captions_are_of_neighbouring_scenes_that_may_be_seen(seed: int) -> None:
-    walk = document(np.random.default_rng(seed))
+def test_captions_are_of_neighbouring_scenes_that_are_allowed(seed: int) -> None:
+    walk = make_document(np.random.default_rng(seed))
     lines = [line.text for line in walk]
     scenes = [scene for scene in map(_full, lines) if scene]
     assert len(lines) >= 2
-    assert not any(reserved(scene) or scene.held_out for scene in scenes)
+    assert not any(is_reserved(scene) or scene.held_out for scene in scenes)
     assert not any(f"{colour} {kind}" in line for line in lines for colour, kind in HELD_OUT_OBJECTS)
-    if not all(line.learnt for line in walk):
+    if not all(line.learned for line in walk):
         return  # in cipher
     assert all(_near(before, after) for before, after in pairwise(scenes))
 
@@ -44,13 +44,13 @@ def _near(before: Scene, after: Scene) -> bool:
 
 
 @given(SEEDS)
-def test_what_is_not_learnt_is_in_cipher_and_its_captions_follow_from_what_is_above(seed: int) -> None:
-    walk = document(np.random.default_rng(seed))
-    learnt = [line.learnt for line in walk]
-    if all(learnt):
+def test_lines_that_are_not_learned_are_in_cipher(seed: int) -> None:
+    walk = make_document(np.random.default_rng(seed))
+    learned = [line.learned for line in walk]
+    if all(learned):
         assert _full(walk[0].text)
         return
-    assert learnt == [False] + [False, True] * (len(learnt) // 2)
+    assert learned == [False] + [False, True] * (len(learned) // 2)
     for place in range(2, len(walk), 2):
         above = {word for line in walk[:place] for word in line.text.split()}
         assert set(walk[place].text.split()) <= above | {"a", "an", "and"}
@@ -59,7 +59,7 @@ def test_what_is_not_learnt_is_in_cipher_and_its_captions_follow_from_what_is_ab
 @given(SEEDS)
 def test_a_cipher_puts_one_word_for_another_throughout(seed: int) -> None:
     lines = ["a red ball on sand by day", "the ball is blue now", "a blue ball on sand by day"]
-    changed = in_cipher(lines, np.random.default_rng(seed))
+    changed = encipher(lines, np.random.default_rng(seed))
     pairs = {
         pair
         for old, new in zip(lines, changed, strict=True)
@@ -71,10 +71,10 @@ def test_a_cipher_puts_one_word_for_another_throughout(seed: int) -> None:
     assert {new for _, new in pairs} <= set(WORDS)
     for line in changed:
         for word, following in pairwise(line.split()):
-            assert word not in ("a", "an") or f"{word} {following}" == article(following)
+            assert word not in ("a", "an") or f"{word} {following}" == with_article(following)
 
 
 def test_half_of_the_documents_are_in_plain_words() -> None:
     rng = np.random.default_rng(0)
-    plain = np.mean([document(rng)[0].learnt for _ in range(300)])
+    plain = np.mean([make_document(rng)[0].learned for _ in range(300)])
     assert 0.45 < plain < 0.75

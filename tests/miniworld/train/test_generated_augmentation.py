@@ -9,8 +9,8 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import CLIPTextModel
 
 import miniworld
-from miniworld.train.data import drawn
-from miniworld.train.generated_augmentation import repainted
+from miniworld.train.generated_augmentation import repaint
+from miniworld.train.scene_groups import load_groups
 
 
 @pytest.fixture(scope="module")
@@ -24,21 +24,21 @@ def parts() -> tuple[AutoencoderKL, CLIPTextModel, UNet2DConditionModel]:
 def test_the_generator_paints_what_was_drawn(
     parts: tuple[AutoencoderKL, CLIPTextModel, UNet2DConditionModel], tmp_path: Path
 ) -> None:
-    images = drawn(tmp_path, 1, 4)
-    painted = repainted(*parts, images, 1, tmp_path, 10)
+    images = load_groups(tmp_path, 1, 4)
+    painted = repaint(*parts, images, 1, tmp_path, 10)
     assert (painted.dtype, painted.shape) == (np.uint8, (10, 64, 64, 3))
     error = np.abs(painted.astype(float)[:, None] - images.astype(float)[None, :10]).mean((2, 3, 4))
     assert error.argmin(1).tolist() == list(range(10))  # closer to its own drawing than to any other
     assert error.diagonal().min() > 0.5  # and not the drawing itself
 
 
-def test_it_is_painted_once(
+def test_scenes_are_repainted_once(
     parts: tuple[AutoencoderKL, CLIPTextModel, UNet2DConditionModel],
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    images = drawn(tmp_path, 1, 1)
-    first = np.array(repainted(*parts, images, 1, tmp_path, 3))
+    images = load_groups(tmp_path, 1, 1)
+    first = np.array(repaint(*parts, images, 1, tmp_path, 3))
     assert "repaint: 3/3" in capsys.readouterr().out
-    assert np.array_equal(repainted(*parts, images, 1, tmp_path, 3), first)
+    assert np.array_equal(repaint(*parts, images, 1, tmp_path, 3), first)
     assert capsys.readouterr().out == ""

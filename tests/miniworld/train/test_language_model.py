@@ -7,26 +7,34 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from miniworld.lm_tokenizer import build_tokenizer
-from miniworld.train.language_model import IGNORED, ROWS, TOKENS, batch, build, export_writer, train_writer
+from miniworld.train.language_model import (
+    IGNORED,
+    SEQUENCES,
+    TOKENS,
+    build,
+    export_writer,
+    make_batch,
+    train_writer,
+)
 from miniworld.train.loop import Recipe
 
 
-def test_it_has_about_two_million_weights() -> None:
+def test_the_model_has_about_two_million_weights() -> None:
     assert 1.5e6 < sum(parameter.numel() for parameter in build().parameters()) < 2.3e6
 
 
-def test_a_step_draws_the_same_batch_whenever_it_is_asked() -> None:
+def test_a_step_always_has_the_same_batch() -> None:
     tokenizer = build_tokenizer()
-    first, labels = batch(tokenizer, 3)
-    assert first.shape == labels.shape == (ROWS, TOKENS)
-    assert torch.equal(first, batch(tokenizer, 3)[0])
-    assert torch.equal(labels, batch(tokenizer, 3)[1])
-    assert not torch.equal(first, batch(tokenizer, 4)[0])
+    first, labels = make_batch(tokenizer, 3)
+    assert first.shape == labels.shape == (SEQUENCES, TOKENS)
+    assert torch.equal(first, make_batch(tokenizer, 3)[0])
+    assert torch.equal(labels, make_batch(tokenizer, 3)[1])
+    assert not torch.equal(first, make_batch(tokenizer, 4)[0])
 
 
-def test_only_what_a_cipher_draws_is_not_learnt() -> None:
+def test_only_random_lines_are_not_learned() -> None:
     tokenizer = build_tokenizer()
-    ids, labels = batch(tokenizer, 0)
+    ids, labels = make_batch(tokenizer, 0)
     learnt = labels != IGNORED
     assert torch.equal(ids[learnt], labels[learnt])
     assert 0.5 < learnt.float().mean() < 0.95
@@ -42,9 +50,9 @@ def test_only_what_a_cipher_draws_is_not_learnt() -> None:
                 assert all(mask[start + 1 : end + 1])
 
 
-def test_it_learns_and_is_exported_as_anybodys_model(tmp_path: Path) -> None:
+def test_training_lowers_the_loss_and_exports_the_model(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    ids, _ = batch(build_tokenizer(), 10**6)
+    ids, _ = make_batch(build_tokenizer(), 10**6)
     untrained = build()
     before = untrained(input_ids=ids, labels=ids).loss.item()
     trained = train_writer(tmp_path, Recipe(steps=16, learning_rate=3e-3, warmup=3, average=0.5))

@@ -20,7 +20,7 @@ def _problem() -> tuple[nn.ModuleDict, object]:
     return modules, loss
 
 
-def test_it_learns_and_leaves_the_averaged_weights(tmp_path: Path) -> None:
+def test_training_sets_the_averaged_weights(tmp_path: Path) -> None:
     modules, loss = _problem()
     before = loss(10**6).item()
     train("line", modules, loss, Recipe(steps=300, learning_rate=0.05, warmup=5, average=0.9), tmp_path)
@@ -28,7 +28,7 @@ def test_it_learns_and_leaves_the_averaged_weights(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("stop", [1, 20, 39])
-def test_a_run_that_was_stopped_ends_as_one_that_was_not(
+def test_a_resumed_run_ends_with_the_same_weights(
     tmp_path: Path, stop: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recipe = Recipe(steps=40, learning_rate=0.05, warmup=5, average=0.9, checkpoint_every=1)

@@ -13,10 +13,10 @@ from torch.nn import functional as F
 
 from miniworld.train.autoencoder import train_autoencoder
 from miniworld.train.clip import contrastive_loss, layout_loss, train_clip
-from miniworld.train.data import PER_GROUP, draw_group
 from miniworld.train.denoiser import build_scheduler, loss_weight, train_denoiser
 from miniworld.train.export import export_clip, export_model
 from miniworld.train.loop import Recipe
+from miniworld.train.scene_groups import PER_GROUP, draw_group
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def images() -> np.ndarray:
     return np.concatenate([draw_group((0, index)) for index in range(40)])
 
 
-def test_contrastive_loss_is_clips_where_captions_are_all_different() -> None:
+def test_contrastive_loss_is_clip_s_if_captions_differ() -> None:
     generator = torch.Generator().manual_seed(0)
     image, text = (F.normalize(torch.randn(6, 8, generator=generator), dim=-1) for _ in range(2))
     order = torch.arange(6)
@@ -34,7 +34,7 @@ def test_contrastive_loss_is_clips_where_captions_are_all_different() -> None:
     assert torch.allclose(ours, clip)
 
 
-def test_an_equal_caption_elsewhere_is_no_negative() -> None:
+def test_an_equal_caption_is_not_a_negative() -> None:
     image = F.normalize(torch.randn(2, 8, generator=torch.Generator().manual_seed(0)), dim=-1)
     text = image[:1].repeat(2, 1)
     every = torch.ones(2, 2, dtype=torch.bool)
@@ -42,7 +42,7 @@ def test_an_equal_caption_elsewhere_is_no_negative() -> None:
     assert loss.item() == pytest.approx(0, abs=1e-6)
 
 
-def test_layout_loss_is_small_where_the_same_layout_is_nearer() -> None:
+def test_layout_loss_is_small_if_the_same_layout_is_nearer() -> None:
     here, there = torch.eye(8)[:2]
     good = torch.stack([here, there, here, there])
     bad = torch.stack([here, there, there, here])
@@ -50,7 +50,7 @@ def test_layout_loss_is_small_where_the_same_layout_is_nearer() -> None:
     assert layout_loss(good) < 1e-3 < layout_loss(bad)
 
 
-def test_loss_weight_lies_between_that_of_epsilon_and_that_of_the_velocity() -> None:
+def test_loss_weight_lies_between_epsilon_and_velocity() -> None:
     snr = torch.tensor([0.01, 1.0, 5.0, 10.0, 500.0])
     epsilon = torch.tensor([1.0, 1.0, 1.0, 0.5, 0.01])
     velocity = epsilon * (snr + 1) / snr
@@ -58,7 +58,7 @@ def test_loss_weight_lies_between_that_of_epsilon_and_that_of_the_velocity() -> 
 
 
 @pytest.mark.timeout(280)
-def test_the_recipe_from_drawings_to_pictures(
+def test_the_recipes_train_and_export_a_pipeline(
     images: np.ndarray, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     few = Recipe(steps=3, warmup=1)

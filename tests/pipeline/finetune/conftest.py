@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from miniworld.triples import drawn_triples
+from miniworld.triples import draw_triples
 from tests.llamas import save_llama
 
 
@@ -21,5 +21,5 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def triples(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """80 triples as JSON Lines."""
     path = tmp_path_factory.mktemp("triples") / "triples.jsonl"
-    path.write_text("".join(json.dumps(edit.as_line()) + "\n" for edit in drawn_triples(80)))
+    path.write_text("".join(json.dumps(edit.as_line()) + "\n" for edit in draw_triples(80)))
     return path

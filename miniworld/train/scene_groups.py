@@ -1,7 +1,6 @@
-"""The training set: groups of four drawn scenes, from which every model learns.
+"""Training set of all models: groups of four drawn scenes.
 
-A group is a scene and an edited scene, each in two layouts: what CLIP must tell apart (the edit) and what it
-must not forget (the layout) stand side by side.
+A group is a scene and an edited scene, each in two layouts, so that CLIP learns to see both the edit and the layout.
 """
 
 from __future__ import annotations
@@ -29,8 +28,8 @@ class Group:
     layouts: tuple[Layout, Layout, Layout, Layout]
 
 
-def group(seed: int, index: int, held_out: bool | None = False) -> Group:
-    """Group `index` of the endless training set of `seed`: any of them can be had without the others."""
+def make_group(seed: int, index: int, held_out: bool | None = False) -> Group:
+    """Makes group `index` of the endless training set of `seed`, independently of the other groups."""
     rng = np.random.default_rng((seed, index))
     edit = random_edit(rng, held_out=held_out)
     here, there = random_layout(rng), random_layout(rng)
@@ -38,21 +37,21 @@ def group(seed: int, index: int, held_out: bool | None = False) -> Group:
 
 
 def draw_group(seed_and_index: tuple[int, int]) -> np.ndarray:
-    """The group's images, uint8 (4, 64, 64, 3)."""
-    one = group(*seed_and_index)
-    return np.stack([draw(scene, layout) for scene, layout in zip(one.scenes, one.layouts, strict=True)])
+    """Draws the images of a group: uint8 (4, 64, 64, 3)."""
+    group = make_group(*seed_and_index)
+    return np.stack([draw(scene, layout) for scene, layout in zip(group.scenes, group.layouts, strict=True)])
 
 
-def drawn(folder: Path, seed: int, groups: int) -> np.ndarray:
-    """The first `groups` groups' images, uint8 (4·groups, 64, 64, 3), drawn once and mapped from disk after."""
+def load_groups(folder: Path, seed: int, groups: int) -> np.ndarray:
+    """Loads the images of the first `groups` groups, uint8 (4·groups, 64, 64, 3). Draws them once into `folder`."""
     path = folder / f"scenes-{seed}-{groups}.npy"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_suffix(".part")
         shape = (groups * PER_GROUP, SIDE, SIDE, 3)
         images = np.lib.format.open_memmap(unfinished, "w+", np.uint8, shape)
-        for index, four in enumerate(_draw_all(seed, groups)):
-            images[index * PER_GROUP : (index + 1) * PER_GROUP] = four
+        for index, group in enumerate(_draw_all(seed, groups)):
+            images[index * PER_GROUP : (index + 1) * PER_GROUP] = group
         images.flush()
         unfinished.rename(path)
     return np.load(path, mmap_mode="r")
