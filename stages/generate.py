@@ -19,7 +19,7 @@ from p2p.models.preload import prepare
 from p2p.sweep.batch_size import BatchRows
 from stages.candidates.adaptive_rounds import sweep_in_rounds
 from stages.candidates.early_scoring import make_early_stop, mark_early
-from stages.candidates.full_decode import rescore_survivors, sum_shifts
+from stages.candidates.full_decode import rescore_survivors
 from stages.candidates.requests import make_requests
 from stages.candidates.scoring import Scorer, SweptSeed
 from stages.candidates.selection import RenderedPair, collect_rejected, make_samples, select
@@ -58,31 +58,32 @@ class Generate:
             family=model.family,
         )
         self.scorer = Scorer(config.filter, model.device)
+        self._reset()
+
+    def _reset(self) -> None:
         self._seconds: dict[str, float] = defaultdict(float)
+        self._shifts: dict[str, float] = {}
+        self._rescored = 0
 
     def __call__(self, unit: Unit) -> UnitResult:
         """Render, score and select. A pair that raises becomes a failure; the other pairs are kept."""
-        self._seconds = defaultdict(float)
+        self._reset()
         rendered, failures = self._render_or_split(unit.pairs)
         with self._time("preview"):
-            samples = [
-                s for pair in rendered for s in make_samples(pair, self.config, self.model_fingerprint)
-            ]
+            samples = make_samples(rendered, self.config, self.model_fingerprint)
             previews = make_previews(unit, rendered, self.config, self.editor)
-            all_images = self.config.keep is Keep["all-images"]
-            rejected = [r for pair in rendered for r in collect_rejected(pair)] if all_images else []
-        rescored, shifts = sum_shifts(rendered)
+            rejected = collect_rejected(rendered) if self.config.keep is Keep["all-images"] else ()
         return UnitResult(
             unit=unit,
-            samples=tuple(samples),
+            samples=samples,
             candidates=tuple(candidate for pair in rendered for candidate in pair.candidates),
             failures=tuple(failures),
             previews=previews,
             rows=sum(seed.sweep.rows for pair in rendered for seed in pair.seeds),
             seconds=dict(self._seconds),
-            rescored=rescored,
-            shifts=shifts,
-            rejected=tuple(rejected),
+            rescored=self._rescored,
+            shifts=self._shifts,
+            rejected=rejected,
         )
 
     def _render_or_split(self, pairs: Sequence[CaptionPair]) -> tuple[list[RenderedPair], list[Failure]]:
@@ -91,12 +92,13 @@ class Generate:
             return self._render(pairs), []
         except Exception as error:
             if len(pairs) == 1:
-                reason = typed_error_line(error)
-                return [], [Failure(pairs[0].id, reason)]
-        parts = [self._render_or_split([pair]) for pair in pairs]
-        return [pair for part, _ in parts for pair in part], [
-            failure for _, part in parts for failure in part
-        ]
+                return [], [Failure(pairs[0].id, typed_error_line(error))]
+        rendered, failures = [], []
+        for pair in pairs:
+            pair_rendered, pair_failures = self._render_or_split([pair])
+            rendered += pair_rendered
+            failures += pair_failures
+        return rendered, failures
 
     def _render(self, pairs: Sequence[CaptionPair]) -> list[RenderedPair]:
         """Request, sweep, score and select; with a scoring decoder then decode what is kept in full."""
@@ -113,7 +115,8 @@ class Generate:
         ]
         if self.editor.scoring_decoder is not None:
             with self._time("rescore"):
-                rendered = rescore_survivors(rendered, self.editor, self.scorer)
+                rendered, count = rescore_survivors(rendered, self.editor, self.scorer, self._shifts)
+            self._rescored += count
         return rendered
 
     def _sweep(self, requests: Sequence[tuple[CaptionPair, p2p.SweepRequest]]) -> list[SweptSeed]:

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 
-import filters
 import p2p
 from conf.schema import Early
 from stages.candidates.scoring import CLIP_SCORES, CandidateScores, Scorer
@@ -25,7 +24,10 @@ def make_early_stop(early: Early, scorer: Scorer, pairs: Sequence[CaptionPair]) 
         return None
 
     def go_on(predicted: p2p.Predicted) -> list[bool]:
-        scores = score_predicted(scorer, predicted, pairs[predicted.request])
+        pair, count = pairs[predicted.request], len(predicted.edits)
+        scores = scorer.clip.score(
+            [predicted.source] * count, list(predicted.edits), [pair.input] * count, [pair.output] * count
+        )
         misses = [
             getattr(scores, name) < np.float32(getattr(scorer.thresholds, name) - getattr(early, name))
             for name in CLIP_SCORES
@@ -33,14 +35,6 @@ def make_early_stop(early: Early, scorer: Scorer, pairs: Sequence[CaptionPair]) 
         return [not missed for missed in np.any(misses, axis=0)]
 
     return p2p.Look(early.at, go_on)
-
-
-def score_predicted(scorer: Scorer, predicted: p2p.Predicted, pair: CaptionPair) -> filters.ClipScores:
-    """CLIP's scores of the predicted edits against the predicted source."""
-    count = len(predicted.edits)
-    return scorer.clip.score(
-        [predicted.source] * count, list(predicted.edits), [pair.input] * count, [pair.output] * count
-    )
 
 
 def mark_early(scores: CandidateScores, sweeps: Sequence[p2p.Sweep]) -> CandidateScores:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import MutableMapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -18,18 +17,19 @@ FULL_DECODE = "full_decode"
 
 
 def rescore_survivors(
-    rendered: Sequence[RenderedPair], editor: p2p.Editor, scorer: Scorer
-) -> list[RenderedPair]:
-    """The pairs with the images and scores of the model's own decoder for every kept candidate.
+    rendered: Sequence[RenderedPair], editor: p2p.Editor, scorer: Scorer, shifts: MutableMapping[str, float]
+) -> tuple[list[RenderedPair], int]:
+    """Gives every kept candidate the images and scores of the model's own decoder; also the number of these candidates.
 
-    A candidate that now misses a threshold is rejected as "full_decode". No other takes its place.
+    A candidate that now misses a threshold is rejected as "full_decode". No other takes its place. Adds the absolute
+    changes of each score to ``shifts``.
     """
-    result = [replace(pair, before_full_decode=pair.candidates) for pair in rendered]
+    result = list(rendered)
     survivors = [
         (n, candidate) for n, pair in enumerate(rendered) for candidate in pair.candidates if candidate.kept
     ]
     if not survivors:
-        return result
+        return result, 0
     latents = []
     for n, candidate in survivors:
         sweep, edit = rendered[n].find_edit(candidate)
@@ -47,7 +47,9 @@ def rescore_survivors(
             reason=FULL_DECODE if reason else "",
         )
         result[n] = _replace_candidate(result[n], candidate, rescored, sources[place], edits[place])
-    return result
+        for name in CLIP_SCORES:
+            shifts[name] = shifts.get(name, 0.0) + abs(getattr(rescored, name) - getattr(candidate, name))
+    return result, len(survivors)
 
 
 def _replace_candidate(
@@ -62,15 +64,3 @@ def _replace_candidate(
     )
     candidates = tuple(new if candidate is old else candidate for candidate in rendered.candidates)
     return replace(rendered, seeds=tuple(seeds), candidates=candidates)
-
-
-def sum_shifts(rendered: Iterable[RenderedPair]) -> tuple[int, dict[str, float]]:
-    """The number of candidates scored again, and for each score the sum of its absolute changes."""
-    count, sums = 0, defaultdict[str, float](float)
-    for pair in rendered:
-        for before, after in zip(pair.before_full_decode, pair.candidates, strict=False):
-            if before.kept:
-                count += 1
-                for name in CLIP_SCORES:
-                    sums[name] += abs(getattr(after, name) - getattr(before, name))
-    return count, dict(sums)

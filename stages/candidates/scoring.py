@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -84,15 +84,6 @@ class Scorer:
         measures = {name: measure.score(inputs, outputs) for name, measure in self._measures.items()}
         rejections = filters.outside(measures, self._bounds, len(pairs))
         return CandidateScores({**vars(clip), **measures}, tuple(rejections))
-
-    def choose(
-        self,
-        sample_indices: Sequence[int],
-        scores: CandidateScores,
-        near: Callable[[int, int], bool] | None = None,
-    ) -> list[str]:
-        """``filters.choose`` among the candidates of one caption pair, by CLIP and the measures."""
-        return filters.choose(sample_indices, scores.clip, self.thresholds, scores.rejections, near)
 
     def verdicts(self, scores: CandidateScores) -> list[str]:
         """For each candidate the first score or measure that it fails, or ""."""

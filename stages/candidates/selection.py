@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import filters
 import p2p
 from conf.schema import Config
 from stages.candidates.early_scoring import LEFT_EARLY
@@ -18,15 +19,11 @@ from stages.records import Candidate, CaptionPair, Rejected, Sample
 
 @dataclass(frozen=True)
 class RenderedPair:
-    """A caption pair with its seeds and its candidates: seed after seed, τ after τ.
-
-    ``before_full_decode`` has the candidates as scored on the images of a scoring decoder, if there is one.
-    """
+    """A caption pair with its seeds and its candidates: seed after seed, τ after τ."""
 
     pair: CaptionPair
     seeds: tuple[SweptSeed, ...]
     candidates: tuple[Candidate, ...]
-    before_full_decode: tuple[Candidate, ...] = ()
 
     def find_edit(self, candidate: Candidate) -> tuple[p2p.Sweep, int]:
         """The sweep of a candidate and the index of its edit there."""
@@ -38,7 +35,8 @@ def select(pair: CaptionPair, seeds: Sequence[SweptSeed], scorer: Scorer, config
     """Gives every candidate of a pair its verdict."""
     scores = join_scores([seed.scores for seed in seeds])
     tried = [(index, seed, tau) for index, seed in enumerate(seeds) for tau in seed.request.taus]
-    reasons = scorer.choose([index for index, _, _ in tried], scores, _find_near(seeds, config))
+    samples, near = [index for index, _, _ in tried], _find_near(seeds, config)
+    reasons = filters.choose(samples, scores.clip, scorer.thresholds, scores.rejections, near)
     candidates = []
     for place, (index, seed, tau) in enumerate(tried):
         reason = LEFT_EARLY if scores.rejections[place] == LEFT_EARLY else reasons[place]
@@ -69,31 +67,35 @@ def _find_near(seeds: Sequence[SweptSeed], config: Config) -> Callable[[int, int
     return None if bits is None else find_near_candidates(bits, stored_images)
 
 
-def make_samples(rendered: RenderedPair, config: Config, model_fingerprint: str) -> Iterator[Sample]:
+def make_samples(
+    rendered: Sequence[RenderedPair], config: Config, model_fingerprint: str
+) -> tuple[Sample, ...]:
     """The kept candidates with their images."""
-    for candidate in rendered.candidates:
-        if candidate.kept:
-            sweep, edit = rendered.find_edit(candidate)
-            yield Sample(
-                key=sample_key(candidate),
-                input_image=sweep.source,
-                edited_image=sweep.edits[edit],
-                edit_prompt=rendered.pair.edit,
-                metadata=sample_metadata(rendered.pair, candidate, config, model_fingerprint),
-            )
+    samples = []
+    for result in rendered:
+        for candidate in result.candidates:
+            if candidate.kept:
+                sweep, edit = result.find_edit(candidate)
+                metadata = sample_metadata(result.pair, candidate, config, model_fingerprint)
+                key, prompt = sample_key(candidate), result.pair.edit
+                samples.append(Sample(key, sweep.source, sweep.edits[edit], prompt, metadata))
+    return tuple(samples)
 
 
-def collect_rejected(rendered: RenderedPair) -> Iterator[Rejected]:
+def collect_rejected(rendered: Sequence[RenderedPair]) -> tuple[Rejected, ...]:
     """The images of the candidates that were finished and not kept, sample by sample."""
-    for index, seed in enumerate(rendered.seeds):
-        candidates = [candidate for candidate in rendered.candidates if candidate.sample_index == index]
-        edits = {
-            place: seed.sweep.edits[place]
-            for place, candidate in enumerate(candidates)
-            if not candidate.kept and candidate.reason != LEFT_EARLY
-        }
-        if edits:
-            yield Rejected(sample_key(candidates[0]), seed.sweep.source, edits)
+    rejected = []
+    for result in rendered:
+        for index, seed in enumerate(result.seeds):
+            candidates = [candidate for candidate in result.candidates if candidate.sample_index == index]
+            edits = {
+                place: seed.sweep.edits[place]
+                for place, candidate in enumerate(candidates)
+                if not candidate.kept and candidate.reason != LEFT_EARLY
+            }
+            if edits:
+                rejected.append(Rejected(sample_key(candidates[0]), seed.sweep.source, edits))
+    return tuple(rejected)
 
 
 def sample_key(candidate: Candidate) -> str:

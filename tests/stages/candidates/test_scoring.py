@@ -52,7 +52,8 @@ def test_an_unreachable_bound_rejects_every_candidate(config: Config) -> None:
     scorer = Scorer(config.filter, "cpu")
     images = list(np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8))
     scores = scorer.score(images, images[::-1], [UNIT.pairs[0]] * 3)
-    assert scorer.choose([0, 1, 2], scores) == scorer.verdicts(scores) == ["ssim"] * 3
+    chosen = filters.choose([0, 1, 2], scores.clip, scorer.thresholds, scores.rejections)
+    assert chosen == scorer.verdicts(scores) == ["ssim"] * 3
     part = scores.part(slice(1, 2))
     assert part.measures_of(0) == scores.measures_of(1)
     assert part.rejections == ("ssim",)
