@@ -52,7 +52,7 @@ def find_change(before: np.ndarray, after: np.ndarray, threshold: float = CHANGE
     return np.asarray(rough.filter(ImageFilter.MedianFilter(3))) > 0
 
 
-def overlap(found: np.ndarray, true: np.ndarray) -> float:
+def overlap(predicted: np.ndarray, true: np.ndarray) -> float:
     """Intersection over union of two masks; 1 if both are empty."""
-    union = np.logical_or(found, true).sum()
-    return float(np.logical_and(found, true).sum() / union) if union else 1.0
+    union = np.logical_or(predicted, true).sum()
+    return float(np.logical_and(predicted, true).sum() / union) if union else 1.0

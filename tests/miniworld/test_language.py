@@ -48,5 +48,5 @@ def test_a_whole_caption_can_be_parsed(seed: int) -> None:
     ],
 )
 def test_a_text_that_is_no_caption_is_an_error(text: str) -> None:
-    with pytest.raises(ValueError, match=f"'{text}' is no whole caption"):
+    with pytest.raises(ValueError, match=f"'{text}' is not a whole caption"):
         parse_caption(text)
