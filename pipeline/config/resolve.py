@@ -1,4 +1,4 @@
-"""A run's configuration made whole: checked, and with paths that hold in any process's folder."""
+"""Resolves the settings of a run that makes images: checks them and makes paths absolute."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ import miniworld
 from conf.compose import ConfigError, compose_config, to_object
 from conf.schema import CaptionsKind, Config, EditMethod, Keep, SamplerName
 from conf.sweeps import AdaptiveSweep, GridSweep, RandomSweep
-from pipeline.config import bounds, naming, validate
+from pipeline.config import validate
 
 
 def compose(settings: Sequence[str]) -> DictConfig:
-    """The configuration of the command line's settings. Raises ConfigError."""
+    """Compose the configuration of the command line's settings. Raises ConfigError."""
     return compose_config(settings, lambda name: str(getattr(miniworld, name.upper())))
 
 
 def checked(composed: DictConfig) -> Config:
-    """The schema's objects, with local paths made absolute. Raises ConfigError for a value that cannot be."""
+    """Return the schema's objects with absolute local paths. Raises ConfigError for an invalid value."""
     config = to_object(composed)
     problem = next(_problems(config), None)
     if problem:
@@ -45,19 +45,20 @@ def checked(composed: DictConfig) -> Config:
             name=name,
             pretrained=pretrained and absolute(pretrained),
             measures=[
-                replace(one, model=one.model and absolute(one.model)) for one in config.filter.measures
+                replace(measure, model=measure.model and absolute(measure.model))
+                for measure in config.filter.measures
             ],
         ),
     )
 
 
 def absolute(path: str) -> str:
-    """A hub name stays what it is: only what exists here is a path."""
+    """Make the path absolute if it exists. Anything else may be a hub name and stays as it is."""
     return str(Path(path).absolute()) if Path(path).exists() else path
 
 
 def _problems(config: Config) -> Iterator[str]:
-    yield from bounds.problems(
+    yield from validate.check_minimums(
         (
             ("limit", config.limit, 1),
             ("unit_pairs", config.unit_pairs, 1),
@@ -69,32 +70,32 @@ def _problems(config: Config) -> Iterator[str]:
             ("sheet.attention", config.sheet.attention, 0),
         )
     )
-    yield from validate.problems(config.out, config.cluster, config.tracker)
-    yield from naming.problems("captions.kind", config.captions.kind, [*CaptionsKind])
-    yield from naming.problems("sampler.name", config.sampler.name, [*SamplerName])
+    yield from validate.check_execution(config.out, config.cluster, config.tracker)
+    yield from validate.check_name("captions.kind", config.captions.kind, [*CaptionsKind])
+    yield from validate.check_name("sampler.name", config.sampler.name, [*SamplerName])
     if config.captions.kind == CaptionsKind.from_captions:
         yield (
-            "captions=from_captions is for a run, which writes the caption pairs first: for this, write them by "
-            "pairforge pairs, and name their file by captions.path=…"
+            "captions=from_captions works for a run alone: write the caption pairs with pairforge pairs, "
+            "and give their file as captions.path=…"
         )
     if not 1 <= config.shards.quality <= 100:
         yield f"shards.quality={config.shards.quality} must be from 1 to 100"
     if config.keep is Keep["all-images"] and config.model.scoring_decoder:
         yield (
-            "keep=all-images would store the pictures of model.scoring_decoder, which are no data: "
+            "keep=all-images would store the images of model.scoring_decoder, which are not meant as data: "
             "give model.scoring_decoder=null or keep=kept"
         )
     interval = config.sampler.guidance_interval
     if interval is not None and not (len(interval) == 2 and 0 <= interval[0] < interval[1]):
         yield f"sampler.guidance_interval={interval} must be two noise levels that rise from 0, like [0.3,5.0]"
     if config.early.at is not None and not 0 < config.early.at < 1:
-        yield f"early.at={config.early.at:g} must be a part of the steps, between 0 and 1, or null for no look"
+        yield f"early.at={config.early.at:g} must be a share of the steps between 0 and 1, or null for never"
     for name, value in asdict(config.early).items():
         if name != "at" and not value >= 0:
             yield f"early.{name}={value:g} must be 0 or more"
     yield from _sweep_problems(config.sweep)
     if isinstance(config.sweep, AdaptiveSweep) and config.edit.method is not EditMethod.p2p:
-        yield f"edit.method={config.edit.method.value} has no tau to adapt: take sweep=grid"
+        yield f"edit.method={config.edit.method.value} has no tau to adapt: give sweep=grid"
 
 
 def _sweep_problems(sweep: object) -> Iterator[str]:
@@ -125,9 +126,9 @@ def _adaptive_problems(sweep: AdaptiveSweep) -> Iterator[str]:
         yield f"sweep.taus={sweep.taus} must be one or more values from 0 to 1, each once"
     if len(sweep.prior) != len(sweep.taus) or not all(0 <= chance <= 1 for chance in sweep.prior):
         yield f"sweep.prior={sweep.prior} must be a chance from 0 to 1 for each of the {len(sweep.taus)} sweep.taus"
-    for one in sweep.priors:
-        if len(one.prior) != len(sweep.taus) or not all(0 <= chance <= 1 for chance in one.prior):
-            yield f"sweep.priors: {one.kind}'s {one.prior} must be a chance from 0 to 1 for each of {sweep.taus}"
+    for entry in sweep.priors:
+        if len(entry.prior) != len(sweep.taus) or not all(0 <= chance <= 1 for chance in entry.prior):
+            yield f"sweep.priors: {entry.kind}'s {entry.prior} must be a chance from 0 to 1 for each of {sweep.taus}"
     for name in ("seeds", "taus_per_seed", "aim_seeds", "patience"):
         if getattr(sweep, name) < 1:
             yield f"sweep.{name}={getattr(sweep, name)} must be 1 or more"

@@ -1,4 +1,4 @@
-"""The configuration that an output was made with, as it stands in the output."""
+"""Writes and reads the configuration in an output, run/config.yaml."""
 
 from __future__ import annotations
 
@@ -20,18 +20,17 @@ def write(store: Store, config: Settings) -> None:
 
 
 def read(store: Store) -> Settings:
-    """The configuration, with ``out`` where the output lies now. Raises ConfigError if it is not there or not whole."""
+    """Read the configuration, with the output's present place as ``out``. Raises ConfigError if missing or damaged."""
     if not store.exists(NAME):
         raise ConfigError(f"{store.url} is not the output of a run: it has no {NAME}")
     try:
         kept = OmegaConf.create(store.read(NAME).decode())
         schema = OmegaConf.structured(schema_of(kept))
         if "sweep" in kept:
-            schema.sweep = OmegaConf.structured(_kind(kept.sweep))
+            schema.sweep = OmegaConf.structured(_sweep_schema(kept.sweep))
         merged = OmegaConf.merge(schema, kept, {"out": store.url})
     except (OmegaConfBaseException, ValueError) as error:
-        reason = error_line(error)
-        raise ConfigError(f"{store.path(NAME)} is no configuration of a run: {reason}") from error
+        raise ConfigError(f"{store.path(NAME)} is no configuration of a run: {error_line(error)}") from error
     return to_object(merged)
 
 
@@ -40,13 +39,13 @@ def read_image_config(store: Store) -> Config:
     config = read(store)
     if not isinstance(config, Config):
         raise ConfigError(
-            f"{store.url} holds caption pairs, and this is for images: give the output of a run that makes them"
+            f"{store.url} holds caption pairs, and this command needs images: give the output of another run"
         )
     return config
 
 
-def _kind(sweep: DictConfig) -> type[Sweep]:
-    """The sweep's schema, by a key that it alone has, or has not."""
+def _sweep_schema(sweep: DictConfig) -> type[Sweep]:
+    """The schema of a saved sweep, told by its keys."""
     if "prior" in sweep:
         return AdaptiveSweep
     return GridSweep if "taus" in sweep else RandomSweep

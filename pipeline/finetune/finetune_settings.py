@@ -12,7 +12,7 @@ from omegaconf import MISSING
 from conf.compose import ConfigError
 from conf.pairs import Marks
 from conf.schema import CaptionsKind
-from pipeline.config import bounds, command_settings
+from pipeline.config import command_settings, validate
 from stages.storage.store import no_folder
 
 
@@ -80,7 +80,7 @@ def read_settings(arguments: Sequence[str]) -> Finetune:
 
 
 def _find_problems(settings: Finetune) -> Iterator[str]:
-    yield from bounds.problems(
+    yield from validate.check_minimums(
         (
             ("limit", settings.limit, 2),
             ("lora.rank", settings.lora.rank, 0),

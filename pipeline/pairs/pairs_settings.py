@@ -1,4 +1,4 @@
-"""What ``pairforge pairs`` is told, made whole: checked, and with paths that hold in any process's folder."""
+"""Resolves the settings of ``pairforge pairs``: checks them and makes paths absolute."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import miniworld
 from conf.compose import ConfigError, compose_config
 from conf.pairs import PairsConfig, WriterKind
 from conf.schema import CaptionsKind
-from pipeline.config import bounds, naming, validate
+from pipeline.config import validate
 from pipeline.config.resolve import absolute
 
 LOADED = (WriterKind.transformers, WriterKind.vllm)
@@ -21,7 +21,7 @@ LOADED = (WriterKind.transformers, WriterKind.vllm)
 
 
 def read(settings: Sequence[str]) -> PairsConfig:
-    """The configuration of the command line's settings. Raises ConfigError."""
+    """Compose, check and return the configuration. Raises ConfigError."""
     composed = compose_config(settings, lambda name: str(getattr(miniworld, name.upper())), PairsConfig)
     config: Any = OmegaConf.to_object(composed)
     problem = next(_problems(config), None)
@@ -53,7 +53,7 @@ def _local(config: PairsConfig) -> str:
 
 def _problems(config: PairsConfig) -> Iterator[str]:
     writer, checks = config.writer, config.checks
-    yield from bounds.problems(
+    yield from validate.check_minimums(
         (
             ("limit", config.limit, 1),
             ("edits", config.edits, 1),
@@ -67,7 +67,7 @@ def _problems(config: PairsConfig) -> Iterator[str]:
             ("sheet.pairs", config.sheet.pairs, 0),
         )
     )
-    yield from validate.problems(config.out, config.cluster, config.tracker)
+    yield from validate.check_execution(config.out, config.cluster, config.tracker)
     if writer.temperature < 0:
         yield f"writer.temperature={writer.temperature:g} must be 0 or more"
     if not 0 < writer.top_p <= 1:
@@ -85,6 +85,6 @@ def _problems(config: PairsConfig) -> Iterator[str]:
     ):
         if not 0 <= share <= 1:
             yield f"checks.{key}={share:g} must be a probability, from 0 to 1"
-    yield from naming.problems("captions.kind", config.captions.kind, [*CaptionsKind])
+    yield from validate.check_name("captions.kind", config.captions.kind, [*CaptionsKind])
     if config.captions.kind == CaptionsKind.from_captions:
         yield "captions=from_captions is for pairforge without pairs: pairforge captions=from_captions captions.path=…"

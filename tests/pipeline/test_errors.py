@@ -11,8 +11,8 @@ from pipeline.errors import misplaced
 @pytest.mark.parametrize(
     ("act", "named", "said"),
     [
-        (lambda folder: (folder / "none").read_bytes(), "none", "is not there"),
-        (lambda folder: (folder / "file").mkdir(), "file", "is there already"),
+        (lambda folder: (folder / "none").read_bytes(), "none", "does not exist"),
+        (lambda folder: (folder / "file").mkdir(), "file", "exists already"),
         (lambda folder: (folder / "held").write_bytes(b""), "held", "is a folder"),
         (lambda folder: (folder / "file/x").write_bytes(b""), "file/x", "lies below a file"),
         (lambda folder: (folder / "file").replace(folder / "held"), "held", "is a folder"),
@@ -34,4 +34,4 @@ def test_what_the_system_says_is_one_line_that_names_the_file(
 
 
 def test_a_file_system_s_own_words_name_the_file_where_it_has_no_number():
-    assert misplaced(FileNotFoundError("bucket/key")).startswith("bucket/key is not there")
+    assert misplaced(FileNotFoundError("bucket/key")).startswith("bucket/key does not exist")

@@ -37,7 +37,7 @@ def test_what_is_for_images_says_that_these_are_none(
     written: str, command: str, more: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ):
     assert main([command, written, *(one.format(out=written) for one in more)]) == 2
-    assert f"{written} holds caption pairs, and this is for images" in capsys.readouterr().err
+    assert f"{written} holds caption pairs, and this command needs images" in capsys.readouterr().err
 
 
 def test_a_prior_is_not_learnt_from_captions(

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from conf.compose import ConfigError
+from pipeline.config import validate
 from pipeline.config.resolve import checked, compose
 from pipeline.pairs import pairs_settings as of_captions
 from tests.pipeline.pairs import small
@@ -35,3 +36,29 @@ def test_a_run_of_either_kind_is_refused_by_name(tmp_path: Path, settings: list[
         of_captions.read([*small.settings(tmp_path), *settings])
     assert said in str(of_images.value)
     assert str(of_images.value) == str(of_texts.value)
+
+
+def test_known_names_and_modules_are_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "own_part.py").write_text("raise RuntimeError('not to be imported yet')")
+    for name in ("ddim", "own_part", "own_part.deeper"):
+        assert not list(validate.check_name("sampler.name", name, ["ddim", "euler"]))
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a b", "ddim ", "nowhere.at.all"])
+def test_an_unknown_name_is_reported(name: str):
+    (line,) = validate.check_name("sampler.name", name, ["ddim", "euler"])
+    assert line.startswith(f"sampler.name={name} is none of ddim, euler, and Python finds no module")
+
+
+@pytest.mark.parametrize(
+    ("setting", "meant"),
+    [
+        ("sampler.name=dpmp_2m", "dpmpp_2m"),
+        ("captions.kind=jsnl", "jsonl"),
+        ("captions.kind=datset", "dataset"),
+    ],
+)
+def test_a_misspelled_name_is_refused_with_a_suggestion(setting: str, meant: str):
+    with pytest.raises(ConfigError, match=rf"{setting} is none of .* \(did you mean {meant}\?\)$"):
+        checked(compose([setting]))
