@@ -1,4 +1,4 @@
-"""``captions=from_captions``: one command of two runs, the first of which writes the caption pairs of the second."""
+"""Runs ``captions=from_captions``: a run that writes caption pairs, then a run that makes their images."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from stages.storage.store import Store
 
 
 def run(pairs: PairsConfig, images: Config, mode: OutputMode) -> int:
-    """Write the caption pairs, then make the images; the exit code. The same command again goes on with either.
+    """Write the caption pairs, then make the images; return the exit code. The same command again resumes either.
 
-    The pairs are all there before images are planned: what is near an earlier caption's pair is known no sooner, and
-    the second plan can name each of them. Raises PlanError if there is none, and as ``run.run`` does.
+    All pairs are written before images are planned: near-duplicates across captions are known only then, and the second
+    plan names every pair. Raises PlanError if no pair was kept, and as ``execution.run.run``.
     """
-    # One time for both, from here on.
+    # Both deadlines count from the command.
     ends = deadline(pairs.cluster.hours), deadline(images.cluster.hours)
     task_of(pairs).check()
     # Hours of writing should not end with an image model that is missing.
@@ -43,21 +43,21 @@ def run(pairs: PairsConfig, images: Config, mode: OutputMode) -> int:
         return FAILED_PAIRS
     if not written.samples:
         raise PlanError(
-            f"of {written.read:,} captions none has a pair that was kept: {pairs.out}/report/index.html says why"
+            f"no pair was kept of {written.read:,} captions: {pairs.out}/report/index.html gives the reasons"
         )
-    with _here(Store(pairs.out), name_of(pairs.file)) as path:
+    with _local_file(Store(pairs.out), name_of(pairs.file)) as path:
         images = replace(images, captions=replace(images.captions, path=path))
         return FAILED_PAIRS if run_step(images, mode, ends[1]).failed and images.strict else 0
 
 
 @contextmanager
-def _here(store: Store, name: str) -> Iterator[str]:
-    """The path of that file on this machine, a copy's where the store is elsewhere."""
+def _local_file(store: Store, name: str) -> Iterator[str]:
+    """Yield a local path of the file, a copy if the store is remote."""
     if "://" not in store.url:
         yield store.path(name)
         return
     with tempfile.TemporaryDirectory(prefix="pairforge-") as folder:
         copy = Path(folder) / name
-        with store.open_read(name) as far, copy.open("wb") as near:
-            shutil.copyfileobj(far, near)
+        with store.open_read(name) as remote, copy.open("wb") as local:
+            shutil.copyfileobj(remote, local)
         yield str(copy)

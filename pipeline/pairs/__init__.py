@@ -1,1 +1,1 @@
-"""``pairforge pairs``: caption pairs from captions, by the engine that makes images from caption pairs."""
+"""The output of a run that writes caption pairs: its settings, file, packing and report."""

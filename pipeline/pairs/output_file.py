@@ -1,4 +1,4 @@
-"""The file of caption pairs, as ``pairforge`` reads it: JSON Lines or Parquet."""
+"""Writes the file of caption pairs, JSON Lines or Parquet, which ``pairforge`` reads."""
 
 from __future__ import annotations
 
@@ -15,25 +15,27 @@ from pipeline.dataset.pack import HashingStream
 from stages.captions.fields import KNOWN
 from stages.formats.answers import WrittenPair
 
-OWN = ("input", "edit", "output")
-_TAKEN = frozenset(name for names in KNOWN.values() for name in names)
+PAIR_FIELDS = ("input", "edit", "output")
+_RESERVED = frozenset(name for names in KNOWN.values() for name in names)
 _KINDS = {str: pa.string(), bool: pa.bool_(), int: pa.int64(), float: pa.float64()}
 _INT64 = range(-(2**63), 2**63)
 
 
 def record(answer: WrittenPair) -> dict[str, Any]:
-    """A caption pair. The caption's other fields travel along; those that would be taken for the pair's own are called
-    ``source_…``."""
+    """The record of a caption pair, with the other fields of its caption.
+
+    A field that a reader would take for one of the pair is renamed to ``source_…``.
+    """
     meta = json.loads(answer.meta)
-    others = {f"source_{name}" if name in _TAKEN else name: value for name, value in meta.items()}
+    others = {f"source_{name}" if name in _RESERVED else name: value for name, value in meta.items()}
     return {"input": answer.caption, "edit": answer.instruction, "output": answer.edited_caption, **others}
 
 
 @contextmanager
-def opened(
+def open_writer(
     file: PairsFile, stream: HashingStream, answers: Callable[[], Iterator[WrittenPair]]
 ) -> Iterator[Callable[[Sequence[WrittenPair]], object]]:
-    """What writes pairs into ``stream``, group by group; the columns are learnt from all ``answers``, kept or not."""
+    """Yield a function that writes a group of pairs to ``stream``; all ``answers`` define the columns."""
     if file is PairsFile.jsonl:
         yield lambda pairs: stream.write(b"".join(map(line, pairs)))
         return
@@ -43,31 +45,31 @@ def opened(
 
 
 def line(answer: WrittenPair) -> bytes:
-    """The pair as a line of JSON."""
+    """The record as a line of JSON."""
     return json.dumps(record(answer), ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n"
 
 
 def schema_of(records: Iterable[Mapping[str, Any]]) -> pa.Schema:
-    """The pair's three columns, then one for every other field, by name.
+    """The schema of the pair's three columns, then of every other field by name.
 
-    A field that is everywhere a text, a truth value or a number has a column of that kind; any other is JSON text.
+    A field that always holds text, a boolean or a number has a column of that type; any other field is JSON text.
     """
     kinds: dict[str, set[pa.DataType]] = {}
-    for one in records:
-        for name, value in one.items():
+    for fields in records:
+        for name, value in fields.items():
             if value is not None:
                 kinds.setdefault(name, set()).add(_kind(value))
             elif name not in kinds:
                 kinds[name] = set()
-    others = sorted(name for name in kinds if name not in OWN)
-    columns = [pa.field(name, pa.string(), nullable=False) for name in OWN]
-    return pa.schema([*columns, *(pa.field(_valid(name), _common(kinds[name])) for name in others)])
+    others = sorted(name for name in kinds if name not in PAIR_FIELDS)
+    columns = [pa.field(name, pa.string(), nullable=False) for name in PAIR_FIELDS]
+    return pa.schema([*columns, *(pa.field(_encodable(name), _common(kinds[name])) for name in others)])
 
 
 def table(answers: Sequence[WrittenPair], schema: pa.Schema) -> pa.Table:
-    records = [{_valid(name): value for name, value in record(answer).items()} for answer in answers]
+    records = [{_encodable(name): value for name, value in record(answer).items()} for answer in answers]
     columns = [
-        pa.array([_fitting(one.get(field.name), field.type) for one in records], field.type)
+        pa.array([_convert(fields.get(field.name), field.type) for fields in records], field.type)
         for field in schema
     ]
     return pa.table(columns, schema=schema)
@@ -86,12 +88,14 @@ def _common(kinds: set[pa.DataType]) -> pa.DataType:
     return pa.string() if kind == pa.null() else kind
 
 
-def _fitting(value: Any, kind: pa.DataType) -> Any:
+def _convert(value: Any, kind: pa.DataType) -> Any:
     if value is None or kind != pa.string():
         return value
-    return _valid(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True))
+    return _encodable(
+        value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
+    )
 
 
-def _valid(text: str) -> str:
-    """Half of a surrogate pair is no text in Parquet."""
+def _encodable(text: str) -> str:
+    """Replace half surrogate pairs, which Parquet text cannot hold."""
     return text.encode("utf-8", "replace").decode()

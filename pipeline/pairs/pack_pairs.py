@@ -1,10 +1,11 @@
-"""Pack the answers of all units, in plan order: one file of caption pairs, and one of every answer."""
+"""Packs the answers of all units in plan order: a file of the kept caption pairs, and a file of all answers."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
+from itertools import islice
 from typing import Any
 
 import pyarrow as pa
@@ -25,11 +26,12 @@ from stages.writers.minhash import NearAcross
 ANSWERS = "answers/answers.parquet"
 ACROSS = "near_duplicate_across"
 _GROUP = 65_536
+"""Answers written at a time."""
 
 
 @dataclass(frozen=True)
-class Written:
-    """``pairs`` of ``captions`` are in the file; ``across`` were left away as near-duplicates of earlier ones."""
+class PackedPairs:
+    """``pairs`` of ``captions`` are in the file; ``across`` were left out as near-duplicates of earlier ones."""
 
     pairs: int
     captions: int
@@ -37,7 +39,7 @@ class Written:
 
 
 def pack_and_count(store: Store, plan: Plan, commits: Sequence[dict[str, Any]]) -> Funnel:
-    """Pack the units, which are all committed, and count what became of their captions. Raises as ``pack``."""
+    """Pack the units, which are all committed, and return the funnel of their captions. Raises as ``pack``."""
     settings = plan.settings
     written = pack(store, commits, settings["checks.near_duplicate"], PairsFile(settings["file"]))
     funnel = funnel_of(plan, commits)
@@ -52,77 +54,71 @@ def pack(
     commits: Sequence[dict[str, Any]],
     near_duplicate: float | None,
     file: PairsFile = PairsFile.jsonl,
-) -> Written:
-    """Write the pairs and answers/answers.parquet; does nothing if they stand. A pure function of the commits.
+) -> PackedPairs:
+    """Write the pairs and answers/answers.parquet, unless they exist. A pure function of the commits.
 
     Raises PartError if a part is not what was committed.
     """
     digest = digest_of(commits)
-    done = _standing(store, digest)
-    if done is not None:
-        return done
+    earlier = _read_packed(store, digest)
+    if earlier is not None:
+        return earlier
     store.sweep_scratch("answers")
     captions, kept, across = set[str](), 0, 0
     with (
-        store.open_write(name_of(file)) as own_file,
-        store.open_write(ANSWERS) as table,
-        closing(HashingStream(own_file)) as pairs,
-        closing(HashingStream(table)) as every,
+        store.open_write(name_of(file)) as pairs_file,
+        store.open_write(ANSWERS) as answers_file,
+        closing(HashingStream(pairs_file)) as pairs,
+        closing(HashingStream(answers_file)) as every_answer,
     ):
         with (
-            output_file.opened(file, pairs, lambda: _every(store, commits)) as write,
-            pq.ParquetWriter(pa.PythonFile(every, "w"), answers.SCHEMA, compression="zstd") as writer,
+            output_file.open_writer(file, pairs, lambda: _read_answers(store, commits)) as write,
+            pq.ParquetWriter(pa.PythonFile(every_answer, "w"), answers.SCHEMA, compression="zstd") as writer,
         ):
-            for group in _groups(_judged(store, commits, near_duplicate)):
-                own = [answer for answer in group if answer.kept]
+            for group in _groups(_reject_near(store, commits, near_duplicate)):
+                kept_answers = [answer for answer in group if answer.kept]
                 writer.write_table(answers.table(group))
-                write(own)
+                write(kept_answers)
                 across += sum(answer.reason == ACROSS for answer in group)
-                kept += len(own)
-                captions.update(answer.pair_id for answer in own)
-        rows = sum(commit["candidates"] for commit in commits)
-        packed = [pairs.packed(name_of(file), kept), every.packed(ANSWERS, rows)]
-    written = Written(kept, len(captions), across)
-    record = {"commits": digest, "files": [asdict(one) for one in packed], "written": asdict(written)}
+                kept += len(kept_answers)
+                captions.update(answer.pair_id for answer in kept_answers)
+        count = sum(commit["candidates"] for commit in commits)
+        packed = [pairs.packed(name_of(file), kept), every_answer.packed(ANSWERS, count)]
+    written = PackedPairs(kept, len(captions), across)
+    record = {"commits": digest, "files": [asdict(file) for file in packed], "written": asdict(written)}
     store.write(MANIFEST, seal(record).encode())
     return written
 
 
-def _every(store: Store, commits: Sequence[dict[str, Any]]) -> Iterator[WrittenPair]:
-    """Every answer, in plan order."""
+def _read_answers(store: Store, commits: Sequence[dict[str, Any]]) -> Iterator[WrittenPair]:
+    """Yield all answers in plan order."""
     for data in read_parts(store, commits, "answers"):
         yield from answers.from_bytes(data)
 
 
-def _judged(
+def _reject_near(
     store: Store, commits: Sequence[dict[str, Any]], near_duplicate: float | None
 ) -> Iterator[WrittenPair]:
-    """``_every``, of which those that are near an earlier caption's are kept no more."""
+    """Yield all answers, with those rejected that are near a kept answer of an earlier caption."""
     near = None if near_duplicate is None else NearAcross(near_duplicate)
-    for answer in _every(store, commits):
+    for answer in _read_answers(store, commits):
         text = f"{answer.caption} {answer.instruction} {answer.edited_caption}"
-        # Two of one caption share most of their letters by nature: the unit has looked at them by themselves.
+        # Answers of one caption are compared when its unit is made: they share most of their letters.
         if answer.kept and near is not None and near(text, answer.pair_id):
             answer = replace(answer, kept=False, reason=ACROSS)
         yield answer
 
 
 def _groups(items: Iterator[WrittenPair]) -> Iterator[list[WrittenPair]]:
-    held = list[WrittenPair]()
-    for item in items:
-        held.append(item)
-        if len(held) == _GROUP:
-            yield held
-            held = []
-    if held:
-        yield held
+    while group := list(islice(items, _GROUP)):
+        yield group
 
 
-def _standing(store: Store, digest: str) -> Written | None:
+def _read_packed(store: Store, digest: str) -> PackedPairs | None:
     try:
         record = unseal(store.read(MANIFEST), store.path(MANIFEST))
     except (FileNotFoundError, DamageError):
         return None
     packed = [PackedFile(**file) for file in record["files"]]
-    whole = all(store.exists(one.name) and store.size(one.name) == one.bytes for one in packed)
-    return Written(**record["written"]) if record["commits"] == digest and whole else None
+    whole = all(store.exists(file.name) and store.size(file.name) == file.bytes for file in packed)
+    return PackedPairs(**record["written"]) if record["commits"] == digest and whole else None

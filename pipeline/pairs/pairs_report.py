@@ -1,4 +1,4 @@
-"""The report of a run that writes caption pairs: what kinds of edits there are, how long, how varied, and examples."""
+"""The report of a run that writes caption pairs: kinds, lengths and variety of the edits, and examples."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from stages.formats.answers import WrittenPair
 from stages.storage.store import Store
 from stages.writers.checks import REASONS
 
-VERBS, SAYINGS, COMMON = 20, 3, 8
+VERBS, PHRASES, COMMON = 20, 3, 8
 
 Bar = tuple[str, str, int, float]
-"""What it counts, a word on it, how many, and the share of all."""
+"""Name, remark, count, and share of all."""
 
 
 def write(store: Store, funnel: Funnel, title: str, shown: int) -> None:
@@ -27,15 +27,15 @@ def write(store: Store, funnel: Funnel, title: str, shown: int) -> None:
     tally = Tally(shown)
     table = pq.ParquetFile(pa.BufferReader(store.read(ANSWERS)))
     for batch in table.iter_batches(4096):
-        for row in batch.to_pylist():
-            tally.add(WrittenPair(**row))
+        for record in batch.to_pylist():
+            tally.add(WrittenPair(**record))
     store.write(REPORT, html(funnel, tally, title).encode())
 
 
 def html(funnel: Funnel, tally: Tally, title: str) -> str:
     """The whole page, in one file."""
     known = {reason: text for reason, text in REASONS.items() if reason in funnel.rejected}
-    common = [(said, count) for said, count in tally.instructions.most_common(COMMON) if count > 1]
+    common = [(text, count) for text, count in tally.instructions.most_common(COMMON) if count > 1]
     return template("pairs.html").render(
         title=title,
         funnel=funnel,
@@ -49,7 +49,7 @@ def html(funnel: Funnel, tally: Tally, title: str) -> str:
             ((f"{n} words" if n > 1 else "1 word", "", tally.lengths[n]) for n in sorted(tally.lengths)),
             tally.kept,
         ),
-        common=_bars(((said, "", count) for said, count in common), tally.kept),
+        common=_bars(((text, "", count) for text, count in common), tally.kept),
         diversity=diversity(tally),
         examples=tally.examples.answers(),
         refused=[
@@ -63,11 +63,11 @@ def html(funnel: Funnel, tally: Tally, title: str) -> str:
 
 
 def _verbs(tally: Tally) -> Iterable[tuple[str, str, int]]:
-    """The commonest verbs, each with what most often follows it and how many of its instructions were kept."""
+    """The most frequent verbs, each with the phrases that follow it most often and the share that was kept."""
     for verb, count in tally.verbs.most_common(VERBS):
-        follow = ", ".join(said for said, _ in tally.sayings[verb].most_common(SAYINGS) if said)
+        phrases = ", ".join(text for text, _ in tally.phrases[verb].most_common(PHRASES) if text)
         kept = f"{count / tally.tried[verb]:.0%} of {tally.tried[verb]:,} kept" if tally.tried[verb] else ""
-        yield verb, f"{follow} · {kept}" if follow and kept else follow or kept, count
+        yield verb, f"{phrases} · {kept}" if phrases and kept else phrases or kept, count
 
 
 def _bars(counts: Iterable[tuple[str, str, int]], of: int) -> list[Bar]:

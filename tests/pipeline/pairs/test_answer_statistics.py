@@ -6,7 +6,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.pairs.answer_statistics import Drawn, Tally, difference, diversity
+from pipeline.pairs.answer_statistics import Sample, Tally, difference, diversity
 from stages.formats.answers import WrittenPair
 
 KEPT = WrittenPair("a", 0, 1, "a <ball>", "make it blue", "a blue ball", True, "", "", "{}")
@@ -29,7 +29,7 @@ def test_verbs_lengths_and_diversity_are_those_of_the_kept_alone() -> None:
 
 @given(st.integers(0, 9), st.permutations(range(30)))
 def test_what_is_drawn_does_not_follow_from_who_was_first(count: int, order: list[int]) -> None:
-    drawn, sorted_ = Drawn(count), Drawn(count)
+    drawn, sorted_ = Sample(count), Sample(count)
     for number in order:
         drawn.add(replace(KEPT, pair_id=str(number)))
     for number in range(30):

@@ -36,7 +36,7 @@ def encoded(file: PairsFile, answers: list[WrittenPair], group: int = 2) -> byte
     sink = io.BytesIO()
     with (
         closing(HashingStream(sink)) as stream,
-        output_file.opened(file, stream, lambda: iter(answers)) as write,
+        output_file.open_writer(file, stream, lambda: iter(answers)) as write,
     ):
         for first in range(0, max(1, len(answers)), group):
             write(answers[first : first + group])
@@ -57,7 +57,7 @@ def test_any_other_fields_have_a_column(metas: list[dict[str, Any]]) -> None:
     data = encoded(PairsFile.parquet, answers)
     assert data == encoded(PairsFile.parquet, answers)
     table = pq.read_table(io.BytesIO(data))
-    assert table.schema.names[:3] == list(output_file.OWN)
+    assert table.schema.names[:3] == list(output_file.PAIR_FIELDS)
     assert table["input"].to_pylist() == [one.caption for one in answers]
     for number, answer in enumerate(answers):
         for name, value in output_file.record(answer).items():
@@ -97,7 +97,9 @@ def test_a_column_holds_what_its_values_have_in_common(
 
 def test_no_pair_at_all_is_a_file_with_its_columns() -> None:
     assert encoded(PairsFile.jsonl, []) == b""
-    assert pq.read_table(io.BytesIO(encoded(PairsFile.parquet, []))).schema.names == list(output_file.OWN)
+    assert pq.read_table(io.BytesIO(encoded(PairsFile.parquet, []))).schema.names == list(
+        output_file.PAIR_FIELDS
+    )
 
 
 def test_a_line_keeps_other_fields_apart() -> None:
