@@ -1,4 +1,4 @@
-"""Completion at the Tab key: the script of a shell asks ``pairforge`` for words, which click finds."""
+"""Completes folders and settings at the Tab key, and adapts click's scripts to ``key=value``."""
 
 from __future__ import annotations
 
@@ -14,21 +14,6 @@ from click import shell_completion
 from click.shell_completion import CompletionItem
 
 from conf.setting_keys import is_group, options, setting_types
-
-VARIABLE = "_PAIRFORGE_COMPLETE"
-
-
-def completion(shell: str) -> int:
-    """Print the script that completes commands, settings and folders at the Tab key.
-
-    bash, zsh:  eval "$(pairforge completion bash)"
-    fish:       pairforge completion fish | source
-    """
-    command_line = click.get_current_context().find_root().command
-    shell_class = shell_completion.get_completion_class(shell)
-    assert shell_class is not None  # SHELL is one of a click.Choice
-    print(shell_class(command_line, {}, "pairforge", VARIABLE).source(), end="")
-    return 0
 
 
 class Folder(click.ParamType[str]):
@@ -48,53 +33,44 @@ class Folder(click.ParamType[str]):
         return [CompletionItem(incomplete, type="dir")]
 
 
-class Setting(click.ParamType[str]):
-    """``key=value`` of a dataclass, which ``schema`` names as ``package.module:Class``.
+class Settings(click.Argument):
+    """``key=value`` arguments of a dataclass, which ``schema`` names as ``package.module:Class``.
 
     ``extra`` are further keys. ``only`` are the beginnings of the keys of the schema that the command takes.
     """
 
-    name = "setting"
-
-    def __init__(self, schema: str, extra: Sequence[str] = (), only: Sequence[str] = ("",)) -> None:
+    def __init__(
+        self,
+        metavar: str,
+        schema: str = "conf.schema:Config",
+        extra: Sequence[str] = (),
+        only: Sequence[str] = ("",),
+    ) -> None:
+        super().__init__(["settings"], nargs=-1, metavar=metavar)
         self.schema, self.extra, self.only = schema, extra, tuple(only)
 
-    def shell_complete(
-        self, ctx: click.Context, param: click.Parameter, incomplete: str
-    ) -> list[CompletionItem]:
-        types = {
-            key: kind
-            for key, kind in setting_types(resolve_name(self.schema)).items()
-            if key.startswith(self.only)
-        }
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        types = setting_types(resolve_name(self.schema))
         key, equals, value = incomplete.partition("=")
         if not equals:
-            keys = [
-                *self.extra,
-                *(name for name, kind in types.items() if not is_dataclass(kind) or _options(name)),
-            ]
-            return [CompletionItem(f"{name}=") for name in keys if name.startswith(key)]
-        values = [
-            CompletionItem(f"{key}={name}", help=summary)
-            for name, summary in (_options(key) or _members(types.get(key))).items()
-            if name.startswith(value)
+            keys = (name for name in types if is_group(name) or not is_dataclass(types[name]))
+            names = [*self.extra, *(name for name in keys if name.startswith(self.only))]
+            return [CompletionItem(f"{name}=") for name in names if name.startswith(key)]
+        choices = options(key) if is_group(key) else dict.fromkeys(_members(types.get(key)))
+        items = [
+            CompletionItem(f"{key}={name}", help=choices[name]) for name in choices if name.startswith(value)
         ]
-        return values or [CompletionItem(incomplete, type="file")]
+        return items or [CompletionItem(incomplete, type="file")]
 
 
-def _options(key: str) -> dict[str, str]:
-    """The options of a group, each with a line about it; none for another key."""
-    return options(key) if is_group(key) else {}
-
-
-def _members(kind: Any) -> dict[str, str]:
-    """The values of an enumeration or a bool, also where ``kind`` allows None besides."""
-    names: dict[str, str] = {}
+def _members(kind: Any) -> list[str]:
+    """Return the values of an enumeration or a bool, or of one that may be None."""
+    names: list[str] = []
     for part in get_args(kind) or (kind,):
         if part is bool:
-            names |= {"true": "", "false": ""}
+            names += ["true", "false"]
         elif isinstance(part, type) and issubclass(part, Enum):
-            names |= dict.fromkeys(part.__members__, "")
+            names += part.__members__
     return names
 
 

@@ -10,8 +10,8 @@ import click
 from click.shell_completion import shell_complete
 
 from conf.messages import error_line, suggest_name
-from pipeline.cli.completion import VARIABLE
 from pipeline.cli.registry import COMMAND_LINE
+from pipeline.commands.completion import VARIABLE
 from pipeline.errors import INTERRUPTED, STOPPED, UNFINISHED, USER_ERROR, RunError, TabledError, misplaced
 
 PACKAGES = frozenset({"pipeline", "stages", "editor", "p2p", "filters", "miniworld", "conf"})

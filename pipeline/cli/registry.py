@@ -14,7 +14,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from pipeline.cli import help_text
-from pipeline.cli.completion import Folder, Setting
+from pipeline.cli.completion import Folder, Settings
 from pipeline.errors import NOT_THE_OUTPUT, RunError, unwritable
 
 
@@ -24,23 +24,17 @@ class LazyCommand(click.Command):
     The docstring is read from the source file, because importing the libraries of some commands takes two seconds.
     """
 
-    def __init__(
-        self,
-        name: str,
-        *params: click.Parameter,
-        package: str = "pipeline.commands",
-        groups: Sequence[str] = (),
-    ) -> None:
+    def __init__(self, name: str, *params: click.Parameter, groups: Sequence[str] = ()) -> None:
         options = [param.opts[0] for param in params if isinstance(param, click.Option)]
         super().__init__(
             name, params=list(params), options_metavar=f"[{' | '.join(options)}]" if options else ""
         )
-        self.package, self.module, self.groups = package, name.replace("-", "_"), groups
+        self.module, self.groups = name.replace("-", "_"), groups
 
     @cached_property
     def docstring(self) -> str:
         """The function's docstring up to the paragraph that lists what it raises."""
-        source = resources.files(self.package).joinpath(f"{self.module}.py").read_text()
+        source = resources.files("pipeline.commands").joinpath(f"{self.module}.py").read_text()
         functions = (node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef))
         text = next(ast.get_docstring(node) for node in functions if node.name == self.module)
         return (text or "").partition("\n\nRaises")[0]
@@ -53,17 +47,16 @@ class LazyCommand(click.Command):
         help_text.write_groups(formatter, self.groups)
 
     def invoke(self, ctx: click.Context) -> Any:
-        function = resolve_name(f"{self.package}.{self.module}:{self.module}")
+        function = resolve_name(f"pipeline.commands.{self.module}:{self.module}")
         try:
             return function(**ctx.params)
         except NOT_THE_OUTPUT:
             raise
         except OSError as error:
-            if self is RUN:  # which names its output itself
+            if self is RUN:  # it names its output itself
                 raise
-            made = (
-                f"the output {ctx.params['out']}" if "out" in ctx.params else f"what {ctx.command_path} makes"
-            )
+            out = ctx.params.get("out")
+            made = f"the output {out}" if out else f"what {ctx.command_path} makes"
             raise RunError(unwritable(error, made)) from error
 
 
@@ -96,54 +89,37 @@ class CommandLine(click.Group):
         help_text.write(formatter, commands)
 
 
-def _settings(metavar: str, setting: Setting) -> click.Argument:
-    return click.Argument(["settings"], nargs=-1, metavar=metavar, type=setting)
-
-
 OUT = click.Argument(["out"], metavar="OUT", type=Folder())
-OUTPUT = (
+OUTPUT_MODE = (
     click.Option(["--quiet"], is_flag=True, help="Print errors alone."),
     click.Option(["--json"], is_flag=True, help="Print one line of JSON at the end."),
 )
-RUN_SETTINGS = Setting("conf.schema:Config")
 RUN = Run(
     "make_dataset",
     click.Option(["--cfg"], type=click.Choice(["job"]), help="Print every setting and run nothing."),
-    *OUTPUT,
-    _settings("[key=value …]", RUN_SETTINGS),
+    *OUTPUT_MODE,
+    Settings("[key=value …]"),
 )
 COMMANDS = [
     LazyCommand(
-        "attention",
-        click.Argument(["prompt"], metavar="PROMPT"),
-        _settings("[settings]", Setting("conf.schema:Config", ["groups"])),
+        "attention", click.Argument(["prompt"], metavar="PROMPT"), Settings("[settings]", extra=["groups"])
     ),
     LazyCommand(
-        "completion",
-        click.Argument(["shell"], type=click.Choice(["bash", "zsh", "fish"]), metavar="SHELL"),
-        package="pipeline.cli",
+        "completion", click.Argument(["shell"], type=click.Choice(["bash", "zsh", "fish"]), metavar="SHELL")
     ),
-    LazyCommand("export", OUT, _settings("to=DIR …", Setting("pipeline.export.export_settings:Export"))),
+    LazyCommand("export", OUT, Settings("to=DIR …", "pipeline.export.export_settings:Export")),
+    LazyCommand("finetune", Settings("data=FILE …", "pipeline.finetune.finetune_settings:Finetune")),
     LazyCommand(
-        "finetune", _settings("data=FILE …", Setting("pipeline.finetune.finetune_settings:Finetune"))
+        "pairs", *OUTPUT_MODE, Settings("captions.path=FILE …", "conf.pairs:PairsConfig"), groups=["writer"]
     ),
-    LazyCommand(
-        "pairs",
-        *OUTPUT,
-        _settings("captions.path=FILE …", Setting("conf.pairs:PairsConfig")),
-        groups=["writer"],
-    ),
-    LazyCommand("plan", *OUTPUT, _settings("[settings]", Setting("conf.schema:Config", ["probe"]))),
+    LazyCommand("plan", *OUTPUT_MODE, Settings("[settings]", extra=["probe"])),
     LazyCommand(
         "refilter",
         OUT,
-        _settings(
+        Settings(
             "out2=DIR …",
-            Setting(
-                "conf.schema:Config",
-                ["out2", "duplicates", "generate"],
-                ["filter.", "keep", "shards.samples"],
-            ),
+            extra=["out2", "duplicates", "generate"],
+            only=["filter.", "keep", "shards.samples"],
         ),
     ),
     LazyCommand("repair", OUT),
@@ -163,7 +139,7 @@ COMMANDS = [
 
 @click.pass_context
 def _run_without_settings(ctx: click.Context) -> int:
-    """Called before each command: does nothing where there is one."""
+    """Run if the command line is empty. Click calls this before every command."""
     if ctx.invoked_subcommand is not None:
         return 0
     with RUN.make_context("", [], parent=ctx) as run:

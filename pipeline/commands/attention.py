@@ -1,10 +1,9 @@
-"""``pairforge attention PROMPT``: where a model attends to each word of a prompt, as a PNG."""
+"""``pairforge attention PROMPT``: draws where a model attends to each word of a prompt."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from conf.compose import ConfigError
@@ -13,15 +12,6 @@ from pipeline.config import environment, resolve
 from pipeline.report import heatmap
 
 OUT, GROUPS = "attention.png", 4
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A prompt, the runs of steps that are shown apart, and the settings: ``config.out`` is the PNG."""
-
-    prompt: str
-    groups: int
-    config: Config
 
 
 def attention(prompt: str, settings: Sequence[str]) -> int:
@@ -34,57 +24,53 @@ def attention(prompt: str, settings: Sequence[str]) -> int:
 
     Raises ConfigError, p2p.ModelError and p2p.P2PError.
     """
-    asked = parse(prompt, settings)
-    environment.prepare(asked.config)
-    print(os.path.relpath(write(asked)))
+    if not prompt.strip():
+        raise ConfigError('the prompt is empty: pairforge attention "a red ball on grass"')
+    config, groups = _read(settings)
+    environment.prepare(config)
+    path = Path(config.out)
+    # A wrong path is found here, before the image is generated.
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(_draw(prompt, config, groups))
+    print(os.path.relpath(path))
     return 0
 
 
-def parse(prompt: str, settings: Sequence[str]) -> Asked:
-    """Read the settings. Raises ConfigError."""
-    if not prompt.strip():
-        raise ConfigError('the prompt is empty: pairforge attention "a red ball on grass"')
-    grouped = [setting for setting in settings if setting.startswith("groups=")]
-    others = [setting for setting in settings if setting not in grouped]
+def _read(settings: Sequence[str]) -> tuple[Config, int]:
+    """Return the configuration, whose ``out`` is the PNG, and the number of groups of steps."""
+    groups_settings = [setting for setting in settings if setting.startswith("groups=")]
+    others = [setting for setting in settings if setting not in groups_settings]
     config = resolve.checked(resolve.compose([f"out={OUT}", *others]))
     steps = config.sampler.steps
-    said = grouped[-1].removeprefix("groups=") if grouped else str(min(GROUPS, steps))
-    if not said.isdecimal() or not 1 <= int(said) <= steps:
-        raise ConfigError(f"groups={said}: it has to be 1 to {steps}, the steps (sampler.steps)")
+    groups = groups_settings[-1].removeprefix("groups=") if groups_settings else str(min(GROUPS, steps))
+    if not groups.isdecimal() or not 1 <= int(groups) <= steps:
+        raise ConfigError(f"groups={groups} must be from 1 to {steps}, the number of steps (sampler.steps)")
     if "://" in config.out or Path(config.out).suffix.lower() != ".png":
         raise ConfigError(f"out={config.out} is no PNG on this machine: give out=NAME.png")
-    return Asked(prompt, int(said), config)
+    return config, int(groups)
 
 
-def write(asked: Asked) -> Path:
-    """Generate the prompt's image with the run's seed and sampler, draw the maps of its words over it, write the PNG.
-
-    Raises p2p.ModelError and p2p.P2PError.
-    """
+def _draw(prompt: str, config: Config, groups: int) -> bytes:
+    """Generate the prompt's image with the run's seed and sampler, and draw the maps of its words over it, as a PNG."""
     # Imported here, because the libraries read the environment when they are imported.
     import p2p
 
-    path = Path(asked.config.out)
-    # Before the image is made, which nobody should wait for in vain.
-    path.parent.mkdir(parents=True, exist_ok=True)
-    model, sampler = asked.config.model, asked.config.sampler
-    seen = p2p.load(
-        model.path, model.device, model.dtype.value, model.revision, family=model.family
-    ).attention(
-        asked.prompt,
-        seed=asked.config.seed,
+    model, sampler = config.model, config.sampler
+    editor = p2p.load(model.path, model.device, model.dtype.value, model.revision, family=model.family)
+    words = editor.attention(
+        prompt,
+        seed=config.seed,
         steps=sampler.steps,
         guidance_scale=sampler.guidance,
         sampler=sampler.name,
-        groups=asked.groups,
+        groups=groups,
     )
-    rows = [heatmap.Maps("all steps", seen.maps)]
-    if asked.groups > 1:
-        ends = [round((k + 1) * sampler.steps / asked.groups) for k in range(asked.groups)]
+    maps = [heatmap.Maps("all steps", words.maps)]
+    if groups > 1:
+        ends = [round((k + 1) * sampler.steps / groups) for k in range(groups)]
         starts = [1, *(end + 1 for end in ends[:-1])]
-        rows += [
-            heatmap.Maps(f"steps {first}-{last}", maps)
-            for first, last, maps in zip(starts, ends, seen.groups, strict=True)
+        maps += [
+            heatmap.Maps(f"steps {start}-{end}", group)
+            for start, end, group in zip(starts, ends, words.groups, strict=True)
         ]
-    path.write_bytes(heatmap.draw(asked.prompt, seen.image, seen.words, rows))
-    return path
+    return heatmap.draw(prompt, words.image, words.words, maps)

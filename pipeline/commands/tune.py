@@ -1,4 +1,4 @@
-"""``pairforge tune OUT``: what each threshold would keep at other values, from the scores of a run alone."""
+"""``pairforge tune OUT``: counts what other thresholds would keep, from the scores of a run alone."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ ALL = "all"
 
 
 @dataclass(frozen=True)
-class Kept:
-    """At one threshold: caption pairs with a sample, and samples."""
+class KeptCounts:
+    """Caption pairs with a sample, and samples, at one threshold."""
 
     threshold: float
     pairs: int
@@ -39,33 +39,34 @@ class Tuning:
     """The candidates of a run, ready to be chosen again under any thresholds."""
 
     def __init__(self, scores: pa.Table, kinds: Mapping[str, str]) -> None:
-        """``scores``: every candidate. ``kinds``: of edit, by pair id; "" where it has none."""
+        """``scores``: every candidate. ``kinds``: the kind of edit by pair id, "" for none."""
         ids = scores["pair_id"].combine_chunks().dictionary_encode()
         self._scores = {name: scores[name].to_numpy().astype(np.float32) for name in CLIP_SCORES}
-        pair = ids.indices.to_numpy().astype(np.int64)
-        sample = scores["sample_index"].to_numpy().astype(np.int64)
-        # A sample is one seed and guidance of a pair: at most one of its τ is kept.
         self._finished = scores["reason"].to_numpy(zero_copy_only=False) != LEFT_EARLY
-        width = int(sample.max()) + 1 if len(sample) else 1
-        distinct, self._sample = np.unique(pair * width + sample, return_inverse=True)
-        self._pair_of_sample = distinct // width
+        pair = ids.indices.to_numpy().astype(np.int64)
+        sample_index = scores["sample_index"].to_numpy().astype(np.int64)
+        # A sample is one seed and guidance of a pair: at most one of its τ is kept.
+        samples_per_pair = int(sample_index.max()) + 1 if len(sample_index) else 1
+        samples, self._sample = np.unique(pair * samples_per_pair + sample_index, return_inverse=True)
+        self._pair_of_sample = samples // samples_per_pair
         self._kind_of_pair = np.array([kinds.get(name, "") for name in ids.dictionary.to_pylist()])
         self.kinds = (ALL, *sorted(set(self._kind_of_pair.tolist()) - {""}))
 
     def pairs(self, kind: str = ALL) -> int:
-        """Caption pairs with a candidate."""
-        return int(self._of(kind).sum())
+        """Return the number of caption pairs of a kind that have a candidate."""
+        return int(self._is_kind(kind).sum())
 
-    def values(self, name: str, now: float) -> list[float]:
-        """Thresholds to try for a score: from its 2nd to its 98th percentile, and what it is now."""
+    def values(self, name: str, present: float) -> list[float]:
+        """Return thresholds to try for a score: from its 2nd to its 98th percentile, and the present one."""
         low, high = np.percentile(self._scores[name], [2, 98])
-        tried = {round(float(value), 2) for value in np.linspace(low, high, VALUES)}
-        return sorted({*tried, now})
+        return sorted({*(round(float(value), 2) for value in np.linspace(low, high, VALUES)), present})
 
-    def curve(self, name: str, values: Sequence[float], thresholds: Filter, kind: str = ALL) -> list[Kept]:
-        """What is kept as the threshold of ``name`` takes each of ``values`` and the others stay.
+    def curve(
+        self, name: str, values: Sequence[float], thresholds: Filter, kind: str = ALL
+    ) -> list[KeptCounts]:
+        """Count what is kept as the threshold of ``name`` takes each of ``values`` and the others stay.
 
-        The choice is ``filters.choose``'s: at most one τ of a sample, at most ``max_per_pair`` samples of a pair.
+        The choice is that of ``filters.choose``: at most one τ of a sample and ``max_per_pair`` samples of a pair.
         """
         passing = self._finished.copy()
         for other in CLIP_SCORES:
@@ -73,16 +74,15 @@ class Tuning:
                 passing &= self._scores[other] >= np.float32(getattr(thresholds, other))
         best = np.full(len(self._pair_of_sample), -np.inf, np.float32)
         np.maximum.at(best, self._sample[passing], self._scores[name][passing])
-        own = self._of(kind)
-        return [self._kept(best, own, value, thresholds.max_per_pair) for value in values]
+        is_kind, curve = self._is_kind(kind), []
+        for value in values:
+            pairs = self._pair_of_sample[best >= np.float32(value)]
+            samples = np.minimum(np.bincount(pairs, minlength=len(is_kind))[is_kind], thresholds.max_per_pair)
+            curve.append(KeptCounts(value, int((samples > 0).sum()), int(samples.sum())))
+        return curve
 
-    def _of(self, kind: str) -> NDArray[np.bool_]:
+    def _is_kind(self, kind: str) -> NDArray[np.bool_]:
         return np.ones(len(self._kind_of_pair), bool) if kind == ALL else self._kind_of_pair == kind
-
-    def _kept(self, best: NDArray[np.float32], own: NDArray[np.bool_], value: float, most: int) -> Kept:
-        reached = self._pair_of_sample[best >= np.float32(value)]
-        counts = np.bincount(reached, minlength=len(own))[own]
-        return Kept(value, int((counts > 0).sum()), int(np.minimum(counts, most).sum()))
 
 
 def tune(out: str) -> int:
@@ -93,15 +93,15 @@ def tune(out: str) -> int:
     Raises PlanError for what is not the output of a run, ConfigError for one without a candidate.
     """
     store = Store(out)
-    read = read_report_data(store)
-    if not read.scores.num_rows:
-        raise ConfigError(f"{store.url} has no candidates yet: there is nothing to choose among")
-    tuning = Tuning(read.scores, {name: kind_of(pair) for name, pair in read.pairs.items()})
+    run = read_report_data(store)
+    if not run.scores.num_rows:
+        raise ConfigError(f"{store.url} has no candidates yet: let the run make some first")
+    tuning = Tuning(run.scores, {name: kind_of(pair) for name, pair in run.pairs.items()})
     console = Console(highlight=False)
     for name in CLIP_SCORES:
         console.print(f"filter.{name}: caption pairs kept", style="bold")
-        console.print(_table(tuning, name, read.config.filter), "")
-    store.write(PICTURE, draw(tuning, read.config.filter))
+        console.print(_table(tuning, name, run.config.filter), "")
+    store.write(PICTURE, draw(tuning, run.config.filter))
     console.print(
         f"* is what the run had; the other thresholds stay as they were. Drawn in {store.path(PICTURE)}",
         soft_wrap=True,
@@ -109,27 +109,29 @@ def tune(out: str) -> int:
     return 0
 
 
-def _table(tuning: Tuning, name: str, now: Filter) -> Table:
+def _table(tuning: Tuning, name: str, thresholds: Filter) -> Table:
     table = Table(box=None)
     for column in ("reach", "samples", *tuning.kinds):
         table.add_column(column, justify="right", no_wrap=True)
-    values = tuning.values(name, getattr(now, name))
-    curves = [tuning.curve(name, values, now, kind) for kind in tuning.kinds]
-    for row, value in enumerate(values):
-        mark = "*" if value == getattr(now, name) else ""
-        counts = (str(curve[row].pairs) for curve in curves)
-        table.add_row(f"{mark}{value:.2f}", str(curves[0][row].samples), *counts)
+    present = getattr(thresholds, name)
+    values = tuning.values(name, present)
+    curves = [tuning.curve(name, values, thresholds, kind) for kind in tuning.kinds]
+    for value, *counts in zip(values, *curves, strict=True):
+        mark = "*" if value == present else ""
+        table.add_row(f"{mark}{value:.2f}", str(counts[0].samples), *(str(count.pairs) for count in counts))
     return table
 
 
-def draw(tuning: Tuning, now: Filter) -> bytes:
-    """The curves as a PNG: a panel a score, a line a kind of edit, the present thresholds upright."""
+def draw(tuning: Tuning, thresholds: Filter) -> bytes:
+    """Draw the curves as a PNG: a panel for each score, a line for each kind of edit, the present threshold upright."""
     figure = Figure(figsize=(11, 7), layout="constrained")
     for axes, name in zip(figure.subplots(2, 2).flat, CLIP_SCORES, strict=True):
-        present = getattr(now, name)
-        values = sorted({*np.linspace(*_ends(tuning.values(name, present)), 60).tolist(), present})
+        present = getattr(thresholds, name)
+        tried = tuning.values(name, present)
+        values = sorted({*np.linspace(tried[0], tried[-1], 60).tolist(), present})
         for kind in tuning.kinds:
-            shares = [100 * kept.pairs / tuning.pairs(kind) for kept in tuning.curve(name, values, now, kind)]
+            curve = tuning.curve(name, values, thresholds, kind)
+            shares = [100 * kept.pairs / tuning.pairs(kind) for kept in curve]
             axes.plot(values, shares, label=kind, linewidth=2.4 if kind == ALL else 1.2)
         axes.axvline(present, color="0.4", linestyle="--", linewidth=1)
         axes.set_xlabel(f"filter.{name}")
@@ -141,7 +143,3 @@ def draw(tuning: Tuning, now: Filter) -> bytes:
     stream = io.BytesIO()
     figure.savefig(stream, format="png", dpi=110)
     return stream.getvalue()
-
-
-def _ends(values: Sequence[float]) -> tuple[float, float]:
-    return values[0], values[-1]

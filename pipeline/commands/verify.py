@@ -1,4 +1,4 @@
-"""``pairforge verify OUT``: hold everything in an output to its digests, and name what is damaged."""
+"""``pairforge verify OUT``: checks every file of an output against its checksum, and names what is damaged."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ def verify(out: str) -> int:
 def _verify(store: Store) -> int:
     plan = load(store)
     count = 0
-    for one in itertools.chain(
+    for damage in itertools.chain(
         integrity.in_plan(store, plan), integrity.in_units(store), integrity.in_packed(store, plan)
     ):
-        print(f"{one.name}: {one.reason}")
+        print(f"{damage.name}: {damage.reason}")
         count += 1
     if count:
-        print(f"{count} damaged: pairforge repair {store.url} makes shards, scores, parts and commits anew")
+        print(f"{count} damaged: pairforge repair {store.url} makes them again")
         return DAMAGED
     done = len(committed_units(store))
     packed = manifest(store)
     shards = [file for file in packed if file.name.startswith("data/")]
     pairs = [file.rows for file in packed if file.name.startswith("pairs.")]
-    what = f"{len(shards):,} shards with {sum(file.rows for file in shards):,} samples"
+    content = f"{len(shards):,} shards with {sum(file.rows for file in shards):,} samples"
     if pairs:
-        what = f"{sum(pairs):,} caption pairs"
+        content = f"{sum(pairs):,} caption pairs"
     bare = ", run/parts deleted" if integrity.is_bare(store) else ""
-    print(f"{store.url} is whole: {done:,} of {plan.units:,} units committed{bare}, {what}")
+    print(f"{store.url} is whole: {done:,} of {plan.units:,} units committed{bare}, {content}")
     return 0

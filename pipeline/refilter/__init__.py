@@ -1,1 +1,1 @@
-"""``pairforge refilter``: a dataset chosen again, from what a run has stored."""
+"""``pairforge refilter``: chooses a dataset again under other thresholds, from what a run has stored."""

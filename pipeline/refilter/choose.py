@@ -1,4 +1,4 @@
-"""The candidates of a committed unit, chosen again under another filter from what its part holds."""
+"""Chooses among the candidates of a committed unit again, under another filter, from what its part holds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import filters
 from conf.schema import Filter
 from filters.choice import NEAR_DUPLICATE
-from pipeline.refilter.stored_unit import Encoded, Held
+from pipeline.refilter.stored_unit import Encoded, StoredUnit
 from stages.candidates.early_scoring import LEFT_EARLY
 from stages.candidates.near_duplicates import EarlierSamples, ImagePair, find_near_candidates
 from stages.candidates.scoring import CLIP_SCORES, make_measure_specs, make_thresholds
@@ -23,47 +23,44 @@ NO_IMAGE = "no_image"
 
 @dataclass(frozen=True)
 class Chooser:
-    """Chooses again, unit after unit, in the plan's order.
+    """Chooses unit after unit, in the plan's order.
 
-    ``measures`` are those that the run had not, loaded, by their scores' names: they are taken of the images that are
-    stored. ``before``, if given, refuses what shows almost the same as a sample kept of an earlier caption pair.
+    ``measures``, by the names of their scores, are loaded measures that the run did not have. They score stored images.
+    ``earlier``, if given, refuses samples that nearly repeat a kept sample of an earlier caption pair.
     """
 
     filter: Filter
     measures: Mapping[str, filters.Measure] = field(default_factory=dict)
-    before: EarlierSamples | None = None
+    earlier: EarlierSamples | None = None
 
-    def __call__(self, held: Held) -> tuple[tuple[Candidate, ...], tuple[Candidate, ...]]:
-        """The candidates with their new verdicts, and those that are missing.
+    def choose(self, stored: StoredUnit) -> tuple[tuple[Candidate, ...], tuple[Candidate, ...]]:
+        """Return the candidates with their new verdicts, and the missing ones among them.
 
-        Missing is what a run with this filter would have kept, and of which no image is stored. The next best of those
-        that are stored stands in for it, as if it had not been tried.
+        A candidate is missing if a run with this filter would have kept it, but its image is not stored. The next best
+        stored candidate replaces it, as if the missing one had not been tried.
         """
-        candidates = self._measured(held)
+        candidates = self._measure(stored)
         reasons, missing = [""] * len(candidates), list[int]()
-        for places in _pairs(candidates):
-            own = _OnePair(self, held, [candidates[place] for place in places], places)
-            found, absent = own.choose()
-            for place, reason in zip(places, found, strict=True):
-                reasons[place] = reason
-            missing += absent
+        for indices in _by_pair(candidates):
+            choice = _PairChoice(
+                self, [candidates[index] for index in indices], map(stored.images.get, indices)
+            )
+            pair_reasons, pair_missing = choice.choose()
+            for index, reason in zip(indices, pair_reasons, strict=True):
+                reasons[index] = reason
+            missing += [indices[number] for number in pair_missing]
         chosen = tuple(
             replace(candidate, kept=not reason, reason=reason)
             for candidate, reason in zip(candidates, reasons, strict=True)
         )
-        return chosen, tuple(chosen[place] for place in missing)
+        return chosen, tuple(chosen[index] for index in missing)
 
-    def _measured(self, held: Held) -> list[Candidate]:
-        """The candidates with the measures that are listed now; NaN where one is new and no image is stored."""
-        pictures = [_decoded(images) for images in held.images.values()] if self.measures else []
+    def _measure(self, stored: StoredUnit) -> list[Candidate]:
+        """Return the candidates with the filter's measures; NaN for a new measure of an image that is not stored."""
+        images = [_decode(encoded) for encoded in stored.images.values()] if self.measures else []
+        inputs, edits = [pair[0] for pair in images], [pair[1] for pair in images]
         new = {
-            name: dict(
-                zip(
-                    held.images,
-                    measure.score([a for a, _ in pictures], [b for _, b in pictures]),
-                    strict=True,
-                )
-            )
+            name: dict(zip(stored.images, measure.score(inputs, edits), strict=True))
             for name, measure in self.measures.items()
         }
         names = [spec.score for spec in make_measure_specs(self.filter)]
@@ -71,92 +68,94 @@ class Chooser:
             replace(
                 candidate,
                 measures={
-                    name: float(new[name].get(place, np.nan)) if name in new else candidate.measures[name]
+                    name: float(new[name].get(index, np.nan)) if name in new else candidate.measures[name]
                     for name in names
                 },
             )
-            for place, candidate in enumerate(held.candidates)
+            for index, candidate in enumerate(stored.candidates)
         ]
 
 
-class _OnePair:
-    """The choice among the candidates of one caption pair, which are at ``places`` of the unit's."""
+class _PairChoice:
+    """The choice among the candidates of one caption pair, with the image of each; None if it is not stored."""
 
-    def __init__(self, chooser: Chooser, held: Held, own: Sequence[Candidate], places: Sequence[int]) -> None:
-        self._chooser, self._own, self._places = chooser, own, places
-        self._images = [held.images.get(place) for place in places]
-        self._pictures: dict[int, ImagePair] = {}
+    def __init__(
+        self, chooser: Chooser, candidates: Sequence[Candidate], images: Iterable[Encoded | None]
+    ) -> None:
+        self._filter, self._new_measures, self._earlier = chooser.filter, chooser.measures, chooser.earlier
+        self._candidates, self._encoded = candidates, list(images)
+        self._decoded: dict[int, ImagePair] = {}
 
     def choose(self) -> tuple[list[str], list[int]]:
-        """The reason of each, and the places of those missing."""
-        refused = self._outside()
+        """Return the reason of each candidate, "" for a kept one, and the indices of the missing ones."""
+        refused = self._out_of_bounds()
         reasons = self._choose(refused)
-        # What a run would keep is the first choice's: what is kept after it stands in for something.
-        missing = [
-            place
-            for place, reason, images in zip(self._places, reasons, self._images, strict=True)
-            if not reason and images is None
-        ]
-        while barred := {k: why for k, reason in enumerate(reasons) if not reason and (why := self._bar(k))}:
-            refused = [barred.get(k, reason) for k, reason in enumerate(refused)]
+        # The first choice is that of a run. What later choices keep replaces something.
+        missing = [k for k, reason in enumerate(reasons) if not reason and self._encoded[k] is None]
+        while unusable := {
+            k: why for k, reason in enumerate(reasons) if not reason and (why := self._refuse(k))
+        }:
+            refused = [unusable.get(k, reason) for k, reason in enumerate(refused)]
             reasons = self._choose(refused)
-        before = self._chooser.before
-        for k, reason in enumerate(reasons):
-            picture = None if reason or before is None else self._picture(k)
-            if before is not None and picture is not None:
-                before.add(picture)
+        if self._earlier is not None:
+            for k, reason in enumerate(reasons):
+                images = None if reason else self._images(k)
+                if images is not None:
+                    self._earlier.add(images)
         return reasons, missing
 
     def _choose(self, refused: Sequence[str]) -> list[str]:
-        chosen = self._chooser.filter
-        columns = (np.array([getattr(c, name) for c in self._own], np.float32) for name in CLIP_SCORES)
-        bits = chosen.near_duplicate
+        columns = (np.array([getattr(c, name) for c in self._candidates], np.float32) for name in CLIP_SCORES)
+        bits = self._filter.near_duplicate
         reasons = filters.choose(
-            [candidate.sample_index for candidate in self._own],
+            [candidate.sample_index for candidate in self._candidates],
             filters.ClipScores(*columns),
-            make_thresholds(chosen),
+            make_thresholds(self._filter),
             refused,
-            None if bits is None else find_near_candidates(bits, self._picture),
+            None if bits is None else find_near_candidates(bits, self._images),
         )
-        return [LEFT_EARLY if why == LEFT_EARLY else own for why, own in zip(refused, reasons, strict=True)]
+        return [
+            LEFT_EARLY if why == LEFT_EARLY else reason for why, reason in zip(refused, reasons, strict=True)
+        ]
 
-    def _outside(self) -> list[str]:
-        """The first measure out of its bounds; what cannot be measured is not held against a candidate.
+    def _out_of_bounds(self) -> list[str]:
+        """Return the first measure of each candidate that is out of its bounds. What cannot be measured passes.
 
-        What was left on the way stays so, for it was never finished.
+        A candidate that was left early stays so, because it was never finished.
         """
-        bounds = {spec.score: spec.bounds for spec in make_measure_specs(self._chooser.filter)}
+        bounds = {spec.score: spec.bounds for spec in make_measure_specs(self._filter)}
         reasons = []
-        for candidate, images in zip(self._own, self._images, strict=True):
-            taken = {
+        for candidate, encoded in zip(self._candidates, self._encoded, strict=True):
+            scores = {
                 name: np.array([score], np.float32)
                 for name, score in candidate.measures.items()
-                if images is not None or name not in self._chooser.measures
+                if encoded is not None or name not in self._new_measures
             }
-            found = filters.outside(taken, {name: bounds[name] for name in taken}, 1)
-            reasons += [LEFT_EARLY] if candidate.reason == LEFT_EARLY else found
+            outside = filters.outside(scores, {name: bounds[name] for name in scores}, 1)
+            reasons += [LEFT_EARLY] if candidate.reason == LEFT_EARLY else outside
         return reasons
 
-    def _bar(self, k: int) -> str:
-        if self._images[k] is None:
+    def _refuse(self, k: int) -> str:
+        """Return why the candidate cannot be kept after all, "" if it can."""
+        images = self._images(k)
+        if images is None:
             return NO_IMAGE
-        before, picture = self._chooser.before, self._picture(k)
-        return NEAR_DUPLICATE if before is not None and picture is not None and picture in before else ""
+        return NEAR_DUPLICATE if self._earlier is not None and images in self._earlier else ""
 
-    def _picture(self, k: int) -> ImagePair | None:
-        images = self._images[k]
-        if images is not None and k not in self._pictures:
-            self._pictures[k] = _decoded(images)
-        return self._pictures.get(k)
-
-
-def _pairs(candidates: Sequence[Candidate]) -> Iterable[list[int]]:
-    """The places of each caption pair's candidates, in their order."""
-    own: dict[str, list[int]] = defaultdict(list)
-    for place, candidate in enumerate(candidates):
-        own[candidate.pair_id].append(place)
-    return own.values()
+    def _images(self, k: int) -> ImagePair | None:
+        encoded = self._encoded[k]
+        if encoded is not None and k not in self._decoded:
+            self._decoded[k] = _decode(encoded)
+        return self._decoded.get(k)
 
 
-def _decoded(images: Encoded) -> ImagePair:
-    return decode(images[0]), decode(images[1])
+def _by_pair(candidates: Sequence[Candidate]) -> Iterable[list[int]]:
+    """Return the indices of each caption pair's candidates, in their order."""
+    indices: dict[str, list[int]] = defaultdict(list)
+    for index, candidate in enumerate(candidates):
+        indices[candidate.pair_id].append(index)
+    return indices.values()
+
+
+def _decode(encoded: Encoded) -> ImagePair:
+    return decode(encoded[0]), decode(encoded[1])

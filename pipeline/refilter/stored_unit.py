@@ -1,14 +1,16 @@
-"""What a committed unit holds, read back: its candidates with their scores, and the images that were stored."""
+"""Reads a committed unit back, and encodes it under new verdicts with its images as they are stored."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from stages.candidates.selection import sample_key
+from conf.schema import Config, Keep
+from stages.candidates.selection import sample_key, sample_metadata
 from stages.formats import previews, score_table, tar
+from stages.formats.images import EXTENSIONS
 from stages.records import Candidate, Preview, Unit
 from stages.storage.commits import read_commit, read_part
 from stages.storage.plan_files import read_unit
@@ -19,8 +21,8 @@ Encoded = tuple[bytes, bytes]
 
 
 @dataclass(frozen=True)
-class Held:
-    """``candidates`` in the order in which they were chosen from; ``images`` by their places, where they are stored."""
+class StoredUnit:
+    """``candidates`` in the order of the first choice. ``images`` by the candidate's index, if they are stored."""
 
     unit: Unit
     commit: dict[str, Any]
@@ -29,37 +31,116 @@ class Held:
     previews: tuple[Preview, ...]
 
 
-def read(store: Store, index: int) -> Held:
-    """The committed unit of that index.
+def read(store: Store, unit: int) -> StoredUnit:
+    """Read a committed unit by its index.
 
-    Raises FileNotFoundError for one that is not committed, DamageError and PartError for what is not what was written.
+    Raises FileNotFoundError for a unit without a commit, DamageError and PartError for a damaged file.
     """
-    commit = read_commit(store, index)
-    kept, rejected, table, shown = (
+    commit = read_commit(store, unit)
+    kept, rejected, scores, preview = (
         read_part(store, commit, kind) for kind in ("samples", "rejected", "scores", "previews")
     )
-    candidates = tuple(score_table.candidates(score_table.from_bytes(table))) if table else ()
-    own: dict[str, list[int]] = defaultdict(list)
-    for place, candidate in enumerate(candidates):
-        own[sample_key(candidate)].append(place)
+    candidates = tuple(score_table.candidates(score_table.from_bytes(scores))) if scores else ()
+    indices = _by_sample(candidates)
     images = {}
-    for key, files in _samples(kept):
-        place = next(place for place in own[key] if candidates[place].kept)
-        images[place] = (files["input_image"], files["edited_image"])
-    for key, files in _samples(rejected):
+    for key, files in _read_samples(kept):
+        index = next(index for index in indices[key] if candidates[index].kept)
+        images[index] = (files["input_image"], files["edited_image"])
+    for key, files in _read_samples(rejected):
+        source = files.pop("input_image")
         for name, image in files.items():
-            if name != "input_image":
-                images[own[key][int(name.partition(".")[2])]] = (files["input_image"], image)
-    return Held(
-        unit=read_unit(store, index),
-        commit=commit,
-        candidates=candidates,
-        images=images,
-        previews=tuple(previews.from_bytes(shown)) if shown else (),
+            images[indices[key][int(name.partition(".")[2])]] = (source, image)
+    return StoredUnit(
+        read_unit(store, unit),
+        commit,
+        candidates,
+        images,
+        tuple(previews.from_bytes(preview)) if preview else (),
     )
 
 
-def _samples(data: bytes | None) -> Iterator[tuple[str, dict[str, bytes]]]:
-    """Each key with its files by their names between the key and the extension."""
+def encode(
+    stored: StoredUnit, candidates: Sequence[Candidate], config: Config, model_fingerprint: str
+) -> dict[str, bytes]:
+    """Return the files by kind that ``stages.write.encode_part`` makes in a run with the same verdicts."""
+    extension = EXTENSIONS[config.shards.format]
+    files = {}
+    samples = list(_samples(stored, candidates, config, model_fingerprint))
+    if samples:
+        files["samples"] = tar.write_samples(samples)
+    rejected = list(_rejected(stored, candidates, extension)) if config.keep is Keep["all-images"] else []
+    if rejected:
+        files["rejected"] = tar.write_samples(rejected)
+    if candidates:
+        files["scores"] = score_table.to_bytes(score_table.table(stored.unit.pairs, candidates))
+    if stored.previews:
+        files["previews"] = previews.to_bytes(
+            [_judge_again(preview, candidates) for preview in stored.previews]
+        )
+    return files
+
+
+def record(
+    stored: StoredUnit, candidates: Sequence[Candidate], missing: Sequence[Candidate]
+) -> dict[str, Any]:
+    """Return the unit's commit record with new counts, and ``missing``. Rows and seconds stay those of the run."""
+    old = {name: value for name, value in stored.commit.items() if name != "part"}
+    return old | {
+        "pairs_kept": len({candidate.pair_id for candidate in candidates if candidate.kept}),
+        "samples": sum(candidate.kept for candidate in candidates),
+        "rejected": dict(sorted(Counter(c.reason for c in candidates if not c.kept).items())),
+        "missing": [_missing_record(candidate) for candidate in missing],
+    }
+
+
+def _by_sample(candidates: Sequence[Candidate]) -> dict[str, list[int]]:
+    indices: dict[str, list[int]] = defaultdict(list)
+    for index, candidate in enumerate(candidates):
+        indices[sample_key(candidate)].append(index)
+    return indices
+
+
+def _read_samples(data: bytes | None) -> Iterator[tuple[str, dict[str, bytes]]]:
+    """Yield each key with its files, named without the extension."""
     for key, files in tar.read_samples(data) if data else ():
         yield key, {name.rpartition(".")[0]: content for name, content in files.items()}
+
+
+def _samples(
+    stored: StoredUnit, candidates: Sequence[Candidate], config: Config, model_fingerprint: str
+) -> Iterator[tuple[str, tar.Files]]:
+    pairs, extension = {pair.id: pair for pair in stored.unit.pairs}, EXTENSIONS[config.shards.format]
+    for index, candidate in enumerate(candidates):
+        if candidate.kept:
+            pair = pairs[candidate.pair_id]
+            metadata = sample_metadata(pair, candidate, config, model_fingerprint)
+            files = tar.sample_files(*stored.images[index], pair.edit, metadata, extension)
+            yield sample_key(candidate), files
+
+
+def _rejected(
+    stored: StoredUnit, candidates: Sequence[Candidate], extension: str
+) -> Iterator[tuple[str, tar.Files]]:
+    for key, indices in _by_sample(candidates).items():
+        images = {
+            number: stored.images[index]
+            for number, index in enumerate(indices)
+            if index in stored.images and not candidates[index].kept
+        }
+        if images:
+            yield key, tar.rejected_files(images, extension)
+
+
+def _missing_record(candidate: Candidate) -> dict[str, Any]:
+    values = asdict(candidate)
+    for name in ("kept", "reason", "measures"):
+        del values[name]
+    return {"key": sample_key(candidate), "p2p_threshold": values.pop("tau"), **values}
+
+
+def _judge_again(preview: Preview, candidates: Sequence[Candidate]) -> Preview:
+    """Return the preview with its candidates' new verdicts."""
+    judged = {(c.pair_id, c.sample_index, c.tau): c for c in candidates}
+    return replace(
+        preview, candidates=tuple(judged[c.pair_id, c.sample_index, c.tau] for c in preview.candidates)
+    )

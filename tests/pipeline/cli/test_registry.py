@@ -17,7 +17,7 @@ COMMANDS = [RUN, *COMMAND_LINE.commands.values()]
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
 def test_every_command_is_a_function_of_its_arguments(command: LazyCommand):
-    function = getattr(importlib.import_module(f"{command.package}.{command.module}"), command.module)
+    function = getattr(importlib.import_module(f"pipeline.commands.{command.module}"), command.module)
     assert {param.name for param in command.params} == set(inspect.signature(function).parameters)
     assert command.docstring == inspect.getdoc(function).partition("\n\nRaises")[0]
 

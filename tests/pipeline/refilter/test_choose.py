@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import filters
 from conf.schema import Filter, ImageFormat, Measure
 from pipeline.refilter.choose import NO_IMAGE, Chooser
-from pipeline.refilter.stored_unit import Held
+from pipeline.refilter.stored_unit import StoredUnit
 from stages.candidates.early_scoring import LEFT_EARLY
 from stages.candidates.near_duplicates import EarlierSamples
 from stages.formats.images import encode
@@ -23,7 +23,7 @@ PAIRS = (CaptionPair("a", "b", "c"), CaptionPair("d", "e", "f"))
 NAMES = [field.name for field in fields(filters.ClipScores)]
 
 
-def held(seed: int, stored: set[int]) -> Held:
+def held(seed: int, stored: set[int]) -> StoredUnit:
     """Two pairs of 3 samples of 3 candidates each, with the images of those in ``stored``."""
     drawn = np.random.default_rng(seed)
     candidates = []
@@ -33,10 +33,10 @@ def held(seed: int, stored: set[int]) -> Held:
         scores = {name: float(np.float32(drawn.integers(0, 6) / 5)) for name in NAMES}
         candidates.append(replace(candidate(PAIRS[pair], sample, ""), tau=tau, **scores))
     images = {place: (picture(place // 3), picture(100 + place)) for place in sorted(stored)}
-    return Held(Unit(0, PAIRS), {}, tuple(candidates), images, ())
+    return StoredUnit(Unit(0, PAIRS), {}, tuple(candidates), images, ())
 
 
-def chosen(unit: Held, thresholds: filters.Thresholds) -> list[str]:
+def chosen(unit: StoredUnit, thresholds: filters.Thresholds) -> list[str]:
     reasons = []
     for pair in PAIRS:
         own = [c for c in unit.candidates if c.pair_id == pair.id]
@@ -66,7 +66,7 @@ def test_what_is_stored_is_kept_as_if_the_rest_had_not_been_tried(
     seed: int, stored: set[int], image: float, most: int
 ):
     unit, rules = held(seed, stored), limits(image, most)
-    candidates, missing = Chooser(Filter(**rules))(unit)
+    candidates, missing = Chooser(Filter(**rules)).choose(unit)
     fresh = chosen(unit, filters.Thresholds(**rules))
     expected = [place for place, reason in enumerate(fresh) if not reason]
     places = {id(one): place for place, one in enumerate(candidates)}
@@ -97,7 +97,7 @@ def test_a_new_measure_is_taken_of_what_is_stored_and_not_held_against_the_rest(
 
     unit = held(1, {0, 1, 2, 3, 4, 5})
     rules = Filter(**limits(0.0, 3), measures=[Measure(kind="changed_area", name="bright", least=2.0)])
-    candidates, _ = Chooser(rules, {"bright": Brightness()})(unit)
+    candidates, _ = Chooser(rules, {"bright": Brightness()}).choose(unit)
     taken = [c.measures["bright"] for c in candidates]
     assert not np.isnan(taken[:6]).any()
     assert np.isnan(taken[6:]).all()
@@ -112,7 +112,7 @@ def test_of_near_duplicates_in_a_pair_the_best_stays(bits: int, kept: int):
     images = {k: tuple(encode(pixels(10 * k + n), ImageFormat.png, 100) for n in range(2)) for k in range(18)}
     unit = replace(unit, images=images)
     rules = Filter(**{**limits(-1.0, 2), **dict.fromkeys(NAMES, -1.0)}, near_duplicate=bits)
-    candidates, _ = Chooser(rules)(unit)
+    candidates, _ = Chooser(rules).choose(unit)
     best: list[Candidate] = [
         max((c for c in unit.candidates if c.pair_id == p.id), key=lambda c: c.clip_sim_dir) for p in PAIRS
     ]
@@ -141,7 +141,7 @@ def test_what_was_left_on_the_way_stays_so():
         replace(c, reason=LEFT_EARLY) if place in left else c for place, c in enumerate(unit.candidates)
     )
     rules = Filter(**{**limits(-1.0, 3), **dict.fromkeys(NAMES, -1.0)})
-    again, missing = Chooser(rules)(replace(unit, candidates=candidates))
+    again, missing = Chooser(rules).choose(replace(unit, candidates=candidates))
     assert {place for place, one in enumerate(again) if one.reason == LEFT_EARLY} == left
     assert sum(one.kept for one in again) == 6
     assert not missing

@@ -1,0 +1,103 @@
+"""Estimates a run of images from its whole input and a short probe on this machine."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections import Counter
+from dataclasses import dataclass
+
+from conf.schema import Config
+from pipeline.planning.plan import PlanError
+from pipeline.tasks.image_task import ImageTask
+from stages.records import CaptionPair, Unit, UnitResult
+from stages.storage.store import Store
+from stages.worker import load_stage
+
+WORKERS = (1, 8, 64)
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What some pairs took on one worker, after its models were loaded and warmed up."""
+
+    pairs: int
+    failed: int
+    seconds: float
+    candidates: int
+    rows: int
+    samples: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """The counts of the whole run. ``hours`` by the number of workers; ``reasons`` counts the quarantined lines."""
+
+    pairs: int
+    quarantined: int
+    reasons: dict[str, int]
+    units: int
+    probe: Probe
+    candidates: int
+    rows: int
+    samples: int
+    bytes: int
+    hours: dict[int, float]
+
+
+def estimate(config: Config, probe_seconds: float) -> Estimate:
+    """Probe for about ``probe_seconds``, at least one unit of pairs, and multiply.
+
+    Raises PlanError for an input without a good pair, and as ``pipeline.tasks.prior_from.freeze_priors`` does.
+    """
+    task = ImageTask(config).freeze(Store(config.out))
+    unit_pairs = task.config.unit_pairs
+    pairs, reasons, probe_pairs = 0, Counter[str](), list[CaptionPair]()
+    for block in task.read():
+        reasons.update(line.reason for line in block.aside)
+        pairs += len(block.pairs)
+        # Enough for a probe of a minute or two. Millions of pairs do not fit into memory.
+        probe_pairs.extend(itertools.islice(block.pairs, 64 * unit_pairs - len(probe_pairs)))
+    if not pairs:
+        raise PlanError(
+            f"captions.path={task.config.captions.path}: none of {reasons.total()} lines is a good caption pair"
+        )
+    probe = _probe(task, probe_pairs, probe_seconds)
+    factor = pairs / probe.pairs
+    return Estimate(
+        pairs=pairs,
+        quarantined=reasons.total(),
+        reasons=dict(reasons.most_common()),
+        units=-(-pairs // unit_pairs),
+        probe=probe,
+        candidates=round(probe.candidates * factor),
+        rows=round(probe.rows * factor),
+        samples=round(probe.samples * factor),
+        bytes=round(probe.bytes * factor),
+        hours={workers: probe.seconds * factor / workers / 3600 for workers in WORKERS},
+    )
+
+
+def _probe(task: ImageTask, pairs: list[CaptionPair], seconds: float) -> Probe:
+    config = task.config
+    generate = load_stage.make(config.stage, config, task.identify().generator)
+    # The first pair warms up memory, kernels and a compiled denoiser.
+    generate(Unit(0, tuple(pairs[:1])))
+    results, spent = list[UnitResult](), 0.0
+    for start in range(0, len(pairs), config.unit_pairs):
+        began = time.perf_counter()
+        results.append(generate(Unit(len(results), tuple(pairs[start : start + config.unit_pairs]))))
+        spent += time.perf_counter() - began
+        if spent >= seconds:
+            break
+    parts = [task.encode(result) for result in results]
+    return Probe(
+        pairs=sum(len(result.unit.pairs) for result in results),
+        failed=sum(len(result.failures) for result in results),
+        seconds=spent,
+        candidates=sum(len(result.candidates) for result in results),
+        rows=sum(result.rows for result in results),
+        samples=sum(len(result.samples) for result in results),
+        bytes=sum(len(data) for part in parts for data in part.values()),
+    )
