@@ -19,8 +19,6 @@ MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob
 TESTS = sorted((ROOT / "tests").rglob("test_*.py"))
 PER_FOLDER = 16
 NAME_LENGTH = 60
-# Folders of tests that cut across modules, and the modules' own tests that do.
-CROSS_CUTTING = {"fire", "docs", "deploy", "examples", "benchmarks", "tests"}
 
 
 def test_imports_run_down_the_lists_in_pyproject():

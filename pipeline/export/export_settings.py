@@ -10,7 +10,7 @@ from omegaconf import MISSING
 
 from conf.compose import ConfigError
 from pipeline.config.command_settings import read_settings
-from pipeline.export import split
+from pipeline.dataset import split
 
 # In this form because of the hyphen.
 Format = Enum("Format", {"hf-parquet": "hf-parquet"})

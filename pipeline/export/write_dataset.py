@@ -11,11 +11,11 @@ from pyarrow import ArrowException
 from conf.compose import ConfigError
 from conf.messages import error_line
 from pipeline.config import saved
+from pipeline.dataset import split
 from pipeline.dataset.card import card
 from pipeline.dataset.contact_sheet import SHEET
 from pipeline.dataset.funnel import funnel_of
 from pipeline.dataset.pack import manifest
-from pipeline.export import split
 from pipeline.export.export_settings import Export
 from pipeline.export.parquet_shards import ParquetShards
 from pipeline.export.sample_records import infer_features, read_records

@@ -8,7 +8,7 @@ from itertools import takewhile
 from transformers import PreTrainedTokenizerBase
 
 from conf.compose import ConfigError
-from pipeline.export.split import choose_split
+from pipeline.dataset.split import choose_split
 from pipeline.finetune.finetune_settings import Finetune
 from stages.captions.reader import open_captions
 from stages.captions.source import CaptionSource

@@ -15,8 +15,8 @@ from datasets import Image, load_dataset
 from pipeline.cli.main import main
 from pipeline.dataset.contact_sheet import SHEET
 from pipeline.dataset.pack import pack
+from pipeline.dataset.split import choose_split
 from pipeline.export import export_settings
-from pipeline.export.split import choose_split
 from pipeline.export.write_dataset import write_dataset
 from stages.storage.commits import read_commits
 from stages.storage.store import Store

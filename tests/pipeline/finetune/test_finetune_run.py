@@ -15,7 +15,7 @@ import pipeline.finetune.finetune_run as finetune
 from conf.compose import ConfigError
 from miniworld.scene import COLOURS, GROUNDS, KINDS
 from pipeline.cli import main
-from pipeline.export.split import choose_split
+from pipeline.dataset.split import choose_split
 from pipeline.finetune.finetune_settings import Base, Finetune, Kept, Lora
 from pipeline.finetune.training import last_checkpoint
 

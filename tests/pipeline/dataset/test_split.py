@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.export.split import SPLITS, choose_split, find_problem
+from pipeline.dataset.split import SPLITS, choose_split, find_problem
 
 captions = st.text(min_size=1, max_size=40)
 fractions = (
