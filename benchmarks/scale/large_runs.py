@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import os
 import resource
@@ -104,23 +103,10 @@ def packing(gigabytes: float, image: int) -> tuple[float, float, float]:
     count = max(1, int(gigabytes * 1e9 / (SAMPLES * 2 * image)))
     with tempfile.TemporaryDirectory() as folder:
         store = Store(folder)
-        random, commits = np.random.default_rng(0), []
+        random = np.random.default_rng(0)
         for unit in range(count):
-            data = _part(unit, image, random)
-            name = f"{PARTS}/{unit:08d}-bench.samples.tar"
-            store.write(name, data)
-            commits.append(
-                {
-                    **_commit(unit),
-                    "part": {
-                        "samples": {
-                            "name": name,
-                            "bytes": len(data),
-                            "sha256": hashlib.sha256(data).hexdigest(),
-                        }
-                    },
-                }
-            )
+            write.write_unit(store, {"samples": _part(unit, image, random)}, _commit(unit))
+        commits = list(read_commits(store, range(count)))
         seconds: list[tuple[float, float]] = []
         for _ in range(REPEATS):
             shutil.rmtree(Path(folder) / "data", ignore_errors=True)
