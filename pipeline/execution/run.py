@@ -79,9 +79,9 @@ def complete(
     mode: OutputMode = OutputMode.text,
     over: Callable[[], str] | None = None,
 ) -> Funnel:
-    """Generate the units of ``plan`` that are not committed, then pack. Raises as ``run`` does.
+    """Generate the units of ``plan`` that are not committed, then pack. Raises as ``run``.
 
-    Packing that has begun is let through: it is the shorter part, and would have to begin anew.
+    The deadline does not stop packing, which is short and would have to start again.
     """
     config = task.config
     over = over or deadline(config.cluster.hours)
@@ -96,7 +96,7 @@ def complete(
     if mode is OutputMode.text:
         task.tell(funnel, first_kept)
     elif mode is OutputMode.json:
-        print(json_line(_answer(config, funnel, first_kept, two_step_output.pairs_funnel(store))))
+        print(json_line(_json_result(config, funnel, first_kept, two_step_output.pairs_funnel(store))))
     return funnel
 
 
@@ -108,8 +108,8 @@ def _generate(
     mode: OutputMode,
     over: Callable[[], str],
 ) -> float | None:
-    """The seconds from the command to the first sample kept, None if none was."""
-    # Ray takes a second to import: a finished run or a wrong setting need not wait for it.
+    """Generate ``missing`` units; return the seconds from the command to the first kept sample, None if none was."""
+    # Ray takes a second to import, which a finished run or a wrong setting need not wait for.
     from pipeline.execution import ray_graph
 
     config = task.config
@@ -133,12 +133,12 @@ def _generate(
     if lost:
         raise RunError(
             f"{len(lost)} of {plan.units} units were not finished in {ray_graph.TRIES} tries, the first of them unit "
-            f"{lost[0]}: {store.path(LOG)} says why; the same command tries them again, all others are done"
+            f"{lost[0]}: {store.path(LOG)} gives the reason; the same command tries them again, all others are done"
         )
     return display.first_kept
 
 
-def _answer(
+def _json_result(
     config: Settings, funnel: Funnel, first_kept: float | None, written: Funnel | None
 ) -> dict[str, Any]:
     rates = {"keep_rate": funnel.keep_rate, "utilisation": funnel.utilisation, "first_kept": first_kept}
@@ -146,27 +146,27 @@ def _answer(
 
 
 def _versions() -> dict[str, str]:
-    own = {name: metadata.version(name) for name in LIBRARIES}
-    return {"python": platform.python_version(), "platform": platform.platform(), **own}
+    libraries = {name: metadata.version(name) for name in LIBRARIES}
+    return {"python": platform.python_version(), "platform": platform.platform(), **libraries}
 
 
 @contextmanager
 def _terminal(config: Settings, store: Store) -> Iterator[TextIO]:
-    """The user's stderr, with everybody else's chatter kept from it."""
+    """Yield the user's stderr, with the output of Ray and the libraries redirected to the log."""
     if config.log is LogLevel.debug:
         yield sys.stderr
     elif "://" not in config.out:
         with redirect_output(Path(config.out) / LOG) as terminal:
             yield terminal
     else:
-        # A folder of this run's own: the machine may have other users, who write no file of ours.
+        # A folder of its own, because other users of the machine may run too.
         with tempfile.TemporaryDirectory(prefix="pairforge-") as folder:
             log = Path(folder) / "ray.log"
             try:
                 with redirect_output(log) as terminal:
                     yield terminal
             finally:
-                # Without it a run is as good.
+                # The run is complete without its log.
                 with suppress(OSError):
                     before = store.read(LOG) if store.exists(LOG) else b""
                     store.write(LOG, before + log.read_bytes())

@@ -1,4 +1,4 @@
-"""The plan: units cut in input order before anything runs, written down with all that results depend on."""
+"""Plans a run: cuts units in input order and records them with every setting that changes results."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ MANIFEST = plan_files.MANIFEST
 LINES = "quarantine/lines.jsonl"
 VERSIONS = "run/versions.json"
 CELL = 50
-"""Characters of a cell of the table of settings that differ."""
+"""Characters of a cell in the table of differing settings."""
 ORIGIN = "refilter.of"
-"""The setting that says from which parts an output was chosen again."""
+"""The setting of a refiltered output that names the output it was chosen from."""
 
 
 class PlanError(TabledError):
-    """The output was planned otherwise, or there is nothing to plan: one line with the ways out."""
+    """The output has another plan or none, or there is nothing to plan: one line with the fix."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """``settings`` is all that results depend on; ``files`` the name and SHA-256 of each of the plan's first files.
+    """``settings`` holds every setting that changes results; ``files`` the name and SHA-256 of each file of units.
 
-    ``source`` is the digest of the input's bytes, "" if it has none; the counts are those with all ``extensions``.
+    ``source``: digest of the input's bytes, "" if it has none. The counts include all ``extensions``.
     """
 
     units: int
@@ -55,18 +55,18 @@ class Plan:
 
     @property
     def is_refiltered(self) -> bool:
-        """Whether it is of an output that ``pairforge refilter`` made."""
+        """True for an output that ``pairforge refilter`` made."""
         return ORIGIN in self.settings
 
     @property
     def duplicates(self) -> int | None:
-        """Bits in which samples of two caption pairs had to differ, where ``pairforge refilter`` was told so."""
-        told = self.settings.get("refilter.duplicates")
-        return None if told is None else int(told)
+        """Bits in which samples of two caption pairs must differ, if ``pairforge refilter duplicates=…`` made this."""
+        bits = self.settings.get("refilter.duplicates")
+        return None if bits is None else int(bits)
 
     @property
     def named_files(self) -> Iterator[tuple[str, str]]:
-        """Every file of units with its SHA-256."""
+        """The name and SHA-256 of every file of units, extensions included."""
         yield from self.files
         for extension in self.extensions:
             yield from extension.files
@@ -107,15 +107,18 @@ def make_or_resume(store: Store, source: PlanSource) -> Plan:
 
 
 def load(store: Store) -> Plan:
-    """The output's plan, extensions included. Raises PlanError if it has none, DamageError for one edited by hand."""
+    """Load the output's plan with its extensions.
+
+    Raises PlanError if there is none, it is damaged or another version made it, DamageError for a damaged extension.
+    """
     if not store.exists(MANIFEST):
         raise PlanError(f"{store.url} is not the output of a run: it has no {MANIFEST}")
     try:
         record = unseal(store.read(MANIFEST), store.path(MANIFEST))
     except DamageError as error:
         raise PlanError(
-            f"{store.path(MANIFEST)} is not what was written (cut off, or edited), and nothing can be made of such a "
-            "plan: copy the file from elsewhere, or give another out=… to start anew"
+            f"{store.path(MANIFEST)} is not what was written (cut off, or edited), and a damaged plan cannot be used: "
+            "restore the file from a copy, or give another out=… to start anew"
         ) from error
     planned_format = record["settings"].get("format")
     if planned_format != FORMAT:
@@ -143,7 +146,7 @@ def _resume(store: Store, source: PlanSource, models: Models, plan: Plan) -> Pla
     file_digest = source.source_digest()
     if plan.is_refiltered:
         raise PlanError(
-            f"{store.url} was made by pairforge refilter, which goes on with it; give a run another out=…"
+            f"{store.url} was made by pairforge refilter, which alone can resume it: give a run another out=…"
         )
     if file_digest and file_digest == plan.source and models.generator == plan.model_fingerprint:
         captions, more, pair = plan.settings["captions"], 0, tuple[Change, ...]()
@@ -159,16 +162,18 @@ def _resume(store: Store, source: PlanSource, models: Models, plan: Plan) -> Pla
             "appended: give extend=true to add them to it (nothing is made twice), or another out=… to start anew"
         )
     if differing:
-        # A single field is told in the line itself.
+        # The line itself names a single field, a table names several.
         (name, before, now), *others = differing
-        told = "" if others else f" ({name} was {before}, is {now})"
+        single = "" if others else f" ({name} was {before}, is {now})"
         raise PlanError(
-            f"{store.url} holds a run with other settings{told}: give the old ones, "
-            "as run/config.yaml in it has them, to go on with it, or another out=… to start anew",
-            [("setting", "planned", "now"), *(tuple(map(_cut, row)) for row in differing)] if others else (),
+            f"{store.url} holds a run with other settings{single}: give the old ones, which are in its "
+            "run/config.yaml, to resume it, or another out=… to start anew",
+            [("setting", "planned", "now"), *(tuple(map(_shorten, change)) for change in differing)]
+            if others
+            else (),
         )
     if plan.quarantined and _lines_written(store) != plan.quarantined:
-        # Whoever planned was killed before they were written.
+        # The driver that planned was killed before it wrote them.
         with tempfile.TemporaryFile() as aside:
             for _ in _set_aside(source.read(), aside, _Tally(), caption_input.PairsDigest()):
                 pass
@@ -177,7 +182,7 @@ def _resume(store: Store, source: PlanSource, models: Models, plan: Plan) -> Pla
 
 
 def _compare(store: Store, source: PlanSource, plan: Plan) -> tuple[str, int, tuple[Change, ...]]:
-    """The digest of the pairs there are now, how many were appended, and the first that is another, if one is."""
+    """Return the digest of the present pairs, the number of appended pairs, and the first differing pair, if any."""
     digest, planned = caption_input.PairsDigest(), ""
     for found in source.read():
         pairs, left = found.pairs, plan.pairs - digest.pairs
@@ -191,7 +196,7 @@ def _compare(store: Store, source: PlanSource, plan: Plan) -> tuple[str, int, tu
     new = itertools.chain.from_iterable(found.pairs for found in source.read())
     numbered = enumerate(itertools.zip_longest(old, new), 1)
     number, before, now = next((k, a, b) for k, (a, b) in numbered if a != b)
-    return digest.hex(), 0, ((f"caption pair {number:,}", _shown(before), _shown(now)),)
+    return digest.hex(), 0, ((f"caption pair {number:,}", _pair_text(before), _pair_text(now)),)
 
 
 def _make(store: Store, source: PlanSource, models: Models) -> Plan:
@@ -207,8 +212,8 @@ def _make(store: Store, source: PlanSource, models: Models) -> Plan:
             raise PlanError(f"captions.path={config.captions.path} has no good line{tally.example()}")
         settings = source.settings(digest.hex(), models)
         plan = Plan(count, digest.pairs, tally.quarantined, settings, tuple(files), file_digest)
-        # A plan that has a manifest is whole, and stays: if another driver was first, its plan is looked at as if it
-        # had always been there. What has one name whoever writes it comes after.
+        # A plan is complete when it has a manifest. If another driver was first, its plan counts and this one is
+        # dropped. Files with a fixed name are written after that.
         if not plan_files.create_manifest(store, record_of(plan)):
             return _resume(store, source, models, load(store))
         _quarantine(store, aside)
@@ -216,12 +221,12 @@ def _make(store: Store, source: PlanSource, models: Models) -> Plan:
 
 
 def record_of(plan: Plan) -> dict[str, Any]:
-    """What the manifest says of ``plan``, which has no extensions yet."""
+    """The manifest of ``plan``, without its extensions."""
     return {name: value for name, value in asdict(plan).items() if name != "extensions"}
 
 
 def _extend(store: Store, source: PlanSource, models: Models, plan: Plan, file_digest: str) -> Plan:
-    """``plan`` and the pairs that were appended, as units of their own: those that are planned stay as they are."""
+    """Add the appended pairs to the plan as units of their own. Planned units stay as they are."""
     digest, tally, unit_pairs = caption_input.PairsDigest(), _Tally(), source.config.unit_pairs
     with tempfile.TemporaryFile() as aside:
         with caption_input.uncollected():
@@ -237,7 +242,7 @@ def _extend(store: Store, source: PlanSource, models: Models, plan: Plan, file_d
             "source": file_digest,
         }
         extension = Extension(plan.units, -(-pairs // unit_pairs), tuple(files), about)
-        # As with the manifest: files of units that no record names are not part of the plan.
+        # As with the manifest: files that no record names are not part of the plan.
         if plan_files.add_extension(store, len(plan.extensions) + 1, extension):
             _quarantine(store, aside)
     return _resume(store, source, models, load(store))
@@ -253,11 +258,11 @@ def _lines_written(store: Store) -> int:
     return store.read(LINES).count(b"\n") if store.exists(LINES) else 0
 
 
-def _shown(pair: CaptionPair | None) -> str:
+def _pair_text(pair: CaptionPair | None) -> str:
     return "not there" if pair is None else " / ".join((pair.input, pair.edit, pair.output, pair.meta))
 
 
-def _cut(text: str) -> str:
+def _shorten(text: str) -> str:
     return text if len(text) <= CELL else f"{text[: CELL - 1]}…"
 
 

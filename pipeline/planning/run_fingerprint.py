@@ -1,4 +1,4 @@
-"""What a run's results depend on: if two runs agree in this, their candidates and their shards agree."""
+"""The settings and models that a run's results depend on. Runs with equal ones make equal candidates and shards."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from stages.captions import phrases
 FORMAT = 2
 """Version of the plan: raised when a change of the program changes its results or the files of an output."""
 Change = tuple[str, str, str]
-"""A field, how it was planned, how it is now."""
-# Places, which stand for what lies there.
+"""A setting, its planned value and its present value."""
+# Settings that enter by the content they name.
 BY_CONTENT = {
     ("filter", "name"),
     ("filter", "pretrained"),
@@ -30,9 +30,9 @@ BY_CONTENT = {
 
 
 def settings_of(config: Config, captions_sha256: str, models: Models) -> dict[str, Any]:
-    """Every setting that changes results, by its dotted name. The cluster, batches, paths and logs do not.
+    """Return every setting that changes results, by its dotted name. Cluster, batches, paths and logs do not.
 
-    The models enter by what they hold and the captions by their digest, so either may move.
+    Models and captions enter by their digests, so they may be moved.
     """
     settings = {
         "format": FORMAT,
@@ -79,8 +79,7 @@ def settings_of(config: Config, captions_sha256: str, models: Models) -> dict[st
 
 @dataclass(frozen=True)
 class Models:
-    """The fingerprints of the generator, of the CLIP that judges it, and of its small decoder, if there is one,
-    and of the measures listed; ``own`` are the digests of modules of one's own, by the setting that names each."""
+    """Fingerprints of a run's models. ``own``: digests of the user's modules, by the setting that names each."""
 
     generator: str
     clip: str
@@ -90,7 +89,7 @@ class Models:
 
 
 def identify(config: Config) -> Models:
-    """Raises p2p.ModelError, p2p.P2PError and filters.FilterError for what is not there."""
+    """Fingerprint the models. Raises p2p.ModelError, p2p.P2PError and filters.FilterError for a missing one."""
     return Models(
         generator=p2p.fingerprint(config.model.path, config.model.revision),
         clip=filters.fingerprint(config.filter.name, config.filter.pretrained),
@@ -104,19 +103,19 @@ def _own(config: Config) -> Iterator[tuple[str, str]]:
     if config.model.family:
         yield "model.family", family_digest(config.model.family)
     if config.sampler.name not in set(SamplerName):
-        # Imported here: with the samplers comes torch, for which nobody else has to wait.
+        # Imported here: the samplers import torch, which takes seconds.
         from p2p.samplers import sampler_digest
 
         yield "sampler.name", sampler_digest(config.sampler.name)
 
 
 def difference(planned: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """The fields in which two settings differ, as "name was a, is b"."""
+    """The differing settings, as "name was a, is b"."""
     return [f"{name} was {before}, is {after}" for name, before, after in changes(planned, now)]
 
 
 def changes(planned: dict[str, Any], now: dict[str, Any]) -> list[Change]:
-    """The fields in which two settings differ, by their names."""
+    """The differing settings, sorted by name."""
     names = sorted(planned.keys() | now.keys())
     return [
         (name, repr(planned.get(name)), repr(now.get(name)))

@@ -59,7 +59,7 @@ def test_settings_that_differ_are_told_in_a_table_and_one_alone_in_the_line(
     assert "other settings (seed was 0, is 1): give the old ones" in line
     long = CaptionPair("a cat by a tree", "a dog by a very tall tree instead", "a dog by a tree")
     line, head, *rows = refused("seed=1", "sampler.steps=7", pairs=[long, pairs[1]])
-    assert "other settings: give the old ones, as run/config.yaml" in line
+    assert "other settings: give the old ones, which are in its run/config.yaml" in line
     starts = [head.index(name) for name in ("setting", "planned", "now")]
     cells = [[row[a:b].strip() for a, b in zip(starts, [*starts[1:], None], strict=True)] for row in rows]
     assert [cell[0] for cell in cells] == ["caption pair 1", "sampler.steps", "seed"]
