@@ -1,4 +1,4 @@
-"""Prompt-to-Prompt image editing (Hertz et al. 2022) over a sweep of τ, without an attention map in memory.
+"""Prompt-to-Prompt image editing (Hertz et al. 2022) over a sweep of τ, without storing attention maps.
 
 ```python
 editor = p2p.load("path/to/stable-diffusion")
@@ -14,23 +14,23 @@ from typing import TYPE_CHECKING, Any
 
 from p2p.errors import ModelError, P2PError
 from p2p.models.model_fingerprint import fingerprint
-from p2p.text.prompt_loader import load_prompts
+from p2p.models.prompt_loader import load_prompts
 
 if TYPE_CHECKING:
-    from p2p.attention.attention_maps import AttentionMaps
     from p2p.attention.local_blend import Blend
+    from p2p.attention_maps import AttentionMaps
     from p2p.editor import Editor
     from p2p.models.loading import load
-    from p2p.sweep.early_stop import Look, Predicted
+    from p2p.sweep.early_stop import EarlyStop, PredictedImages
     from p2p.sweep.request import Sweep, SweepRequest
 
-# torch and diffusers take seconds to import: who counts a prompt's tokens, or asks for a fingerprint, need not wait.
-_LATE = {
-    "AttentionMaps": "p2p.attention.attention_maps",
+# torch and diffusers take seconds to import, which counting tokens and fingerprints do not need.
+_LAZY = {
+    "AttentionMaps": "p2p.attention_maps",
     "Blend": "p2p.attention.local_blend",
+    "EarlyStop": "p2p.sweep.early_stop",
     "Editor": "p2p.editor",
-    "Look": "p2p.sweep.early_stop",
-    "Predicted": "p2p.sweep.early_stop",
+    "PredictedImages": "p2p.sweep.early_stop",
     "Sweep": "p2p.sweep.request",
     "SweepRequest": "p2p.sweep.request",
     "load": "p2p.models.loading",
@@ -39,11 +39,11 @@ _LATE = {
 __all__ = [
     "AttentionMaps",
     "Blend",
+    "EarlyStop",
     "Editor",
-    "Look",
     "ModelError",
     "P2PError",
-    "Predicted",
+    "PredictedImages",
     "Sweep",
     "SweepRequest",
     "fingerprint",
@@ -53,6 +53,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _LATE:
+    if name not in _LAZY:
         raise AttributeError(f"module 'p2p' has no attribute {name!r}")
-    return getattr(importlib.import_module(_LATE[name]), name)
+    return getattr(importlib.import_module(_LAZY[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

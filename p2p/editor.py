@@ -1,4 +1,4 @@
-"""The editor: requests in, images out."""
+"""Editor: carries out requests with one model and decodes their images."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from p2p import baselines
-from p2p.attention.attention_maps import AttentionMaps, attention_maps, edit_maps
 from p2p.attention.local_blend import Blend
+from p2p.attention_maps import AttentionMaps, attention_maps, edit_maps
 from p2p.families.family import Family
 from p2p.families.vae_decoder import Decoder
 from p2p.samplers import Sampler, make_sampler
 from p2p.sweep import batch_size
+from p2p.sweep.baselines import make_plan_of_method
 from p2p.sweep.batch_size import BatchRows
-from p2p.sweep.early_stop import Gate, Look, Predicted
+from p2p.sweep.early_stop import EarlyStop, EarlyStopBarrier, PredictedImages
 from p2p.sweep.executor import Outcome, Usage, run
 from p2p.sweep.request import Sweep, SweepRequest
 
 
 class Editor:
-    """Prompt-to-Prompt with one model, which ``p2p.load`` opens.
+    """Prompt-to-Prompt with one model; ``p2p.load`` makes it.
 
     Attributes:
         family: the model.
-        scoring_decoder: what sweeps are decoded by in place of the model's own decoder, if there is one.
-        pad: whether every call of the denoiser in a sweep has one and the same number of rows.
+        scoring_decoder: decodes the images of sweeps in place of the model's own decoder, or None.
+        pad: whether every call of the denoiser in a sweep has the same number of rows.
         usage: calls and rows of the denoiser in all sweeps so far.
     """
 
@@ -41,7 +41,7 @@ class Editor:
 
     @property
     def resolution(self) -> int:
-        """Pixels of the side of the square images it makes."""
+        """Side of the square images in pixels."""
         return self.family.resolution
 
     def sweep(
@@ -69,7 +69,7 @@ class Editor:
         rounding: str = SweepRequest.rounding,
         guidance_interval: tuple[float, float] | None = None,
     ) -> Sweep:
-        """One sweep; ``p2p.SweepRequest`` says what the arguments mean.
+        """Carry out one request; ``p2p.SweepRequest`` describes the arguments.
 
         Raises:
             P2PError: a request that cannot be carried out.
@@ -102,34 +102,41 @@ class Editor:
 
     @torch.inference_mode()
     def sweep_many(
-        self, requests: Sequence[SweepRequest], batch_rows: BatchRows = 32, look: Look | None = None
+        self,
+        requests: Sequence[SweepRequest],
+        batch_rows: BatchRows = 32,
+        early_stop: EarlyStop | None = None,
     ) -> list[Sweep]:
-        """Many sweeps whose rows share batches of at most ``batch_rows`` for the denoiser.
+        """Carry out many requests whose rows share batches of the denoiser.
 
-        "auto" takes as many as the sweeps can fill and the memory has room for. A batch for which memory is short is
-        halved, and nothing that was done is lost. A ``look`` leaves edits on the way that promise nothing.
+        Args:
+            requests: the requests; results have the same order.
+            batch_rows: most rows of a batch; "auto" is as many as the sweeps can fill and the memory holds. If memory
+                is short, the batch is halved and no finished work is lost.
+            early_stop: drops edits part of the way, or None.
 
         Raises:
             P2PError: a request that cannot be carried out, or ``batch_rows`` below 4.
         """
         sampler = self._samplers()
-        plans = [baselines.plan(k, request, self.family, sampler) for k, request in enumerate(requests)]
+        plans = [make_plan_of_method(k, request, self.family, sampler) for k, request in enumerate(requests)]
         if not plans:
             return []
-        if look:
-            plans = [replace(p, look=look.step(p.request.steps) if p.branches else None) for p in plans]
+        if early_stop:
+            steps = [early_stop.before_step(p.request.steps) if p.branches else None for p in plans]
+            plans = [replace(p, early_stop_step=step) for p, step in zip(plans, steps, strict=True)]
         rows = batch_size.batch_rows(
             batch_rows, plans, self._largest or batch_size.largest(self.family.device)
         )
-        gate = self._gate(look) if look else None
-        outcomes = run(self.family, plans, rows, self.pad, self.usage, gate)
+        barrier = self._barrier(early_stop) if early_stop else None
+        outcomes = run(self.family, plans, rows, self.pad, self.usage, barrier)
         if self.usage.batch_rows < rows:
             self._largest = self.usage.batch_rows
-        return self._decode(outcomes, [len(request.taus) for request in requests])
+        return self._make_sweeps(outcomes, [len(request.taus) for request in requests])
 
     @torch.inference_mode()
     def decode(self, latents: Tensor) -> NDArray[np.uint8]:
-        """Images (N, H, W, 3) of latents (N, C, h, w) fp32, by the model's own decoder."""
+        """Decode latents (N, C, h, w) fp32 to images (N, H, W, 3) with the model's own decoder."""
         return self.family.decoder(latents)
 
     @torch.inference_mode()
@@ -142,10 +149,10 @@ class Editor:
         sampler: str = SweepRequest.sampler,
         groups: int = 1,
     ) -> AttentionMaps:
-        """Generate an image and show where each word was attended to, on average and in ``groups`` runs of steps.
+        """Generate an image and return the attention maps of its words, over all steps and over ``groups`` of steps.
 
         Raises:
-            P2PError: a prompt or a number that cannot be.
+            P2PError: a prompt that does not fit, or a number out of its range.
         """
         request = SweepRequest(
             prompt, prompt, seed=seed, steps=steps, guidance_scale=guidance_scale, sampler=sampler
@@ -154,7 +161,7 @@ class Editor:
 
     @torch.inference_mode()
     def edit_attention(self, request: SweepRequest) -> tuple[AttentionMaps, AttentionMaps]:
-        """Where each word of both prompts was attended to, in the source and in the edit at the request's one τ.
+        """Return the attention maps of the source's and of the edit's words, for a request with one τ.
 
         Raises:
             P2PError: a request that cannot be carried out, with several τ, with a blend or of another method.
@@ -162,31 +169,31 @@ class Editor:
         return edit_maps(self.family, request, self._samplers())
 
     def _samplers(self) -> Callable[[str, int], Sampler]:
-        """Makes a sampler once for each name and number of steps."""
+        """A function that makes each sampler once for a name and a number of steps."""
         config, device = self.family.scheduler_config, self.family.device
         return cache(lambda name, steps: make_sampler(name, config, steps, device))
 
-    def _gate(self, look: Look) -> Gate:
+    def _barrier(self, early_stop: EarlyStop) -> EarlyStopBarrier:
         def decide(
             request: int, source: Tensor, edits: Tensor, members: tuple[tuple[int, ...], ...]
         ) -> Sequence[bool]:
-            images = self._pictured(torch.cat([source[None], edits]))
-            return look.goes_on(Predicted(request, images[0], images[1:], members))
+            images = self._decode_sweep(torch.cat([source[None], edits]))
+            return early_stop.continues(PredictedImages(request, images[0], images[1:], members))
 
-        return Gate(decide)
+        return EarlyStopBarrier(decide)
 
-    def _pictured(self, latents: Tensor) -> NDArray[np.uint8]:
+    def _decode_sweep(self, latents: Tensor) -> NDArray[np.uint8]:
         return (self.scoring_decoder or self.family.decoder)(latents)
 
-    def _decode(self, outcomes: Sequence[Outcome], counts: Sequence[int]) -> list[Sweep]:
-        """Every distinct latents decoded once."""
+    def _make_sweeps(self, outcomes: Sequence[Outcome], counts: Sequence[int]) -> list[Sweep]:
+        """Decode each of the distinct final latents once; ``counts`` are the numbers of τ."""
         latents = torch.stack([final for outcome in outcomes for final in outcome.finals.values()])
-        images = iter(self._pictured(latents))
+        images = iter(self._decode_sweep(latents))
         sweeps = []
         for outcome, count in zip(outcomes, counts, strict=True):
             image = {members: next(images) for members in outcome.finals}
-            shared = {member: members for members in outcome.finals for member in members}
-            leaves = [shared[member] for member in range(count)]
+            members_of = {member: members for members in outcome.finals for member in members}
+            leaves = [members_of[member] for member in range(count)]
             sweeps.append(
                 Sweep(
                     source=image[()],

@@ -1,4 +1,4 @@
-"""What can be wrong with a model or a request. Every message is one line that names the thing and the mend."""
+"""Errors of models and requests. Every message is one line that names the thing and the fix."""
 
 from __future__ import annotations
 
@@ -8,4 +8,4 @@ class P2PError(ValueError):
 
 
 class ModelError(ValueError):
-    """A model that is not there, is not supported, or may not be loaded."""
+    """A model that does not exist, is not supported, or may not be loaded."""

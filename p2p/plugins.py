@@ -1,4 +1,4 @@
-"""A part of one's own: a module that Python finds, in place of what comes along."""
+"""Plugin modules: a sampler, family, measure or caption source of the user's, found on PYTHONPATH."""
 
 from __future__ import annotations
 
@@ -11,41 +11,47 @@ from types import ModuleType
 from conf.messages import error_line, suggest_name
 
 
-def own_module(
+def load_plugin(
     what: str, name: str, parts: Sequence[str], error: type[ValueError], known: Collection[str] = ()
 ) -> ModuleType:
-    """The module ``name``, which has ``parts``; ``known`` are the names of what comes along.
+    """Import the module ``name``, which must have ``parts``.
+
+    Args:
+        what: the setting that names the module, for messages.
+        name: the module.
+        parts: attributes that the module must have.
+        error: the class of the error to raise.
+        known: names of the built-in choices, for messages.
 
     Raises:
-        error: there is no such module, it cannot be imported, or it lacks a part. The line names it as ``what``.
+        error: there is no such module, it cannot be imported, or it lacks a part.
     """
     try:
         module = importlib.import_module(name)
-    # Whatever a stranger's module raises has to name the module.
+    # A plugin may raise any error while it is imported.
     except Exception as problem:
-        reason = error_line(problem)
         if known and _is_absent(problem, name):
             raise error(
-                f"{what} {name!r} is unknown; there are {', '.join(known)}, or a module of one's own on "
-                f"PYTHONPATH{suggest_name(name, known)}"
+                f"{what} {name!r} is unknown; there are {', '.join(known)}, or a module on PYTHONPATH"
+                f"{suggest_name(name, known)}"
             ) from problem
         raise error(
-            f"{what} {name!r} cannot be imported: {reason}; is its folder on PYTHONPATH?"
+            f"{what} {name!r} cannot be imported: {error_line(problem)}; is its folder on PYTHONPATH?"
         ) from problem
     missing = [part for part in parts if not hasattr(module, part)]
     if missing:
         others = f" and is none of {', '.join(known)}" if known else ""
         raise error(
-            f"{what} {name!r} has no {', '.join(missing)}{others}; docs/extending.md shows a whole one"
+            f"{what} {name!r} has no {', '.join(missing)}{others}; docs/extending.md shows an example"
             f"{suggest_name(name, known)}"
         )
     return module
 
 
 def source_digest(module: ModuleType) -> str:
-    """Hex SHA-256 of the module's file, of a package of the names and bytes of all its Python files.
+    """Hex SHA-256 of the module's file; for a package, of the names and bytes of all its Python files.
 
-    What it imports from elsewhere does not count.
+    Other modules that it imports do not count.
     """
     file = Path(str(module.__file__))
     if file.name != "__init__.py":
@@ -58,6 +64,6 @@ def source_digest(module: ModuleType) -> str:
 
 
 def _is_absent(problem: Exception, name: str) -> bool:
-    """Whether it was the module itself that was not found, or a package that it would be in."""
+    """Whether the module itself, or a package that contains it, was not found."""
     absent = problem.name if isinstance(problem, ModuleNotFoundError) else None
     return absent is not None and f"{name}.".startswith(f"{absent}.")

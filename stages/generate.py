@@ -15,7 +15,7 @@ import p2p
 from conf.messages import typed_error_line
 from conf.schema import Config, Keep
 from conf.sweeps import AdaptiveSweep
-from p2p.models.preload import prepare
+from p2p.models.loading import preload
 from p2p.sweep.batch_size import BatchRows
 from stages.candidates.adaptive_rounds import sweep_in_rounds
 from stages.candidates.early_scoring import make_early_stop, mark_early
@@ -34,7 +34,7 @@ class Generate:
     def prepare(config: Config) -> None:
         """Import what loading the models imports, ahead of it. Raises p2p.ModelError."""
         model = config.model
-        prepare(model.path, model.revision, model.family)
+        preload(model.path, model.revision, model.family)
         importlib.import_module("filters.clip.clip_loader")
 
     def __init__(self, config: Config, model_fingerprint: str) -> None:

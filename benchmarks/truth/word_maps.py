@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 import p2p
-from p2p.attention.map_columns import columns, map_size
-from p2p.attention.routing import CrossRouting, Injected, SelfRouting, Watch
+from p2p.attention.map_columns import map_size, word_columns
+from p2p.attention.routing import ColumnSums, CrossRouting, Injected, SelfRouting
 from p2p.sweep.noise import starting_noise
 
 SIDE = 64  # of the images
@@ -50,31 +50,33 @@ def _batch_maps(
     for caption, caption_words in zip(captions, words, strict=True):
         prompt = family.tokenize(caption)
         tokens = [prompt.tokens_of(word, "words") for word in caption_words]
-        map_columns.append(columns(prompt, [*tokens, *[()] * (most - len(tokens))]))
+        map_columns.append(word_columns(prompt, [*tokens, *[()] * (most - len(tokens))]))
     alpha = DDIMScheduler.from_config(family.scheduler_config).alphas_cumprod
     text = tuple(torch.stack(parts) for parts in zip(*map(family.encode, captions), strict=True))
     noise = torch.stack([starting_noise(row, family.latent_shape) for row in range(n)])
     size = map_size(family.latent_shape[1:], list(family.map_layers))
     sums = torch.zeros(n, size[0] * size[1], most)
-    watch = Watch(torch.arange(n), torch.stack(map_columns), (sums,))
+    column_sums = ColumnSums(torch.arange(n), torch.stack(map_columns), (sums,))
     for t in TIMESTEPS:
         noisy = alpha[t].sqrt() * latents + (1 - alpha[t]).sqrt() * noise
-        family.denoise(noisy, torch.full((n,), float(t)), text, _without_injection(n, family.window, watch))
+        family.denoise(
+            noisy, torch.full((n,), float(t)), text, _without_injection(n, family.window, column_sums)
+        )
     grid = sums.mT.unflatten(2, size) / (family.map_layers[size] * len(TIMESTEPS))
     maps = interpolate(grid, (SIDE, SIDE), mode="bilinear").numpy()
     return [maps[row, : len(caption_words)] for row, caption_words in enumerate(words)]
 
 
-def _without_injection(rows: int, window: int, watch: Watch) -> Injected:
-    """A batch in which every row keeps its own attention and is watched."""
+def _without_injection(rows: int, window: int, column_sums: ColumnSums) -> Injected:
+    """A batch in which every row keeps its own attention and adds to the sums."""
     every_row, no_row = torch.arange(rows), torch.zeros(0, dtype=torch.int64)
     cross = CrossRouting(
         rows=every_row,
-        own=every_row,
-        own_at=every_row,
+        kept=every_row,
+        kept_at=every_row,
         Dc=torch.ones(rows, window, 1),
-        edited=no_row,
-        edited_at=no_row,
+        injected=no_row,
+        injected_at=no_row,
         Rc=torch.zeros(0, window, window),
     )
-    return Injected(cross, SelfRouting(every_row, every_row), watch)
+    return Injected(cross, SelfRouting(every_row, every_row), column_sums)

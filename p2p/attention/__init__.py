@@ -1,1 +1,1 @@
-"""Attention with injection: the matrices R, D and c, routing of rows, processors, maps, LocalBlend."""
+"""Attention with injection: the matrices R, D and c, routing of rows, processors, columns of maps, LocalBlend."""

@@ -1,4 +1,4 @@
-"""An edit as matrices: R, D and c, with which no attention map has to exist.
+"""Matrices R, D and c of an edit, with which no attention map has to be stored.
 
     output = softmax(Qs Ksᵀ/√d) · (R diag(c) Vt)  +  softmax(Qt Ktᵀ/√d) · (D diag(c) Vt)
 
@@ -21,7 +21,7 @@ from p2p.text.words import TokenizedPrompt
 
 @dataclass(frozen=True)
 class CrossEdit:
-    """R (S, S), D (S,) and c (S,), fp32: source tokens are R's rows, edit tokens its columns."""
+    """Matrices R (S, S), D (S,) and c (S,), fp32. R's rows are source tokens, its columns edit tokens."""
 
     R: Tensor
     D: Tensor
@@ -42,43 +42,44 @@ def cross_edit(
     only: Sequence[str] | None = None,
     alignment: Sequence[tuple[str, str]] = (),
 ) -> CrossEdit:
-    """The matrices for a source and a target prompt.
+    """Build the matrices for a source and a target prompt.
 
-    Words in common take the source's attention, token by token, and so do swapped words of as many tokens. A swapped
-    word of m tokens in place of n shares evenly in the attention of all n, R[i, j] = 1/m, so the word keeps its
-    attention mass. Added words keep their own. Start and end token match their like, padding j matches position j.
+    Common words take the source's attention token by token, and so do swapped words with equally many tokens. If a
+    word of m tokens replaces a word of n tokens, each of the m takes the share R[i, j] = 1/m of all n, so the word
+    keeps its attention mass. Added words keep their own attention. Start and end tokens match each other, and padding
+    j matches position j.
 
-    Words removed have no column in the target's map, and what pixels paid to them is left out: the paper's equation
-    takes (Mt)_{i,A(j)} as it is and does not divide by what is left, so a pixel's edited attention need not sum to 1.
-    (Nor does it with words added, whose own attention comes on top.)
+    Removed words have no column in the target's map, and the attention that pixels pay to them is dropped: the paper's
+    equation takes (Mt)_{i,A(j)} without normalising, so a pixel's edited attention need not sum to 1. (Added words,
+    whose own attention is added, have the same effect.)
 
-    With several tokenizers all this holds within each one's segment: a token never stands for another tokenizer's.
+    With several tokenizers this holds within each one's segment: tokens of different tokenizers never match.
 
     Args:
         source: S positions.
-        target: S positions, too, in the same segments.
+        target: S positions in the same segments.
         edit: "replace" (swaps; every word of the target must have a counterpart), "refine" (swapped words keep their
             own attention, like added ones) or "auto" (swapped words are swapped, added words added).
         reweight: factor c for words of the target.
         only: words of the target that may take the source's attention; all other positions, start, end and padding
             included, keep their own (figure 5 of the paper). None is all positions.
-        alignment: phrases of the source and what stands for them in the target, whatever ``edit`` says. A phrase that
-            occurs several times is paired in order.
+        alignment: pairs of a source phrase and a target phrase that match, whatever ``edit`` is. Phrases that occur
+            several times are paired in order.
 
     Raises:
-        P2PError: a word that is not there, "replace" with words added, a phrase of ``alignment`` that does not occur
-            equally often on both sides, or a word in two of them.
+        P2PError: a word is not in its prompt, "replace" has added words, the phrases of a pair in ``alignment`` occur
+            a different number of times, or a word is in two pairs.
     """
     R = torch.zeros(source.window, target.window)
     for before, after in zip(source.segments, target.segments, strict=True):
         R[before.specials, after.specials] = 1.0
         R[after.padding, after.padding] = 1.0
     texts = ([word.text for word in source.words], [word.text for word in target.words])
-    for block in align(*texts, _by_hand(source, target, alignment)):
+    for block in align(*texts, _aligned_words(source, target, alignment)):
         added = [target.words[j].text for j in block.target]
         if edit == "replace" and added and not block.source:
             raise P2PError(
-                f"edit='replace': {' '.join(added)!r} stands for no word of {source.text!r}; use 'auto' or 'refine'"
+                f"edit='replace': {' '.join(added)!r} matches no word of {source.text!r}; use 'auto' or 'refine'"
             )
         if not block.matched and edit == "refine":
             continue
@@ -92,35 +93,36 @@ def cross_edit(
     c = torch.ones(target.window)
     for word, weight in reweight.items():
         c[list(target.tokens_of(word, "reweight"))] = weight
-    whole = CrossEdit(R, (R.sum(0) == 0).float(), c)
+    matrices = CrossEdit(R, (R.sum(0) == 0).float(), c)
     if only is None:
-        return whole
-    chosen = {token for word in only for token in target.tokens_of(word, "only")}
-    return whole.released(set(range(target.window)) - chosen)
+        return matrices
+    injected = {token for word in only for token in target.tokens_of(word, "only")}
+    return matrices.released(set(range(target.window)) - injected)
 
 
 def _tokens(prompt: TokenizedPrompt, words: Iterable[int], positions: range) -> list[int]:
     return [token for word in words for token in prompt.words[word].tokens if token in positions]
 
 
-def _by_hand(
+def _aligned_words(
     source: TokenizedPrompt, target: TokenizedPrompt, alignment: Sequence[tuple[str, str]]
 ) -> list[tuple[range, range]]:
-    """The pairs as places of words."""
+    """Positions of the words of each aligned pair of phrases."""
     pairs: list[tuple[range, range]] = []
     for phrase, counterpart in alignment:
-        here, there = source.occurrences(phrase, "alignment"), target.occurrences(counterpart, "alignment")
-        if len(here) != len(there):
+        in_source = source.occurrences(phrase, "alignment")
+        in_target = target.occurrences(counterpart, "alignment")
+        if len(in_source) != len(in_target):
             raise P2PError(
-                f"alignment: {phrase!r} is {len(here)} times in {source.text!r}, {counterpart!r} is {len(there)} "
-                f"times in {target.text!r}; name more of the words beside it"
+                f"alignment: {phrase!r} occurs {len(in_source)} times in {source.text!r}, {counterpart!r} occurs "
+                f"{len(in_target)} times in {target.text!r}; add words beside them to the phrases"
             )
-        pairs += zip(here, there, strict=True)
-    for prompt, places in ((source, [i for i, _ in pairs]), (target, [j for _, j in pairs])):
-        words = [word for place in places for word in place]
-        twice = next((word for k, word in enumerate(words) if word in words[:k]), None)
-        if twice is not None:
+        pairs += zip(in_source, in_target, strict=True)
+    for prompt, ranges in ((source, [i for i, _ in pairs]), (target, [j for _, j in pairs])):
+        words = [word for occurrence in ranges for word in occurrence]
+        repeated = next((word for k, word in enumerate(words) if word in words[:k]), None)
+        if repeated is not None:
             raise P2PError(
-                f"alignment: {prompt.words[twice].text!r} of {prompt.text!r} is in two pairs; leave one out"
+                f"alignment: {prompt.words[repeated].text!r} of {prompt.text!r} is in two pairs; remove one"
             )
     return pairs

@@ -1,17 +1,17 @@
 """Prompt-to-Prompt in joint attention, where pixels and text attend to each other in one softmax.
 
 The paper calls it hybrid attention and edits "only the last channels, which refer to text tokens" (Hertz et al. 2022,
-section 3.1). With the columns of a pixel's map parted, M = [M_pixels, M_text], Ms the source's and M* the edit's own,
-both softmaxes over all columns, the pixels of an edit have
+section 3.1). Let the columns of a pixel's map be M = [M_pixels, M_text], Ms the source's map and M* the edit's own,
+each normalised by a softmax over all columns. The pixels of an edit have
 
     output = M_pixels · V*_pixels  +  (Ms_text · R + M*_text · D) diag(c) · V*_text
 
-with M_pixels = M*_pixels, or Ms_pixels where self-attention is injected. The queries of the text stay the edit's own.
-Columns keep the normalisation that they come from, as in the paper, so a pixel's weights need not sum to 1; where
-both kinds are injected and D is 0, they are the source's, and do. (Measured in benchmarks/RESULTS.md:
-the sums stay near 1, and forms that bring them to 1 cost more and change what a weight c or a kept word means.)
+with M_pixels = Ms_pixels where self-attention is injected, and M*_pixels elsewhere. The queries of the text stay the
+edit's own. Columns keep the normalisation of their own map, as in the paper, so a pixel's weights need not sum to 1;
+where both kinds are injected and D is 0, all columns are the source's and the sum is 1. (benchmarks/RESULTS.md
+measures it: the sums stay near 1, and forms that force them to 1 cost more and change the meaning of c and of D.)
 
-This is linear in Ms and in M*, so two fused calls with transformed values are enough and no map exists:
+This is linear in Ms and in M*, so two fused calls with transformed values are enough and no map is stored:
 
     output = softmax(Qs [Ks_pixels, Ks_text]ᵀ/√d) · [w V*_pixels, R diag(c) V*_text]
            + softmax(Q* [K*_pixels, K*_text]ᵀ/√d) · [(1 - w) V*_pixels, D diag(c) V*_text]
@@ -21,130 +21,126 @@ with w = 1 where self-attention is injected, 0 elsewhere, and no call for a term
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from p2p.attention.processor import attention, watched
-from p2p.attention.routing import LEAST, Injected, Watch
+from p2p.attention.processor import add_column_sums, attention
+from p2p.attention.routing import MIN_DYNAMIC_LENGTH, ColumnSums, Injected, mark_dynamic
 
 
 @dataclass(frozen=True, eq=False)
 class JointRouting:
-    """The two terms for a batch of B rows over S text tokens, as rows that have them.
+    """The two terms of joint attention for a batch of B rows over S text tokens.
 
     Attributes:
         queries: (M,) int64; rows whose pixels' queries are used.
-        own: (N,) int64; rows with a term under their own maps, and ``own_at`` (N,) their places in ``queries``.
-        own_pixels: (N, 1, 1, 1); 1 - w.
+        kept: (N,) int64; rows with a term under their own maps; ``kept_at`` (N,) are their positions in ``queries``.
+        kept_pixels: (N, 1, 1, 1); 1 - w.
         Dc: (N, 1, S, 1); D·c as a column.
-        taken: (E,) int64; rows with a term under their source's maps.
-        source: (E,) int64; those sources, and ``source_at`` (E,) their places in ``queries``.
-        taken_pixels: (E, 1, 1, 1); w.
+        injected: (E,) int64; rows with a term under their source's maps.
+        source: (E,) int64; those sources; ``source_at`` (E,) are their positions in ``queries``.
+        injected_pixels: (E, 1, 1, 1); w.
         Rc: (E, 1, S, S); R diag(c).
-        watch: as in ``Injected``, by places in ``queries``, or None.
-        watched: (W,) int64; the rows that are watched.
+        column_sums: as in ``Injected``, by positions in ``queries``, or None.
+        summed: (W,) int64; the rows whose columns are summed.
     """
 
     queries: Tensor
-    own: Tensor
-    own_at: Tensor
-    own_pixels: Tensor
+    kept: Tensor
+    kept_at: Tensor
+    kept_pixels: Tensor
     Dc: Tensor
-    taken: Tensor
+    injected: Tensor
     source: Tensor
     source_at: Tensor
-    taken_pixels: Tensor
+    injected_pixels: Tensor
     Rc: Tensor
-    watch: Watch | None
-    watched: Tensor
+    column_sums: ColumnSums | None
+    summed: Tensor
 
 
 def joint_routing(routing: Injected) -> JointRouting:
-    """The terms of joint attention from those of cross- and of self-attention: once a batch, not once a layer."""
+    """Combine the routing of cross- and self-attention; it is done once a batch, not once a layer."""
     cross, pixels = routing.cross, routing.self_attention
     B, S = len(pixels.at), cross.Rc.shape[-1]
     itself = torch.arange(B, device=pixels.at.device)
     source = pixels.rows[pixels.at]
     w = source != itself
-    # A row that the router repeats to fill up comes with zeros, so sums are what the rows have.
-    Dc = cross.Dc.new_zeros(B, S, 1).index_add(0, cross.own, cross.Dc)
-    Rc = cross.Rc.new_zeros(B, S, S).index_add(0, cross.edited, cross.Rc)
+    # Rows that are repeated to fill up the routing have zeros, so adding them changes nothing.
+    Dc = cross.Dc.new_zeros(B, S, 1).index_add(0, cross.kept, cross.Dc)
+    Rc = cross.Rc.new_zeros(B, S, S).index_add(0, cross.injected, cross.Rc)
     mixed = Rc.flatten(1).any(1)
-    source = torch.where(w, source, itself.index_put((cross.edited,), cross.rows[cross.edited_at]))
-    least = LEAST if routing.compiled else 0
-    own, has_own = _rows(~w | Dc.flatten(1).any(1), least)
-    taken, has_taken = _rows(w | mixed, least)
-    watched_rows = own[:0] if routing.watch is None else cross.rows[routing.watch.at]
+    source = torch.where(w, source, itself.index_put((cross.injected,), cross.rows[cross.injected_at]))
+    least = MIN_DYNAMIC_LENGTH if routing.compiled else 0
+    kept, has_kept = _rows(~w | Dc.flatten(1).any(1), least)
+    injected, has_injected = _rows(w | mixed, least)
+    summed = kept[:0] if routing.column_sums is None else cross.rows[routing.column_sums.at]
     queries, _ = _rows(
-        torch.zeros_like(w).index_fill(0, torch.cat([own, source[taken], watched_rows]), 1), least
+        torch.zeros_like(w).index_fill(0, torch.cat([kept, source[injected], summed]), 1), least
     )
-    place = torch.zeros_like(itself).index_put((queries,), torch.arange(len(queries), device=queries.device))
+    position = torch.zeros_like(itself).index_put(
+        (queries,), torch.arange(len(queries), device=queries.device)
+    )
     share = w.to(Rc.dtype)[:, None, None, None]
-    return _marked(
-        JointRouting(
-            queries=queries,
-            own=own,
-            own_at=place[own],
-            own_pixels=(1 - share[own]) * has_own,
-            Dc=Dc[own][:, None] * has_own,
-            taken=taken,
-            source=source[taken],
-            source_at=place[source[taken]],
-            taken_pixels=share[taken] * has_taken,
-            Rc=Rc[taken][:, None] * has_taken,
-            watch=None
-            if routing.watch is None
-            else Watch(place[watched_rows], routing.watch.columns, routing.watch.sums),
-            watched=watched_rows,
-        ),
-        routing.compiled,
+    joint = JointRouting(
+        queries=queries,
+        kept=kept,
+        kept_at=position[kept],
+        kept_pixels=(1 - share[kept]) * has_kept,
+        Dc=Dc[kept][:, None] * has_kept,
+        injected=injected,
+        source=source[injected],
+        source_at=position[source[injected]],
+        injected_pixels=share[injected] * has_injected,
+        Rc=Rc[injected][:, None] * has_injected,
+        column_sums=None
+        if routing.column_sums is None
+        else replace(routing.column_sums, at=position[summed]),
+        summed=summed,
     )
+    if routing.compiled:
+        tensors = [getattr(joint, field.name) for field in fields(joint) if field.name != "column_sums"]
+        for tensor in tensors if joint.column_sums is None else [*tensors, joint.column_sums.at]:
+            # ``summed`` is empty in every batch without column sums, so its length is a constant there.
+            if len(tensor):
+                mark_dynamic(tensor)
+    return joint
 
 
-def _rows(chosen: Tensor, least: int) -> tuple[Tensor, Tensor]:
-    """The rows that are chosen, filled up with a row that counts nothing: (N,), and 1 or 0 (N, 1, 1, 1)."""
-    rows = chosen.nonzero().flatten()
-    counts = torch.ones_like(rows)
+def _rows(mask: Tensor, least: int) -> tuple[Tensor, Tensor]:
+    """Indices (N,) of the rows in ``mask``, filled up to ``least``, and 1 or for a filler 0 (N, 1, 1, 1)."""
+    rows = mask.nonzero().flatten()
+    weights = torch.ones_like(rows)
     if missing := max(0, least - len(rows)):
         rows = torch.cat([rows, rows.new_full((missing,), int(rows[0]) if len(rows) else 0)])
-        counts = torch.cat([counts, counts.new_zeros(missing)])
-    return rows, counts[:, None, None, None]
-
-
-def _marked(routing: JointRouting, compiled: bool) -> JointRouting:
-    if compiled:
-        tensors = [getattr(routing, field.name) for field in fields(routing) if field.name != "watch"]
-        for tensor in tensors if routing.watch is None else [*tensors, routing.watch.at]:
-            # Without a watch nothing is watched, ever.
-            if len(tensor):
-                torch._dynamo.mark_dynamic(tensor, 0)
-    return routing
+        weights = torch.cat([weights, weights.new_zeros(missing)])
+    return rows, weights[:, None, None, None]
 
 
 def joint_attention(q_pixels: Tensor, k: Tensor, v: Tensor, routing: JointRouting) -> Tensor:
-    """The outputs of the pixels' queries, (B, H, P, d).
+    """Outputs of the pixels' queries, (B, H, P, d).
 
     Args:
         q_pixels: (M, H, P, d), of the rows ``routing.queries``.
-        k: (B, H, P + S, d), pixels first, as queries and keys enter the product: after norm and rotary embedding.
+        k: (B, H, P + S, d), pixels first. Queries and keys are after norm and rotary embedding.
         v: (B, H, P + S, d).
-        routing: that of the batch.
+        routing: the two terms of each row.
     """
     P = q_pixels.shape[2]
     v_pixels, v_text = v[:, :, :P], v[:, :, P:]
-    kept = torch.cat([routing.own_pixels * v_pixels[routing.own], routing.Dc * v_text[routing.own]], 2)
-    taken = torch.cat([routing.taken_pixels * v_pixels[routing.taken], routing.Rc @ v_text[routing.taken]], 2)
-    by_own = attention(q_pixels[routing.own_at], k[routing.own], kept)
-    by_source = attention(q_pixels[routing.source_at], k[routing.source], taken)
-    if routing.watch is not None:
-        _watch(q_pixels, k[routing.watched], routing.watch)
-    out = v.new_zeros(len(v), *by_own.shape[1:])
-    return out.index_add(0, routing.own, by_own).index_add(0, routing.taken, by_source)
-
-
-def _watch(q_pixels: Tensor, k: Tensor, watch: Watch) -> None:
-    """Words' columns among all columns: the pixels' own count nothing."""
-    columns = torch.nn.functional.pad(watch.columns, (0, 0, k.shape[2] - watch.columns.shape[1], 0))
-    watched(q_pixels[watch.at], k, Watch(torch.arange(len(k), device=k.device), columns, watch.sums))
+    r = routing
+    kept_values = torch.cat([r.kept_pixels * v_pixels[r.kept], r.Dc * v_text[r.kept]], 2)
+    injected_values = torch.cat([r.injected_pixels * v_pixels[r.injected], r.Rc @ v_text[r.injected]], 2)
+    kept = attention(q_pixels[r.kept_at], k[r.kept], kept_values)
+    injected = attention(q_pixels[r.source_at], k[r.source], injected_values)
+    if r.column_sums is not None:
+        # The columns of pixels, which come before the text's, have no weight.
+        columns = F.pad(r.column_sums.columns, (0, 0, k.shape[2] - r.column_sums.columns.shape[1], 0))
+        at = torch.arange(len(r.summed), device=k.device)
+        sums = ColumnSums(at, columns, r.column_sums.sums)
+        add_column_sums(q_pixels[r.column_sums.at], k[r.summed], sums)
+    out = v.new_zeros(len(v), *kept.shape[1:])
+    return out.index_add(0, r.kept, kept).index_add(0, r.injected, injected)

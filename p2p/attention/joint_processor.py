@@ -1,4 +1,4 @@
-"""The attention processor of transformers with joint attention: SD3's and FLUX's blocks of all kinds."""
+"""Attention processor of transformers with joint attention: all kinds of blocks of SD3 and FLUX."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Rotary = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True, eq=False)
 class Projections:
-    """A layer's projections of pixels or of text, and the norms of its queries and keys, if it has any."""
+    """A layer's projections of pixels or of text, with the norms of its queries and keys or None."""
 
     q: Any
     k: Any
@@ -31,39 +31,39 @@ class Projections:
     heads: int
 
     def queries(self, x: Tensor, rotary: Rotary | None) -> Tensor:
-        """(B, H, P, d) of x (B, P, C), as they enter the product."""
-        return _placed(split(self.q(x), self.heads), self.norm_q, rotary)
+        """Queries (B, H, P, d) of x (B, P, C), after norm and rotary embedding."""
+        return _positioned(split(self.q(x), self.heads), self.norm_q, rotary)
 
     def keys(self, x: Tensor, rotary: Rotary | None) -> Tensor:
-        """(B, H, P, d) of x (B, P, C), as they enter the product."""
-        return _placed(split(self.k(x), self.heads), self.norm_k, rotary)
+        """Keys (B, H, P, d) of x (B, P, C), after norm and rotary embedding."""
+        return _positioned(split(self.k(x), self.heads), self.norm_k, rotary)
 
     def values(self, x: Tensor) -> Tensor:
-        """(B, H, P, d) of x (B, P, C)."""
+        """Values (B, H, P, d) of x (B, P, C)."""
         return split(self.v(x), self.heads)
 
 
 class JointAttention:
-    """The one attention processor of all layers of a transformer.
+    """Attention processor that all layers of a transformer share.
 
-    It serves blocks with streams of their own for pixels and text (hidden states of both), blocks with one stream
-    (text, then pixels, with rotary embedding), and attention among the pixels alone.
+    It serves blocks with two streams (hidden states of pixels and of text), blocks with one stream (text, then pixels,
+    with rotary embedding), and attention among the pixels alone. ``window`` is S, the positions of the text.
     """
 
     def __init__(self, window: int) -> None:
         self.window = window
         self.joint: JointRouting | None = None
-        self.among_pixels: SelfRouting | None = None
+        self.pixels_only: SelfRouting | None = None
 
     @contextmanager
     def routed(self, routing: Routing) -> Iterator[None]:
-        """The layers' routing for one call of the denoiser."""
+        """Set the layers' routing for one call of the denoiser."""
         if routing is not None:
-            self.joint, self.among_pixels = joint_routing(routing), routing.self_attention
+            self.joint, self.pixels_only = joint_routing(routing), routing.self_attention
         try:
             yield
         finally:
-            self.joint = self.among_pixels = None
+            self.joint = self.pixels_only = None
 
     def __call__(
         self,
@@ -75,7 +75,7 @@ class JointAttention:
     ) -> Tensor | tuple[Tensor, Tensor]:
         of_pixels = Projections(attn.to_q, attn.to_k, attn.to_v, attn.norm_q, attn.norm_k, attn.heads)
         if encoder_hidden_states is None and image_rotary_emb is None:
-            return attn.to_out[0](self._among_pixels(of_pixels, hidden_states))
+            return attn.to_out[0](self._pixels_only(of_pixels, hidden_states))
         if encoder_hidden_states is None:
             text, pixels = hidden_states[:, : self.window], hidden_states[:, self.window :]
             pixels, text = self._joint(of_pixels, pixels, of_pixels, text, image_rotary_emb)
@@ -89,7 +89,7 @@ class JointAttention:
             attn.heads,
         )
         pixels, text = self._joint(of_pixels, hidden_states, of_text, encoder_hidden_states, image_rotary_emb)
-        # The last block of SD3 makes nothing of the text any more.
+        # The last block of SD3 discards the text.
         return attn.to_out[0](pixels), text if attn.context_pre_only else attn.to_add_out(text)
 
     def _joint(
@@ -101,7 +101,7 @@ class JointAttention:
         rotary: Rotary | None,
     ) -> tuple[Tensor, Tensor]:
         S, P = text.shape[1], pixels.shape[1]
-        by_pixels, by_text = _part(rotary, S)
+        by_pixels, by_text = _split_rotary(rotary, S)
         k = torch.cat([of_pixels.keys(pixels, by_pixels), of_text.keys(text, by_text)], 2)
         v = torch.cat([of_pixels.values(pixels), of_text.values(text)], 2)
         q_text = of_text.queries(text, by_text)
@@ -111,22 +111,22 @@ class JointAttention:
         q_pixels = of_pixels.queries(pixels[self.joint.queries], by_pixels)
         return join(joint_attention(q_pixels, k, v, self.joint)), join(attention(q_text, k, v))
 
-    def _among_pixels(self, of_pixels: Projections, pixels: Tensor) -> Tensor:
+    def _pixels_only(self, of_pixels: Projections, pixels: Tensor) -> Tensor:
         v = of_pixels.values(pixels)
-        if self.among_pixels is None:
+        if self.pixels_only is None:
             return join(attention(of_pixels.queries(pixels, None), of_pixels.keys(pixels, None), v))
-        used = pixels[self.among_pixels.rows]
-        q, k = of_pixels.queries(used, None), of_pixels.keys(used, None)
-        return injected_self(q, k, v, self.among_pixels)
+        mapped = pixels[self.pixels_only.rows]
+        q, k = of_pixels.queries(mapped, None), of_pixels.keys(mapped, None)
+        return injected_self(q, k, v, self.pixels_only)
 
 
-def _placed(x: Tensor, norm: Any, rotary: Rotary | None) -> Tensor:
+def _positioned(x: Tensor, norm: Any, rotary: Rotary | None) -> Tensor:
     x = x if norm is None else norm(x)
     return x if rotary is None else apply_rotary_emb(x, rotary, sequence_dim=2)
 
 
-def _part(rotary: Rotary | None, S: int) -> tuple[Rotary | None, Rotary | None]:
-    """Of pixels, and of the text, which comes first."""
+def _split_rotary(rotary: Rotary | None, S: int) -> tuple[Rotary | None, Rotary | None]:
+    """The embedding of the pixels and of the text; the text comes first in ``rotary``."""
     if rotary is None:
         return None, None
     cos, sin = rotary

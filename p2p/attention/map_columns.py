@@ -1,4 +1,4 @@
-"""Words whose columns of the maps are added up along a trajectory."""
+"""Columns of cross-attention maps that are summed along a trajectory, and the size of map they are summed at."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from torch import Tensor
 
 from p2p.text.words import TokenizedPrompt
 
-# A map with fewer pixels a side says too little of where a word is.
-LEAST_SIDE = 8
+# Smaller maps locate a word too coarsely.
+MIN_SIDE = 8
 
 
 @dataclass(frozen=True, eq=False)
-class Watching:
-    """What is watched in the trajectories of a sweep.
+class MapColumns:
+    """Columns summed in the trajectories of a sweep.
 
     Attributes:
         source: (S, n); the weights with which columns of the source's maps are added to n sums.
-        target: (S, n); the same of an edit's maps, before they are edited.
-        size: (h', w') of the maps, which are those of ``layers`` layers.
-        layers: as many are added up at every step.
+        target: (S, n); the same for an edit's own maps M*, before they are edited.
+        size: (h', w'), pixels of the maps.
+        layers: number of layers with maps of this size; all are summed at every step.
     """
 
     source: Tensor
@@ -31,29 +31,29 @@ class Watching:
     size: tuple[int, int]
     layers: int
 
-    def nothing(self) -> Tensor:
-        """(P, n) zeros: what has been seen before the first step."""
+    def zero_sums(self) -> Tensor:
+        """The sums before the first step: zeros (P, n)."""
         return self.source.new_zeros(self.size[0] * self.size[1], self.source.shape[1])
 
 
 def map_size(latents: tuple[int, int], sizes: Sequence[tuple[int, int]]) -> tuple[int, int]:
-    """Of the sizes of a denoiser's maps, the one that is to be watched.
+    """Choose the size (h', w') of the maps to sum, given that of the latents and those of the denoiser's maps.
 
-    It is the one whose side is nearest to a quarter of the latents', on a scale of ratios, and the larger of two: the
-    16×16 at which google/prompt-to-prompt looks at Stable Diffusion 1, whatever the resolution and the aspect ratio.
-    Sizes with a side under 8 count only if there are no others.
+    It is the size nearest to a quarter of the latents' on a logarithmic scale, and the larger of two that are equally
+    near: google/prompt-to-prompt uses 16×16 for latents of 64×64. Sizes with a side under 8 are used only if there are
+    no others.
     """
-    wide = [size for size in sizes if min(size) >= LEAST_SIDE] or sizes
+    candidates = [size for size in sizes if min(size) >= MIN_SIDE] or sizes
 
     def distance(size: tuple[int, int]) -> tuple[float, int]:
         ratio = math.sqrt(size[0] * size[1] / (latents[0] * latents[1]))
         return abs(math.log(ratio * 4)), -size[0]
 
-    return min(wide, key=distance)
+    return min(candidates, key=distance)
 
 
-def columns(prompt: TokenizedPrompt, words: Sequence[Sequence[int]]) -> Tensor:
-    """(S, n): 1 at the tokens of each of n words or groups of words."""
+def word_columns(prompt: TokenizedPrompt, words: Sequence[Sequence[int]]) -> Tensor:
+    """Weights (S, n) fp32 of n words or groups of words, given as positions of tokens: 1 at their tokens, else 0."""
     weights = torch.zeros(prompt.window, len(words))
     for n, tokens in enumerate(words):
         weights[list(tokens), n] = 1.0

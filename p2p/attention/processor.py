@@ -1,7 +1,7 @@
 """Prompt-to-Prompt inside an attention layer: fused attention with the source's queries and keys, and mixed values.
 
-``InjectedAttention`` serves layers with text and pixels apart; ``joint_injection`` those where they attend to each
-other. ``watched`` takes any queries and keys.
+``InjectedAttention`` serves layers with separate self- and cross-attention; ``joint_injection`` serves layers where
+pixels and text attend to each other. ``add_column_sums`` takes any queries and keys.
 """
 
 from __future__ import annotations
@@ -11,27 +11,27 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor
 
-from p2p.attention.routing import PLAIN, CrossRouting, Routing, SelfRouting, Watch
+from p2p.attention.routing import PLAIN, ColumnSums, CrossRouting, Routing, SelfRouting
 
 __all__ = [
     "PLAIN",
     "InjectedAttention",
     "Routing",
+    "add_column_sums",
     "attention",
     "injected_cross",
     "injected_self",
+    "injected_values",
     "join",
     "kept_values",
     "split",
-    "taken_values",
-    "watched",
 ]
 
 
 class InjectedAttention:
-    """The one attention processor of all layers of a denoiser.
+    """Attention processor that all layers of a denoiser share.
 
-    ``routing`` is that of the batch under way. Rows differ by tensors only: nothing here counts layers or steps.
+    ``routing`` is the routing of the current batch. Rows differ by tensors only: it counts neither layers nor steps.
     """
 
     def __init__(self) -> None:
@@ -45,7 +45,7 @@ class InjectedAttention:
         attention_mask: Tensor | None = None,
     ) -> Tensor:
         routing = self.routing
-        # Of a text whose padding is not to be seen, (B, 1, S): it counts wherever the keys do.
+        # (B, 1, S): hides a text's padding. It is indexed with the keys.
         bias = None if attention_mask is None else attention_mask[:, None]
         context = hidden_states if encoder_hidden_states is None else encoder_hidden_states
         v = split(attn.to_v(context), attn.heads)
@@ -58,8 +58,8 @@ class InjectedAttention:
         bias = None if bias is None else bias.index_select(0, rows)
         if encoder_hidden_states is None:
             return attn.to_out[0](injected_self(q, k, v, routing.self_attention))
-        if routing.watch is not None:
-            watched(q, k, routing.watch, bias)
+        if routing.column_sums is not None:
+            add_column_sums(q, k, routing.column_sums, bias)
         return attn.to_out[0](injected_cross(q, k, v, routing.cross, bias))
 
 
@@ -79,51 +79,63 @@ def attention(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> Te
 
 
 def injected_self(q: Tensor, k: Tensor, v: Tensor, routing: SelfRouting) -> Tensor:
-    """Every row's values v (B, H, P, d) under the maps of its row of q and k (M, H, P, d): (B, P, Hd)."""
+    """Values v (B, H, P, d) under the maps of q and k (M, H, P, d) that ``routing`` gives each row: (B, P, Hd)."""
     return join(attention(q.index_select(0, routing.at), k.index_select(0, routing.at), v))
 
 
 def injected_cross(
     q: Tensor, k: Tensor, v: Tensor, routing: CrossRouting, bias: Tensor | None = None
 ) -> Tensor:
-    """The edit of the maps of q (M, H, P, d), k (M, H, S, d) and, if there is one, a bias (M, 1, 1, S), times the
-    values v (B, H, S, d): (B, P, Hd)."""
+    """Edited maps times values: (B, P, Hd).
 
-    def under(at: Tensor, values: Tensor) -> Tensor:
-        seen = None if bias is None else bias.index_select(0, at)
-        return join(attention(q.index_select(0, at), k.index_select(0, at), values, seen))
+    Args:
+        q: (M, H, P, d), of the rows ``routing.rows``.
+        k: (M, H, S, d), of the same rows.
+        v: (B, H, S, d).
+        routing: the two terms of each row.
+        bias: (M, 1, 1, S), or None.
+    """
 
-    kept = under(routing.own_at, kept_values(v, routing))
-    taken = under(routing.edited_at, taken_values(v, routing))
+    def attend(at: Tensor, values: Tensor) -> Tensor:
+        row_bias = None if bias is None else bias.index_select(0, at)
+        return join(attention(q.index_select(0, at), k.index_select(0, at), values, row_bias))
+
+    kept = attend(routing.kept_at, kept_values(v, routing))
+    injected = attend(routing.injected_at, injected_values(v, routing))
     out = v.new_zeros(len(v), *kept.shape[1:])
-    return out.index_add_(0, routing.own, kept).index_add_(0, routing.edited, taken)
+    return out.index_add_(0, routing.kept, kept).index_add_(0, routing.injected, injected)
 
 
 def kept_values(v: Tensor, routing: CrossRouting) -> Tensor:
-    """D diag(c) V (N, H, S, d) of the rows ``own``, for v (B, H, S, d)."""
-    return routing.Dc[:, None] * v.index_select(0, routing.own)
+    """D diag(c) V (N, H, S, d) of the rows ``routing.kept``, for v (B, H, S, d)."""
+    return routing.Dc[:, None] * v.index_select(0, routing.kept)
 
 
-def taken_values(v: Tensor, routing: CrossRouting) -> Tensor:
-    """R diag(c) V (E, H, S, d) of the rows ``edited``, for v (B, H, S, d)."""
-    return routing.Rc[:, None] @ v.index_select(0, routing.edited)
+def injected_values(v: Tensor, routing: CrossRouting) -> Tensor:
+    """R diag(c) V (E, H, S, d) of the rows ``routing.injected``, for v (B, H, S, d)."""
+    return routing.Rc[:, None] @ v.index_select(0, routing.injected)
 
 
-def watched(q: Tensor, k: Tensor, watch: Watch, bias: Tensor | None = None) -> None:
-    """Add the words' columns of the maps of q (M, H, P, d), k (M, H, S, d) and, if there is one, a bias (M, 1, 1, S)
-    to the sums of P pixels, if there are.
+def add_column_sums(q: Tensor, k: Tensor, column_sums: ColumnSums, bias: Tensor | None = None) -> None:
+    """Add weighted columns of maps to the sums of as many pixels, in place; no map is stored.
 
-    The columns take the place of values, so they come out of the softmax without the map that they are columns of.
-    They go as many at a time as a head is wide: fused kernels want values of the width of queries and keys.
+    The columns take the place of values, so the softmax's output is their share of each pixel's attention. They are
+    processed ``d`` at a time, because fused kernels want values as wide as queries and keys.
+
+    Args:
+        q: (M, H, P, d), of the rows ``CrossRouting.rows``.
+        k: (M, H, S, d), of the same rows.
+        column_sums: the columns, and the sums for each size of map; sums of other sizes than P do not change.
+        bias: (M, 1, 1, S), or None.
     """
     width = q.shape[-1]
-    for sums in watch.sums:
+    for sums in column_sums.sums:
         if sums.shape[1] != q.shape[2]:
             continue
-        q_watched, k_watched = q.index_select(0, watch.at), k.index_select(0, watch.at)
-        seen = None if bias is None else bias.index_select(0, watch.at)
+        row_q, row_k = q.index_select(0, column_sums.at), k.index_select(0, column_sums.at)
+        row_bias = None if bias is None else bias.index_select(0, column_sums.at)
         for first in range(0, sums.shape[2], width):
-            columns = watch.columns[:, None, :, first : first + width]
+            columns = column_sums.columns[:, None, :, first : first + width]
             v = F.pad(columns, (0, width - columns.shape[-1])).expand(-1, q.shape[1], -1, -1)
-            share = attention(q_watched, k_watched, v.to(q.dtype), seen).float().mean(1)
+            share = attention(row_q, row_k, v.to(q.dtype), row_bias).float().mean(1)
             sums[..., first : first + width] += share[..., : columns.shape[-1]]

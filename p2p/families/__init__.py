@@ -1,4 +1,4 @@
-"""Model families, one module each, by the name of the diffusers pipeline that holds them."""
+"""Model families, one module each, by the name of their diffusers pipeline class."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MODULES = {
     "FluxPipeline": "flux",
 }
 
-# The window that a prompt has to fit into, the smallest of the family's, of a folder that need not hold weights.
+# Loads the smallest window of a family that prompts must fit into, from a folder that may lack weights.
 PROMPTS: Mapping[str, Callable[[Path], PromptWindow]] = {
     **dict.fromkeys(_MODULES, clip_window),
     "FluxPipeline": t5_window,
@@ -28,7 +28,7 @@ PROMPTS: Mapping[str, Callable[[Path], PromptWindow]] = {
 
 
 class _Families(Mapping[str, "FamilyModule"]):
-    """Imported when asked for: each brings its pipeline of diffusers along, and most of a second with it."""
+    """Imports a family when it is looked up, because its diffusers pipeline takes most of a second to import."""
 
     def __getitem__(self, name: str) -> FamilyModule:
         return cast("FamilyModule", importlib.import_module(f"p2p.families.{_MODULES[name]}"))

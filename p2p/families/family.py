@@ -1,4 +1,4 @@
-"""What Prompt-to-Prompt needs of a model family."""
+"""Family interface: the parts of a model that Prompt-to-Prompt needs."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from p2p.families.vae_decoder import Decoder
 from p2p.text.token_windows import PromptWindow
 from p2p.text.words import TokenizedPrompt
 
-# Encoded prompts that a family remembers.
+# Number of encoded prompts that a family caches.
 PROMPTS_CACHED = 512
 
-# One row's text conditioning, without the batch dimension: the text's hidden states, and after them what else the
-# denoiser is given of the prompt (pooled embeddings), which is the family's own.
+# Text conditioning of one row, without the batch dimension: hidden states (S, C) of the text, then whatever else the
+# family's denoiser needs of the prompt (pooled embeddings).
 Conditioning = tuple[Tensor, ...]
 
 
@@ -27,53 +27,55 @@ class Family(Protocol):
 
     @property
     def device(self) -> torch.device:
-        """Where the denoiser is."""
+        """Device of the denoiser."""
 
     @property
     def dtype(self) -> torch.dtype:
-        """What the denoiser computes in."""
+        """Precision of the denoiser."""
 
     @property
     def network(self) -> torch.nn.Module:
-        """The denoiser's module, which may be compiled in its place."""
+        """The denoiser's module; ``p2p.load`` may compile it in place."""
 
     @property
     def decoder(self) -> Decoder:
-        """From latents to images."""
+        """Decoder of latents to images."""
 
     @property
     def window(self) -> int:
-        """S: positions of the text encoder, start and end token included."""
+        """S: number of positions of the text, start and end token included."""
 
     @property
     def latent_shape(self) -> tuple[int, int, int]:
-        """(C, h, w)."""
+        """Shape (C, h, w) of the latents."""
 
     @property
     def map_layers(self) -> Mapping[tuple[int, int], int]:
-        """For each size (h', w') of the maps between pixels and text, the number of layers that have it."""
+        """Number of layers for each size (h', w') of the maps between pixels and text."""
 
     @property
     def resolution(self) -> int:
-        """Pixels of the side of the square image that the model was made for."""
+        """Side in pixels of the square images that the model was made for."""
 
     @property
     def scheduler_config(self) -> Mapping[str, Any]:
-        """The config of the scheduler that came with the model, and what its pipeline adds to it; see the samplers."""
+        """Config of the model's scheduler, and what its pipeline adds to it for the samplers."""
 
     @property
     def embeds_guidance(self) -> bool:
-        """Whether guidance is a number that the denoiser is given, the last part of its conditioning, (), and no row is
-        doubled for it."""
+        """Whether the denoiser embeds the guidance scale, a scalar as the last part of its conditioning.
+
+        Such a model needs no unguided rows.
+        """
 
     def fit(self, prompt: str) -> str:
-        """The prompt, without the last words if it does not fit into the window."""
+        """Cut the prompt after a word so that it fits into the window."""
 
     def tokenize(self, prompt: str) -> TokenizedPrompt:
-        """The prompt's words and tokens. Raises P2PError if it does not fit into the window."""
+        """Words and tokens of a prompt. Raises P2PError if it does not fit into the window."""
 
     def encode(self, prompt: str) -> Conditioning:
-        """The prompt's conditioning, on the device. Raises P2PError if it does not fit into the window."""
+        """Conditioning of a prompt, on the device. Raises P2PError if it does not fit into the window."""
 
     def unconditional(self) -> Conditioning:
         """The conditioning of the unguided rows."""
@@ -81,9 +83,9 @@ class Family(Protocol):
     def denoise(
         self, latents: Tensor, timesteps: Tensor, conditioning: Conditioning, routing: Routing
     ) -> Tensor:
-        """The denoiser's output (B, C, h, w) fp32 for latents (B, C, h, w) fp32 at timesteps (B,).
+        """Output (B, C, h, w) fp32 of the denoiser for latents (B, C, h, w) fp32 at timesteps (B,).
 
-        ``conditioning`` has the rows stacked.
+        ``conditioning`` has the parts of B rows stacked.
         """
 
 
@@ -91,17 +93,17 @@ class FamilyModule(Protocol):
     """A module of this package.
 
     Attributes:
-        HALF: what the family computes in by default where half precision is fast.
+        HALF: the family's default precision on CUDA.
     """
 
     HALF: torch.dtype
 
     def load(self, folder: Path, device: torch.device, dtype: torch.dtype) -> Family:
-        """Load a diffusers folder of the family."""
+        """Load a diffusers folder of the family to ``device``."""
 
 
-class OwnFamily(FamilyModule, Protocol):
+class FamilyPlugin(FamilyModule, Protocol):
     """A module outside this package."""
 
     def window(self, folder: Path) -> PromptWindow:
-        """What a prompt has to fit into, of a folder that need not hold weights."""
+        """The window that prompts must fit into, from a folder that may lack weights."""

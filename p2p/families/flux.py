@@ -1,7 +1,7 @@
-"""FLUX.1: a transformer with joint attention to a T5, whose guidance is embedded like the timestep.
+"""FLUX.1: a transformer with joint attention to a T5, which embeds the guidance scale like the timestep.
 
-T5's tokens carry the prompt; of CLIP only the pooled embedding is used, and a prompt too long for CLIP is cut there, as
-the pipeline does. Latents (C, h, w) are packed to h/2 · w/2 tokens of 4C channels for the transformer alone.
+The prompt is T5's tokens. CLIP gives only the pooled embedding, from a prompt cut to its limit as in the pipeline.
+Latents (C, h, w) are packed to h/2 · w/2 tokens of 4C channels for the transformer only.
 """
 
 from __future__ import annotations
@@ -23,11 +23,10 @@ from p2p.text.token_windows import clip_window, t5_window
 from p2p.text.words import TokenizedPrompt
 
 HALF = torch.bfloat16
-# The pipeline's max_sequence_length.
 
 
 class Flux:
-    """A ``p2p.families.family.Family`` over a ``FluxPipeline``, distilled for guidance or for few steps."""
+    """A ``p2p.families.family.Family`` over the parts of a ``FluxPipeline`` ("dev" or "schnell")."""
 
     embeds_guidance = True
 
@@ -68,7 +67,7 @@ class Flux:
         return self._cached(prompt)
 
     def unconditional(self) -> Conditioning:
-        """Of no use: no row is unguided."""
+        """Not used: there are no unguided rows."""
         return self._cached("")
 
     def _encode(self, prompt: str) -> Conditioning:
@@ -95,21 +94,21 @@ class Flux:
 
 
 def pack(latents: Tensor) -> Tensor:
-    """(B, C, h, w) as (B, h/2 · w/2, 4C): a token is a square of two by two."""
+    """Pack latents (B, C, h, w) to tokens (B, h/2 · w/2, 4C), one for each square of 2×2."""
     B, C, h, w = latents.shape
     squares = latents.view(B, C, h // 2, 2, w // 2, 2)
     return squares.permute(0, 2, 4, 1, 3, 5).reshape(B, h // 2 * (w // 2), 4 * C)
 
 
 def unpack(tokens: Tensor, shape: tuple[int, int, int]) -> Tensor:
-    """(B, h/2 · w/2, 4C) as (B, C, h, w) for a shape (C, h, w)."""
+    """Unpack tokens (B, h/2 · w/2, 4C) to latents (B, C, h, w) of a shape (C, h, w)."""
     C, h, w = shape
     squares = tokens.view(len(tokens), h // 2, w // 2, C, 2, 2)
     return squares.permute(0, 3, 1, 4, 2, 5).reshape(len(tokens), C, h, w)
 
 
 def _image_ids(side: int) -> Tensor:
-    """(side², 3): zero, row and column of each token."""
+    """Position ids (side², 3) of the tokens: zero, row, column."""
     rows, columns = torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")
     return torch.stack([torch.zeros_like(rows), rows, columns], -1).flatten(0, 1)
 

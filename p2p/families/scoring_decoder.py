@@ -1,4 +1,4 @@
-"""A small autoencoder in the place of a model's own, where images are to be judged and not to be kept."""
+"""Scoring decoder: a small autoencoder that replaces a model's own for images that are only scored."""
 
 from __future__ import annotations
 
@@ -13,31 +13,28 @@ from p2p.families.family import Family
 from p2p.families.vae_decoder import Decoder
 
 
-def load_tiny(name: str | Path, family: Family) -> Decoder:
-    """The decoder of an ``AutoencoderTiny`` (TAESD, distilled from a model's autoencoder), on the family's device.
+def load_scoring_decoder(name: str | Path, family: Family) -> Decoder:
+    """Load an ``AutoencoderTiny`` (TAESD, distilled from a model's autoencoder) to the family's device.
 
     Args:
-        name: a folder that ``save_pretrained`` wrote, or a name on the hub.
-        family: whose latents it is to decode, in the same precision.
+        name: a folder written by ``save_pretrained``, or a name on the hub.
+        family: the model whose latents it decodes, in the same precision.
 
     Raises:
-        ModelError: it does not load, or decodes latents of another shape or to another size than the family's do.
+        ModelError: it does not load, or has other latent channels or pixels per latent than the family's decoder.
     """
     try:
         tiny = AutoencoderTiny.from_pretrained(
             name, torch_dtype=family.dtype, use_safetensors=True, local_files_only=Path(name).is_dir()
         )
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        reason = error_line(error)
-        raise ModelError(f"{name}: the scoring decoder does not load: {reason}") from error
+        raise ModelError(f"{name}: the scoring decoder does not load: {error_line(error)}") from error
     decoder = Decoder(tiny.to(family.device))
-    shapes = [
-        (tiny.config.latent_channels, decoder.pixels_per_latent),
-        (family.latent_shape[0], family.decoder.pixels_per_latent),
-    ]
-    if shapes[0] != shapes[1]:
+    channels, pixels = tiny.config.latent_channels, decoder.pixels_per_latent
+    model_channels, model_pixels = family.latent_shape[0], family.decoder.pixels_per_latent
+    if (channels, pixels) != (model_channels, model_pixels):
         raise ModelError(
-            f"{name}: the scoring decoder takes {shapes[0][0]} channels to {shapes[0][1]} pixels a latent, the model's "
-            f"latents have {shapes[1][0]} and {shapes[1][1]}; take the one that was made for the model"
+            f"{name}: the scoring decoder has {channels} latent channels and {pixels} pixels a latent, the model has "
+            f"{model_channels} and {model_pixels}; use the decoder made for the model"
         )
     return decoder

@@ -1,4 +1,4 @@
-"""Stable Diffusion 1 and 2, and consistency models made of them: a U-Net with cross-attention to one CLIP encoder."""
+"""Stable Diffusion 1 and 2, and consistency models made from them: a U-Net with cross-attention to one CLIP encoder."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class StableDiffusion:
         return self._cached("")
 
     def _encode(self, prompt: str) -> Conditioning:
-        # One prompt a call: what a prompt becomes must not depend on its company.
+        # One prompt a call, so that its encoding does not depend on other prompts.
         encoded = self.prompts.ids(prompt).to(self.device)
         masked = getattr(self.text_encoder.config, "use_attention_mask", False)
         hidden = self.text_encoder(

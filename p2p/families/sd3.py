@@ -1,7 +1,7 @@
 """Stable Diffusion 3 and 3.5: a transformer with joint attention to two CLIP text encoders and a T5.
 
-The text is CLIP's window, a position with the hidden states of both encoders, and then T5's. A word has tokens in both
-and is edited in both. The pooled embeddings of the two CLIP encoders are added to the timestep's.
+The text is CLIP's window, where a position has the hidden states of both encoders, followed by T5's window. A word has
+tokens in both windows and is edited in both. The timestep's embedding includes the pooled ones of both CLIP encoders.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from p2p.text.token_windows import fit, load_t5, tokenize
 from p2p.text.words import TokenizedPrompt
 
 HALF = torch.bfloat16
-# The pipeline's max_sequence_length. Without a T5 as many positions are zeros.
+# The pipeline's max_sequence_length. Without a T5 this number of positions is zeros.
 T5_TOKENS = 256
 
 
@@ -44,13 +44,12 @@ class StableDiffusion3:
         if pipeline.text_encoder_3 is not None:
             self.t5 = pipeline.text_encoder_3.eval().requires_grad_(False)
             self.t5_window = load_t5(folder, "tokenizer_3", T5_TOKENS)
-        self.scheduler_config: Mapping[str, Any] = dict(pipeline.scheduler.config)
         config = self.network.config
         self.latent_shape = (config.in_channels, config.sample_size, config.sample_size)
         side = config.sample_size // config.patch_size
         self.map_layers = {(side, side): config.num_layers}
+        self.scheduler_config: Mapping[str, Any] = {**pipeline.scheduler.config, "_image_tokens": side**2}
         self.resolution = config.sample_size * self.decoder.pixels_per_latent
-        self.scheduler_config["_image_tokens"] = (config.sample_size // config.patch_size) ** 2
         self.window = self.clip.windows[0].limit + (self.t5_window.limit if self.t5_window else T5_TOKENS)
         self.attention = JointAttention(self.window)
         self.network.set_attn_processor(self.attention)
@@ -74,14 +73,14 @@ class StableDiffusion3:
         return self._cached("")
 
     def _encode(self, prompt: str) -> Conditioning:
-        clip, given = self.clip.encode(prompt)
+        clip, outputs = self.clip.encode(prompt)
         width = self.network.config.joint_attention_dim
         if self.t5 is None or self.t5_window is None:
             t5 = clip.new_zeros(T5_TOKENS, width)
         else:
             t5 = self.t5(self.t5_window.ids(prompt).input_ids.to(self.device))[0][0]
         text = torch.cat([F.pad(clip, (0, width - clip.shape[-1])), t5.to(clip.dtype)])
-        pooled = torch.cat([each.text_embeds[0] for each in given])
+        pooled = torch.cat([output.text_embeds[0] for output in outputs])
         return text.to(self.dtype), pooled.to(self.dtype)
 
     def denoise(
@@ -102,9 +101,7 @@ class StableDiffusion3:
 def load(folder: Path, device: torch.device, dtype: torch.dtype) -> StableDiffusion3:
     """Load a diffusers folder of this family."""
     index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
-    left_out = {
-        part: None for part in ("text_encoder_3", "tokenizer_3") if index.get(part, [None])[0] is None
-    }
+    absent = {part: None for part in ("text_encoder_3", "tokenizer_3") if index.get(part, [None])[0] is None}
     pipeline = StableDiffusion3Pipeline.from_pretrained(
         folder,
         dtype=dtype,
@@ -112,6 +109,6 @@ def load(folder: Path, device: torch.device, dtype: torch.dtype) -> StableDiffus
         local_files_only=True,
         feature_extractor=None,
         image_encoder=None,
-        **left_out,
+        **absent,
     )
     return StableDiffusion3(folder, pipeline.to(device), device, dtype)

@@ -1,8 +1,8 @@
 """Stable Diffusion XL: a U-Net with cross-attention to two CLIP text encoders side by side, and a pooled embedding.
 
-A position of the text is one token, with the second-to-last hidden states of both encoders, one after the other. The
-second one's pooled embedding is added to the timestep's, and so are the image's sizes, which here are one and the same
-for all rows: made at, cropped to and wanted at the size the model was made for.
+A position of the text is one token, with the second-to-last hidden states of both encoders concatenated. The second
+encoder's pooled embedding and sizes of the image are added to the timestep's embedding. All rows have the same sizes:
+original and target size are the model's, without a crop.
 """
 
 from __future__ import annotations

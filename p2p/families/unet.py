@@ -13,7 +13,7 @@ from p2p.attention.processor import PLAIN, InjectedAttention, Routing
 
 
 class InjectedUNet:
-    """A ``UNet2DConditionModel`` of diffusers whose attention is Prompt-to-Prompt's."""
+    """A ``UNet2DConditionModel`` of diffusers with the attention of Prompt-to-Prompt."""
 
     def __init__(self, unet: Any) -> None:
         self.model = unet.eval().requires_grad_(False)
@@ -25,7 +25,7 @@ class InjectedUNet:
         self.attention = InjectedAttention()
         unet.set_attn_processor(
             {
-                # The transformers' attn1 is self-, attn2 cross-attention; any other attention stays as it is.
+                # attn1 is self-, attn2 cross-attention of the transformers; other attention does not change.
                 name: self.attention if name.endswith(("attn1.processor", "attn2.processor")) else processor
                 for name, processor in unet.attn_processors.items()
             }
@@ -40,15 +40,15 @@ class InjectedUNet:
         added: Mapping[str, Tensor] | None = None,
         guidance: Tensor | None = None,
     ) -> Tensor:
-        """The output (B, C, h, w) fp32.
+        """Output (B, C, h, w) fp32 of the U-Net.
 
         Args:
             latents: (B, C, h, w) fp32.
             timesteps: (B,).
             text: (B, S, C) in the U-Net's precision.
-            routing: that of the rows.
-            added: what SDXL is given besides: pooled embeddings and sizes.
-            guidance: (B,), for models that embed it: consistency models, Luo et al. 2023, section 4.2.
+            routing: of the batch.
+            added: additional conditioning of SDXL: pooled embeddings and sizes.
+            guidance: (B,), for consistency models, which embed it (Luo et al. 2023, section 4.2).
         """
         width = self.model.config.time_cond_proj_dim
         condition = None
@@ -71,7 +71,7 @@ class InjectedUNet:
 
 
 def _map_layers(unet: Any, height: int, width: int) -> dict[tuple[int, int], int]:
-    """A level has half the pixels a side of the one before, rounded up."""
+    """Number of cross-attention layers for each size of map. Each level halves the side, rounded up."""
     sizes = [(height, width)]
     for _ in unet.config.block_out_channels[1:]:
         sizes.append((-(-sizes[-1][0] // 2), -(-sizes[-1][1] // 2)))

@@ -1,4 +1,4 @@
-"""From latents to pixels, by the autoencoder of any family."""
+"""Decoder of latents to images, with the autoencoder of any family."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from p2p.sweep.transfer import to_cpu, to_device, wait_for
+from p2p.transfer import to_cpu, to_device, wait_for
 
-# Latents decoded in one call on a GPU, to begin with: an autoencoder fills one with few, and its memory soon after.
+# First number of latents decoded in one call on a GPU; more are no faster and need much memory.
 AT_ONCE = 8
 
 
@@ -19,12 +19,12 @@ class Decoder:
     """An ``AutoencoderKL`` or ``AutoencoderTiny`` of diffusers, with the scaling of its latents.
 
     Attributes:
-        at_once: latents decoded in one call. On the CPU it is one: no more are faster, and what an image is must not
-            depend on its company, which a convolution's rounding does. On a GPU they are halved where memory is short.
+        at_once: number of latents decoded in one call, 1 on the CPU: more are no faster, and the rounding of
+            convolutions would make an image depend on the others. On a GPU it is halved if memory is short.
     """
 
     def __init__(self, vae: Any, upcast: bool = False) -> None:
-        """``upcast`` says that the autoencoder is known to overflow in half precision."""
+        """``upcast`` means that the autoencoder overflows in half precision."""
         self.vae = vae.eval().requires_grad_(False)
         self.at_once = 1 if vae.device.type == "cpu" else AT_ONCE
         if upcast and vae.dtype == torch.float16:
@@ -36,12 +36,12 @@ class Decoder:
         self._mean += getattr(config, "shift_factor", None) or 0.0
 
     def __call__(self, latents: Tensor) -> NDArray[np.uint8]:
-        """Images (N, H, W, 3) for latents (N, C, h, w) fp32. What is decoded stays so when memory is short."""
+        """Decode latents (N, C, h, w) fp32 to images (N, H, W, 3). Short memory loses no decoded image."""
         device, done = self.vae.device, 0
         scaled = to_device(latents.cpu() * self._std + self._mean, device)
         images = []
         while done < len(scaled):
-            pixels = self._fitting(scaled[done : done + self.at_once])
+            pixels = self._try_decode(scaled[done : done + self.at_once])
             if pixels is None:
                 self.at_once //= 2
                 torch.cuda.empty_cache()
@@ -51,10 +51,10 @@ class Decoder:
         wait_for(device)
         return torch.cat(images).numpy()
 
-    def _fitting(self, latents: Tensor) -> Tensor | None:
-        """uint8 (N, H, W, 3) on its way to the CPU, or None where memory was short and less will do."""
+    def _try_decode(self, latents: Tensor) -> Tensor | None:
+        """Images (N, H, W, 3) uint8, in an asynchronous copy to the CPU; None if memory is short for more than one."""
         try:
-            images = self._decoded(latents)
+            images = self._decode(latents)
         except torch.OutOfMemoryError:
             if self.at_once == 1:
                 raise
@@ -62,9 +62,11 @@ class Decoder:
         pixels = ((images.float() / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8)
         return to_cpu(pixels.permute(0, 2, 3, 1))
 
-    def _decoded(self, latents: Tensor) -> Tensor:
-        """Some autoencoders, SDXL's first, overflow in half precision. Each image that did is decoded in single, and no
-        other, so none depends on what was decoded before."""
+    def _decode(self, latents: Tensor) -> Tensor:
+        """Decode latents, and decode again in single precision those images that overflowed in half precision.
+
+        SDXL's first autoencoder overflows. An image does not depend on those that were decoded before.
+        """
         images: Tensor = self.vae.decode(latents.to(self.vae.dtype), return_dict=False)[0]
         if self.vae.dtype != torch.float16:
             return images

@@ -1,1 +1,1 @@
-"""Model folders: location, loading, fingerprints."""
+"""Model folders: location, loading, family modules, tokenizers, fingerprints."""

@@ -1,4 +1,4 @@
-"""Opening a model: a diffusers folder, or a name on the Hugging Face hub."""
+"""Loading of a model from a diffusers folder, or by its name on the Hugging Face hub."""
 
 from __future__ import annotations
 
@@ -16,10 +16,9 @@ from safetensors import SafetensorError
 from conf.messages import error_line
 from p2p.editor import Editor
 from p2p.errors import ModelError
-from p2p.families import FAMILIES
-from p2p.families.family_plugin import own_family
-from p2p.families.scoring_decoder import load_tiny
-from p2p.models.model_folder import PICKLES, family_name, local_folder
+from p2p.families.scoring_decoder import load_scoring_decoder
+from p2p.models.family_module import find_family
+from p2p.models.model_folder import PICKLES, local_folder
 
 COMPILE = ("none", "default", "max-autotune")
 _DTYPES = {
@@ -42,51 +41,60 @@ def load(
     scoring_decoder: str | Path | None = None,
     family: str | None = None,
 ) -> Editor:
-    """Open a model for editing.
+    """Load a model for editing.
 
     Args:
-        model: a diffusers folder, or ``owner/name`` on the hub. An existing folder never goes to the network.
-        device: "auto" is CUDA if there is any, the CPU otherwise.
-        dtype: "float32", "float16", "bfloat16" (or "fp32", "fp16", "bf16"), or "auto": half precision on
-            CUDA, fp16 or for SD3 and FLUX bf16, and fp32 elsewhere.
+        model: a diffusers folder, or ``owner/name`` on the hub. An existing folder needs no network.
+        device: "auto" is CUDA if available, else the CPU.
+        dtype: "float32", "float16", "bfloat16" (or "fp32", "fp16", "bf16"), or "auto": on CUDA bf16 for SD3 and FLUX
+            and fp16 for other models, elsewhere fp32.
         revision: branch, tag or commit on the hub.
-        compile: "none", or "default" or "max-autotune", modes of ``torch.compile``. A compiled denoiser is called with
-            batches of one shape, and has one graph for those in which nothing is injected and one for the others;
-            a third where words are watched.
-        channels_last: whether the weights of convolutions are laid out channels last, as tensor cores like them.
-        scoring_decoder: an ``AutoencoderTiny`` made for the model's latents (TAESD and its kin), a folder or a name on
-            the hub. Sweeps are decoded by it, in a fraction of the time; ``Editor.decode`` is the model's own.
-        family: a module of one's own, on Python's path, that opens the model; ``p2p.families.family.OwnFamily`` says
-            what it holds. None is the family that goes by the name of the folder's pipeline.
+        compile: "none", or a mode of ``torch.compile``: "default" or "max-autotune". A compiled denoiser is called with
+            batches of one shape. It has one graph for batches without injection, one for the others, and a third for
+            batches with LocalBlend.
+        channels_last: whether weights of convolutions have the layout channels-last, which is faster on tensor cores.
+        scoring_decoder: folder or name on the hub of an ``AutoencoderTiny`` for the model's latents (such as TAESD). It
+            decodes sweeps in a fraction of the time; ``Editor.decode`` still uses the model's own decoder.
+        family: a plugin module on PYTHONPATH that loads the model, with the interface
+            ``p2p.families.family.FamilyPlugin``. None is the built-in family of the folder's pipeline class.
 
     Raises:
-        ModelError: ``compile`` is unknown, there is no such model, its family is not supported or cannot be imported,
-            or it has weights as pickles only, which are never loaded.
+        ModelError: ``compile`` is unknown, the model does not exist, its family is not supported or cannot be imported,
+            or its weights are pickles, which are never loaded.
     """
     if compile not in COMPILE:
         raise ModelError(f"compile {compile!r} is unknown; there are {', '.join(COMPILE)}")
-    place = _device(device)
+    target = _device(device)
     precision = _dtype(dtype)
     folder = local_folder(model, revision, whole=True)
-    module = FAMILIES[family_name(folder)] if family is None else own_family(family, folder)
+    module = find_family(folder, family)
     _check_weights(folder)
-    half = module.HALF if place.type == "cuda" else torch.float32
+    half = module.HALF if target.type == "cuda" else torch.float32
     try:
         with _no_progress_bars():
-            opened = module.load(folder, place, precision or half)
+            loaded = module.load(folder, target, precision or half)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise ModelError(f"{folder}: the model does not load: {error_line(error)}") from error
-    small = None if scoring_decoder is None else load_tiny(scoring_decoder, opened)
+    decoder = None if scoring_decoder is None else load_scoring_decoder(scoring_decoder, loaded)
     if channels_last:
-        for part in (opened.network, opened.decoder.vae):
+        for part in (loaded.network, loaded.decoder.vae):
             part.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if compile != "none":
-        opened.network.compile(fullgraph=True, mode=compile)
-    return Editor(opened, pad=compile != "none", scoring_decoder=small)
+        loaded.network.compile(fullgraph=True, mode=compile)
+    return Editor(loaded, pad=compile != "none", scoring_decoder=decoder)
+
+
+def preload(model: str | Path, revision: str | None = None, family: str | None = None) -> None:
+    """Import the libraries that ``load`` of the same arguments needs, which is most of its time.
+
+    Raises:
+        ModelError: the model does not exist, or its family is not supported or cannot be imported.
+    """
+    find_family(local_folder(model, revision, whole=False), family)
 
 
 def _check_weights(folder: Path) -> None:
-    """Every part of the denoising that has weights has them as safetensors."""
+    """Raises ModelError unless every part of the pipeline with weights has them as safetensors."""
     for part in _weighted_parts(folder):
         suffixes = {path.suffix for path in (folder / part).glob("*") if path.is_file()}
         if ".safetensors" in suffixes:
@@ -95,7 +103,7 @@ def _check_weights(folder: Path) -> None:
             raise ModelError(
                 f"{folder / part}: pickled weights are never loaded; save the model as safetensors"
             )
-        raise ModelError(f"{folder / part}: no weights; it should hold a *.safetensors file")
+        raise ModelError(f"{folder / part}: no weights; it needs a *.safetensors file")
 
 
 def _weighted_parts(folder: Path) -> list[str]:
@@ -114,7 +122,7 @@ def _device(device: str | torch.device) -> torch.device:
     try:
         return torch.device(device)
     except RuntimeError as error:
-        raise ModelError(f"device {device!r} is unknown; name auto, cpu or cuda") from error
+        raise ModelError(f"device {device!r} is unknown; use auto, cpu or cuda") from error
 
 
 def _dtype(dtype: str | torch.dtype) -> torch.dtype | None:
@@ -130,13 +138,13 @@ def _dtype(dtype: str | torch.dtype) -> torch.dtype | None:
 
 @contextmanager
 def _no_progress_bars() -> Iterator[None]:
-    """Loading is short and its bars would stand between a caller's own lines."""
+    """Hide the progress bars of loading, which is short, from the caller's output."""
     libraries = (diffusers.utils.logging, transformers.utils.logging)
-    shown = [library for library in libraries if library.is_progress_bar_enabled()]
-    for library in shown:
+    enabled = [library for library in libraries if library.is_progress_bar_enabled()]
+    for library in enabled:
         library.disable_progress_bar()
     try:
         yield
     finally:
-        for library in shown:
+        for library in enabled:
             library.enable_progress_bar()

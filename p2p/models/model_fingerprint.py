@@ -1,4 +1,4 @@
-"""A digest by which a model is known again."""
+"""Fingerprint of a model: a digest of its configs and weights."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _SAMPLES, _SAMPLE = 256, 64 * 2**10
 
 
 def fingerprint(model: str | Path, revision: str | None = None) -> str:
-    """64 hex digits that change with the model's configs, vocabulary and weights, and with nothing else.
+    """64 hex digits that depend only on the model's configs, vocabulary and weights.
 
-    Of a folder: names and bytes of its configs; of its safetensors files names, sizes and bytes, where a file over
-    64 MiB counts by its first and last bytes and 256 samples evenly between. Times and places do not count. Of a
-    name on the hub: the commit.
+    For a folder it covers names and bytes of configs, and names, sizes and bytes of safetensors files; of a file over
+    64 MiB it covers 256 evenly spaced samples of 64 KiB, the first and the last bytes included. Modification times and
+    the folder's path do not count. For a name on the hub it covers the commit.
 
     Raises:
         ModelError: no such model.
@@ -55,5 +55,5 @@ def _hub_fingerprint(model: str, revision: str | None) -> str:
         snapshot = Path(snapshot_download(model, revision=revision, allow_patterns=["model_index.json"]))
     except (OSError, ValueError) as error:
         reason = error_line(error)
-        raise ModelError(f"{model}: no such folder here, and not to be had from the hub: {reason}") from error
+        raise ModelError(f"{model}: no such folder, and not available from the hub: {reason}") from error
     return hashlib.sha256(f"{model}@{snapshot.name}".encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""DDIM."""
+"""DDIM sampler."""
 
 from __future__ import annotations
 
@@ -10,41 +10,15 @@ import torch
 from diffusers import DDIMScheduler
 from torch import Tensor
 
-from p2p.samplers.prediction import denoised_vp, predicts_v
+from p2p.samplers.forward_process import VariancePreserving, clip_range, predicts_v
 from p2p.samplers.sampler import State, per_row
 
 
 @dataclass(frozen=True, eq=False)
-class DDIM:
-    """Denoising diffusion implicit models (Song et al. 2021), equation 12 with σ = 0.
+class DDIM(VariancePreserving):
+    """Denoising diffusion implicit models (Song et al. 2021), equation 12 with σ = 0; its α is ᾱ here."""
 
-    ``alpha`` and ``alpha_next`` (T,) are the cumulative products ᾱ of the paper's α at each step and after it.
-    """
-
-    timesteps: Tensor
-    alpha: Tensor
-    alpha_next: Tensor
-    v_prediction: bool
-    clip: float
-    stochastic: bool = False
-
-    @property
-    def noise_level(self) -> Tensor:
-        return ((1 - self.alpha) / self.alpha).sqrt()
-
-    def start(self, noise: Tensor) -> State:
-        return State(noise)
-
-    def noised(self, denoised: Tensor, noise: Tensor, i: int) -> State:
-        return State(self.alpha[i].sqrt() * denoised + (1 - self.alpha[i]).sqrt() * noise)
-
-    def model_input(self, x: Tensor, i: Tensor) -> Tensor:
-        return x
-
-    def denoised(self, x: Tensor, output: Tensor, i: Tensor) -> Tensor:
-        a = per_row(self.alpha, i)
-        predicted = denoised_vp(x, output, a.sqrt(), (1 - a).sqrt(), self.v_prediction)
-        return predicted.clamp(-self.clip, self.clip)
+    stochastic = False
 
     def step(self, state: State, output: Tensor, i: Tensor, noise: Tensor | None) -> State:
         x, a, a_next = state.x, per_row(self.alpha, i), per_row(self.alpha_next, i)
@@ -53,7 +27,7 @@ class DDIM:
 
 
 def ddim(config: Mapping[str, Any], steps: int, device: torch.device) -> DDIM:
-    """DDIM with the schedule of a model's scheduler config."""
+    """Make DDIM with the schedule of a model's scheduler config."""
     scheduler = DDIMScheduler.from_config(config)
     scheduler.set_timesteps(steps)
     t = scheduler.timesteps
@@ -66,5 +40,5 @@ def ddim(config: Mapping[str, Any], steps: int, device: torch.device) -> DDIM:
         alpha=scheduler.alphas_cumprod[t].to(device),
         alpha_next=alpha_next.to(device),
         v_prediction=predicts_v(scheduler.config),
-        clip=scheduler.config.clip_sample_range if scheduler.config.clip_sample else float("inf"),
+        clip=clip_range(scheduler.config),
     )

@@ -1,4 +1,4 @@
-"""DPM-Solver++ (2M)."""
+"""DPM-Solver++ (2M) sampler."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from p2p.samplers.prediction import denoised_vp, predicts_v
+from p2p.samplers.forward_process import clean_latents, predicts_v
 from p2p.samplers.sampler import State, per_row
 
 
 @dataclass(frozen=True, eq=False)
 class DPMPP2M:
-    """DPM-Solver++ (Lu et al. 2022, algorithm 2): the ODE of x₀ in λ = log(α/σ), by two-step extrapolation.
+    """DPM-Solver++ (Lu et al. 2022, algorithm 2): solves the ODE of x₀ in λ = log(α/σ) by two-step extrapolation.
 
-    ``alpha`` and ``sigma`` (T + 1,) are the signal and noise of the schedule, ``h`` (T,) the steps in λ. ``w`` (T,) is
-    the weight 1/(2r) of the last prediction, r = h_{i−1}/h_i; it is 0 where a step is of first order, as the first
-    one is, so there the last prediction does not count, and which rows are at their first step needs no memory.
+    ``alpha`` and ``sigma`` (T + 1,) are the factors in x = α x₀ + σ ε, and ``h`` (T,) the steps in λ. ``w`` (T,) is
+    1/(2r) with r = h_{i−1}/h_i, the weight of the last prediction. It is 0 at steps of first order, of which the first
+    is one, so the last prediction has no effect there.
     """
 
     timesteps: Tensor
@@ -28,7 +28,7 @@ class DPMPP2M:
     h: Tensor
     w: Tensor
     v_prediction: bool
-    stochastic: bool = False
+    stochastic = False
 
     @property
     def noise_level(self) -> Tensor:
@@ -38,14 +38,14 @@ class DPMPP2M:
         return State(noise, torch.zeros_like(noise))
 
     def noised(self, denoised: Tensor, noise: Tensor, i: int) -> State:
-        # No prediction came before this step, which has to be of first order, then: see ``step``.
+        # NaN marks that there is no last prediction, so ``step`` takes a step of first order.
         return State(self.alpha[i] * denoised + self.sigma[i] * noise, torch.full_like(denoised, torch.nan))
 
     def model_input(self, x: Tensor, i: Tensor) -> Tensor:
         return x
 
     def denoised(self, x: Tensor, output: Tensor, i: Tensor) -> Tensor:
-        return denoised_vp(x, output, per_row(self.alpha, i), per_row(self.sigma, i), self.v_prediction)
+        return clean_latents(x, output, per_row(self.alpha, i), per_row(self.sigma, i), self.v_prediction)
 
     def step(self, state: State, output: Tensor, i: Tensor, noise: Tensor | None) -> State:
         assert state.denoised is not None
@@ -58,27 +58,31 @@ class DPMPP2M:
 
 
 def dpmpp_2m(config: Mapping[str, Any], steps: int, device: torch.device) -> DPMPP2M:
-    """DPM-Solver++ 2M with the schedule of a model's scheduler config, Karras's noise levels if it says so.
+    """Make DPM-Solver++ 2M with the schedule of a model's scheduler config, which may use Karras's noise levels.
 
-    The solver is algorithm 2 whatever solver the config has. Its last steps are of first order as diffusers has them:
-    the last one if the schedule ends without noise, if there are fewer than 15, or if the config asks for it.
+    The solver is algorithm 2 even if the config names another. As in diffusers, the last step is of first order if the
+    schedule ends without noise, has fewer than 15 steps, or if the config asks for it.
     """
-    # Its module imports scipy, which takes a second: who samples otherwise need not wait for it.
+    # This module of diffusers imports scipy, which takes a second that other samplers need not spend.
     from diffusers import DPMSolverMultistepScheduler
 
     scheduler = DPMSolverMultistepScheduler.from_config(
         config, algorithm_type="dpmsolver++", solver_order=2, solver_type="midpoint"
     )
     scheduler.set_timesteps(steps)
-    said = scheduler.config
+    settings = scheduler.config
     alpha = 1 / (scheduler.sigmas**2 + 1).sqrt()
     sigma = scheduler.sigmas * alpha
     h = (alpha.log() - sigma.log()).diff()
     w = torch.zeros_like(h)
     w[1:] = h[1:] / (2 * h[:-1])
-    # With close to all timesteps one may come twice, and from a step of no length nothing is to be extrapolated.
+    # With nearly all timesteps one may occur twice; a step of length 0 gives nothing to extrapolate.
     w[1:][h[:-1] <= 0] = 0
-    if said.euler_at_final or said.final_sigmas_type == "zero" or (said.lower_order_final and len(h) < 15):
+    if (
+        settings.euler_at_final
+        or settings.final_sigmas_type == "zero"
+        or (settings.lower_order_final and len(h) < 15)
+    ):
         w[-1] = 0
     return DPMPP2M(
         timesteps=scheduler.timesteps.float().to(device),
@@ -86,5 +90,5 @@ def dpmpp_2m(config: Mapping[str, Any], steps: int, device: torch.device) -> DPM
         sigma=sigma.to(device),
         h=h.to(device),
         w=w.to(device),
-        v_prediction=predicts_v(said),
+        v_prediction=predicts_v(settings),
     )

@@ -1,4 +1,4 @@
-"""Euler."""
+"""Euler sampler."""
 
 from __future__ import annotations
 
@@ -9,55 +9,39 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from p2p.samplers.prediction import denoised_ve, predicts_v
+from p2p.samplers.forward_process import VarianceExploding, predicts_v
 from p2p.samplers.sampler import State, per_row
 
 
 @dataclass(frozen=True, eq=False)
-class Euler:
-    """The probability flow by Euler's method (Karras et al. 2022, algorithm 1 without lines 6 to 8).
+class Euler(VarianceExploding):
+    """Euler's method on the probability flow ODE (Karras et al. 2022, algorithm 1 without lines 6 to 8)."""
 
-    ``sigma`` (T + 1,) are the noise levels, the last one the schedule's end.
-    """
+    stochastic = False
 
-    timesteps: Tensor
-    sigma: Tensor
-    v_prediction: bool
-    starting_scale: float
-    stochastic: bool = False
-
-    @property
-    def noise_level(self) -> Tensor:
-        return self.sigma[:-1]
-
-    def start(self, noise: Tensor) -> State:
-        return State(noise * self.starting_scale)
-
-    def noised(self, denoised: Tensor, noise: Tensor, i: int) -> State:
-        return State(denoised + self.sigma[i] * noise)
-
-    def model_input(self, x: Tensor, i: Tensor) -> Tensor:
-        return x / (per_row(self.sigma, i) ** 2 + 1).sqrt()
-
-    def denoised(self, x: Tensor, output: Tensor, i: Tensor) -> Tensor:
-        return denoised_ve(x, output, per_row(self.sigma, i), self.v_prediction)
+    def derivative(self, x: Tensor, output: Tensor, i: Tensor) -> Tensor:
+        """d = (x − D)/σ at steps i, line 4."""
+        return (x - self.denoised(x, output, i)) / per_row(self.sigma, i)
 
     def step(self, state: State, output: Tensor, i: Tensor, noise: Tensor | None) -> State:
-        x, sigma, sigma_next = state.x, per_row(self.sigma, i), per_row(self.sigma, i + 1)
-        d = (x - self.denoised(x, output, i)) / sigma
-        return State(x + (sigma_next - sigma) * d)
+        sigma, sigma_next = per_row(self.sigma, i), per_row(self.sigma, i + 1)
+        return State(state.x + (sigma_next - sigma) * self.derivative(state.x, output, i))
 
 
 def euler(config: Mapping[str, Any], steps: int, device: torch.device) -> Euler:
-    """Euler with the schedule of a model's scheduler config."""
-    # Its module imports scipy, which takes a second: who samples otherwise need not wait for it.
+    """Make Euler with the schedule of a model's scheduler config."""
+    # diffusers' Euler imports scipy, which takes a second that other samplers need not spend.
     from diffusers import EulerDiscreteScheduler
 
-    scheduler = EulerDiscreteScheduler.from_config(config)
+    return Euler(*read_schedule(EulerDiscreteScheduler.from_config(config), steps, device))
+
+
+def read_schedule(scheduler: Any, steps: int, device: torch.device) -> tuple[Tensor, Tensor, bool, float]:
+    """The fields of ``VarianceExploding`` of a scheduler of diffusers with this number of steps."""
     scheduler.set_timesteps(steps)
-    return Euler(
-        timesteps=scheduler.timesteps.float().to(device),
-        sigma=scheduler.sigmas.to(device),
-        v_prediction=predicts_v(scheduler.config),
-        starting_scale=float(scheduler.init_noise_sigma),
+    return (
+        scheduler.timesteps.float().to(device),
+        scheduler.sigmas.to(device),
+        predicts_v(scheduler.config),
+        float(scheduler.init_noise_sigma),
     )

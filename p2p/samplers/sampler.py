@@ -1,4 +1,4 @@
-"""What a sampler is: a table of its schedule and two functions over rows that may each be at a step of their own."""
+"""Sampler interface: tables of a schedule, and functions over rows of which each may be at a different step."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from torch import Tensor
 
 @dataclass(frozen=True, eq=False)
 class State:
-    """All that a sampler remembers of a trajectory between two steps; to use it twice is to fork the trajectory.
+    """All that a sampler keeps of a trajectory between two steps. A trajectory forks by using its state twice.
 
-    Of one row, or of rows stacked: latents ``x`` (C, h, w) or (B, C, h, w), fp32, and for a multistep sampler in
-    the same shape ``denoised``, its last prediction of the clean latents.
+    ``x`` are the latents (C, h, w) of one row, or (B, C, h, w) of stacked rows, fp32. ``denoised``, of the same shape,
+    is a multistep sampler's last prediction of the clean latents.
     """
 
     x: Tensor
@@ -23,63 +23,63 @@ class State:
 
 
 class Sampler(Protocol):
-    """One sampler with the schedule of a model and a number of steps T."""
+    """A sampler with the schedule of a model and a number of steps T."""
 
     @property
     def timesteps(self) -> Tensor:
-        """(T,) fp32, as the denoiser takes them."""
+        """Timesteps (T,) fp32, in the denoiser's unit."""
 
     @property
     def noise_level(self) -> Tensor:
-        """(T,) fp32; the noise's standard deviation over the signal's factor at each step: σ of Karras et al. 2022.
+        """σ of Karras et al. 2022 at each step, (T,) fp32: the noise's standard deviation over the signal's factor.
 
-        It is √((1 − ᾱ)/ᾱ) where variance is preserved and t/(1 − t) at time t of a flow, infinite where all is noise.
+        It is √((1 − ᾱ)/ᾱ) if variance is preserved and t/(1 − t) at time t of a flow; infinite for pure noise.
         """
 
     @property
     def stochastic(self) -> bool:
-        """Whether ``step`` wants noise."""
+        """Whether ``step`` needs noise."""
 
     def start(self, noise: Tensor) -> State:
         """The state at step 0, from unit normal noise (C, h, w) or (B, C, h, w)."""
 
     def noised(self, denoised: Tensor, noise: Tensor, i: int) -> State:
-        """The state at step i < T of clean latents (C, h, w) with unit normal noise of that step's level."""
+        """The state at step i < T: clean latents (C, h, w) plus unit normal noise scaled to that step's level."""
 
     def model_input(self, x: Tensor, i: Tensor) -> Tensor:
-        """What the denoiser sees of latents x (B, C, h, w) at steps i (B,)."""
+        """The denoiser's input for latents x (B, C, h, w) at steps i (B,)."""
 
     def denoised(self, x: Tensor, output: Tensor, i: Tensor) -> Tensor:
-        """The clean latents (B, C, h, w) that the denoiser's output at steps i predicts of latents x."""
+        """The clean latents (B, C, h, w) predicted by the denoiser's output for latents x at steps i."""
 
     def step(self, state: State, output: Tensor, i: Tensor, noise: Tensor | None) -> State:
         """The state at steps i + 1, from the denoiser's output at steps i and unit normal noise (B, C, h, w)."""
 
 
 Maker = Callable[[Mapping[str, Any], int, torch.device], Sampler]
-"""From a model's scheduler config, the number of steps and the denoiser's device."""
+"""Makes a sampler from a model's scheduler config, the number of steps and the denoiser's device."""
 
 
-class OwnSampler(Protocol):
+class SamplerPlugin(Protocol):
     """A module outside this package."""
 
     def make(self, config: Mapping[str, Any], steps: int, device: torch.device) -> Sampler:
-        """The sampler. It may raise P2PError, for a model that it does not fit or steps that it has not."""
+        """Make the sampler. Raises P2PError if it does not fit the model or the number of steps."""
 
 
 def stack(states: Sequence[State]) -> State:
-    """The states of single rows as one."""
+    """Stack the states of single rows."""
     denoised = [state.denoised for state in states if state.denoised is not None]
     return State(torch.stack([state.x for state in states]), torch.stack(denoised) if denoised else None)
 
 
 def unstack(state: State) -> list[State]:
-    """The states of the single rows."""
+    """Split stacked states into those of single rows."""
     if state.denoised is None:
         return [State(x) for x in state.x]
     return [State(x, denoised) for x, denoised in zip(state.x, state.denoised, strict=True)]
 
 
 def per_row(table: Tensor, i: Tensor) -> Tensor:
-    """A table's entries (B, 1, 1, 1) at steps i (B,)."""
+    """Entries (B, 1, 1, 1) of a table at steps i (B,)."""
     return table[i][:, None, None, None]

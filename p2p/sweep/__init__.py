@@ -1,1 +1,1 @@
-"""The sweep over τ: requests, the tree of branches, and the executor that keeps batches full."""
+"""Sweep over τ: requests, plans, the tree of branches, the denoising step, and the executor that fills batches."""

@@ -1,7 +1,7 @@
-"""A look at a tree before it is finished: the clean images predicted on the way say which edits go on.
+"""Early stop: drops edits part of the way by the clean images that the denoiser predicts there.
 
-What the denoiser predicts of the clean latents at part of the steps (Song et al. 2021, equation 9) shows what an image
-will be. An edit that is left there costs no row more, and changes nothing of those that go on.
+The clean latents predicted at part of the steps (Song et al. 2021, equation 9) show what an image will be. An edit that
+is dropped there costs no more rows, and the others are not affected.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from p2p.errors import P2PError
-from p2p.sweep.trajectory import Job, Walker
-from p2p.sweep.transfer import to_cpu
-from p2p.sweep.tree import injected_steps, standing
+from p2p.sweep.trajectory import Job, Trajectory
+from p2p.sweep.tree import count_branches, injected_steps
+from p2p.transfer import to_cpu
 
 
 @dataclass(frozen=True, eq=False)
-class Predicted:
-    """What is predicted of one request's images.
+class PredictedImages:
+    """Predicted images of one request.
 
     Attributes:
-        request: its place among those that are swept together.
+        request: the request's index among those that are swept together.
         source: (H, W, 3) uint8.
-        edits: (B, H, W, 3) uint8; one for each trajectory that there is by now.
-        members: (B) the places of the τ that are that trajectory: several where it is yet to fork.
+        edits: (B, H, W, 3) uint8; one for each trajectory at this step.
+        members: for each of the B trajectories, the indices of its τ; several if it has not forked yet.
     """
 
     request: int
@@ -38,65 +38,58 @@ class Predicted:
 
 
 @dataclass(frozen=True)
-class Look:
-    """When to look, and who goes on.
+class EarlyStop:
+    """Time of an early stop, and the decision which edits continue.
 
     Attributes:
-        at: the fraction of the steps after which to look, in (0, 1): at least one, and one is left. A sweep of one
-            step is not looked at, nor one whose edits set out from the finished source.
-        goes_on: for each of the edits predicted whether it is finished. Where none is, the source is left as well.
+        at: fraction of the steps before it, in (0, 1); it comes after the first step and before the last. Sweeps of
+            one step and edits that start from the finished source (SDEdit) have no early stop.
+        continues: returns for each predicted edit whether it is finished. If none is, the source is dropped as well.
 
     Raises:
-        P2PError: a fraction that is out of its range.
+        P2PError: ``at`` is not in (0, 1).
     """
 
     at: float
-    goes_on: Callable[[Predicted], Sequence[bool]]
+    continues: Callable[[PredictedImages], Sequence[bool]]
 
     def __post_init__(self) -> None:
         if not 0 < self.at < 1:
-            raise P2PError(f"a look at = {self.at} is at no part of the steps; give a fraction in (0, 1)")
+            raise P2PError(f"early stop at = {self.at} is not in (0, 1)")
 
-    def step(self, steps: int) -> int | None:
-        """The step before which to look."""
+    def before_step(self, steps: int) -> int | None:
+        """The step before which it comes, None for a sweep of one step."""
         return min(steps - 1, max(1, injected_steps(1.0, self.at, steps))) if steps > 1 else None
 
 
 Decide = Callable[[int, Tensor, Tensor, tuple[tuple[int, ...], ...]], Sequence[bool]]
-"""``Look.goes_on`` with latents: of the request's place, the source's (C, h, w), the edits' (B, C, h, w), members."""
+"""``EarlyStop.continues`` for latents: the request's index, the source (C, h, w), edits (B, C, h, w), members."""
 
 
 @dataclass
-class Gate:
-    """Holds the jobs of a plan that have come to its look until all have, so that it is decided on all at once."""
+class EarlyStopBarrier:
+    """Holds the jobs of a plan at its early stop until all have arrived, because it is decided on all at once."""
 
     decide: Decide
     _waiting: dict[int, list[Job]] = field(default_factory=dict)
 
-    def admit(self, job: Job) -> tuple[list[Job], list[Walker]]:
-        """The jobs that go on, and the walkers that are left: none of either while others of the plan are to come."""
+    def admit(self, job: Job) -> tuple[list[Job], list[Trajectory]]:
+        """The jobs that continue and the trajectories that are dropped; both empty until the plan's last job comes."""
         plan = job[0].plan
-        assert plan.look is not None
-        waiting = self._waiting.setdefault(plan.index, [])
-        waiting.append(job)
-        there = [walker for held in waiting for walker in held if not walker.feeds_only]
-        if len(there) < 1 + standing(plan.branches, plan.look):
+        assert plan.early_stop_step is not None
+        jobs = self._waiting.setdefault(plan.index, [])
+        jobs.append(job)
+        arrived = [trajectory for waiting in jobs for trajectory in waiting if not trajectory.is_copy]
+        if len(arrived) < 1 + count_branches(plan.branches, plan.early_stop_step):
             return [], []
         del self._waiting[plan.index]
-        (source,) = (walker for walker in there if walker.branch is None)
-        edits = sorted((walker for walker in there if walker is not source), key=_members)
-        left = self._left(plan.index, source, edits)
-        remaining = [tuple(walker for walker in held if walker not in left) for held in waiting]
-        return [held for held in remaining if held], left
-
-    def _left(self, index: int, source: Walker, edits: Sequence[Walker]) -> list[Walker]:
-        clean = [walker.clean for walker in (source, *edits) if walker.clean is not None]
-        latents = to_cpu(torch.stack(clean))
-        going = self.decide(index, latents[0], latents[1:], tuple(map(_members, edits)))
-        left = [walker for walker, goes in zip(edits, going, strict=True) if not goes]
-        return left if len(left) < len(edits) else [source, *left]
-
-
-def _members(walker: Walker) -> tuple[int, ...]:
-    assert walker.branch is not None
-    return walker.branch.members
+        (source,) = (trajectory for trajectory in arrived if trajectory.branch is None)
+        edits = sorted((t for t in arrived if t is not source), key=lambda edit: edit.members)
+        predicted = [trajectory.predicted for trajectory in (source, *edits)]
+        latents = to_cpu(torch.stack([clean for clean in predicted if clean is not None]))
+        decisions = self.decide(plan.index, latents[0], latents[1:], tuple(edit.members for edit in edits))
+        dropped = [edit for edit, continues in zip(edits, decisions, strict=True) if not continues]
+        if len(dropped) == len(edits):
+            dropped = [source, *dropped]
+        remaining = [tuple(t for t in waiting if t not in dropped) for waiting in jobs]
+        return [waiting for waiting in remaining if waiting], dropped

@@ -1,4 +1,4 @@
-"""Walks many trees at once with the denoiser's batches kept full."""
+"""Executor of sweeps: denoises many trees at once and keeps the denoiser's batches full."""
 
 from __future__ import annotations
 
@@ -9,20 +9,25 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from p2p.baselines import restart
 from p2p.families.family import Family
+from p2p.sweep.baselines import start_restarts
 from p2p.sweep.batch_size import MIN_BATCH_ROWS
-from p2p.sweep.early_stop import Gate
+from p2p.sweep.early_stop import EarlyStopBarrier
 from p2p.sweep.step import advance
 from p2p.sweep.sweep_plan import SweepPlan
-from p2p.sweep.trajectory import Job, Walker
-from p2p.sweep.transfer import to_cpu, wait_for
+from p2p.sweep.trajectory import Job, Trajectory
+from p2p.transfer import to_cpu, wait_for
 
 
 @dataclass
 class Outcome:
-    """What a plan comes to: final latents (C, h, w) on the CPU for each set of members that share them, the source's
-    for (). Those that were ``stopped`` at a look have the latents predicted there."""
+    """Result of a plan.
+
+    Attributes:
+        finals: final latents (C, h, w) fp32 on the CPU, by the indices of the τ that share them; () is the source.
+        rows: of the denoiser.
+        stopped: indices of the τ that were dropped at the early stop. Their latents are those predicted there.
+    """
 
     finals: dict[tuple[int, ...], Tensor] = field(default_factory=dict)
     rows: int = 0
@@ -31,14 +36,14 @@ class Outcome:
 
 @dataclass
 class Usage:
-    """What the denoiser has been called for.
+    """Work of the denoiser.
 
     Attributes:
         calls: of the denoiser.
-        rows: of trajectories, over all calls.
-        padding: rows that only filled up a call's shape.
-        batch_rows: of the last calls: fewer than asked for, where memory was short.
-        seconds: of wall clock in denoising, from noise to final latents: the denoiser and its sampler.
+        rows: of trajectories in all calls.
+        padding: rows that only filled up the shape of a call.
+        batch_rows: of the last call; fewer than configured if memory was short.
+        seconds: of wall clock from noise to final latents: the denoiser and the samplers.
     """
 
     calls: int = 0
@@ -54,29 +59,29 @@ def run(
     batch_rows: int,
     pad: bool = False,
     usage: Usage | None = None,
-    gate: Gate | None = None,
+    barrier: EarlyStopBarrier | None = None,
 ) -> list[Outcome]:
     """Denoise all plans to the end.
 
-    Jobs with most steps before them go first, then those of earlier plans: sources and trunks run ahead, and the free
-    rows they release fill what is left of every batch. The order depends on the plans alone.
+    Jobs with most remaining steps go first, then those of earlier plans: sources and trunks run ahead, and the free
+    rows they release fill the remaining room of every batch. The order depends on the plans alone.
 
     Args:
         family: the denoiser.
         plans: numbered 0, 1, …
-        batch_rows: rows that one call may have, 4 or more. A call for which memory is short is made again in halves,
-            and so are those after it.
-        pad: whether every call is to have just as many.
-        usage: where to count the calls.
-        gate: where plans with a look are held until it is taken.
+        batch_rows: most rows of one call, 4 or more. If memory is short the call is repeated in halves, and later
+            calls have the smaller size.
+        pad: whether to fill up every call to ``batch_rows``.
+        usage: counts the calls.
+        barrier: decides the early stops of plans that have one.
     """
     outcomes, usage = [Outcome() for _ in plans], usage or Usage()
     started = time.perf_counter()
     ready = [job for plan in plans for job in start(plan, batch_rows)]
     while ready:
-        ready.sort(key=_urgency)
+        ready.sort(key=_priority)
         batch, ready = fill(ready, batch_rows)
-        advanced = _advanced(family, batch, batch_rows if pad else None, batch_rows // 2 >= MIN_BATCH_ROWS)
+        advanced = _try_advance(family, batch, batch_rows if pad else None, batch_rows // 2 >= MIN_BATCH_ROWS)
         if advanced is None:
             batch_rows //= 2
             ready = [part for job in (*batch, *ready) for part in regroup(job, batch_rows)]
@@ -87,25 +92,29 @@ def run(
         usage.calls, usage.rows, usage.batch_rows = usage.calls + 1, usage.rows + rows, batch_rows
         usage.padding += batch_rows - rows if pad else 0
         for moved in advanced:
-            for job in (moved, *_restarted(moved)):
+            for job in (moved, *_restarts(moved)):
                 outcome = outcomes[job[0].plan.index]
-                _record(job, outcome)
-                onward, left = gate.admit(job) if gate and _looked_at(job) else ([job], [])
-                _leave(left, outcome)
-                ready += [one for going in onward for one in regroup(going, batch_rows)]
+                for trajectory in job:
+                    if trajectory.finished and not trajectory.is_copy:
+                        outcome.finals[trajectory.members] = to_cpu(trajectory.state.x)
+                continuing: list[Job] = [job]
+                if barrier and job[0].step == job[0].plan.early_stop_step:
+                    continuing, dropped = barrier.admit(job)
+                    _record_dropped(dropped, outcome)
+                ready += [part for onward in continuing for part in regroup(onward, batch_rows)]
     wait_for(family.device)
     usage.seconds += time.perf_counter() - started
     return outcomes
 
 
-def _advanced(
-    family: Family, batch: Sequence[Job], padded_to: int | None, less_will_do: bool
+def _try_advance(
+    family: Family, batch: Sequence[Job], padded_to: int | None, can_halve: bool
 ) -> list[Job] | None:
-    """None where memory was short: nobody has moved, for a walker never changes."""
+    """``advance``, or None if memory was short; the batch is unchanged then, because trajectories never change."""
     try:
         return advance(family, batch, padded_to)
     except torch.OutOfMemoryError:
-        if not less_will_do:
+        if not can_halve:
             raise
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
@@ -114,82 +123,73 @@ def _advanced(
 
 def start(plan: SweepPlan, batch_rows: int) -> list[Job]:
     """The jobs of a plan's first step."""
-    source = Walker(plan, plan.starting, 0, seen=plan.watching.nothing() if plan.watching else None)
-    return _jobs(source, [replace(source, branch=branch) for branch in plan.branches], batch_rows)
+    sums = plan.map_columns.zero_sums() if plan.map_columns else None
+    source = Trajectory(plan, plan.starting, 0, column_sums=sums)
+    return _make_jobs(source, [replace(source, branch=branch) for branch in plan.branches], batch_rows)
 
 
 def regroup(job: Job, batch_rows: int) -> list[Job]:
-    """The jobs that follow upon a job that has been advanced: branches fork, the released go their own way."""
-    going = [walker for walker in job if walker.step < walker.plan.request.steps]
-    source = next((walker for walker in going if walker.branch is None), None)
-    branches = [fork for walker in going if walker.branch is not None for fork in _forks(walker)]
-    return _jobs(source, branches, batch_rows)
+    """The jobs of the next step: finished trajectories end, branches fork, and those without injection run alone."""
+    unfinished = [trajectory for trajectory in job if not trajectory.finished]
+    source = next((trajectory for trajectory in unfinished if trajectory.branch is None), None)
+    edits: list[Trajectory] = []
+    for trajectory in unfinished:
+        branch = trajectory.branch
+        if branch is not None:
+            forks = trajectory.step == branch.stop
+            edits += (
+                [replace(trajectory, branch=child) for child in branch.children] if forks else [trajectory]
+            )
+    return _make_jobs(source, edits, batch_rows)
 
 
-def _restarted(job: Job) -> list[Job]:
-    """The jobs that had to wait until a job's source was finished."""
+def _restarts(job: Job) -> list[Job]:
+    """The jobs that start from a job's source once it is finished."""
     source = job[0]
-    if source.branch is None and source.step == source.plan.request.steps:
-        return [(walker,) for walker in restart(source)]
+    if source.branch is None and source.finished:
+        return [(trajectory,) for trajectory in start_restarts(source)]
     return []
 
 
 def fill(ready: Sequence[Job], batch_rows: int) -> tuple[list[Job], list[Job]]:
-    """Take jobs in order as long as they fit: those taken, and those left."""
-    taken, left, room = [], [], batch_rows
+    """Take jobs in order while they fit: the batch, and the remaining jobs."""
+    batch, remaining, room = [], [], batch_rows
     for job in ready:
         if _rows(job) <= room:
-            taken.append(job)
+            batch.append(job)
             room -= _rows(job)
         else:
-            left.append(job)
-    return taken, left
+            remaining.append(job)
+    return batch, remaining
 
 
-def _jobs(source: Walker | None, branches: Sequence[Walker], batch_rows: int) -> list[Job]:
-    jobs: list[Job] = [(walker,) for walker in branches if not walker.needs_source]
+def _make_jobs(source: Trajectory | None, edits: Sequence[Trajectory], batch_rows: int) -> list[Job]:
+    """Group the source with the edits that need it; a copy of the source goes with those that do not fit."""
+    alone: list[Job] = [(edit,) for edit in edits if not edit.needs_source]
     if source is None:
-        return jobs
-    fed = [walker for walker in branches if walker.needs_source]
+        return alone
+    dependent = [edit for edit in edits if edit.needs_source]
     room = batch_rows // source.rows - 1
-    convoys: list[Job] = []
-    for first in range(0, len(fed), room):
-        feeder = source if first == 0 else replace(source, feeds_only=True)
-        convoys.append((feeder, *fed[first : first + room]))
-    if not fed and not source.feeds_only:
-        jobs.insert(0, (source,))
-    return convoys + jobs
+    together: list[Job] = []
+    for first in range(0, len(dependent), room):
+        leader = source if first == 0 else replace(source, is_copy=True)
+        together.append((leader, *dependent[first : first + room]))
+    if not dependent and not source.is_copy:
+        alone.insert(0, (source,))
+    return together + alone
 
 
-def _forks(walker: Walker) -> list[Walker]:
-    branch = walker.branch
-    if branch is None or walker.step < branch.stop:
-        return [walker]
-    return [replace(walker, branch=child) for child in branch.children]
-
-
-def _record(job: Job, outcome: Outcome) -> None:
-    for walker in job:
-        if walker.step == walker.plan.request.steps and not walker.feeds_only:
-            outcome.finals[walker.branch.members if walker.branch else ()] = to_cpu(walker.state.x)
-
-
-def _looked_at(job: Job) -> bool:
-    return job[0].step == job[0].plan.look
-
-
-def _leave(left: Sequence[Walker], outcome: Outcome) -> None:
-    for walker in left:
-        members = walker.branch.members if walker.branch else ()
-        assert walker.clean is not None
-        outcome.finals[members] = to_cpu(walker.clean)
-        outcome.stopped = tuple(sorted((*outcome.stopped, *members)))
+def _record_dropped(dropped: Sequence[Trajectory], outcome: Outcome) -> None:
+    for trajectory in dropped:
+        assert trajectory.predicted is not None
+        outcome.finals[trajectory.members] = to_cpu(trajectory.predicted)
+        outcome.stopped = tuple(sorted((*outcome.stopped, *trajectory.members)))
 
 
 def _rows(job: Job) -> int:
-    return sum(walker.rows for walker in job)
+    return sum(trajectory.rows for trajectory in job)
 
 
-def _urgency(job: Job) -> tuple[int, int]:
+def _priority(job: Job) -> tuple[int, int]:
     plan = job[0].plan
     return job[0].step - plan.request.steps, plan.index

@@ -1,4 +1,4 @@
-"""Noise that depends on seed and step alone: never on batch, order, device or number of devices."""
+"""Noise that depends on seed and step only, not on batch, order, device or number of devices."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def starting_noise(seed: int, shape: tuple[int, int, int]) -> Tensor:
-    """Unit normal noise (C, h, w), fp32 on the CPU: what a pipeline of diffusers draws from a CPU generator."""
+    """Unit normal noise (C, h, w), fp32 on the CPU, equal to that of a diffusers pipeline with a CPU generator."""
     return torch.randn(shape, generator=torch.Generator().manual_seed(int(seed)))
 
 
@@ -17,17 +17,17 @@ def step_noise(seed: int, step: int, shape: tuple[int, int, int]) -> Tensor:
 
     Source and edits share it: the paper's "we must fix the internal randomness" (section 3.2).
     """
-    return _drawn(np.random.SeedSequence((int(seed), step)), shape)
+    return _draw(np.random.SeedSequence((int(seed), step)), shape)
 
 
 def restart_noise(seed: int, step: int, shape: tuple[int, int, int]) -> Tensor:
-    """Unit normal noise (C, h, w), fp32 on the CPU, with which a finished image is brought back to a step.
+    """Unit normal noise (C, h, w), fp32 on the CPU, to take a finished image back to a step.
 
-    It has nothing in common with the noise of that step.
+    It is independent of ``step_noise`` of that step.
     """
-    return _drawn(np.random.SeedSequence((int(seed), step), spawn_key=(1,)), shape)
+    return _draw(np.random.SeedSequence((int(seed), step), spawn_key=(1,)), shape)
 
 
-def _drawn(seeds: np.random.SeedSequence, shape: tuple[int, int, int]) -> Tensor:
+def _draw(seeds: np.random.SeedSequence, shape: tuple[int, int, int]) -> Tensor:
     key = int(seeds.generate_state(1, np.uint64)[0])
     return torch.randn(shape, generator=torch.Generator().manual_seed(key))

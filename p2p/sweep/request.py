@@ -1,4 +1,4 @@
-"""What is asked of a sweep, and what comes of it."""
+"""Request and result of a sweep."""
 
 from __future__ import annotations
 
@@ -23,53 +23,51 @@ POOLED = ("own", "source")
 
 @dataclass(frozen=True, eq=False)
 class SweepRequest:
-    """One pair of prompts, one seed, several τ.
+    """A pair of prompts, one seed and several τ.
 
     τ is the fraction of the denoising steps, from the first, during which the source's attention is injected: 0 is
-    none, 1 is all. (InstructPix2Pix calls it ``p2p_threshold``; the τ of the Prompt-to-Prompt paper is the timestep at
-    which injection stops, so it counts the other way.) Injection is on at step i, counted from 0, while
-    i < floor(gain · τ · steps + 0.5 + 1e-9), or as ``rounding`` has it.
+    none, 1 is all. (InstructPix2Pix calls it ``p2p_threshold``. In the Prompt-to-Prompt paper τ is the timestep at
+    which injection stops, so it decreases.) With the default ``rounding``, injection is on at step i, counted from 0,
+    while i < floor(gain · τ · steps + 0.5 + 1e-9).
 
     Attributes:
         source: the caption of the image that is edited.
         target: its caption after the edit. It may be the source's, to re-weight words alone.
-        taus: each in [0, 1]; one edited image each.
-        seed: of the starting noise and of a stochastic sampler's noise, shared by the source and all its edits; not
-            negative.
-        steps: of the denoising.
-        guidance_scale: of classifier-free guidance; 1 or less means none, and half the rows.
+        taus: each in [0, 1]; one edited image for each.
+        seed: of the starting noise and of a stochastic sampler's noise, shared by the source and all its edits; 0 or
+            more.
+        steps: number of denoising steps.
+        guidance_scale: of classifier-free guidance; 1 or less means no guidance and half the rows.
         sampler: "ddim", "euler", "euler_ancestral", "dpmpp_2m" or "lcm"; "flow_match_euler" for flow models; or a
-            module of one's own, on Python's path: ``p2p.samplers.sampler.OwnSampler`` says what it holds.
+            plugin module on PYTHONPATH with the interface ``p2p.samplers.sampler.SamplerPlugin``.
         cross_gain: factor on τ for the injection of cross-attention.
         self_gain: factor on τ for the injection of self-attention, which is injected in all layers.
-        edit: "replace", "refine" or "auto": see ``p2p.attention.algebra.cross_edit``.
+        edit: "replace", "refine" or "auto"; see ``p2p.attention.algebra.cross_edit``.
         word_taus: words of the target with a τ of their own for their cross-attention, in place of the sweep's.
         reweight: words of the target with the factor c on their attention, at all steps.
-        blend: words of the source and of the target to whose place the edit is held, ("ball", "ball"), or a
-            ``p2p.Blend``, which says more. What is outside is the source's to the end.
-        inject_unconditional: whether the unguided rows receive the source's self-attention as well. With
-            ``cross_gain=0, self_gain=1`` this is InstructPix2Pix's recipe.
-        latents: starting noise of unit variance, (C, h, w), in place of the seed's.
-        only: words of the target that may take the source's cross-attention, None for all: see ``cross_edit``. What
-            surrounds them moves freely only with ``self_gain=0``.
-        alignment: pairs of phrases, of the source and of the target, that stand for each other; the other words are
-            aligned automatically.
-        too_long: "error" refuses prompts that do not fit into the model's window, "truncate" leaves out their last
-            words.
-        pooled: whose pooled embedding an edit is given besides its tokens, by models that have one (SDXL, SD3, FLUX):
-            its "own" prompt's or the "source"'s. It is an edit's second way in, which no attention map sees; without
-            it, words that are not injected say less.
-        method: "p2p", or what it is measured against, for which the gains and ``edit`` mean nothing: "sdedit" noises
-            the finished source and denoises it under the target with strength 1 − τ; "same_seed" generates the target
-            from the source's noise, at every τ alike. See ``p2p.baselines``.
-        rounding: "nearest", or "instructpix2pix" for that generator's own rule: see ``p2p.sweep.tree.injected_steps``.
-        guidance_interval: noise levels (low, high) between which there is guidance, at low < σ ≤ high; None for all.
-            At the other steps a row is denoised under its prompt alone, and its unguided row is not evaluated
-            (Kynkäänniemi et al. 2024, equation 5). σ is the noise's standard deviation over the signal's factor, as
-            in that paper, whatever the sampler; ``high`` may be infinite. Stable Diffusion goes from 14.6 to 0.03.
+        blend: words of the source and of the target to whose pixels the edit is restricted, ("ball", "ball"), or a
+            ``p2p.Blend`` with more options. All other pixels stay the source's.
+        inject_unconditional: whether unguided rows take the source's self-attention too. With
+            ``cross_gain=0, self_gain=1`` this is InstructPix2Pix's method.
+        latents: starting noise (C, h, w) of unit variance, in place of the seed's.
+        only: words of the target that may take the source's cross-attention, None for all; see ``cross_edit``. Their
+            surroundings change freely only with ``self_gain=0``.
+        alignment: pairs of a source phrase and a target phrase that match; other words are aligned automatically.
+        too_long: "error" refuses prompts that do not fit into the model's window, "truncate" removes their last words.
+        pooled: pooled embedding of an edit, for models that have one (SDXL, SD3, FLUX): that of its "own" prompt or of
+            the "source". It influences the image outside of attention; with "source", the words of the target that
+            are not injected have less influence.
+        method: "p2p", or a baseline, which ignores the gains and ``edit``: "sdedit" adds noise to the finished source
+            and denoises it under the target with strength 1 − τ; "same_seed" generates the target from the source's
+            noise, equally at every τ. See ``p2p.sweep.baselines``.
+        rounding: "nearest", or "instructpix2pix" for that generator's rule; see ``p2p.sweep.tree.injected_steps``.
+        guidance_interval: noise levels (low, high); guidance is on while low < σ ≤ high, and always with None. At other
+            steps a row is denoised under its prompt alone and has no unguided row (Kynkäänniemi et al. 2024,
+            equation 5). For every sampler, σ is the noise's standard deviation over the signal's factor, as in that
+            paper; ``high`` may be infinite. Stable Diffusion goes from 14.6 to 0.03.
 
     Raises:
-        P2PError: a value that is out of its range, or an unknown sampler, edit, method or policy.
+        P2PError: a value out of its range, or an unknown sampler, edit, method, rounding or other choice.
     """
 
     source: str
@@ -98,15 +96,15 @@ class SweepRequest:
     def __post_init__(self) -> None:
         for name in ("source", "target"):
             if not isinstance(getattr(self, name), str):
-                raise P2PError(f"{name} has to be text, not {getattr(self, name)!r}")
+                raise P2PError(f"{name} must be text, not {getattr(self, name)!r}")
         if len(self.taus) == 0:
-            raise P2PError("taus is empty; name at least one τ in [0, 1]")
+            raise P2PError("taus is empty; give at least one τ in [0, 1]")
         for tau in (*self.taus, *(self.word_taus or {}).values()):
             if not 0 <= tau <= 1:
                 raise P2PError(f"τ = {tau} is not in [0, 1]")
         for name in ("cross_gain", "self_gain"):
             if not (math.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
-                raise P2PError(f"{name} = {getattr(self, name)} is not a factor; it has to be 0 or more")
+                raise P2PError(f"{name} = {getattr(self, name)} is not a factor; it must be 0 or more")
         for name, numbers in (
             ("guidance_scale", [self.guidance_scale]),
             ("reweight", (self.reweight or {}).values()),
@@ -114,10 +112,10 @@ class SweepRequest:
             if not all(math.isfinite(number) for number in numbers):
                 raise P2PError(f"{name} = {getattr(self, name)} is not finite")
         if self.steps < 1:
-            raise P2PError(f"steps = {self.steps}; it has to be 1 or more")
+            raise P2PError(f"steps = {self.steps} is too few; it must be 1 or more")
         if not 0 <= self.seed < 2**63:
             raise P2PError(f"seed = {self.seed} is not in [0, 2**63)")
-        maker_of(self.sampler)  # raises what is wrong with it
+        maker_of(self.sampler)  # raises P2PError
         for name, known in (
             ("edit", EDITS),
             ("method", METHODS),
@@ -134,43 +132,43 @@ class SweepRequest:
                     f"guidance_interval = {self.guidance_interval!r}; give two noise levels, 0 <= low < high"
                 )
         if isinstance(self.only, str):
-            raise P2PError(f"only = {self.only!r} has to be a list of words: only=({self.only!r},)")
-        _ = self.local_blend  # raises what is wrong with it
+            raise P2PError(f"only = {self.only!r} must be a list of words: only=({self.only!r},)")
+        _ = self.local_blend  # raises P2PError
         for pair in self.alignment:
             if isinstance(pair, str) or len(pair) != 2 or not all(isinstance(text, str) for text in pair):
                 raise P2PError(
-                    f"alignment has {pair!r}, which is no pair of phrases: alignment=(('red ball', 'blue box'),)"
+                    f"alignment has {pair!r}, which is not a pair of phrases: alignment=(('red ball', 'blue box'),)"
                 )
 
     @property
     def local_blend(self) -> Blend | None:
-        """``blend`` in full."""
+        """``blend`` as a ``p2p.Blend``."""
         if self.blend is None or isinstance(self.blend, Blend):
             return self.blend
         if isinstance(self.blend, str) or len(self.blend) != 2:
             raise P2PError(
-                f"blend = {self.blend!r}; name words of the source and of the target: ('ball', 'box')"
+                f"blend = {self.blend!r}; give words of the source and of the target: ('ball', 'box')"
             )
         return Blend(*self.blend)
 
     @property
     def guided(self) -> bool:
-        """Whether rows have an unguided one beside them, at the steps with guidance."""
+        """Whether there are unguided rows, at the steps with guidance."""
         return self.guidance_scale > 1
 
 
 @dataclass(frozen=True, eq=False)
 class Sweep:
-    """What a request comes to.
+    """Result of a request.
 
     Attributes:
         source: (H, W, 3) uint8.
         edits: (K, H, W, 3) uint8, in the order of the request's ``taus``.
-        rows: rows of the denoiser's batches that were evaluated for it.
+        rows: number of rows of the denoiser's batches that were evaluated for it.
         source_latents: (C, h, w) fp32 on the CPU, before decoding.
         edit_latents: (K, C, h, w) fp32 on the CPU.
-        stopped: places of edits that were left at a look: theirs are the images and latents predicted there, and the
-            source's are if no edit went on.
+        stopped: indices of edits that were dropped at the early stop. Their images and latents are those predicted
+            there; so are the source's if all edits were dropped.
     """
 
     source: NDArray[np.uint8]

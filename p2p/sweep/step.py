@@ -1,4 +1,4 @@
-"""One call of the denoiser for rows of any sweeps, each at its own step."""
+"""Denoising step: one call of the denoiser moves trajectories of any sweeps on, each at its own step."""
 
 from __future__ import annotations
 
@@ -9,105 +9,158 @@ import torch
 from torch import Tensor
 
 from p2p.attention.local_blend import blended, mask
-from p2p.attention.router import route
+from p2p.attention.routing import RowAttention, make_routing
 from p2p.families.family import Family
 from p2p.samplers import State, stack, unstack
 from p2p.sweep.noise import step_noise
-from p2p.sweep.trajectory import Job, Walker
-from p2p.sweep.transfer import to_device
+from p2p.sweep.trajectory import Job, Trajectory
+from p2p.transfer import to_device
 
 
 def advance(family: Family, jobs: Sequence[Job], padded_to: int | None = None) -> list[Job]:
-    """All walkers one step on, by one call of the denoiser: first every guided row, then the unguided ones.
+    """Denoise all trajectories by one step: algorithm 1 of Hertz et al. 2022, with many sources and edits in a batch.
 
     Args:
         family: the denoiser.
-        jobs: whom to move.
-        padded_to: rows that the call is to have, filled up with the first walker's: one shape for a compiled denoiser.
-            None gives it as many as there are.
+        jobs: the trajectories. Each job is in the result, with the same trajectories one step on.
+        padded_to: number of rows of the batch, filled up with copies of the first row, so that a compiled denoiser has
+            one shape. None adds no rows.
     """
-    walkers = [walker for job in jobs for walker in job]
-    n, device = len(walkers), family.device
-    guided = [k for k, walker in enumerate(walkers) if walker.guided]
-    spare = [0] * (0 if padded_to is None else padded_to - n - len(guided))
-    owner = to_device([*range(n), *guided, *spare], device)
-    groups = _by_sampler(walkers, device)
+    trajectories = [trajectory for job in jobs for trajectory in job]
+    n, device = len(trajectories), family.device
 
-    x = torch.stack([walker.state.x for walker in walkers])
-    seen, timesteps = torch.empty_like(x), torch.empty(n, device=device)
-    for members, at, i in groups:
-        sampler = walkers[members[0]].plan.sampler
-        seen[at] = sampler.model_input(x[at], i)
-        timesteps[at] = sampler.timesteps[i]
-    prompts = [walker.plan.source if walker.branch is None else walker.plan.target for walker in walkers]
-    prompts += [walkers[k].plan.unguided for k in guided] + [prompts[k] for k in spare]
+    # Rows: one for each trajectory under its prompt, then one for each guided one without a prompt, then padding.
+    guided = [k for k, trajectory in enumerate(trajectories) if trajectory.guided]
+    padding = [0] * (0 if padded_to is None else padded_to - n - len(guided))
+    row_to_trajectory = to_device([*range(n), *guided, *padding], device)
+    prompts = [t.plan.source if t.branch is None else t.plan.target for t in trajectories]
+    prompts += [trajectories[k].plan.unguided for k in guided] + [prompts[k] for k in padding]
     conditioning = tuple(torch.stack(parts) for parts in zip(*prompts, strict=True))
-    routing = route(jobs, family, len(owner), compiled=padded_to is not None)
-    output = family.denoise(seen[owner], timesteps[owner], conditioning, routing)
 
+    # Latents and timesteps: each trajectory's own sampler is at its own step i.
+    x = torch.stack([trajectory.state.x for trajectory in trajectories])
+    model_input, timesteps = torch.empty_like(x), torch.empty(n, device=device)
+    by_sampler = _group_by_sampler(trajectories, device)
+    for group, at, i in by_sampler:
+        sampler = trajectories[group[0]].plan.sampler
+        model_input[at] = sampler.model_input(x[at], i)
+        timesteps[at] = sampler.timesteps[i]
+
+    # Denoiser: edits attend with the maps of their source where their branch of the tree injects them.
+    routing = make_routing(
+        _attention_of_rows(jobs, guided),
+        len(padding),
+        family.window,
+        device,
+        family.dtype,
+        compiled=padded_to is not None,
+    )
+    rows = (model_input[row_to_trajectory], timesteps[row_to_trajectory])
+    output = family.denoise(*rows, conditioning, routing)
+
+    # Classifier-free guidance (Ho & Salimans 2022, equation 6).
     output, unguided = output[:n], output[n : n + len(guided)]
-    if guided:  # Ho & Salimans 2022, equation 6
-        scale = to_device([float(walkers[k].plan.request.guidance_scale) for k in guided], device)
+    if guided:
+        scale = to_device([float(trajectories[k].plan.request.guidance_scale) for k in guided], device)
         at = to_device(guided, device)
         output[at] = unguided + scale[:, None, None, None] * (output[at] - unguided)
-    states: dict[int, State] = {}
-    clean: dict[int, Tensor] = {}
-    for members, at, i in groups:
-        group = [walkers[k] for k in members]
-        sampler = group[0].plan.sampler
-        noise = _noise(group, device) if sampler.stochastic else None
-        after = sampler.step(stack([walker.state for walker in group]), output[at], i, noise)
-        states.update(zip(members, unstack(after), strict=True))
-        if any(walker.step + 1 == walker.plan.look for walker in group):
-            predicted = zip(members, group, sampler.denoised(x[at], output[at], i), strict=True)
-            clean.update({k: row for k, walker, row in predicted if walker.step + 1 == walker.plan.look})
 
-    sums = iter(routing.watch.sums[0] if routing is not None and routing.watch is not None else ())
+    # Sampler: x at step i + 1, and the prediction of clean latents for trajectories whose early stop comes next.
+    states: dict[int, State] = {}
+    predicted: dict[int, Tensor] = {}
+    for group, at, i in by_sampler:
+        members = [trajectories[k] for k in group]
+        sampler = members[0].plan.sampler
+        noise = _shared_noise(members, device) if sampler.stochastic else None
+        after = sampler.step(stack([t.state for t in members]), output[at], i, noise)
+        states.update(zip(group, unstack(after), strict=True))
+        stopping = [t.step + 1 == t.plan.early_stop_step for t in members]
+        if any(stopping):
+            clean = zip(group, stopping, sampler.denoised(x[at], output[at], i), strict=True)
+            predicted.update({k: latents for k, stops, latents in clean if stops})
+
+    # New trajectories, and LocalBlend between each source and its edits.
+    column_sums = iter(routing.column_sums.sums[0] if routing is not None and routing.column_sums else ())
     moved = iter(
         replace(
-            w,
+            trajectory,
             state=states[k],
-            step=w.step + 1,
-            seen=None if w.seen is None else next(sums),
-            clean=clean.get(k),
+            step=trajectory.step + 1,
+            column_sums=None if trajectory.column_sums is None else next(column_sums),
+            predicted=predicted.get(k),
         )
-        for k, w in enumerate(walkers)
+        for k, trajectory in enumerate(trajectories)
     )
-    return [blend(tuple(next(moved) for _ in job)) for job in jobs]
+    return [blend_with_source(tuple(next(moved) for _ in job)) for job in jobs]
 
 
-def blend(job: Job) -> Job:
-    """A job that has been advanced, with its branches held to the source outside of where their blend lets them."""
-    source, *branches = job
+def blend_with_source(job: Job) -> Job:
+    """LocalBlend of a job after its step: z* ← (1 - α) ⊙ z + α ⊙ z* for each edit z* and its source z."""
+    source, *edits = job
     plan = source.plan.blend
-    if plan is None or source.seen is None or source.step <= plan.start:
+    if plan is None or source.column_sums is None or source.step <= plan.start:
         return job
     size = (source.state.x.shape[-2], source.state.x.shape[-1])
-    held: list[Walker] = [source]
-    for walker in branches:
-        assert walker.seen is not None
-        alpha = mask(source.seen, walker.seen, plan, size)
-        clean = walker.clean
-        if clean is not None and source.clean is not None:
-            clean = torch.where(alpha, clean, source.clean)
-        held.append(replace(walker, state=blended(walker.state, source.state, alpha), clean=clean))
-    return tuple(held)
+    blended_edits = []
+    for edit in edits:
+        assert edit.column_sums is not None
+        alpha = mask(source.column_sums, edit.column_sums, plan, size)
+        predicted = edit.predicted
+        if predicted is not None and source.predicted is not None:
+            predicted = torch.where(alpha, predicted, source.predicted)
+        state = blended(edit.state, source.state, alpha)
+        blended_edits.append(replace(edit, state=state, predicted=predicted))
+    return (source, *blended_edits)
 
 
-def _by_sampler(walkers: Sequence[Walker], device: torch.device) -> list[tuple[list[int], Tensor, Tensor]]:
-    """For each sampler: the indices of its walkers, the same on the device, and the walkers' steps there."""
+def _attention_of_rows(jobs: Sequence[Job], guided: Sequence[int]) -> list[RowAttention]:
+    """Sources of the maps of each row; a job's source is its first trajectory. ``guided`` are those with two rows."""
+    count = sum(map(len, jobs))
+    unguided_row = {k: count + place for place, k in enumerate(guided)}
+    rows = [RowAttention(k, k) for k in range(count + len(guided))]
+    source = 0
+    for job in jobs:
+        for k, trajectory in enumerate(job, start=source):
+            plan, branch = trajectory.plan, trajectory.branch
+            injection = None if branch is None else branch.injection(trajectory.step)
+            inject_self = injection is not None and injection.self_attention
+            rows[k] = RowAttention(
+                self_source=source if inject_self else k,
+                cross_source=source,
+                mixing=None if injection is None else plan.mixings[injection.cross],
+                columns=_columns(trajectory),
+                sums=trajectory.column_sums,
+            )
+            if inject_self and plan.request.inject_unconditional and trajectory.guided:
+                rows[unguided_row[k]] = RowAttention(unguided_row[source], unguided_row[source])
+        source += len(job)
+    return rows
+
+
+def _columns(trajectory: Trajectory) -> Tensor | None:
+    """(S, n): the columns of its maps that are summed."""
+    columns = trajectory.plan.map_columns
+    if columns is None:
+        return None
+    return columns.source if trajectory.branch is None else columns.target
+
+
+def _group_by_sampler(
+    trajectories: Sequence[Trajectory], device: torch.device
+) -> list[tuple[list[int], Tensor, Tensor]]:
+    """For each sampler: indices of its trajectories, the same on the device, and their steps i on the device."""
     groups: dict[int, list[int]] = {}
-    for k, walker in enumerate(walkers):
-        groups.setdefault(id(walker.plan.sampler), []).append(k)
+    for k, trajectory in enumerate(trajectories):
+        groups.setdefault(id(trajectory.plan.sampler), []).append(k)
     return [
-        (members, to_device(members, device), to_device([walkers[k].step for k in members], device))
-        for members in groups.values()
+        (group, to_device(group, device), to_device([trajectories[k].step for k in group], device))
+        for group in groups.values()
     ]
 
 
-def _noise(walkers: Sequence[Walker], device: torch.device) -> Tensor:
-    """(n, C, h, w): drawn once for all walkers of one seed at one step."""
-    keys = [(walker.plan.request.seed, walker.step) for walker in walkers]
-    shape = tuple(walkers[0].state.x.shape)
-    drawn = {key: step_noise(*key, (shape[0], shape[1], shape[2])) for key in dict.fromkeys(keys)}
-    return to_device(torch.stack([drawn[key] for key in keys]), device)
+def _shared_noise(trajectories: Sequence[Trajectory], device: torch.device) -> Tensor:
+    """Noise (n, C, h, w) of a stochastic step, the same for all trajectories with one seed at one step."""
+    keys = [(trajectory.plan.request.seed, trajectory.step) for trajectory in trajectories]
+    shape = tuple(trajectories[0].state.x.shape)
+    noise = {key: step_noise(*key, (shape[0], shape[1], shape[2])) for key in dict.fromkeys(keys)}
+    return to_device(torch.stack([noise[key] for key in keys]), device)

@@ -1,4 +1,4 @@
-"""A request made ready to run: prompts encoded, matrices built, the tree grown."""
+"""Plan of a request: encoded prompts, matrices, the tree of branches, starting noise."""
 
 from __future__ import annotations
 
@@ -9,33 +9,35 @@ import torch
 from torch import Tensor
 
 from p2p.attention.algebra import CrossEdit, cross_edit
-from p2p.attention.local_blend import BlendPlan, watched_columns
-from p2p.attention.map_columns import Watching, map_size
+from p2p.attention.local_blend import BlendPlan, blend_columns
+from p2p.attention.map_columns import MapColumns, map_size
+from p2p.attention.routing import Mixing
 from p2p.errors import P2PError
 from p2p.families.family import Conditioning, Family
 from p2p.samplers import Sampler, State
 from p2p.sweep.noise import starting_noise
 from p2p.sweep.request import SweepRequest
-from p2p.sweep.transfer import to_device
 from p2p.sweep.tree import Branch, grow, injected_steps, schedules
-
-
-@dataclass(frozen=True, eq=False)
-class Mixing:
-    """One row's cross-attention: Rc = R diag(c) (S, S) and Dc = D·c (S, 1), each None where R or D is zero."""
-
-    Rc: Tensor | None
-    Dc: Tensor | None
+from p2p.transfer import to_device
 
 
 @dataclass(frozen=True, eq=False)
 class SweepPlan:
-    """A request with all that its rows need.
+    """A request with everything that its trajectories need.
 
-    ``mixings`` has the cross-attention for each state of injection that occurs, None where a row is left alone;
-    ``starting`` is the sampler's state at step 0; ``guided`` says of every step whether rows have an unguided one
-    beside them; ``watching`` the words that are watched, and ``blend`` what that is for in a sweep. ``restarts`` are
-    branches that set out from the finished source. ``look`` is the step at which the tree is looked at, None for never.
+    Attributes:
+        index: of the request among those that are swept together.
+        request: the request.
+        sampler: shared by all plans with the same sampler and number of steps.
+        branches: roots of the tree of edits.
+        source: conditioning of the source, ``target`` that of the edits, ``unguided`` that of unguided rows.
+        mixings: cross-attention of an edit for each ``Injection.cross`` that occurs, None without an effect.
+        starting: the sampler's state at step 0.
+        guided: for each step, whether its trajectories have an unguided row.
+        map_columns: columns of maps that are summed, for ``blend`` or for attention maps, or None.
+        blend: LocalBlend, or None.
+        restarts: branches that start from the finished source.
+        early_stop_step: the step before which the early stop comes, or None.
     """
 
     index: int
@@ -48,10 +50,10 @@ class SweepPlan:
     mixings: Mapping[tuple[bool, ...], Mixing | None]
     starting: State
     guided: tuple[bool, ...]
-    watching: Watching | None
+    map_columns: MapColumns | None
     blend: BlendPlan | None
     restarts: tuple[Branch, ...] = ()
-    look: int | None = None
+    early_stop_step: int | None = None
 
 
 def make_plan(
@@ -60,13 +62,13 @@ def make_plan(
     """Plan a request for a family.
 
     Args:
-        index: the request's place among those that run together.
-        request: what is asked for.
+        index: of the request among those that are swept together.
+        request: the request.
         family: the denoiser with its text encoder.
-        sampler: gives the sampler for a name and a number of steps.
+        sampler: makes the sampler for a name and a number of steps.
 
     Raises:
-        P2PError: unknown words, prompts that are too long, starting noise of another shape, too many steps.
+        P2PError: unknown words, a prompt that is too long, starting noise of another shape, too many steps.
     """
     prompts = (request.source, request.target)
     if request.too_long == "truncate":
@@ -74,7 +76,7 @@ def make_plan(
     source, target = map(family.tokenize, prompts)
     edit = cross_edit(source, target, request.edit, request.reweight or {}, request.only, request.alignment)
     words = {target.tokens_of(word, "word_taus"): tau for word, tau in (request.word_taus or {}).items()}
-    # A word that takes nothing from the source has no injection that could end.
+    # A word that takes nothing from the source has no injection to end.
     words = {tokens: tau for tokens, tau in words.items() if edit.R[:, list(tokens)].any()}
     sweep = schedules(
         request.taus,
@@ -85,65 +87,66 @@ def make_plan(
         request.rounding,
     )
     states = {injection.cross for schedule in sweep for injection in schedule}
-    chosen = sampler(request.sampler, request.steps)
+    step_sampler = sampler(request.sampler, request.steps)
     noise = to_device(_starting(request, family.latent_shape), family.device)
-    source_said, target_said = map(family.encode, prompts)
+    source_text, target_text = map(family.encode, prompts)
     if request.pooled == "source":
-        target_said = (target_said[0], *source_said[1:])
+        target_text = (target_text[0], *source_text[1:])
     unguided = family.unconditional()
     if family.embeds_guidance:
         guidance = torch.tensor(request.guidance_scale, device=family.device)
-        source_said, target_said = (*source_said, guidance), (*target_said, guidance)
-    watching, blend = None, None
-    if (wanted := request.local_blend) is not None:
-        watching = watch(family, *watched_columns(wanted, source, target))
-        blend = BlendPlan(watching.size, wanted.threshold, injected_steps(1.0, wanted.start, request.steps))
+        source_text, target_text = (*source_text, guidance), (*target_text, guidance)
+    map_columns, blend = None, None
+    if (option := request.local_blend) is not None:
+        map_columns = make_map_columns(family, *blend_columns(option, source, target))
+        blend_start = injected_steps(1.0, option.start, request.steps)
+        blend = BlendPlan(map_columns.size, option.threshold, blend_start)
     return SweepPlan(
         index=index,
         request=request,
-        sampler=chosen,
+        sampler=step_sampler,
         branches=grow(sweep),
-        source=source_said,
-        target=target_said,
+        source=source_text,
+        target=target_text,
         unguided=unguided,
-        guided=_guided(request, family, chosen),
-        watching=watching,
+        guided=_guided(request, family, step_sampler),
+        map_columns=map_columns,
         blend=blend,
         mixings={cross: _mixing(edit, cross, list(words), family) for cross in states},
-        starting=chosen.start(noise),
+        starting=step_sampler.start(noise),
     )
 
 
 def _guided(request: SweepRequest, family: Family, sampler: Sampler) -> tuple[bool, ...]:
-    """Of every step, whether it has guidance that takes a row of its own."""
+    """For each step, whether guidance needs an unguided row."""
     if request.guidance_interval is None:
         return (request.guided and not family.embeds_guidance,) * request.steps
     if family.embeds_guidance:
         raise P2PError(
-            "guidance_interval is not for a model that is given guidance as a number; leave it out"
+            "guidance_interval does not work with a model that embeds the guidance scale; remove it"
         )
     low, high = request.guidance_interval
     return tuple(request.guided and low < level <= high for level in sampler.noise_level.tolist())
 
 
-def watch(family: Family, source: Tensor, target: Tensor) -> Watching:
-    """Columns of source and target (S, n) watched in the layers of one size."""
+def make_map_columns(family: Family, source: Tensor, target: Tensor) -> MapColumns:
+    """Columns (S, n) of source and target, in the layers of the size that ``map_size`` chooses."""
     size = map_size((family.latent_shape[1], family.latent_shape[2]), list(family.map_layers))
-    return Watching(source.to(family.device), target.to(family.device), size, family.map_layers[size])
+    return MapColumns(source.to(family.device), target.to(family.device), size, family.map_layers[size])
 
 
 def _mixing(
     edit: CrossEdit, cross: tuple[bool, ...], words: list[tuple[int, ...]], family: Family
 ) -> Mixing | None:
-    """The matrices while injection is on for ``cross[0]``, all tokens, or ``cross[1:]``, those of ``words``."""
+    """Matrices while ``Injection.cross`` is ``cross``; None if they have no effect. ``words`` have τ of their own."""
     injected = torch.full((len(edit.c),), cross[0])
     for tokens, on in zip(words, cross[1:], strict=True):
         injected[list(tokens)] = on
-    now = edit.released((~injected).nonzero().flatten().tolist())
-    if not now.R.any() and bool((now.D * now.c == 1).all()):
+    edit = edit.released((~injected).nonzero().flatten().tolist())
+    if not edit.R.any() and bool((edit.D * edit.c == 1).all()):
         return None
-    Rc = (now.R * now.c).to(family.device, family.dtype) if now.R.any() else None
-    Dc = (now.D * now.c)[:, None].to(family.device, family.dtype) if now.D.any() else None
+    Rc = (edit.R * edit.c).to(family.device, family.dtype) if edit.R.any() else None
+    Dc = (edit.D * edit.c)[:, None].to(family.device, family.dtype) if edit.D.any() else None
     return Mixing(Rc, Dc)
 
 
@@ -151,5 +154,5 @@ def _starting(request: SweepRequest, shape: tuple[int, int, int]) -> Tensor:
     if request.latents is None:
         return starting_noise(request.seed, shape)
     if tuple(request.latents.shape) != shape:
-        raise P2PError(f"latents are of shape {tuple(request.latents.shape)}; the model's are {shape}")
+        raise P2PError(f"latents have shape {tuple(request.latents.shape)}; the model needs {shape}")
     return request.latents.detach().float().cpu()

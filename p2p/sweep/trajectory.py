@@ -1,4 +1,4 @@
-"""Trajectories on their way, and which of them have to move together."""
+"""Trajectories that are being denoised, and the jobs that group those which must share a batch."""
 
 from __future__ import annotations
 
@@ -12,42 +12,48 @@ from p2p.sweep.tree import Branch
 
 
 @dataclass(frozen=True, eq=False)
-class Walker:
-    """A trajectory on its way: the sampler's state of one row, come to ``step``.
+class Trajectory:
+    """A trajectory at one step; it never changes, a step makes a new one.
 
-    ``branch`` is None for the source. A source that ``feeds_only`` is a second copy, for branches that do not fit in
-    one batch with the first. ``seen`` (P, n) fp32 are the sums so far of the watched words' columns of its maps, None
-    where none are watched. ``clean`` (C, h, w) are the clean latents predicted in the step before, after the one that
-    its plan says.
+    Attributes:
+        plan: the sweep it belongs to.
+        state: the sampler's state of one row.
+        step: the next step to make, from 0.
+        branch: where it is in the tree of edits, None for the source.
+        is_copy: whether it is another copy of the source, for branches that do not fit into a batch with the first.
+        column_sums: (P, n) fp32; the sums so far of the columns of its maps in ``plan.map_columns``, or None.
+        predicted: (C, h, w) fp32; the clean latents that were predicted at the early stop's step, None elsewhere.
     """
 
     plan: SweepPlan
     state: State
     step: int
     branch: Branch | None = None
-    feeds_only: bool = False
-    seen: Tensor | None = None
-    clean: Tensor | None = None
+    is_copy: bool = False
+    column_sums: Tensor | None = None
+    predicted: Tensor | None = None
+
+    @property
+    def members(self) -> tuple[int, ...]:
+        """Indices of the τ whose edits it is; () for the source."""
+        return self.branch.members if self.branch else ()
+
+    @property
+    def finished(self) -> bool:
+        """Whether it has made all steps."""
+        return self.step == self.plan.request.steps
 
     @property
     def needs_source(self) -> bool:
-        """Whether the source has to be beside it at its next step: it takes its attention, or its latents after."""
+        """Whether its next step needs the source in the same batch, for injection or for LocalBlend."""
         if self.branch is None:
             return False
         return self.plan.blend is not None or bool(self.branch.injection(self.step))
 
     @property
     def guided(self) -> bool:
-        """Whether an unguided row is beside it at its next step."""
+        """Whether its next step needs an unguided row."""
         return self.plan.guided[self.step]
-
-    @property
-    def columns(self) -> Tensor | None:
-        """(S, n): the words whose columns of its maps are watched."""
-        watching = self.plan.watching
-        if watching is None:
-            return None
-        return watching.source if self.branch is None else watching.target
 
     @property
     def rows(self) -> int:
@@ -55,5 +61,5 @@ class Walker:
         return 2 if self.guided else 1
 
 
-# Walkers that have to be in one batch: a source with the branches it feeds, or one walker that is free.
-Job = tuple[Walker, ...]
+# Trajectories that must be in one batch: a source, first, with branches that need it, or one trajectory alone.
+Job = tuple[Trajectory, ...]

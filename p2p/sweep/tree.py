@@ -1,4 +1,4 @@
-"""The tree of a sweep: branches are one trajectory for as long as their injection is the same."""
+"""Tree of a sweep: edits at different τ share one trajectory while their injection is the same."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Injection:
-    """What a branch takes from its source at one step.
+    """Attention that an edit takes from its source at one step.
 
-    ``cross[0]`` is the injection of cross-attention at large, ``cross[1:]`` that of each word with a τ of its own.
+    ``cross[0]`` is the injection of cross-attention, ``cross[1:]`` that for each word with a τ of its own.
     """
 
     cross: tuple[bool, ...]
@@ -23,10 +23,10 @@ class Injection:
 
 @dataclass(frozen=True)
 class Branch:
-    """A stretch of steps [start, stop) on which ``members``, indices into the sweep's τ, are one trajectory.
+    """Steps [start, stop) on which ``members``, indices of the sweep's τ, share one trajectory.
 
-    ``injections`` are those of the steps; ``children`` go on from ``stop``. A branch that reaches the last step has
-    no children: its result is that of all its members.
+    ``injections`` has one entry a step. ``children`` continue from ``stop``. A branch that reaches the last step has no
+    children, and its result is that of all its members.
     """
 
     start: int
@@ -40,14 +40,15 @@ class Branch:
         return self.start + len(self.injections)
 
     def injection(self, step: int) -> Injection:
-        """What is injected at a step of this branch."""
+        """The injection at a step of this branch."""
         return self.injections[step - self.start]
 
 
-def standing(branches: Sequence[Branch], step: int) -> int:
-    """Branches that come to ``step``, counted before they fork there."""
+def count_branches(branches: Sequence[Branch], step: int) -> int:
+    """Number of branches that reach ``step``, before they fork there."""
     return sum(
-        1 if branch.start < step <= branch.stop else standing(branch.children, step) for branch in branches
+        1 if branch.start < step <= branch.stop else count_branches(branch.children, step)
+        for branch in branches
     )
 
 
@@ -55,11 +56,11 @@ ROUNDINGS = ("nearest", "instructpix2pix")
 
 
 def injected_steps(gain: float, tau: float, steps: int, rounding: str = "nearest") -> int:
-    """Number of steps with injection, and not more than there are.
+    """Number of steps with injection, at most ``steps``.
 
-    "nearest" is floor(gain · τ · steps + 0.5 + 1e-9); "instructpix2pix" has injection at step i while
-    gain · τ > i / (steps - 1), as that generator does. The margin keeps halves up, and whole numbers whole, whatever a
-    product like 0.29 · 50 comes to in binary.
+    "nearest" is floor(gain · τ · steps + 0.5 + 1e-9). "instructpix2pix" has injection at step i while
+    gain · τ > i / (steps - 1), like that generator. The margin 1e-9 makes halves round up, and keeps whole numbers,
+    when a product like 0.29 · 50 is inexact in binary.
     """
     if rounding == "instructpix2pix":
         return min(steps, math.ceil(gain * tau * (steps - 1) - 1e-9))
@@ -74,7 +75,7 @@ def schedules(
     steps: int,
     rounding: str = "nearest",
 ) -> tuple[tuple[Injection, ...], ...]:
-    """The injection of every step for every τ: K tuples of ``steps``."""
+    """Injections of every τ at every step: K tuples of length ``steps``."""
     words = [injected_steps(cross_gain, tau, steps, rounding) for tau in word_taus]
 
     def schedule(tau: float) -> tuple[Injection, ...]:
@@ -88,7 +89,7 @@ def schedules(
 def evaluations(
     taus: Sequence[float], cross_gain: float, self_gain: float, steps: int, rounding: str = "nearest"
 ) -> int:
-    """Steps of a source and its tree of edits in all: half of the rows that a guided sweep takes."""
+    """Number of steps of a source and its tree of edits together; a guided sweep needs two rows for each."""
 
     def count(branches: Sequence[Branch]) -> int:
         return sum(len(branch.injections) + count(branch.children) for branch in branches)
@@ -99,14 +100,14 @@ def evaluations(
 def grow(
     schedules: Sequence[tuple[Injection, ...]], members: Sequence[int] | None = None, start: int = 0
 ) -> tuple[Branch, ...]:
-    """The branches that leave step ``start``: a trie over the schedules of ``members`` (all by default).
+    """Build the branches from step ``start``: a trie over the schedules of ``members`` (all by default).
 
-    Equal schedules are one branch to the end. In a branch's order, and among its siblings, members ascend.
+    Equal schedules share one branch to the end. Members ascend within a branch and among siblings.
     """
-    here = range(len(schedules)) if members is None else members
+    indices = range(len(schedules)) if members is None else members
     steps = len(schedules[0])
     groups: dict[Injection, list[int]] = {}
-    for member in here:
+    for member in indices:
         groups.setdefault(schedules[member][start], []).append(member)
     branches = []
     for group in groups.values():

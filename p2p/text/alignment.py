@@ -1,4 +1,4 @@
-"""Which words of the target stand for which words of the source."""
+"""Alignment of the words of a source and a target prompt."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Block:
-    """Words in which the prompts agree or differ, by their places in source and target.
+    """Words in which the prompts agree or differ, as indices of words of the source and of the target.
 
-    ``matched`` blocks hold the same words on both sides, or words that were paired by hand. Of the others, both sides
-    filled is a swap, an empty source an addition, an empty target a removal.
+    ``matched`` blocks have the same words on both sides, or words that were paired by hand. Other blocks are a swap if
+    both sides have words, an addition if the source is empty, and a removal if the target is empty.
     """
 
     source: tuple[int, ...]
@@ -24,19 +24,19 @@ def align(
 ) -> tuple[Block, ...]:
     """Align two prompts word by word: the alignment function A of the paper, section 3.2.
 
-    As many words as possible are matched, in order; among such alignments the one with most neighbours kept together,
-    and then the one that matches earliest. Swaps of equally many words come out word by word.
+    It matches as many words as possible, in order. Among such alignments it takes the one that keeps most neighbours
+    together, then the one that matches earliest. A swap of equally many words becomes one block for each word.
 
     Args:
         source: the source's words, case folded.
         target: the target's words, case folded.
-        by_hand: places of words that stand for each other; the rest is aligned as if these words were not there.
+        by_hand: pairs of indices of source and target words that match; the other words are aligned without them.
 
     Returns:
-        Blocks that cover all words of both sides once: those by hand, then the rest in order.
+        Blocks that cover all words of both sides once: those by hand, then the others in order.
     """
-    given_source = {i for places, _ in by_hand for i in places}
-    given_target = {j for _, places in by_hand for j in places}
+    given_source = {i for words, _ in by_hand for i in words}
+    given_target = {j for _, words in by_hand for j in words}
     rest_source = [i for i in range(len(source)) if i not in given_source]
     rest_target = [j for j in range(len(target)) if j not in given_target]
     blocks = [block for pair in by_hand for block in _blocks(*pair, matched=True)]
@@ -58,7 +58,7 @@ def _blocks(source: Sequence[int], target: Sequence[int], matched: bool) -> list
 
 
 def _matches(source: Sequence[str], target: Sequence[str]) -> list[tuple[int, int]]:
-    """Longest common subsequence with affine preference: (matches, matches that follow upon another)."""
+    """Longest common subsequence by the score (matches, matches that directly follow another match)."""
     n, m = len(source), len(target)
     # best[i][j][k]: score of the suffixes from i and j; k = 1 if the words just before them were matched.
     best = [[[(0, 0), (0, 0)] for _ in range(m + 1)] for _ in range(n + 1)]

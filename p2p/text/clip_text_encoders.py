@@ -1,4 +1,4 @@
-"""The two CLIP text encoders that SDXL and SD3 have side by side."""
+"""Pair of CLIP text encoders of SDXL and SD3."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from p2p.text.words import TokenizedPrompt
 
 
 class ClipPair:
-    """Two text encoders with a window each. A position is one token, with the hidden states of both."""
+    """Two text encoders, each with a window. A position is one token, with the hidden states of both."""
 
     def __init__(self, folder: Path, pipeline: Any) -> None:
         self.windows = (clip_window(folder), load_window(folder, "tokenizer_2", "text_encoder_2"))
@@ -24,15 +24,14 @@ class ClipPair:
         )
 
     def fit(self, prompt: str) -> str:
-        """The prompt, without the last words if it does not fit. Raises P2PError if not even one word fits."""
+        """Cut the prompt after a word so that it fits. Raises P2PError if its first word does not fit."""
         return fit(prompt, self.windows)
 
     def check(self, prompt: str) -> None:
-        """Raises P2PError if the prompt does not fit, or the tokenizers part it differently: padding apart, they
-        are meant to be the same."""
+        """Raises P2PError if the prompt does not fit, or if the tokenizers disagree on it in more than padding."""
         first, second = (window.tokenize(prompt) for window in self.windows)
         if first != second:
-            raise P2PError(f"the model's two tokenizers do not agree on {prompt!r}; put it in other words")
+            raise P2PError(f"the model's two tokenizers do not agree on {prompt!r}; use other words")
 
     def tokenize(self, prompt: str) -> TokenizedPrompt:
         """Words and tokens. Raises P2PError as ``check`` does."""
@@ -40,9 +39,9 @@ class ClipPair:
         return self.windows[0].tokenize(prompt)
 
     def encode(self, prompt: str) -> tuple[Tensor, tuple[Any, ...]]:
-        """The second-to-last hidden states of both, (S, C₁ + C₂), and all that each encoder gives."""
-        given = tuple(
+        """Second-to-last hidden states of both, (S, C₁ + C₂), and the whole output of each encoder."""
+        outputs = tuple(
             encoder(window.ids(prompt).input_ids.to(encoder.device), output_hidden_states=True)
             for window, encoder in zip(self.windows, self.encoders, strict=True)
         )
-        return torch.cat([each.hidden_states[-2][0] for each in given], dim=-1), given
+        return torch.cat([output.hidden_states[-2][0] for output in outputs], dim=-1), outputs

@@ -1,4 +1,4 @@
-"""Tokenizers seen as the windows of text encoders."""
+"""Prompt windows: tokenizers with the token limits of text encoders."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ FLUX_T5_TOKENS = 512
 
 @dataclass(frozen=True, eq=False)
 class PromptWindow:
-    """A fast tokenizer of transformers, whose prompts are given ``limit`` tokens, start and end included."""
+    """A fast tokenizer of transformers and its encoder's ``limit`` of tokens, start and end token included."""
 
     tokenizer: Any
     limit: int
     spaces: bool = True
-    """Whether a space may take a token, or be part of one: CLIP's know none."""
+    """Whether spaces may be tokens or parts of tokens; CLIP ignores them."""
 
     def count(self, prompt: str) -> int:
-        """Tokens of a prompt, start and end included."""
+        """Number of tokens of a prompt, start and end token included."""
         return len(self.tokenizer(prompt, verbose=False).input_ids)
 
     def tokenize(self, prompt: str) -> TokenizedPrompt:
@@ -39,10 +39,10 @@ class PromptWindow:
         return tokenize(prompt, (self,))
 
     def fit(self, prompt: str) -> str:
-        """The prompt, without the last words if it does not fit.
+        """Cut the prompt after a word so that it fits.
 
         Raises:
-            P2PError: not even its first word fits.
+            P2PError: its first word does not fit.
         """
         if self.count(prompt) <= self.limit:
             return prompt
@@ -57,10 +57,10 @@ class PromptWindow:
         return cuts[kept - 1]
 
     def ids(self, prompt: str, cut: bool = False) -> Any:
-        """Padded token ids and attention mask, each (1, limit) int64, of a prompt that is ``cut`` at the last token.
+        """Padded token ids and attention mask of a prompt, each (1, limit) int64; ``cut`` drops tokens that do not fit.
 
         Raises:
-            P2PError: the prompt does not fit and is not to be cut.
+            P2PError: the prompt does not fit and ``cut`` is false.
         """
         if not cut:
             self.check(prompt, self.count(prompt))
@@ -69,7 +69,7 @@ class PromptWindow:
         )
 
     def check(self, prompt: str, count: int) -> None:
-        """Raises P2PError if so many tokens are too many."""
+        """Raises P2PError if ``count``, the tokens of the prompt, is over the limit."""
         if count > self.limit:
             raise P2PError(
                 f"the prompt {prompt!r} has {count} tokens, the model takes {self.limit}; "
@@ -78,41 +78,41 @@ class PromptWindow:
 
 
 def load_window(folder: Path, tokenizer: str, text_encoder: str) -> PromptWindow:
-    """The window of a CLIP encoder, from the folders of its tokenizer and of its config."""
-    loaded = _load(folder / tokenizer)
+    """Load the window of a CLIP encoder, from the folders of its tokenizer and of its config."""
+    loaded = _load_tokenizer(folder / tokenizer)
     config = json.loads((folder / text_encoder / "config.json").read_text(encoding="utf-8"))
     return PromptWindow(loaded, min(loaded.model_max_length, config["max_position_embeddings"]), spaces=False)
 
 
-def _load(folder: Path) -> Any:
-    """The tokenizer, by the class that its own configuration names: transformers' AutoTokenizer imports torch."""
+def _load_tokenizer(folder: Path) -> Any:
+    """Load a tokenizer by the class named in its config, because transformers' AutoTokenizer imports torch."""
     config = folder / "tokenizer_config.json"
     name = json.loads(config.read_text(encoding="utf-8")).get("tokenizer_class") if config.is_file() else None
-    own = getattr(transformers, str(name), None)
-    return (own or transformers.AutoTokenizer).from_pretrained(folder, local_files_only=True)
+    tokenizer_class = getattr(transformers, str(name), None)
+    return (tokenizer_class or transformers.AutoTokenizer).from_pretrained(folder, local_files_only=True)
 
 
 def clip_window(folder: Path) -> PromptWindow:
-    """The window of a model's first encoder, a CLIP."""
+    """Load the window of a model's first text encoder, a CLIP."""
     return load_window(folder, "tokenizer", "text_encoder")
 
 
 def t5_window(folder: Path) -> PromptWindow:
-    """The window of FLUX's T5, by its pipeline's limit."""
+    """Load the window of FLUX's T5, with the limit of its pipeline."""
     return load_t5(folder, "tokenizer_2", FLUX_T5_TOKENS)
 
 
 def load_t5(folder: Path, tokenizer: str, limit: int) -> PromptWindow:
-    """The window of a T5 encoder, which has no limit of its own: the pipelines' ``limit``, or the tokenizer's."""
-    loaded = _load(folder / tokenizer)
+    """Load the window of a T5 encoder, whose limit is the pipeline's ``limit`` or the tokenizer's, if that is less."""
+    loaded = _load_tokenizer(folder / tokenizer)
     return PromptWindow(loaded, min(loaded.model_max_length, limit))
 
 
 def fit(prompt: str, windows: Sequence[PromptWindow]) -> str:
-    """The prompt, without the last words if it does not fit into every window.
+    """Cut the prompt after a word so that it fits into every window.
 
     Raises:
-        P2PError: not even its first word fits.
+        P2PError: its first word does not fit.
     """
     for window in windows:
         prompt = window.fit(prompt)
@@ -120,10 +120,10 @@ def fit(prompt: str, windows: Sequence[PromptWindow]) -> str:
 
 
 def tokenize(prompt: str, windows: Sequence[PromptWindow], unfilled: int = 0) -> TokenizedPrompt:
-    """Words and tokens of a prompt whose windows stand one after the other, and then ``unfilled`` positions.
+    """Words and tokens of a prompt in consecutive windows, followed by ``unfilled`` positions without tokens.
 
     Raises:
-        P2PError: the prompt does not fit into all of them.
+        P2PError: the prompt does not fit into a window.
     """
     offsets: list[tuple[int, int] | None] = []
     segments = []

@@ -1,4 +1,4 @@
-"""Words of a prompt and the tokens that each of them became."""
+"""Words of a prompt, and the positions of their tokens."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 from p2p.errors import P2PError
 
-# Scripts written without spaces, by the first word of their characters' names: each character is a word.
+# First words of the Unicode names of scripts without spaces, in which each character is a word.
 _UNSPACED = {"CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR"}
 _APOSTROPHES = "'’"
 
 
 @dataclass(frozen=True)
 class Word:
-    """One word: its text without regard to case, and the positions of its tokens in the prompt."""
+    """A word: its case-folded text, and the positions of its tokens in the prompt."""
 
     text: str
     tokens: tuple[int, ...]
@@ -23,9 +23,11 @@ class Word:
 
 @dataclass(frozen=True)
 class Segment:
-    """The stretch of a prompt's positions that one tokenizer fills: its ``specials`` and, after the last of them, the
-    end token, padding. CLIP's specials are a start and an end token, T5's an end token; a stretch that no tokenizer
-    fills has none, and is all padding."""
+    """Positions of a prompt that one tokenizer fills.
+
+    ``specials`` are the positions of its special tokens: CLIP has a start and an end token, T5 an end token. Padding
+    comes after the end token. A segment that no tokenizer fills has no specials and is all padding.
+    """
 
     positions: range
     specials: tuple[int, ...]
@@ -39,8 +41,10 @@ class Segment:
 
 @dataclass(frozen=True)
 class TokenizedPrompt:
-    """A prompt in the positions that a denoiser attends to, one segment for each tokenizer; words have tokens in all
-    segments."""
+    """A prompt in the positions that a denoiser attends to, with a segment for each tokenizer.
+
+    Words have tokens in all segments.
+    """
 
     text: str
     words: tuple[Word, ...]
@@ -48,97 +52,100 @@ class TokenizedPrompt:
 
     @property
     def window(self) -> int:
-        """S: all positions."""
+        """S: number of positions."""
         return self.segments[-1].positions.stop
 
     def tokens_of(self, phrase: str, option: str) -> tuple[int, ...]:
-        """Positions of every occurrence of a word or phrase; see ``occurrences``."""
-        found = {
+        """Token positions of all occurrences of a word or phrase; see ``occurrences``."""
+        positions = {
             token
             for occurrence in self.occurrences(phrase, option)
             for word in occurrence
             for token in self.words[word].tokens
         }
-        return tuple(sorted(found))
+        return tuple(sorted(positions))
 
     def occurrences(self, phrase: str, option: str) -> tuple[range, ...]:
-        """Where a word or a phrase is, as ranges of words, without regard to case or to punctuation.
+        """Find a word or phrase, ignoring case and punctuation, as ranges of indices of words.
 
-        A phrase that is nothing but punctuation is looked for as it is.
+        A phrase of punctuation only is matched exactly.
+
+        Args:
+            phrase: the word or phrase.
+            option: name of the option that has the phrase, for the message.
 
         Raises:
-            P2PError: the prompt has no such phrase; the message says which words it has. ``option`` is the name of
-                the option that asks for it.
+            P2PError: the prompt has no such phrase; the message lists the prompt's words.
         """
         wanted = [_folded(phrase[start:stop]) for start, stop in spans(phrase)]
         spoken = [i for i, word in enumerate(self.words) if _spoken(word.text)]
         if any(map(_spoken, wanted)):
-            wanted, where = [text for text in wanted if _spoken(text)], spoken
+            wanted, candidates = [text for text in wanted if _spoken(text)], spoken
         else:
-            where = list(range(len(self.words)))
-        texts, length = [self.words[i].text for i in where], len(wanted)
-        found, k = [], 0
+            candidates = list(range(len(self.words)))
+        texts, length = [self.words[i].text for i in candidates], len(wanted)
+        ranges, k = [], 0
         while wanted and k + length <= len(texts):
             if texts[k : k + length] == wanted:
-                found.append(range(where[k], where[k + length - 1] + 1))
-            k += length if found and found[-1].start == where[k] else 1
-        if not found:
+                ranges.append(range(candidates[k], candidates[k + length - 1] + 1))
+            k += length if ranges and ranges[-1].start == candidates[k] else 1
+        if not ranges:
             has = ", ".join(dict.fromkeys(self.words[i].text for i in spoken)) or "none"
             raise P2PError(f"{option}: {phrase!r} is not in {self.text!r}; its words are {has}")
-        return tuple(found)
+        return tuple(ranges)
 
 
 def spans(text: str) -> tuple[tuple[int, int], ...]:
-    """The words of a text as half-open ranges of characters.
+    """Split a text into words, as half-open ranges of characters.
 
-    Letters and digits make words, with the apostrophes between them; so do emoji, and so does punctuation, whose
-    tokens have to go somewhere: "grass," is "grass" and ",", "well-known" three words. Marks and joiners belong to
-    the character before them. In scripts without spaces each character is a word.
+    A word is a run of letters and digits with apostrophes inside, a run of emoji, or a run of punctuation, whose tokens
+    must belong to a word: "grass," is "grass" and ",", and "well-known" is three words. Marks and joiners belong to the
+    character before them. In scripts without spaces each character is a word.
     """
-    found: list[tuple[int, int]] = []
+    words: list[tuple[int, int]] = []
     last = ""
     for k, char in enumerate(text):
         kind = _kind(text, k, last)
         joined = kind == last and not (kind == "unspaced" and not _mark(char))
         if kind and joined:
-            found[-1] = (found[-1][0], k + 1)
+            words[-1] = (words[-1][0], k + 1)
         elif kind:
-            found.append((k, k + 1))
+            words.append((k, k + 1))
         last = kind
-    return tuple(found)
+    return tuple(words)
 
 
 def words_from_offsets(text: str, offsets: Sequence[tuple[int, int] | None]) -> tuple[Word, ...]:
-    """Words of a text with their tokens, from the characters that each token stands for.
+    """Assign tokens to the words of a text by the characters of each token.
 
-    A token belongs to the word with which it shares most characters; if it shares none, as T5's lone word boundary
-    does, to the next word.
+    A token belongs to the word with which it shares most characters. If it shares none, like T5's token of a word
+    boundary, it belongs to the next word.
 
     Args:
         text: the prompt.
         offsets: half-open range of characters for each position; None for special tokens and padding.
     """
-    found = spans(text)
-    tokens: list[list[int]] = [[] for _ in found]
+    ranges = spans(text)
+    tokens: list[list[int]] = [[] for _ in ranges]
     for position, offset in enumerate(offsets):
-        if offset is None or not found:
+        if offset is None or not ranges:
             continue
-        shared = [min(offset[1], end) - max(offset[0], begin) for begin, end in found]
+        shared = [min(offset[1], end) - max(offset[0], begin) for begin, end in ranges]
         nearest = shared.index(max(shared))
         if shared[nearest] <= 0:
-            nearest = next((k for k, (_, end) in enumerate(found) if end > offset[0]), len(found) - 1)
+            nearest = next((k for k, (_, end) in enumerate(ranges) if end > offset[0]), len(ranges) - 1)
         tokens[nearest].append(position)
     return tuple(
-        Word(_folded(text[begin:end]), tuple(own))
-        for (begin, end), own in zip(found, tokens, strict=True)
-        if own
+        Word(_folded(text[begin:end]), tuple(positions))
+        for (begin, end), positions in zip(ranges, tokens, strict=True)
+        if positions
     )
 
 
 def _kind(text: str, k: int, last: str) -> str:
-    """What a character is part of; empty for a space. ``last`` is the kind of the character before."""
+    """Kind of word of character k, empty for a space; ``last`` is the kind of the character before."""
     char = text[k]
-    # Python takes four control characters for spaces that tokenizers do not.
+    # Four control characters are spaces for Python but not for tokenizers.
     if char.isspace() and not "\x1c" <= char <= "\x1f":
         return ""
     if _mark(char) and last:
@@ -151,7 +158,7 @@ def _kind(text: str, k: int, last: str) -> str:
 
 
 def _mark(char: str) -> bool:
-    """Combining marks, joiners, variation selectors, and the skin tones of emoji."""
+    """Whether a character is a combining mark, joiner, variation selector or skin tone of an emoji."""
     return unicodedata.category(char) in ("Mn", "Mc", "Me", "Cf") or "\U0001f3fb" <= char <= "\U0001f3ff"
 
 

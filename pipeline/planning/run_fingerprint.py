@@ -11,7 +11,7 @@ import filters
 import p2p
 from conf.schema import Config, Keep, SamplerName
 from conf.sweeps import AdaptiveSweep
-from p2p.families.family_plugin import family_digest
+from p2p.models.family_module import family_digest
 from stages.candidates.scoring import make_measure_specs
 from stages.captions import phrases
 

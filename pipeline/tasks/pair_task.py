@@ -13,7 +13,7 @@ from rich.table import Table
 import p2p
 from conf.pairs import Checks, PairsConfig, WriterKind
 from conf.running import ClusterKind
-from p2p.families.family_plugin import family_digest
+from p2p.models.family_module import family_digest
 from pipeline.dataset.funnel import Funnel
 from pipeline.dataset.quarantine import write_failures
 from pipeline.pairs import pairs_report

@@ -15,7 +15,7 @@ from stages.records import CaptionPair
 LEFT_EARLY = "left_early"
 
 
-def make_early_stop(early: Early, scorer: Scorer, pairs: Sequence[CaptionPair]) -> p2p.Look | None:
+def make_early_stop(early: Early, scorer: Scorer, pairs: Sequence[CaptionPair]) -> p2p.EarlyStop | None:
     """The early stop of sweeps; None if ``early.at`` is null. ``pairs`` has the caption pair of each sweep.
 
     A prediction is scored only with those of its own sweep, so the decision does not depend on the rest of the batch.
@@ -23,7 +23,7 @@ def make_early_stop(early: Early, scorer: Scorer, pairs: Sequence[CaptionPair]) 
     if early.at is None:
         return None
 
-    def go_on(predicted: p2p.Predicted) -> list[bool]:
+    def go_on(predicted: p2p.PredictedImages) -> list[bool]:
         pair, count = pairs[predicted.request], len(predicted.edits)
         scores = scorer.clip.score(
             [predicted.source] * count, list(predicted.edits), [pair.input] * count, [pair.output] * count
@@ -34,7 +34,7 @@ def make_early_stop(early: Early, scorer: Scorer, pairs: Sequence[CaptionPair]) 
         ]
         return [not missed for missed in np.any(misses, axis=0)]
 
-    return p2p.Look(early.at, go_on)
+    return p2p.EarlyStop(early.at, go_on)
 
 
 def mark_early(scores: CandidateScores, sweeps: Sequence[p2p.Sweep]) -> CandidateScores:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 import filters
 import p2p
 from conf.schema import Filter, Measure
-from p2p.plugins import own_module, source_digest
+from p2p.plugins import load_plugin, source_digest
 from stages.records import CaptionPair
 
 Images = Sequence[NDArray[np.uint8]]
@@ -113,7 +113,7 @@ def _make_spec(place: int, measure: Measure) -> filters.MeasureSpec:
     try:
         module = None
         if measure.kind not in filters.KINDS:
-            module = own_module("measure", measure.kind, ("load",), filters.FilterError, filters.KINDS)
+            module = load_plugin("measure", measure.kind, ("load",), filters.FilterError, filters.KINDS)
         return filters.MeasureSpec(
             kind=measure.kind,
             name=measure.name,

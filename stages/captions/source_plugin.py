@@ -25,9 +25,9 @@ def open_own(source: CaptionSource, known: Collection[str]) -> Iterator[Row]:
             off before the first row.
     """
     # Imported here: with it come libraries that nobody else has to wait for.
-    from p2p.plugins import own_module
+    from p2p.plugins import load_plugin
 
-    module = cast(OwnCaptions, own_module("captions.kind", source.kind, ("records",), CaptionsError, known))
+    module = cast(OwnCaptions, load_plugin("captions.kind", source.kind, ("records",), CaptionsError, known))
     return until_broken(_rows(module, source), source.path, (Exception,))
 
 

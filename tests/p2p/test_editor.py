@@ -88,7 +88,7 @@ def test_starting_noise_may_be_given(sd1_editor: p2p.Editor) -> None:
         given = sd1_editor.sweep(SOURCE, TARGET, seed=9, latents=noise, sampler=sampler, **SHORT)
         drawn = sd1_editor.sweep(SOURCE, TARGET, seed=9, sampler=sampler, **SHORT)
         assert torch.equal(given.edit_latents, drawn.edit_latents)
-    with pytest.raises(p2p.P2PError, match=r"latents are of shape \(4, 9, 8\); the model's are \(4, 8, 8\)"):
+    with pytest.raises(p2p.P2PError, match=r"latents have shape \(4, 9, 8\); the model needs \(4, 8, 8\)"):
         sd1_editor.sweep(SOURCE, TARGET, latents=torch.zeros(4, 9, 8))
 
 
@@ -104,11 +104,11 @@ def test_nothing_to_do(sd1_editor: p2p.Editor) -> None:
             "word_taus: 'green' is not in 'a blue hexagon on grass'; its words are a, blue",
         ),
         ({"reweight": {"red": 2.0}}, "reweight: 'red' is not in"),
-        ({"edit": "replace", "target": "a red ball on grass in a storm"}, "stands for no word"),
+        ({"edit": "replace", "target": "a red ball on grass in a storm"}, "matches no word"),
         ({"steps": 2000}, "steps = 2000 is more than"),
         (
             {"sampler": "flow_match_euler"},
-            "'flow_match_euler' does not fit a model that predicts epsilon; ddim,",
+            "'flow_match_euler' does not fit a model that predicts epsilon; use ddim or",
         ),
         (
             {"source": "a " * 30},

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import p2p
-from p2p.plugins import own_module, source_digest
+from p2p.plugins import load_plugin, source_digest
 from p2p.samplers import maker_of, sampler_digest
 
 
@@ -49,13 +49,13 @@ def test_a_module_that_will_not_do_is_named(path: Path, name: str, said: str) ->
     (path / "odd_part.py").write_text("raise OSError('two\\nlines')")
     (path / "bare_part.py").write_text("a = 1")
     with pytest.raises(OddError, match=said):
-        own_module("thing", name, ("a", "b", "c"), OddError, ("one", "absent_parts"))
+        load_plugin("thing", name, ("a", "b", "c"), OddError, ("one", "absent_parts"))
 
 
 def test_a_module_in_a_package_is_found(path: Path) -> None:
     (path / "outer").mkdir()
     (path / "outer" / "inner.py").write_text("a = 7")
-    assert own_module("thing", "outer.inner", ("a",), OddError).a == 7
+    assert load_plugin("thing", "outer.inner", ("a",), OddError).a == 7
 
 
 def test_the_digest_is_that_of_a_file_s_bytes_wherever_it_lies(path: Path) -> None:

@@ -42,7 +42,7 @@ def test_swapped_words_keep_their_attention_mass(pair: PromptPair) -> None:
     assert torch.allclose(R[: before + 1, : after + 1].sum(1), torch.ones(before + 1))
 
 
-def test_words_after_a_swap_of_unequal_lengths_keep_their_own_source() -> None:
+def test_words_after_an_unequal_swap_keep_their_own_source() -> None:
     """The reference code writes mapper[j, j] here, and "on" receives the attention of "grass"."""
     R = edit_of("a ball on grass", "a hexagon on grass", "replace").R
     swapped = len(WINDOW.tokenizer.tokenize("hexagon"))
@@ -65,14 +65,14 @@ def test_the_same_prompt_is_the_identity() -> None:
     assert edit.c.unique().tolist() == [-2.0, 1.0]
 
 
-def test_released_tokens_keep_their_own_attention() -> None:
+def test_released_tokens_keep_their_kept_attention() -> None:
     edit = edit_of("a red ball", "a blue ball").released([2])
     assert not edit.R[:, 2].any()
     assert edit.D.nonzero().flatten().tolist() == [2]
 
 
 def test_replace_wants_a_counterpart_for_every_word() -> None:
-    with pytest.raises(P2PError, match="'and a star' stands for no word of 'a ball'; use 'auto' or 'refine'"):
+    with pytest.raises(P2PError, match="'and a star' matches no word of 'a ball'; use 'auto' or 'refine'"):
         edit_of("a ball", "a ball and a star", "replace")
 
 
@@ -83,7 +83,7 @@ def test_unknown_word_to_reweight() -> None:
         edit_of("a red ball", "a blue ball", reweight={"green": 2.0})
 
 
-def test_what_is_removed_leaves_no_column_and_its_attention_is_not_shared_out() -> None:
+def test_attention_of_removed_words_is_dropped() -> None:
     """The paper's equation takes the columns that are left as they are."""
     R = edit_of("a red ball on grass", "a ball on grass").R
     assert [row.nonzero().flatten().tolist() for row in R[:6]] == [[0], [1], [], [2], [3], [4]]
@@ -117,7 +117,7 @@ def test_a_hand_aligns_what_the_order_of_words_would_not() -> None:
     assert not edit_of(source, target).R[:, 2:4].any(), "in order, only one of the two is matched"
 
 
-def test_a_hand_overrides_the_kind_of_edit_and_leaves_the_rest_to_it() -> None:
+def test_alignment_overrides_the_kind_of_edit_for_its_words_only() -> None:
     """Automatically, "small dog" would share in the attention of "cat"."""
     edit = edit_of("a cat on grass", "a small dog on sand", "refine", alignment=(("cat", "dog"),))
     assert edit.R[:, 3].nonzero().flatten().tolist() == [2]
@@ -139,7 +139,7 @@ def test_a_hand_may_pair_words_of_any_lengths_and_several_times() -> None:
             "alignment: 'dog' is not in 'a cat and a star'; its words are a, cat",
         ),
         ({"alignment": (("cat", "star"),)}, "alignment: 'star' is not in 'a dog and a cat'"),
-        ({"alignment": (("a", "cat"),)}, "'a' is 2 times in 'a cat and a star', 'cat' is 1 times in"),
+        ({"alignment": (("a", "cat"),)}, "'a' occurs 2 times in 'a cat and a star', 'cat' occurs 1 times in"),
         ({"alignment": (("cat", "dog"), ("a cat", "a cat"))}, "'cat' of 'a cat and a star' is in two pairs"),
     ],
 )

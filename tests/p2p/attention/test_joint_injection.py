@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from p2p.attention.joint_injection import joint_attention, joint_routing
-from p2p.attention.routing import CrossRouting, Injected, SelfRouting, Watch
+from p2p.attention.routing import ColumnSums, CrossRouting, Injected, SelfRouting
 
 HEADS, PIXELS, TOKENS, WIDTH = 2, 9, 5, 8
 
@@ -44,11 +44,11 @@ def routing_of(rows: list[tuple[int, bool, str]], R: Tensor, D: Tensor, repeated
     return Injected(
         CrossRouting(
             rows=torch.tensor(used),
-            own=torch.tensor(own, dtype=torch.int64),
-            own_at=torch.tensor([place[k] for k in own], dtype=torch.int64),
+            kept=torch.tensor(own, dtype=torch.int64),
+            kept_at=torch.tensor([place[k] for k in own], dtype=torch.int64),
             Dc=torch.stack(Dc) if Dc else torch.zeros(0, TOKENS, 1),
-            edited=torch.tensor(edited, dtype=torch.int64),
-            edited_at=torch.tensor([place[k] for k in source], dtype=torch.int64),
+            injected=torch.tensor(edited, dtype=torch.int64),
+            injected_at=torch.tensor([place[k] for k in source], dtype=torch.int64),
             Rc=torch.stack(Rc) if Rc else torch.zeros(0, TOKENS, TOKENS),
         ),
         SelfRouting(torch.tensor(queried), torch.tensor([queried.index(k) for k in pixels])),
@@ -97,10 +97,10 @@ def test_words_are_watched_among_all_columns() -> None:
     cross = plain.cross
     # The router lists watched rows among those whose maps are used.
     everyone = CrossRouting(
-        torch.arange(3), cross.own, cross.own, cross.Dc, cross.edited, torch.tensor([0]), cross.Rc
+        torch.arange(3), cross.kept, cross.kept, cross.Dc, cross.injected, torch.tensor([0]), cross.Rc
     )
     columns, sums = torch.rand(2, TOKENS, 3, generator=draw), torch.ones(2, PIXELS, 3)
-    watch = Watch(torch.tensor([1, 0]), columns, (sums,))
+    watch = ColumnSums(torch.tensor([1, 0]), columns, (sums,))
     routing = joint_routing(Injected(everyone, plain.self_attention, watch))
     out = joint_attention(q[routing.queries][:, :, :PIXELS], k, v, routing)
     maps = torch.softmax(q[:, :, :PIXELS] @ k.transpose(-1, -2) / WIDTH**0.5, -1)

@@ -92,9 +92,9 @@ def test_words_that_are_not_there(sd1_editor: p2p.Editor, wrong: Any, message: s
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ("ball", r"blend = 'ball'; name words of the source and of the target: \('ball', 'box'\)"),
-        (("ball",), "name words of the source and of the target"),
-        (((), "ball"), "blend: no word of the source is named"),
+        ("ball", r"blend = 'ball'; give words of the source and of the target: \('ball', 'box'\)"),
+        (("ball",), "give words of the source and of the target"),
+        (((), "ball"), "blend names no word of the source"),
     ],
 )
 def test_blends_that_say_too_little(wrong: Any, message: str) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 import p2p
-from p2p.attention.map_columns import columns, map_size
+from p2p.attention.map_columns import map_size, word_columns
 
 
 @pytest.mark.parametrize(
@@ -32,6 +32,6 @@ def test_a_unets_maps_are_counted_by_size(sd1_editor: p2p.Editor) -> None:
 
 def test_columns_are_the_tokens_of_words(sd1_editor: p2p.Editor) -> None:
     prompt = sd1_editor.family.tokenize("a red ball")
-    weights = columns(prompt, [prompt.tokens_of("red", ""), [1, 3], []])
+    weights = word_columns(prompt, [prompt.tokens_of("red", ""), [1, 3], []])
     assert weights.shape == (20, 3)
     assert weights.nonzero().tolist() == [[1, 1], [2, 0], [3, 1]]

@@ -11,12 +11,12 @@ from p2p.attention.processor import (
     PLAIN,
     InjectedAttention,
     attention,
+    injected_values,
     join,
     kept_values,
     split,
-    taken_values,
 )
-from p2p.attention.routing import CrossRouting, Injected, Routing, SelfRouting, Watch
+from p2p.attention.routing import ColumnSums, CrossRouting, Injected, Routing, SelfRouting
 
 ROWS, PIXELS, TOKENS, WIDTH, CONTEXT = 6, 16, 7, 24, 10
 
@@ -88,11 +88,13 @@ def own_and_taken(
     Dc[len(own) :], Rc[len(taking) :] = 0, 0
     return CrossRouting(
         rows=torch.tensor(rows),
-        own=torch.tensor(own + own[:1] * spare),
-        own_at=torch.tensor([rows.index(row) for row in own + own[:1] * spare]),
+        kept=torch.tensor(own + own[:1] * spare),
+        kept_at=torch.tensor([rows.index(row) for row in own + own[:1] * spare]),
         Dc=Dc,
-        edited=torch.tensor(taking + [0] * spare, dtype=torch.int64),
-        edited_at=torch.tensor([rows.index(source[row]) for row in taking] + [0] * spare, dtype=torch.int64),
+        injected=torch.tensor(taking + [0] * spare, dtype=torch.int64),
+        injected_at=torch.tensor(
+            [rows.index(source[row]) for row in taking] + [0] * spare, dtype=torch.int64
+        ),
         Rc=Rc,
     )
 
@@ -100,10 +102,10 @@ def own_and_taken(
 def edited_maps(maps: Tensor, cross: CrossRouting) -> Tensor:
     """Column j of a row's map: its own times D[j] c[j], and those of its source times R[i, j] c[j]."""
     edited = torch.zeros_like(maps)
-    for n, row in enumerate(cross.own.tolist()):
+    for n, row in enumerate(cross.kept.tolist()):
         edited[row] += maps[row] * cross.Dc[n, :, 0]
-    for n, row in enumerate(cross.edited.tolist()):
-        source = int(cross.rows[cross.edited_at[n]])
+    for n, row in enumerate(cross.injected.tolist()):
+        source = int(cross.rows[cross.injected_at[n]])
         for j in range(TOKENS):
             edited[row, ..., j] += sum(cross.Rc[n, i, j] * maps[source, ..., i] for i in range(TOKENS))
     return edited
@@ -169,12 +171,12 @@ def test_pieces_make_joint_attention(hidden: Tensor, context: Tensor, draw: torc
 
     q, k, v = (split(projection(both), heads) for projection in (joint.to_q, joint.to_k, joint.to_v))
     v_pixels, v_text = v[:, :, :PIXELS], v[:, :, PIXELS:]
-    kept = torch.zeros_like(v_text).index_add(0, cross.own, kept_values(v_text, cross))
+    kept = torch.zeros_like(v_text).index_add(0, cross.kept, kept_values(v_text, cross))
     out = join(attention(q, k, torch.cat([v_pixels, kept], 2)))
-    sources = cross.rows[cross.edited_at]
-    zeros = torch.zeros_like(v_pixels[cross.edited])
-    taken = attention(q[sources], k[sources], torch.cat([zeros, taken_values(v_text, cross)], 2))
-    out = out.index_add(0, cross.edited, join(taken))
+    sources = cross.rows[cross.injected_at]
+    zeros = torch.zeros_like(v_pixels[cross.injected])
+    taken = attention(q[sources], k[sources], torch.cat([zeros, injected_values(v_text, cross)], 2))
+    out = out.index_add(0, cross.injected, join(taken))
     assert torch.allclose(out[:, :PIXELS], join(expected), atol=1e-5)
 
 
@@ -187,7 +189,7 @@ def test_words_are_watched_where_the_map_has_the_size(
     maps, _ = maps_and_values(attention, hidden, context)
     columns = torch.rand((2, TOKENS, words), generator=draw)
     sums = (torch.ones(2, PIXELS, words), torch.ones(2, PIXELS * 4, words))
-    routing = Injected(cross, everybody(), Watch(torch.tensor([1, 3]), columns, sums))
+    routing = Injected(cross, everybody(), ColumnSums(torch.tensor([1, 3]), columns, sums))
     for _ in range(2):
         injected(attention, routing, hidden, context)
     expected = 1 + 2 * maps[[2, 5]].mean(1) @ columns

@@ -121,7 +121,9 @@ def test_edits_are_those_on_maps(
 
 
 def test_guidance_that_is_given_to_the_model_has_no_interval(editor: p2p.Editor) -> None:
-    with pytest.raises(p2p.P2PError, match="guidance_interval is not for a model that is given guidance"):
+    with pytest.raises(
+        p2p.P2PError, match="guidance_interval does not work with a model that embeds the guidance"
+    ):
         editor.sweep(SOURCE, TARGET, guidance_interval=(0.3, 5.0), **RUN)
 
 

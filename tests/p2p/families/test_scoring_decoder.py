@@ -32,9 +32,7 @@ def test_sweeps_are_decoded_by_it_and_survivors_by_the_model(sd1_folder: Path, t
 
 def test_it_has_to_fit_the_model(sd1_folder: Path, tmp_path: Path) -> None:
     for wrong in ({"latent_channels": 16}, {"levels": 3}):
-        with pytest.raises(
-            p2p.ModelError, match="latents have 4 and 2; take the one that was made for the model"
-        ):
+        with pytest.raises(p2p.ModelError, match="the model has 4 and 2; use the decoder made for the model"):
             p2p.load(sd1_folder, device="cpu", scoring_decoder=models.save_tiny(tmp_path / "t", **wrong))
 
 

@@ -57,7 +57,7 @@ class SmallMemory:
 
 
 @torch.no_grad()
-def test_short_memory_halves_the_slices_and_decodes_nothing_twice(
+def test_short_memory_halves_slices_and_decodes_nothing_twice(
     vae: AutoencoderKL, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = Decoder(vae)(latents(3, 11))
@@ -109,7 +109,7 @@ def test_what_overflows_in_half_precision_is_decoded_in_single(vae: AutoencoderK
 
 
 @torch.no_grad()
-def test_an_autoencoder_that_is_known_to_overflow_is_in_single_from_the_start(vae: AutoencoderKL) -> None:
+def test_an_overflowing_autoencoder_is_in_single_from_the_start(vae: AutoencoderKL) -> None:
     x = overflowing(vae)
     single = Decoder(copy.deepcopy(vae).float())(x)
     assert np.array_equal(Decoder(vae, upcast=True)(x), single)

@@ -59,7 +59,7 @@ def test_prompts_are_counted_with_start_and_end(sd1_folder: Path) -> None:
 @pytest.mark.parametrize("name", ["no/such/folder", "nowhere", "./nowhere", "/no/such", "a b/c"])
 def test_no_such_folder(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     refuse_network(monkeypatch)
-    assert error_of(name) == f"{name}: no such folder; name a diffusers folder, or owner/name of the hub"
+    assert error_of(name) == f"{name}: no such folder; give a diffusers folder, or owner/name of the hub"
 
 
 def test_a_hub_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -67,17 +67,17 @@ def test_a_hub_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch, tmp_path:
         raise OSError("no\nroute")
 
     monkeypatch.setattr("diffusers.DiffusionPipeline.download", fail)
-    assert error_of("owner/name").endswith("not to be had from the hub: no route")
+    assert error_of("owner/name").endswith("not available from the hub: no route")
 
 
 def test_a_folder_that_is_no_model(tmp_path: Path) -> None:
-    assert "not a diffusers folder, it has no model_index.json" in error_of(tmp_path)
+    assert "not a diffusers folder: it has no model_index.json" in error_of(tmp_path)
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"unet": 1}'])
 def test_a_damaged_index(tmp_path: Path, text: str) -> None:
     (tmp_path / "model_index.json").write_text(text)
-    assert "model_index.json: damaged, it names no pipeline class" in error_of(tmp_path)
+    assert "model_index.json: damaged: it names no pipeline class" in error_of(tmp_path)
 
 
 def test_a_family_that_is_not_supported(sd1_folder: Path, tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def test_a_checkpoint_is_not_a_folder(tmp_path: Path) -> None:
 def test_missing_weights(sd1_folder: Path, tmp_path: Path) -> None:
     folder = copy(sd1_folder, tmp_path)
     next((folder / "unet").glob("*.safetensors")).unlink()
-    assert error_of(folder) == f"{folder / 'unet'}: no weights; it should hold a *.safetensors file"
+    assert error_of(folder) == f"{folder / 'unet'}: no weights; it needs a *.safetensors file"
 
 
 @pytest.mark.parametrize("part", ["unet", "vae", "text_encoder"])

@@ -74,5 +74,5 @@ def test_no_such_model(monkeypatch: pytest.MonkeyPatch) -> None:
         raise OSError("no\nroute")
 
     monkeypatch.setattr(model_fingerprint, "snapshot_download", fail)
-    with pytest.raises(p2p.ModelError, match=r"owner/name: no such folder here, .*: no route$"):
+    with pytest.raises(p2p.ModelError, match=r"owner/name: no such folder, .*: no route$"):
         p2p.fingerprint("owner/name")

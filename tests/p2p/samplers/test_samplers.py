@@ -224,7 +224,9 @@ def test_more_steps_than_lcm_was_distilled_with() -> None:
 
 @pytest.mark.parametrize("sampler", ["ddim", "euler", "euler_ancestral", "dpmpp_2m"])
 def test_steps_that_the_schedule_does_not_have(sampler: str) -> None:
-    with pytest.raises(P2PError, match="steps = 61 comes to 62 in the model's schedule; take other steps"):
+    with pytest.raises(
+        P2PError, match="steps = 61 becomes 62 in the model's schedule; use another number of steps"
+    ):
         make_sampler(sampler, DIFFUSION["trailing"], 61, CPU)
 
 
@@ -235,13 +237,13 @@ def test_what_diffusion_samplers_do_not_take(sampler: str) -> None:
     with pytest.raises(ModelError, match="thresholding"):
         make_sampler(sampler, {**SD, "thresholding": True}, 5, CPU)
     for config in FLOWS.values():
-        with pytest.raises(P2PError, match=f"'{sampler}' does not fit .* a flow; flow_match_euler does"):
+        with pytest.raises(P2PError, match=f"'{sampler}' does not fit .* a flow; use flow_match_euler"):
             make_sampler(sampler, config, 5, CPU)
 
 
 @pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
 def test_flow_match_euler_is_for_flow_models(prediction: str) -> None:
-    with pytest.raises(P2PError, match=f"does not fit .* {prediction}; ddim, euler, .*lcm do"):
+    with pytest.raises(P2PError, match=f"does not fit .* {prediction}; use ddim or euler or .*lcm"):
         make_sampler("flow_match_euler", {**SD, "prediction_type": prediction}, 5, CPU)
 
 

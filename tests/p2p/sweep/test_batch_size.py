@@ -51,7 +51,7 @@ def test_a_little_work_takes_the_least_there_is(plans: Callable[..., list[SweepP
 
 
 def test_a_word_that_is_no_number(plans: Callable[..., list[SweepPlan]]) -> None:
-    with pytest.raises(p2p.P2PError, match="batch_rows = 'many'; name a number of rows or 'auto'"):
+    with pytest.raises(p2p.P2PError, match="batch_rows = 'many'; give a number of rows or 'auto'"):
         batch_rows("many", plans(), limit=32)  # type: ignore[arg-type]
 
 

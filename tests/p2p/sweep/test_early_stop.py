@@ -30,9 +30,9 @@ class Seen:
     """Leaves trajectories of which any member is among ``left``, and remembers what was shown."""
 
     def __init__(self, left: Sequence[int] = ()) -> None:
-        self.left, self.shown = set(left), list[p2p.Predicted]()
+        self.left, self.shown = set(left), list[p2p.PredictedImages]()
 
-    def __call__(self, predicted: p2p.Predicted) -> list[bool]:
+    def __call__(self, predicted: p2p.PredictedImages) -> list[bool]:
         self.shown.append(predicted)
         return [not self.left & set(members) for members in predicted.members]
 
@@ -61,22 +61,22 @@ def test_what_goes_on_is_what_it_is_without(
 ) -> None:
     asked, seen = request(taus, steps, sampler=sampler), Seen(tuple(left))
     (without,) = padding_editor.sweep_many([asked], batch_rows)
-    (looked,) = padding_editor.sweep_many([asked], batch_rows, p2p.Look(at, seen))
+    (stopped,) = padding_editor.sweep_many([asked], batch_rows, p2p.EarlyStop(at, seen))
     (shown,) = seen.shown
     assert sorted(place for members in shown.members for place in members) == list(range(len(taus)))
     gone = {place for members in shown.members if left & set(members) for place in members}
-    assert looked.stopped == tuple(sorted(gone))
+    assert stopped.stopped == tuple(sorted(gone))
     for place in set(range(len(taus))) - gone:
-        assert torch.equal(looked.edit_latents[place], without.edit_latents[place])
-        assert np.array_equal(looked.edits[place], without.edits[place])
+        assert torch.equal(stopped.edit_latents[place], without.edit_latents[place])
+        assert np.array_equal(stopped.edits[place], without.edits[place])
     for members, image in zip(shown.members, shown.edits, strict=True):
         for place in gone & set(members):
-            assert np.array_equal(looked.edits[place], image), "what was left is shown as it was predicted"
+            assert np.array_equal(stopped.edits[place], image), "what was left is shown as it was predicted"
     if len(gone) < len(taus):
-        assert torch.equal(looked.source_latents, without.source_latents)
+        assert torch.equal(stopped.source_latents, without.source_latents)
     else:
-        assert np.array_equal(looked.source, shown.source)
-    assert looked.rows <= without.rows - 2 * bool(gone)
+        assert np.array_equal(stopped.source, shown.source)
+    assert stopped.rows <= without.rows - 2 * bool(gone)
 
 
 @pytest.mark.parametrize(("left", "saved"), [((), 0), ((1,), 4), ((0, 2), 8), ((0, 1, 2), 16)])
@@ -85,25 +85,25 @@ def test_an_edit_that_is_left_costs_no_row_more(
 ) -> None:
     """After 4 of 8 steps all three are trajectories of their own; without any the source goes too."""
     (without,) = sd1_editor.sweep_many([request()])
-    (looked,) = sd1_editor.sweep_many([request()], look=p2p.Look(0.5, Seen(left)))
-    assert without.rows - looked.rows == 2 * saved
+    (stopped,) = sd1_editor.sweep_many([request()], early_stop=p2p.EarlyStop(0.5, Seen(left)))
+    assert without.rows - stopped.rows == 2 * saved
 
 
 def test_a_trunk_is_left_with_all_its_members(sd1_editor: p2p.Editor) -> None:
-    """With τ = 0.5 and 1 all alike for 4 of 8 steps, a look after 2 sees one trajectory for both."""
+    """With τ = 0.5 and 1 all alike for 4 of 8 steps, an early stop after 2 sees one trajectory for both."""
     asked, seen = request(self_gain=1.0), Seen((2,))
-    (looked,) = sd1_editor.sweep_many([asked], look=p2p.Look(0.25, seen))
+    (stopped,) = sd1_editor.sweep_many([asked], early_stop=p2p.EarlyStop(0.25, seen))
     assert sorted(seen.shown[0].members) == [(0,), (1, 2)]
-    assert looked.stopped == (1, 2)
+    assert stopped.stopped == (1, 2)
 
 
 def test_copies_of_a_source_end_with_the_branches_they_feed(sd1_editor: p2p.Editor) -> None:
     asked = request(self_gain=0.5, word_taus={"grass": 0.5})
     (without,) = sd1_editor.sweep_many([asked], 4)
-    (looked,) = sd1_editor.sweep_many([asked], 4, p2p.Look(0.25, Seen((1, 2))))
+    (stopped,) = sd1_editor.sweep_many([asked], 4, p2p.EarlyStop(0.25, Seen((1, 2))))
     (alone,) = sd1_editor.sweep_many([request((0.0,), self_gain=0.5, word_taus={"grass": 0.5})], 4)
-    assert looked.rows < without.rows
-    assert torch.allclose(looked.edit_latents[0], alone.edit_latents[0], atol=1e-4)
+    assert stopped.rows < without.rows
+    assert torch.allclose(stopped.edit_latents[0], alone.edit_latents[0], atol=1e-4)
 
 
 def test_each_is_shown_once_and_the_same_in_any_company(padding_editor: p2p.Editor) -> None:
@@ -115,36 +115,36 @@ def test_each_is_shown_once_and_the_same_in_any_company(padding_editor: p2p.Edit
         p2p.SweepRequest(SOURCE, TARGET, TAUS, steps=5, guidance_scale=1.0),
     ]
     together = Seen()
-    padding_editor.sweep_many(asked, 12, p2p.Look(0.5, together))
+    padding_editor.sweep_many(asked, 12, p2p.EarlyStop(0.5, together))
     assert sorted(one.request for one in together.shown) == list(range(len(asked)))
     for among in together.shown:
         alone = Seen()
-        padding_editor.sweep_many([asked[among.request]], 12, p2p.Look(0.5, alone))
+        padding_editor.sweep_many([asked[among.request]], 12, p2p.EarlyStop(0.5, alone))
         assert alone.shown[0].members == among.members
         assert np.array_equal(alone.shown[0].source, among.source)
         assert np.array_equal(alone.shown[0].edits, among.edits)
 
 
-def test_with_nothing_to_save_nothing_is_looked_at(sd1_editor: p2p.Editor) -> None:
+def test_with_nothing_to_save_nothing_is_stopped_at(sd1_editor: p2p.Editor) -> None:
     seen = Seen((0, 1, 2))
     asked = [request(steps=1), request(method="sdedit")]
-    looked = sd1_editor.sweep_many(asked, look=p2p.Look(0.5, seen))
+    stopped = sd1_editor.sweep_many(asked, early_stop=p2p.EarlyStop(0.5, seen))
     without = sd1_editor.sweep_many(asked)
     assert not seen.shown
-    for one, other in zip(looked, without, strict=True):
+    for one, other in zip(stopped, without, strict=True):
         assert one.rows == other.rows
         assert torch.equal(one.edit_latents, other.edit_latents)
 
 
 @pytest.mark.parametrize(("at", "step"), [(0.01, 1), (0.25, 2), (0.5, 4), (0.99, 7)])
 def test_a_step_is_before_and_one_after(at: float, step: int) -> None:
-    assert p2p.Look(at, Seen()).step(8) == step
+    assert p2p.EarlyStop(at, Seen()).before_step(8) == step
 
 
 @pytest.mark.parametrize("at", [0.0, 1.0, -0.5, float("nan")])
-def test_a_look_at_no_part_of_the_steps(at: float) -> None:
-    with pytest.raises(p2p.P2PError, match="give a fraction in"):
-        p2p.Look(at, Seen())
+def test_the_fraction_of_the_steps_is_checked(at: float) -> None:
+    with pytest.raises(p2p.P2PError, match=r"early stop at = .* is not in \(0, 1\)"):
+        p2p.EarlyStop(at, Seen())
 
 
 @pytest.mark.parametrize("name", SAMPLERS)

@@ -193,7 +193,7 @@ def test_batches_keep_to_their_limit_and_are_full(
     assert sum(calls.rows) > 0.95 * 16 * len(calls.rows), "rows that are ready fill the batches"
 
 
-def test_a_source_is_copied_for_branches_that_do_not_fit_beside_it(sd1_editor: p2p.Editor) -> None:
+def test_branches_that_do_not_fit_get_a_copy_of_the_source(sd1_editor: p2p.Editor) -> None:
     """Two branches, from the third step three; one is injected to the end, the others for four of eight steps."""
     request = p2p.SweepRequest(
         SOURCE, TARGET, (0.0, 0.5, 1.0), steps=8, self_gain=0.5, guidance_scale=3.0, word_taus={"grass": 0.5}
@@ -207,7 +207,7 @@ def test_a_source_is_copied_for_branches_that_do_not_fit_beside_it(sd1_editor: p
 
 
 def test_too_few_rows_for_a_source_and_its_edit(sd1_editor: p2p.Editor) -> None:
-    with pytest.raises(p2p.P2PError, match="batch_rows = 3; a source and its edit take 4 rows"):
+    with pytest.raises(p2p.P2PError, match="batch_rows = 3 is too few; a source and its edit need 4 rows"):
         sd1_editor.sweep_many([p2p.SweepRequest(SOURCE, TARGET)], batch_rows=3)
 
 

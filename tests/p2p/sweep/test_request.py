@@ -31,10 +31,10 @@ PROMPTS = {"source": "a red ball", "target": "a blue ball"}
         ({"guidance_interval": (0.0, float("nan"))}, "give two noise levels"),
         ({"guidance_interval": (1.0,)}, "give two noise levels"),
         ({"pooled": "mine"}, "pooled 'mine' is unknown; there are own, source"),
-        ({"only": "ball"}, r"only = 'ball' has to be a list of words: only=\('ball',\)"),
-        ({"alignment": ("ab",)}, "alignment has 'ab', which is no pair of phrases"),
-        ({"alignment": (("a", None),)}, "no pair of phrases"),
-        ({"target": None}, "target has to be text, not None"),
+        ({"only": "ball"}, r"only = 'ball' must be a list of words: only=\('ball',\)"),
+        ({"alignment": ("ab",)}, "alignment has 'ab', which is not a pair of phrases"),
+        ({"alignment": (("a", None),)}, "which is not a pair of phrases"),
+        ({"target": None}, "target must be text, not None"),
     ],
 )
 def test_values_out_of_range(wrong: dict[str, Any], message: str) -> None:

@@ -56,16 +56,12 @@ def test_with_few_steps_many_taus_are_one_schedule() -> None:
         (3, 0.5, 9, 9),
     ],
 )
-def test_injected_steps_round_halves_up_whatever_binary_makes_of_them(
-    gain: float, tau: float, steps: int, injected: int
-) -> None:
+def test_injected_steps_round_halves_up(gain: float, tau: float, steps: int, injected: int) -> None:
     assert injected_steps(gain, tau, steps) == injected
 
 
 @given(st.floats(0, 1), st.integers(2, 120))
-def test_instructpix2pix_injects_while_tau_exceeds_the_fraction_of_the_last_step(
-    tau: float, steps: int
-) -> None:
+def test_instructpix2pix_rounding_injects_while_tau_is_greater(tau: float, steps: int) -> None:
     at_least = sum(tau - 1e-8 > i / (steps - 1) for i in range(steps))
     at_most = sum(tau + 1e-8 > i / (steps - 1) for i in range(steps))
     assert at_least <= injected_steps(1.0, tau, steps, "instructpix2pix") <= at_most

@@ -146,7 +146,7 @@ def test_a_prompt_is_itself_whatever_its_case_and_form(text: str) -> None:
         assert words(text) == words(text.swapcase())
 
 
-def test_punctuation_within_a_phrase_goes_with_it_and_alone_is_found_as_it_is() -> None:
+def test_punctuation_in_a_phrase_is_ignored_unless_it_is_alone() -> None:
     prompt = WINDOW.tokenize("a red-white ball!")
     assert prompt.tokens_of("red white", "only") == prompt.tokens_of("Red-White", "only") == (2, 3, 4)
     assert prompt.tokens_of("!", "only") == (6,)

@@ -16,7 +16,7 @@ from diffusers import (
 from diffusers.pipelines.stable_diffusion import pipeline_stable_diffusion_img2img as img2img
 
 import p2p
-from p2p.baselines import restarts
+from p2p.sweep.baselines import restarts
 from p2p.sweep.noise import restart_noise
 
 SOURCE, TARGET = "a red ball on grass", "a blue hexagon on grass"
@@ -117,7 +117,9 @@ def test_restarts_round_as_injection_does() -> None:
     ],
 )
 def test_options_of_prompt_to_prompt_are_refused(sd1_editor: p2p.Editor, option: dict[str, Any]) -> None:
-    with pytest.raises(p2p.P2PError, match=f"{next(iter(option))} is Prompt-to-Prompt's.*'sdedit'"):
+    with pytest.raises(
+        p2p.P2PError, match=f"{next(iter(option))} needs method='p2p'; remove it with method='sdedit'"
+    ):
         sd1_editor.sweep_many([request(0.5, **option)])
 
 

@@ -1,4 +1,4 @@
-"""A model's tokenizer without the model."""
+"""Loading of a model's tokenizer without the model."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ from pathlib import Path
 
 from conf.messages import error_line
 from p2p.errors import ModelError
-from p2p.families import PROMPTS
-from p2p.families.family_plugin import own_family
-from p2p.models.model_folder import family_name, local_folder
+from p2p.models.family_module import find_window
+from p2p.models.model_folder import local_folder
 from p2p.text.token_windows import PromptWindow
 
 
 def load_prompts(model: str | Path, revision: str | None = None, family: str | None = None) -> PromptWindow:
-    """The model's tokenizer alone: what it counts, and how much its text encoder takes.
+    """Load a model's tokenizer, which counts tokens, and the limit of its text encoder.
 
     The arguments are those of ``load``.
 
@@ -21,8 +20,8 @@ def load_prompts(model: str | Path, revision: str | None = None, family: str | N
         ModelError: as ``load``.
     """
     folder = local_folder(model, revision, whole=False)
-    window = PROMPTS[family_name(folder)] if family is None else own_family(family, folder).window
+    load_window = find_window(folder, family)
     try:
-        return window(folder)
+        return load_window(folder)
     except (OSError, ValueError) as error:
         raise ModelError(f"{folder}: the tokenizer does not load: {error_line(error)}") from error

@@ -7,7 +7,7 @@ import torch
 
 import p2p
 from p2p.sweep.request import SweepRequest
-from p2p.sweep.transfer import to_cpu, to_device, wait_for
+from p2p.transfer import to_cpu, to_device, wait_for
 
 CPU = torch.device("cpu")
 GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
@@ -47,7 +47,7 @@ def test_no_step_of_a_sweep_makes_the_program_wait(sd1_folder: Path, monkeypatch
     ]
     editor.sweep_many(requests)
 
-    def watched(*arguments: object) -> object:
+    def synchronised(*arguments: object) -> object:
         torch.cuda.set_sync_debug_mode("error")
         try:
             return advance(*arguments)
@@ -55,5 +55,5 @@ def test_no_step_of_a_sweep_makes_the_program_wait(sd1_folder: Path, monkeypatch
             torch.cuda.set_sync_debug_mode("default")
 
     advance = p2p.sweep.executor.advance
-    monkeypatch.setattr(p2p.sweep.executor, "advance", watched)
+    monkeypatch.setattr(p2p.sweep.executor, "advance", synchronised)
     editor.sweep_many(requests)

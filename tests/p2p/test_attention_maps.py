@@ -59,7 +59,7 @@ def test_the_image_is_that_of_a_sweep(editor: p2p.Editor) -> None:
 
 @pytest.mark.parametrize("groups", [0, 6])
 def test_groups_are_runs_of_steps(sd1_editor: p2p.Editor, groups: int) -> None:
-    with pytest.raises(p2p.P2PError, match=f"groups = {groups} is not in 1 to 5, the steps"):
+    with pytest.raises(p2p.P2PError, match=f"groups = {groups} is not in 1 to 5, the number of steps"):
         sd1_editor.attention(PROMPT, groups=groups, **SETTINGS)
 
 
@@ -68,7 +68,7 @@ REQUEST = p2p.SweepRequest(PROMPT, "a blue ball on grass and sand", (0.4,), **SE
 
 @pytest.mark.parametrize("guidance_scale", [1.0, 3.0])
 @pytest.mark.parametrize("tau", [0.0, 0.4, 1.0])
-def test_an_edit_s_maps_are_its_own_before_the_source_s_take_their_place(
+def test_maps_of_an_edit_are_its_own_before_injection(
     editor: p2p.Editor, pipeline: StableDiffusionPipeline, tau: float, guidance_scale: float
 ) -> None:
     request = replace(REQUEST, taus=(tau,), guidance_scale=guidance_scale)
