@@ -103,5 +103,5 @@ def test_maps_of_an_edit_are_its_own_before_injection(
     "wrong", [{"taus": (0.2, 0.4)}, {"method": "same_seed"}, {"blend": ("grass", "grass")}]
 )
 def test_an_edit_s_maps_are_of_one_plain_edit(sd1_editor: p2p.Editor, wrong: dict[str, Any]) -> None:
-    with pytest.raises(p2p.P2PError, match="take method='p2p', one τ, and no blend"):
+    with pytest.raises(p2p.P2PError, match="need method='p2p', one τ, and no blend"):
         sd1_editor.edit_attention(replace(REQUEST, **wrong))
