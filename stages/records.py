@@ -1,8 +1,8 @@
-"""What travels between the stages: frozen records, all of them plain data."""
+"""Defines the records that travel between the stages, all of them frozen plain data."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
@@ -10,21 +10,17 @@ from json.encoder import encode_basestring as quoted
 from typing import Any
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
-
-from stages.formats.answers import WrittenPair
-
-Texts = tuple[str, str, str, str]
-"""Input caption, instruction, output caption and ``meta`` of a caption pair."""
 
 
 @dataclass(frozen=True)
 class CaptionPair:
-    """One line of input.
+    """One record of input.
 
-    ``meta`` is the JSON text of the line's other fields (``"{}"`` if there are none): text, so that every
-    sample of a dataset has the same column type whatever its neighbours carry. ``line`` is where the pair stood in
-    its file, counted from 1 (0: unknown); two pairs are equal wherever they stood.
+    ``meta`` is the JSON text of the record's other fields ("{}" without any): as text it has one type in all samples
+    of a dataset. ``line`` is the record's line in its file, counted from 1 (0: unknown); it does not count for
+    equality.
     """
 
     input: str
@@ -35,67 +31,36 @@ class CaptionPair:
 
     @cached_property
     def id(self) -> str:
-        """16 hex digits of the SHA-256 of the canonical pair: a pair's name for seeds, keys and files.
+        """The pair's name for seeds, keys and files: 16 hex digits of the SHA-256 of the three texts as a JSON list.
 
-        Canonical is the JSON list of the three texts, without spaces, in UTF-8.
+        The list is without spaces, in UTF-8.
         """
-        (made,) = caption_pairs([(self.input, self.edit, self.output, self.meta)], [self.line])
-        return made.id
+        return sha256(orjson.dumps([self.input, self.edit, self.output])).hexdigest()[:16]
 
-    @cached_property
+    @property
     def text(self) -> str:
-        """The fields as JSON with sorted keys, as ``json.dumps`` would write them."""
-        (made,) = caption_pairs([(self.input, self.edit, self.output, self.meta)], [self.line])
-        return made.text
-
-
-def caption_pairs(texts: Iterable[Texts], lines: Iterable[int]) -> list[CaptionPair]:
-    """Pairs with their ids and texts, each string quoted once: for plans of millions, which ask for both.
-
-    Args:
-        texts: of each pair.
-        lines: as many, where each pair stood.
-    """
-    return escaped_pairs(((*own, *_escaped(own), line) for own, line in zip(texts, lines, strict=True)))
-
-
-def _escaped(texts: Texts) -> Texts:
-    source, edit, target, meta = texts
-    return quoted(source)[1:-1], quoted(edit)[1:-1], quoted(target)[1:-1], quoted(meta)[1:-1]
-
-
-def escaped_pairs(rows: Iterable[tuple[str, str, str, str, str, str, str, str, int]]) -> list[CaptionPair]:
-    """``caption_pairs`` of texts that are escaped already.
-
-    Args:
-        rows: of each pair the four texts, the same as they stand between JSON's quotation marks, and the line.
-    """
-    made, new, become = [], object.__new__, _FIELDS.__set__
-    for source, edit, target, meta, a, b, c, d, line in rows:
-        pair = new(CaptionPair)
-        # Not by the constructor: a frozen one sets field by field, which takes longer than all the rest.
-        become(
-            pair,
-            {
-                "input": source,
-                "edit": edit,
-                "output": target,
-                "meta": meta,
-                "line": line,
-                "id": sha256(f'["{a}","{b}","{c}"]'.encode()).hexdigest()[:16],
-                "text": f'{{"edit": "{b}", "input": "{a}", "line": {line}, "meta": "{d}", "output": "{c}"}}',
-            },
+        """The fields as ``json.dumps`` writes them with sorted keys and without ASCII escapes."""
+        # An f-string takes a third of the encoder's time, and plans have millions of pairs.
+        return (
+            f'{{"edit": {quoted(self.edit)}, "input": {quoted(self.input)}, "line": {self.line}, '
+            f'"meta": {quoted(self.meta)}, "output": {quoted(self.output)}}}'
         )
-        made.append(pair)
-    return made
 
 
-_FIELDS = vars(CaptionPair)["__dict__"]
+def instruction_kind(pair: CaptionPair) -> str:
+    """Returns the kind of edit in the input record's field ``kind`` or ``edit_kind``; "" if it has neither."""
+    meta = json.loads(pair.meta)
+    return str(meta.get("kind") or meta.get("edit_kind") or "")
+
+
+def instruction_kind_or_verb(pair: CaptionPair) -> str:
+    """Returns the kind of edit, or else the instruction's first word in lower case: make, add, turn."""
+    return instruction_kind(pair) or next(iter(pair.edit.lower().split()), "")
 
 
 @dataclass(frozen=True)
 class Quarantined:
-    """A line of input that cannot be used, and why."""
+    """A record of input that cannot be used, and the reason."""
 
     file: str
     line: int
@@ -135,7 +100,7 @@ class Candidate:
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """A kept candidate with its images, each uint8 (H, W, 3): what a shard holds under one KEY, encoded there."""
+    """A kept candidate with its images, each uint8 (H, W, 3). A shard holds it, encoded, under its key."""
 
     key: str
     input_image: NDArray[np.uint8]
@@ -146,9 +111,9 @@ class Sample:
 
 @dataclass(frozen=True, eq=False)
 class Rejected:
-    """The images of a sample's rejected candidates, each uint8 (H, W, 3): what other thresholds may keep.
+    """The images of a sample's rejected candidates, each uint8 (H, W, 3), which other thresholds may keep.
 
-    ``edited_images`` goes by the candidate's place among the sample's own.
+    The keys of ``edited_images`` are the candidates' places in the sample.
     """
 
     key: str
@@ -158,7 +123,7 @@ class Rejected:
 
 @dataclass(frozen=True)
 class Failure:
-    """A caption pair that could not be rendered, and why: unlike a rejection, it may be tried again."""
+    """A caption pair that could not be rendered, and the reason. Unlike a rejection, it may be retried."""
 
     pair_id: str
     reason: str
@@ -166,12 +131,12 @@ class Failure:
 
 @dataclass(frozen=True)
 class WordMaps:
-    """Where the denoiser looked for each word of a caption while it drew an image.
+    """The denoiser's cross-attention map of each word of a caption.
 
     Attributes:
         edit: the image's place among a preview's edits; -1 is the source.
-        words: of the caption, in its order.
-        png: grey, one word's map below the other, each scaled to its own greatest value.
+        words: the caption's words, in order.
+        png: the maps in grey, one below the other, each scaled to its own maximum.
     """
 
     edit: int
@@ -181,9 +146,9 @@ class WordMaps:
 
 @dataclass(frozen=True)
 class Preview:
-    """One sample of a caption pair for the contact sheet and the report: the source and every edit, PNG, kept or not.
+    """One sample of a caption pair for the contact sheet and the report: the source and all edits as PNG, kept or not.
 
-    ``maps`` are the attention maps of the source and of one edit, where they were asked for.
+    ``maps`` has the attention maps of the source and of one edit, if the run records them.
     """
 
     pair: CaptionPair
@@ -194,14 +159,34 @@ class Preview:
 
 
 @dataclass(frozen=True)
+class WrittenPair:
+    """One answer of a writer to a caption.
+
+    ``pair_id`` and ``meta`` are the caption's. ``reason`` is empty for a kept answer. ``text`` is a malformed answer.
+    """
+
+    pair_id: str
+    sample_index: int
+    seed: int
+    caption: str
+    instruction: str
+    edited_caption: str
+    kept: bool
+    reason: str
+    text: str
+    meta: str
+
+
+@dataclass(frozen=True)
 class UnitResult:
-    """What became of a unit: all its candidates' scores, the images of those kept.
+    """The result of a unit: all candidates' scores and the images of the kept candidates.
 
-    ``rejected`` has those of the others, where they are asked for. Of a unit of captions ``answers`` is all there is.
+    ``rejected`` has the images of the other candidates, if the run keeps them. The result of a unit of captions has
+    ``answers`` only.
 
-    ``rows`` counts denoiser rows; ``seconds`` is wall clock by activity: denoise, decode (prompts
-    encoded, latents decoded), score, rescore, preview. With a scoring decoder ``rescored`` counts the candidates that
-    were decoded in full and scored again, and ``shifts`` has for each score the sum of the absolute differences.
+    ``rows`` counts denoiser rows; ``seconds`` is wall clock by activity: denoise, decode (prompts encoded, latents
+    decoded), score, rescore, preview. With a scoring decoder, ``rescored`` counts the candidates that were decoded in
+    full and scored again, and ``shifts`` has the sum of the absolute differences of each score.
     """
 
     unit: Unit

@@ -13,8 +13,7 @@ from typing import Any
 
 from conf.schema import ImageFormat
 from stages.formats import answers, previews, score_table, tar
-from stages.formats.answers import WrittenPair
-from stages.records import Candidate, UnitResult
+from stages.records import Candidate, UnitResult, WrittenPair
 from stages.storage.checksum import seal
 from stages.storage.commits import PARTS, commit_name
 from stages.storage.store import Store

@@ -9,8 +9,7 @@ import torch
 
 from conf.pairs import PairsConfig
 from stages.candidates.requests import derive_seed
-from stages.formats.answers import WrittenPair
-from stages.records import CaptionPair, Failure, Unit, UnitResult
+from stages.records import CaptionPair, Failure, Unit, UnitResult, WrittenPair
 from stages.writers.base import Answer, Asked, NoAnswer
 from stages.writers.checks import Checker
 from stages.writers.factory import make

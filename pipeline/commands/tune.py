@@ -18,7 +18,7 @@ from conf.schema import Filter
 from pipeline.report.report_data import read_report_data
 from stages.candidates.early_scoring import LEFT_EARLY
 from stages.candidates.scoring import CLIP_SCORES
-from stages.kinds import kind_of
+from stages.records import instruction_kind
 from stages.storage.store import Store
 
 PICTURE = "report/tune.png"
@@ -96,7 +96,7 @@ def tune(out: str) -> int:
     run = read_report_data(store)
     if not run.scores.num_rows:
         raise ConfigError(f"{store.url} has no candidates yet: let the run make some first")
-    tuning = Tuning(run.scores, {name: kind_of(pair) for name, pair in run.pairs.items()})
+    tuning = Tuning(run.scores, {name: instruction_kind(pair) for name, pair in run.pairs.items()})
     console = Console(highlight=False)
     for name in CLIP_SCORES:
         console.print(f"filter.{name}: caption pairs kept", style="bold")

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from itertools import pairwise
 
-from stages.formats.answers import WrittenPair
+from stages.records import WrittenPair
 
 REFUSED = 3
 """Examples of each reason of refusal."""

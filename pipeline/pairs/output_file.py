@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from conf.pairs import PairsFile
 from pipeline.dataset.pack import HashingStream
 from stages.captions.fields import KNOWN
-from stages.formats.answers import WrittenPair
+from stages.records import WrittenPair
 
 PAIR_FIELDS = ("input", "edit", "output")
 _RESERVED = frozenset(name for names in KNOWN.values() for name in names)

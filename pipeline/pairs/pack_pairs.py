@@ -18,7 +18,7 @@ from pipeline.pairs import output_file
 from pipeline.pairs.two_step_settings import name_of
 from pipeline.planning.plan import Plan
 from stages.formats import answers
-from stages.formats.answers import WrittenPair
+from stages.records import WrittenPair
 from stages.storage.checksum import DamageError, seal, unseal
 from stages.storage.store import Store
 from stages.writers.minhash import NearAcross

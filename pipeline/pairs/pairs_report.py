@@ -12,7 +12,7 @@ from pipeline.dataset.funnel import Funnel, caption_steps
 from pipeline.pairs.answer_statistics import Tally, difference, diversity
 from pipeline.pairs.pack_pairs import ANSWERS
 from pipeline.report.template import REPORT, template
-from stages.formats.answers import WrittenPair
+from stages.records import WrittenPair
 from stages.storage.store import Store
 from stages.writers.checks import REASONS
 

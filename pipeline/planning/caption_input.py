@@ -1,9 +1,7 @@
-"""What a plan reads: the configured caption pairs, their digest, and whether the files are those of the last time."""
+"""Reads the caption pairs of the configured input, and takes the digests of the pairs and of the input files."""
 
 from __future__ import annotations
 
-import contextlib
-import gc
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
@@ -13,96 +11,76 @@ from pathlib import Path
 from typing import Any
 
 from conf.schema import Captions, CaptionsKind, Config, TooLong
-from stages.captions import CaptionSource, open_blocks, phrases
-from stages.captions.examined import Examined, Pairs, Rules
-from stages.captions.examining import examined
+from stages.captions import CaptionSource
+from stages.captions.blocklist import load_blocklist
 from stages.captions.parquet_file import parquet_files
 from stages.read import read_pairs
+from stages.records import CaptionPair, Quarantined
 
 
-def read(config: Config) -> Iterator[Examined]:
-    """The input in its order, block by block: what is rendered, and what is set aside.
+def read(config: Config) -> Iterator[CaptionPair | Quarantined]:
+    """Yields the input's pairs and bad records in their order.
 
     Raises CaptionsError and p2p.ModelError.
     """
     model = config.model.path, config.model.revision, config.model.family
-    cut = config.edit.too_long is not TooLong.error
-    return read_by(config.captions, config.limit, model, cut)
+    return read_captions(config.captions, config.limit, model, config.edit.too_long is not TooLong.error)
 
 
-def read_by(
-    captions: Captions, limit: int | None, prompts: tuple[Any, ...], cut: bool = False, alone: bool = False
-) -> Iterator[Examined]:
-    """``read``, of captions that are held to the tokenizer of ``prompts``, arguments of ``p2p.load_prompts``."""
-    source = caption_source(captions, limit, alone)
-    blocked = phrases(captions.block, captions.block_file)
-    rules = Rules(source.fields or {}, alone, blocked, prompts, cut)
-    return read_pairs(examined(open_blocks(source), rules), limit)
+def read_captions(
+    captions: Captions,
+    limit: int | None,
+    model: tuple[Any, ...],
+    truncate: bool = False,
+    captions_only: bool = False,
+) -> Iterator[CaptionPair | Quarantined]:
+    """Yields the pairs and bad records of ``captions``; the other arguments are those of `read_pairs`."""
+    source = caption_source(captions, limit, captions_only)
+    return read_pairs(source, load_blocklist(captions.block, captions.block_file), model, truncate)
 
 
-def caption_source(captions: Captions, limit: int | None, alone: bool = False) -> CaptionSource:
-    """What the settings say of the input, for its reader; ``alone`` for captions of which pairs are to be written."""
-    named = {name: column for name, column in asdict(captions.fields).items() if column}
-    return CaptionSource(
-        kind=captions.kind,
-        path=captions.path,
-        split=captions.split,
-        limit=limit,
-        fields=named or None,
-        alone=alone,
-    )
+def caption_source(captions: Captions, limit: int | None, captions_only: bool = False) -> CaptionSource:
+    """Returns the source that the settings describe."""
+    fields = {name: column for name, column in asdict(captions.fields).items() if column}
+    return CaptionSource(captions.kind, captions.path, captions.split, limit, fields or None, captions_only)
 
 
 class PairsDigest:
-    """SHA-256 over the pairs that are rendered, in their order: the same captions, wherever the file lies."""
+    """SHA-256 of the pairs in their order, wherever their file lies; ``pairs`` is their number."""
 
     def __init__(self) -> None:
         self.pairs = 0
         self._hash = hashlib.sha256()
 
-    def add(self, pairs: Pairs) -> None:
-        self.pairs += len(pairs)
-        each = zip(pairs.names, pairs.metas, strict=True)
-        self._hash.update("".join([f'["{name}", {quoted(meta)}]' for name, meta in each]).encode())
+    def add(self, pair: CaptionPair) -> None:
+        self.pairs += 1
+        self._hash.update(f'["{pair.id}", {quoted(pair.meta)}]'.encode())
 
     def hex(self) -> str:
         return self._hash.hexdigest()
 
 
 def source_digest(config: Config) -> str:
-    """SHA-256 of the input files' bytes and of how they are read, or "" for what is no local file.
+    """Returns the SHA-256 of the input files' bytes and of how they are read, or "" if there is no local file.
 
-    Equal digests under one model give equal pairs: to read them again is not needed.
+    Equal digests under one model give equal pairs, which then need not be read again.
     """
     captions = config.captions
     return digest_of_files(captions, [config.limit, asdict(captions.fields), config.edit.too_long.value])
 
 
 def digest_of_files(captions: Captions, how: Sequence[object]) -> str:
-    """``source_digest``, of files that are read as their kind and ``how`` say."""
+    """Returns the ``source_digest`` of files that are read with the settings ``how``."""
     path = Path(captions.path)
-    # What a module of one's own yields may change though no file does.
+    # A user's module may yield other pairs from the same file.
     if captions.kind not in set(CaptionsKind) - {CaptionsKind.dataset}:
         return ""
     files = [path] if path.is_file() else parquet_files(captions.path)
     if not files:
         return ""
-    blocked = phrases(captions.block, captions.block_file)
-    read = [captions.kind, *how, *([blocked] if blocked else [])]
-    digest = hashlib.sha256(json.dumps(read).encode())
+    blocked = load_blocklist(captions.block, captions.block_file)
+    digest = hashlib.sha256(json.dumps([captions.kind, *how, *([blocked] if blocked else [])]).encode())
     for file in files:
         with file.open("rb") as stream:
             digest.update(hashlib.file_digest(stream, "sha256").digest())
     return digest.hexdigest()
-
-
-@contextlib.contextmanager
-def uncollected() -> Iterator[None]:
-    """Without Python's search for cycles, of which reading makes none: an eighth of its time."""
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()

@@ -14,7 +14,6 @@ from conf.either import Settings
 from pipeline.errors import TabledError
 from pipeline.planning import caption_input
 from pipeline.planning.run_fingerprint import FORMAT, Change, Models, changes
-from stages.captions.examined import Examined
 from stages.records import CaptionPair, Quarantined
 from stages.storage import plan_files
 from stages.storage.checksum import DamageError, unseal
@@ -79,7 +78,7 @@ class PlanSource(Protocol):
     def config(self) -> Settings:
         """The settings of the run."""
 
-    def read(self) -> Iterator[Examined]:
+    def read(self) -> Iterator[CaptionPair | Quarantined]:
         """Yield the input in its order, block by block: the pairs to plan and the lines to quarantine."""
 
     def source_digest(self) -> str:
@@ -184,16 +183,15 @@ def _resume(store: Store, source: PlanSource, models: Models, plan: Plan) -> Pla
 def _compare(store: Store, source: PlanSource, plan: Plan) -> tuple[str, int, tuple[Change, ...]]:
     """Return the digest of the present pairs, the number of appended pairs, and the first differing pair, if any."""
     digest, planned = caption_input.PairsDigest(), ""
-    for found in source.read():
-        pairs, left = found.pairs, plan.pairs - digest.pairs
-        if 0 < left <= len(pairs):
-            digest.add(pairs.select(range(left)))
-            planned, pairs = digest.hex(), pairs.select(range(left, len(pairs)))
-        digest.add(pairs)
+    for item in source.read():
+        if isinstance(item, CaptionPair):
+            digest.add(item)
+            if digest.pairs == plan.pairs:
+                planned = digest.hex()
     if planned == plan.settings["captions"]:
         return digest.hex(), digest.pairs - plan.pairs, ()
     old = (pair for unit in plan_files.read_units(store, plan.units) for pair in unit.pairs)
-    new = itertools.chain.from_iterable(found.pairs for found in source.read())
+    new = (item for item in source.read() if isinstance(item, CaptionPair))
     numbered = enumerate(itertools.zip_longest(old, new), 1)
     number, before, now = next((k, a, b) for k, (a, b) in numbered if a != b)
     return digest.hex(), 0, ((f"caption pair {number:,}", _pair_text(before), _pair_text(now)),)
@@ -203,9 +201,8 @@ def _make(store: Store, source: PlanSource, models: Models) -> Plan:
     digest, tally, file_digest = caption_input.PairsDigest(), _Tally(), source.source_digest()
     config = source.config
     with tempfile.TemporaryFile() as aside:
-        with caption_input.uncollected():
-            cut = plan_files.cut(_set_aside(source.read(), aside, tally, digest), config.unit_pairs)
-            count, files = plan_files.write_units(store, itertools.starmap(plan_files.line_of, cut))
+        cut = plan_files.cut(_set_aside(source.read(), aside, tally, digest), config.unit_pairs)
+        count, files = plan_files.write_units(store, itertools.starmap(plan_files.line_of, cut))
         if not digest.pairs:
             if not store.exists(MANIFEST):
                 _quarantine(store, aside)
@@ -229,11 +226,10 @@ def _extend(store: Store, source: PlanSource, models: Models, plan: Plan, file_d
     """Add the appended pairs to the plan as units of their own. Planned units stay as they are."""
     digest, tally, unit_pairs = caption_input.PairsDigest(), _Tally(), source.config.unit_pairs
     with tempfile.TemporaryFile() as aside:
-        with caption_input.uncollected():
-            texts = _set_aside(source.read(), aside, tally, digest)
-            appended = itertools.islice(texts, plan.pairs, None)
-            cut = plan_files.cut(appended, unit_pairs, plan.units)
-            _, files = plan_files.write_units(store, itertools.starmap(plan_files.line_of, cut), "more")
+        texts = _set_aside(source.read(), aside, tally, digest)
+        appended = itertools.islice(texts, plan.pairs, None)
+        cut = plan_files.cut(appended, unit_pairs, plan.units)
+        _, files = plan_files.write_units(store, itertools.starmap(plan_files.line_of, cut), "more")
         pairs = digest.pairs - plan.pairs
         about = {
             "pairs": digest.pairs,
@@ -267,15 +263,19 @@ def _shorten(text: str) -> str:
 
 
 def _set_aside(
-    blocks: Iterable[Examined], quarantine: IO[bytes], tally: _Tally, digest: caption_input.PairsDigest
+    items: Iterable[CaptionPair | Quarantined],
+    quarantine: IO[bytes],
+    tally: _Tally,
+    digest: caption_input.PairsDigest,
 ) -> Iterator[str]:
-    """The texts of the pairs, digested; what else was found is written down."""
-    for found in blocks:
-        digest.add(found.pairs)
-        for line in found.aside:
-            tally.bad(line)
-            quarantine.write(json.dumps(asdict(line), ensure_ascii=False).encode() + b"\n")
-        yield from found.pairs.texts
+    """Yields the texts of the pairs, adds them to the digest, and writes the bad records to ``quarantine``."""
+    for item in items:
+        if isinstance(item, CaptionPair):
+            digest.add(item)
+            yield item.text
+        else:
+            tally.bad(item)
+            quarantine.write(json.dumps(asdict(item), ensure_ascii=False).encode() + b"\n")
 
 
 @dataclass

@@ -13,7 +13,7 @@ from conf.schema import Config, Keep, SamplerName
 from conf.sweeps import AdaptiveSweep
 from p2p.models.family_module import family_digest
 from stages.candidates.scoring import make_measure_specs
-from stages.captions import phrases
+from stages.captions.blocklist import load_blocklist
 
 FORMAT = 2
 """Version of the plan: raised when a change of the program changes its results or the files of an output."""
@@ -60,7 +60,7 @@ def settings_of(config: Config, captions_sha256: str, models: Models) -> dict[st
     if config.model.family:
         settings["model.family"] = config.model.family
     settings |= {f"{name}.source": digest for name, digest in models.own}
-    blocked = phrases(config.captions.block, config.captions.block_file)
+    blocked = load_blocklist(config.captions.block, config.captions.block_file)
     if blocked:
         settings["captions.block"] = list(blocked)
     if config.early.at is not None:

@@ -17,8 +17,7 @@ from pipeline.report.attention_gallery import build_attention
 from pipeline.report.report_data import ReportData
 from stages.candidates.scoring import CLIP_SCORES
 from stages.formats import tar
-from stages.kinds import kind_of
-from stages.records import CaptionPair, Preview
+from stages.records import CaptionPair, Preview, instruction_kind
 from stages.storage.commits import read_part
 from stages.storage.store import Store
 
@@ -121,4 +120,4 @@ def _strip(preview: Preview, thumbnail: Thumbnails) -> dict[str, Any]:
 
 
 def _captions(pair: CaptionPair) -> dict[str, str]:
-    return {"input": pair.input, "edit": pair.edit, "output": pair.output, "kind": kind_of(pair)}
+    return {"input": pair.input, "edit": pair.edit, "output": pair.output, "kind": instruction_kind(pair)}

@@ -16,7 +16,7 @@ from pipeline.report.gallery import Thumbnails, build_gallery
 from pipeline.report.report_data import ReportData, read_report_data
 from pipeline.report.template import REPORT, read_asset, template
 from stages.candidates.selection import model_name
-from stages.kinds import kind_of
+from stages.records import instruction_kind
 from stages.storage.store import Store
 
 NO_PICTURES = (
@@ -112,7 +112,7 @@ def _keep_rates(data: ReportData) -> list[Chart]:
         "τ": statistics.rate_by_value(scores["p2p_threshold"].to_numpy(), kept),
         "guidance": statistics.rate_by_value(scores["cfg_scale"].to_numpy(), kept),
     }
-    kinds = {pair_id: kind_of(pair) for pair_id, pair in data.pairs.items()}
+    kinds = {pair_id: instruction_kind(pair) for pair_id, pair in data.pairs.items()}
     if any(kinds.values()):
         # Sums by pair first: there may be millions of candidates.
         by_pair = scores.group_by("pair_id").aggregate([("kept", "sum"), ("kept", "count")])

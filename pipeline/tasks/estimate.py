@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections import Counter
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from dataclasses import dataclass
 from conf.schema import Config
 from pipeline.planning.plan import PlanError
 from pipeline.tasks.image_task import ImageTask
-from stages.records import CaptionPair, Unit, UnitResult
+from stages.records import CaptionPair, Quarantined, Unit, UnitResult
 from stages.storage.store import Store
 from stages.worker import load_stage
 
@@ -54,11 +53,14 @@ def estimate(config: Config, probe_seconds: float) -> Estimate:
     task = ImageTask(config).freeze(Store(config.out))
     unit_pairs = task.config.unit_pairs
     pairs, reasons, probe_pairs = 0, Counter[str](), list[CaptionPair]()
-    for block in task.read():
-        reasons.update(line.reason for line in block.aside)
-        pairs += len(block.pairs)
+    for item in task.read():
+        if isinstance(item, Quarantined):
+            reasons[item.reason] += 1
+            continue
+        pairs += 1
         # Enough for a probe of a minute or two. Millions of pairs do not fit into memory.
-        probe_pairs.extend(itertools.islice(block.pairs, 64 * unit_pairs - len(probe_pairs)))
+        if len(probe_pairs) < 64 * unit_pairs:
+            probe_pairs.append(item)
     if not pairs:
         raise PlanError(
             f"captions.path={task.config.captions.path}: none of {reasons.total()} lines is a good caption pair"

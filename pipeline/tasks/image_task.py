@@ -24,8 +24,7 @@ from pipeline.report.template import REPORT
 from pipeline.tasks import two_step_output
 from pipeline.tasks.funnel_table import image_table
 from pipeline.tasks.prior_from import freeze_priors
-from stages.captions.examined import Examined
-from stages.records import UnitResult
+from stages.records import CaptionPair, Quarantined, UnitResult
 from stages.storage.commits import PARTS, parts_deleted
 from stages.storage.store import Store
 from stages.write import encode_part
@@ -44,7 +43,7 @@ class ImageTask:
     def check(self) -> None:
         self.identify()
 
-    def read(self) -> Iterator[Examined]:
+    def read(self) -> Iterator[CaptionPair | Quarantined]:
         return caption_input.read(self.config)
 
     def source_digest(self) -> str:

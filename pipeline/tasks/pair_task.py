@@ -19,15 +19,14 @@ from pipeline.dataset.quarantine import write_failures
 from pipeline.pairs import pairs_report
 from pipeline.pairs.pack_pairs import pack_and_count
 from pipeline.pairs.two_step_settings import name_of
-from pipeline.planning.caption_input import digest_of_files, read_by
+from pipeline.planning.caption_input import digest_of_files, read_captions
 from pipeline.planning.plan import Plan, PlanError, load
 from pipeline.planning.run_fingerprint import FORMAT, Models
 from pipeline.report.template import REPORT
 from pipeline.tasks.funnel_table import table
 from pipeline.tasks.two_step_output import PAIRS
-from stages.captions import phrases
-from stages.captions.examined import Examined
-from stages.records import UnitResult
+from stages.captions.blocklist import load_blocklist
+from stages.records import CaptionPair, Quarantined, UnitResult
 from stages.storage.commits import committed_units, read_commits
 from stages.storage.store import Store
 from stages.write import encode_answers
@@ -62,14 +61,14 @@ class PairTask:
 
             vllm_writer.check()
 
-    def read(self) -> Iterator[Examined]:
+    def read(self) -> Iterator[CaptionPair | Quarantined]:
         """Yield the captions in their order, as pairs without instruction and output, and the quarantined lines.
 
         Raises CaptionsError and p2p.ModelError.
         """
         config, checks = self.config, self.config.checks
         prompts = checks.model, checks.revision, checks.family
-        return read_by(config.captions, config.limit, prompts, alone=True)
+        return read_captions(config.captions, config.limit, prompts, captions_only=True)
 
     def source_digest(self) -> str:
         captions = self.config.captions
@@ -100,12 +99,12 @@ class PairTask:
             "unit_pairs": config.unit_pairs,
             "stage": config.stage,
             "captions": captions_sha256,
-            "captions.block": list(phrases(config.captions.block, config.captions.block_file)),
+            "captions.block": list(load_blocklist(config.captions.block, config.captions.block_file)),
             "model.fingerprint": models.generator,
             **{f"writer.{name}": value for name, value in factory.deciding(config.writer).items()},
             **{f"checks.{name}": value for name, value in asdict(checks).items() if name not in _BY_CONTENT},
             "checks.model": models.clip,
-            "checks.block": list(phrases(checks.block, checks.block_file, "checks")),
+            "checks.block": list(load_blocklist(checks.block, checks.block_file, "checks")),
             "checks.moderation": _moderation(checks),
         }
         if checks.family:

@@ -17,8 +17,7 @@ from pipeline.config import saved
 from stages.candidates.adaptive import Trial, make_trial
 from stages.candidates.priors import learn_priors
 from stages.candidates.scoring import CLIP_SCORES, make_thresholds
-from stages.kinds import kind_of_edit
-from stages.records import CaptionPair
+from stages.records import CaptionPair, instruction_kind_or_verb
 from stages.storage.store import Store
 
 
@@ -75,5 +74,5 @@ def trials_by_kind(
         seeds[pair, sample].append(make_trial(sample, tau, by_name, reason, limits))
     kinds: dict[str, list[list[Trial]]] = defaultdict(list)
     for (pair, _), seed in seeds.items():
-        kinds[kind_of_edit(pairs[pair])].append(seed)
+        kinds[instruction_kind_or_verb(pairs[pair])].append(seed)
     return kinds

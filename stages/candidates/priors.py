@@ -7,8 +7,7 @@ from dataclasses import replace
 
 from conf.sweeps import AdaptiveSweep, KindPrior
 from stages.candidates.adaptive import Trial, pass_chances
-from stages.kinds import kind_of_edit
-from stages.records import CaptionPair
+from stages.records import CaptionPair, instruction_kind_or_verb
 
 ANY = ""
 """The name of the prior that applies to every kind without its own."""
@@ -37,4 +36,6 @@ def learn_priors(
 def with_kind_prior(settings: AdaptiveSweep, pair: CaptionPair) -> AdaptiveSweep:
     """The settings with the prior of the pair's kind of edit."""
     priors = {entry.kind: entry.prior for entry in settings.priors}
-    return replace(settings, prior=priors.get(kind_of_edit(pair), priors.get(ANY, settings.prior)))
+    return replace(
+        settings, prior=priors.get(instruction_kind_or_verb(pair), priors.get(ANY, settings.prior))
+    )

@@ -1,9 +1,9 @@
-"""Words that no caption pair is rendered with."""
+"""Finds blocked words and phrases in caption pairs."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from conf.messages import error_line
@@ -11,56 +11,51 @@ from stages.captions.source import CaptionsError
 from stages.records import CaptionPair
 
 
-def phrases(listed: Iterable[str], file: str | None, group: str = "captions") -> tuple[str, ...]:
-    """What is blocked, case-folded, each once, sorted: of a list, and of a file with a word or phrase a line.
+def load_blocklist(phrases: Iterable[str], file: str | None, group: str = "captions") -> tuple[str, ...]:
+    """Returns the blocked words and phrases of a list and of a file with one a line: case-folded, unique, sorted.
 
-    They are the settings ``block`` and ``block_file`` of ``group``. Raises CaptionsError for a file that cannot be
-    read, and for an entry without a letter or digit.
+    The arguments are the settings ``block`` and ``block_file`` of ``group``. Raises CaptionsError for a file that
+    cannot be read, and for a phrase without a letter or digit.
     """
-    found = list(listed)
+    phrases = list(phrases)
     if file:
         try:
-            found += [
+            phrases += [
                 line for line in Path(file).read_text(encoding="utf-8-sig").splitlines() if line.strip()
             ]
         except (OSError, UnicodeDecodeError) as error:
             raise CaptionsError(f"{group}.block_file={file} cannot be read: {error_line(error)}") from error
-    folded = {phrase: " ".join(phrase.casefold().split()) for phrase in found}
+    folded = {phrase: " ".join(phrase.casefold().split()) for phrase in phrases}
     empty = next((phrase for phrase, text in folded.items() if not re.search(r"\w", text)), None)
     if empty is not None:
         raise CaptionsError(f"{group}.block has {empty!r}, which is no word: leave it out")
     return tuple(sorted(set(folded.values())))
 
 
-def pattern(blocked: Sequence[str]) -> re.Pattern[str] | None:
-    """What finds any of the phrases in a case-folded text: whole words, whatever the spaces between. None of none."""
-    if not blocked:
-        return None
-    # The longest first: of two that begin alike, the reason names what stands there.
-    longest = sorted(blocked, key=len, reverse=True)
-    spaced = (r"\s+".join(map(re.escape, phrase.split())) for phrase in longest)
-    return re.compile(rf"(?<!\w)(?:{'|'.join(spaced)})(?!\w)")
+def compile_blocklist(blocked: Iterable[str]) -> re.Pattern[str] | None:
+    """Compiles a pattern that finds any of the phrases in a case-folded text; None without phrases.
 
-
-def blocker(blocked: Sequence[str]) -> Callable[[Sequence[CaptionPair]], list[str]]:
-    """A function from pairs to why each is not rendered, or "".
-
-    Args:
-        blocked: as `phrases` gives them. Whole words are looked for, in the three texts, whatever the case and the
-            spaces between words: "art" is not in "cart", nor "arts".
+    Whole words match, whatever the spaces between them: "art" is not in "cart", nor in "arts".
     """
-    found_by = pattern(blocked)
-    if found_by is None:
-        return lambda pairs: [""] * len(pairs)
+    # The longest first: of two phrases that begin alike, the reason names the whole match.
+    spaced = [
+        r"\s+".join(map(re.escape, phrase.split())) for phrase in sorted(blocked, key=len, reverse=True)
+    ]
+    return re.compile(rf"(?<!\w)(?:{'|'.join(spaced)})(?!\w)") if spaced else None
 
-    def reason(pair: CaptionPair) -> str:
-        for field, text in (
-            ("input caption", pair.input),
-            ("instruction", pair.edit),
-            ("output caption", pair.output),
-        ):
-            if found := found_by.search(text.casefold()):
-                return f"the {field} has {' '.join(found[0].split())!r}, which captions.block blocks"
+
+def blocklist_check(blocked: Iterable[str]) -> Callable[[CaptionPair], str]:
+    """Returns a function from a pair to the reason why one of its texts is blocked, or "".
+
+    ``blocked`` is a result of `load_blocklist`.
+    """
+    pattern = compile_blocklist(blocked)
+
+    def check(pair: CaptionPair) -> str:
+        texts = {"input caption": pair.input, "instruction": pair.edit, "output caption": pair.output}
+        for name, text in texts.items():
+            if pattern and (match := pattern.search(text.casefold())):
+                return f"the {name} has {' '.join(match[0].split())!r}, which captions.block blocks"
         return ""
 
-    return lambda pairs: [reason(pair) for pair in pairs]
+    return check

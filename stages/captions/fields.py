@@ -1,20 +1,20 @@
-"""Which field of a record is the input caption, which the instruction, which the output caption."""
+"""Finds the fields of a record that hold the input caption, the instruction and the output caption."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 from conf.messages import suggest_name
-from stages.captions.source import CaptionsError
+from stages.captions.source import CaptionsError, CaptionSource
 
 Layout = tuple[str, ...]
-"""The names of the input, edit and output field; of captions alone, the input's."""
+"""The names of the input, edit and output field, or of the input field alone."""
 
 Roles = Mapping[str, tuple[str, ...]]
-"""What is looked for, and the names that each is known by."""
+"""The names that the field of each role is known by."""
 
-# One row a role, one column a family of names: our own and InstructPix2Pix's released prompts, the editors'
-# data sets, InstructPix2Pix's images. Its generator reads `caption` with `edit` and `output`: families mix.
+# Each column is a family of names: ours and InstructPix2Pix's released prompts, the data sets of editors,
+# InstructPix2Pix's images. InstructPix2Pix's generator reads `caption` with `edit` and `output`: families mix.
 KNOWN = {
     "input": ("input", "caption", "original_prompt"),
     "edit": ("edit", "instruction", "edit_prompt"),
@@ -25,15 +25,15 @@ _MEANING = {"input": "input caption", "edit": "edit instruction", "output": "out
 _SHOWN = 12
 
 
-def roles(alone: bool) -> Roles:
-    """What a source of caption pairs must have, or one of captions alone."""
-    return CAPTION if alone else KNOWN
+def roles(captions_only: bool) -> Roles:
+    """Returns the roles in a source of caption pairs, or of captions only."""
+    return CAPTION if captions_only else KNOWN
 
 
 def find_layout(names: Sequence[str], given: Mapping[str, str], roles: Roles = KNOWN) -> Layout | str:
-    """The fields among `names`, or a sentence that says which is missing or could be two.
+    """Returns the fields among `names`, or the reason why one is missing or ambiguous.
 
-    A family of names that is complete wins over single names of others; a name in `given` over all.
+    A complete family of names wins over single names of others; a name in `given` wins over all.
     """
     families = {
         tuple(given.get(role, known) for role, known in zip(roles, family, strict=True))
@@ -48,9 +48,8 @@ def find_layout(names: Sequence[str], given: Mapping[str, str], roles: Roles = K
         present = [name for name in wanted if name in names]
         if not present:
             missing = f"there is no {_MEANING[role]}: no field {_one_of(wanted)} among {_list(names)}"
-            return missing + next(
-                filter(None, (suggest_name(name, names, least=0.75) for name in wanted)), ""
-            )
+            suggestions = (suggest_name(name, names, least=0.75) for name in wanted)
+            return missing + next(filter(None, suggestions), "")
         if len(present) > 1:
             return f"the {_MEANING[role]} could be {_one_of(present)}: drop one, or name it by captions.fields.{role}=…"
         found.append(present[0])
@@ -58,18 +57,18 @@ def find_layout(names: Sequence[str], given: Mapping[str, str], roles: Roles = K
 
 
 def check_given(given: Mapping[str, str], roles: Roles = KNOWN) -> None:
-    """Raises CaptionsError for a role that there is none of."""
+    """Raises CaptionsError for an unknown role."""
     for role in given:
         if role not in roles:
             raise CaptionsError(f"fields has {role!r}{suggest_name(role, roles)}: it maps {', '.join(roles)}")
 
 
-def check_columns(file: str, names: Sequence[str], given: Mapping[str, str], roles: Roles = KNOWN) -> None:
-    """Raises CaptionsError if the file's columns hold none of ``roles``, or two are called the same."""
+def check_columns(file: str, names: Sequence[str], source: CaptionSource) -> None:
+    """Raises CaptionsError if a column that the source needs is missing, or two columns have the same name."""
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise CaptionsError(f"{file} has more than one column called {_list(twice)}: rename one")
-    layout = find_layout(names, given, roles)
+    layout = find_layout(names, source.fields or {}, roles(source.captions_only))
     if isinstance(layout, str):
         raise CaptionsError(f"{file}: {layout}; rename the column, or name it by captions.fields")
 

@@ -1,76 +1,53 @@
-"""JSON Lines: one object a line."""
+"""Reads JSON Lines: one object a line."""
 
 from __future__ import annotations
 
-import io
 import json
-from collections.abc import Iterator, Sequence
-from functools import cached_property
+from collections.abc import Iterator
 from typing import Any
 
+import orjson
+
 from conf.messages import error_line
-from stages.captions.lines import ERRORS, MAX_LINE, open_pieces
-from stages.captions.regular import columns
+from stages.captions.lines import ERRORS, MAX_LINE, open_lines
 from stages.captions.source import CaptionSource
-from stages.captions.source_record import Block, Row, Rows, broken_off
+from stages.captions.source_record import SourceRecord, broken_record
 
-_PIECE = 2**18
-"""Bytes of the lines that are judged at once."""
+_KINDS = {
+    list: "a list",
+    str: "a text",
+    int: "a number",
+    float: "a number",
+    bool: "true or false",
+    type(None): "null",
+}
+_JSON_ONLY = {float, list, dict}
+"""Types of values that orjson and json may read differently."""
 
 
-def open_jsonl(source: CaptionSource) -> Iterator[Block]:
-    """The file's lines as rows; empty ones are passed over.
+def open_jsonl(source: CaptionSource) -> Iterator[SourceRecord]:
+    """Yields the file's lines as records; skips blank lines.
 
     Raises:
-        CaptionsError: as `open_lines` does, and on reading where the file breaks off before its first line.
+        CaptionsError: `open_lines` fails, or the file breaks off before its first line.
     """
-    return _blocks(source.path, open_pieces(source.path, _PIECE))
+    return _records(source.path, open_lines(source.path))
 
 
-def _blocks(file: str, pieces: Iterator[bytes]) -> Iterator[Block]:
-    first = 1
+def _records(file: str, lines: Iterator[bytes]) -> Iterator[SourceRecord]:
+    number = 0
     try:
-        for data in pieces:
-            lines = _Lines(file, first, data)
-            first += lines.count
-            yield lines
+        for number, raw in enumerate(lines, 1):
+            if not raw.isspace():
+                yield _record(file, number, raw)
     except ERRORS as error:
-        yield Rows([broken_off(file, first - 1, error)])
+        yield broken_record(file, number, error)
 
 
-class _Lines:
-    """The lines of a piece of the file: cut apart only if one is asked for."""
-
-    def __init__(self, file: str, first: int, data: bytes) -> None:
-        self.file, self.count = file, data.count(b"\n") + (not data.endswith(b"\n"))
-        self._first, self._data = first, data
-
-    @cached_property
-    def columns(self) -> dict[str, list[str]] | None:
-        return columns(self._data, self.count) if len(self._data) < MAX_LINE else None
-
-    @cached_property
-    def lines(self) -> Sequence[int]:
-        every = range(self._first, self._first + self.count)
-        return every if self.columns else [line for line in every if not self._raw(line).isspace()]
-
-    def row(self, line: int) -> Row:
-        return _row(self.file, line, self._raw(line))
-
-    def _raw(self, line: int) -> bytes:
-        return self._cut[line - self._first]
-
-    @cached_property
-    def _cut(self) -> list[bytes]:
-        # A line feed alone ends a line.
-        return io.BytesIO(self._data).readlines()
-
-
-def _row(file: str, number: int, raw: bytes) -> Row:
-    record = flaw = None
+def _record(file: str, number: int, raw: bytes) -> SourceRecord:
+    record, flaw = None, ""
     try:
-        text = raw.rstrip().decode()
-        record = _parse(text)
+        record = _parse(raw)
     except UnicodeDecodeError as error:
         flaw = f"not UTF-8: byte {error.start + 1} of the line is 0x{raw[error.start]:02X}"
     except RecursionError:
@@ -81,26 +58,21 @@ def _row(file: str, number: int, raw: bytes) -> Row:
         flaw = f"not JSON that can be read: {error_line(error)}"
     if len(raw) >= MAX_LINE:
         flaw = f"the line is longer than {MAX_LINE} bytes"
-    if flaw is None and not isinstance(record, dict):
+    elif not flaw and not isinstance(record, dict):
         flaw = f"not an object with fields but {_KINDS[type(record)]}"
-    return Row(file, number, None if flaw else record, flaw or "", raw)
+    return SourceRecord(file, number, None if flaw else record, flaw, raw)
 
 
-def _parse(text: str) -> Any:
-    # The same parser without its wrapping, which takes as long as the parsing; what is irregular gets the wrapping.
+def _parse(raw: bytes) -> Any:
+    """Parses a line as `json.loads` does, five times as fast if all values are texts, small integers or constants.
+
+    orjson refuses NaN, halves of surrogate pairs and infinite numbers, makes integers of more than 64 bits floats, and
+    has its own limit of nesting.
+    """
     try:
-        record, end = _DECODER.raw_decode(text)
-    except ValueError:
-        return json.loads(text)
-    return record if end == len(text) else json.loads(text)
-
-
-_DECODER = json.JSONDecoder()
-_KINDS = {
-    list: "a list",
-    str: "a text",
-    int: "a number",
-    float: "a number",
-    bool: "true or false",
-    type(None): "null",
-}
+        record = orjson.loads(raw)
+        if isinstance(record, dict) and _JSON_ONLY.isdisjoint(map(type, record.values())):
+            return record
+    except orjson.JSONDecodeError:
+        pass
+    return json.loads(raw.rstrip().decode())

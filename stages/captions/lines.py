@@ -1,4 +1,4 @@
-"""The lines of a text file, plain or gzip, without ever holding more than one."""
+"""Reads the lines of a text file, plain or gzip, one line in memory at a time."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from conf.messages import suggest_name
 from stages.captions.source import CaptionsError
 
 MAX_LINE = 16 * 2**20
-"""Bytes of a line. A longer one is cut there: nobody's caption, and memory is not the file's to fill."""
+"""Bytes of a line; a longer line is cut here, so that it cannot fill the memory."""
 
 ERRORS = (OSError, EOFError, zlib.error)
-"""What reading may break off with."""
+"""Errors of reading a damaged file."""
 
 _BUFFER = 2**20
 _BOM = b"\xef\xbb\xbf"
@@ -24,26 +24,15 @@ _GZIP = b"\x1f\x8b"
 
 
 def open_lines(path: str) -> Iterator[bytes]:
-    """The file's lines with their ends, without the byte order mark; decompressed if it is gzip, by its content.
+    """Yields the file's lines with their ends, without a byte order mark. Decompresses gzip, which it knows by content.
 
     Raises:
-        CaptionsError: there is no such file, it cannot be opened, or is not what its name says.
+        CaptionsError: the file is missing, cannot be opened, or is not of the format that its name says.
     """
-    return _lines(_opened(path))
+    return _lines(_open(path))
 
 
-def open_pieces(path: str, size: int) -> Iterator[bytes]:
-    """``open_lines`` of so many lines at once as some `size` bytes hold, or of one that is longer.
-
-    Of a line longer than `MAX_LINE` something may be missing, but it stays as long as that.
-
-    Raises:
-        CaptionsError: as `open_lines` does.
-    """
-    return _pieces(_opened(path), size)
-
-
-def _opened(path: str) -> io.BufferedIOBase:
+def _open(path: str) -> io.BufferedIOBase:
     file = Path(path)
     if file.is_dir():
         raise CaptionsError(
@@ -56,7 +45,7 @@ def _opened(path: str) -> io.BufferedIOBase:
         with file.open("rb") as stream:
             start = stream.read(2)
         if start == _GZIP:
-            # Read without a larger buffer on top: that would lose, where a file breaks off, what it held.
+            # A larger buffer would lose its content where a file breaks off.
             return gzip.GzipFile(file)
         if file.suffix == ".gz" and start:
             raise CaptionsError(f"{path} is not gzip: if it is plain text, rename it without .gz")
@@ -76,20 +65,3 @@ def _lines(stream: io.BufferedIOBase) -> Iterator[bytes]:
             while len(line) == MAX_LINE and not line.endswith(b"\n"):
                 line = read()
             line = read()
-
-
-def _pieces(stream: io.BufferedIOBase, size: int) -> Iterator[bytes]:
-    begun, length, mark = list[bytes](), 0, _BOM
-    with stream:
-        # Not read(): where a file breaks off, that would lose what it had until then.
-        while read := stream.read1(size):
-            end = read.rfind(b"\n") + 1
-            if end:
-                yield b"".join([*begun, read[:end]]).removeprefix(mark)
-                begun, length, mark = [], 0, b""
-            if length < MAX_LINE:
-                begun.append(read[end:])
-                length += len(read) - end
-        last = b"".join(begun).removeprefix(mark)
-        if last:
-            yield last

@@ -1,9 +1,9 @@
-"""Parquet: a file, a folder of them, or a glob."""
+"""Reads Parquet: a file, a folder of files, or a glob."""
 
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -12,23 +12,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from conf.messages import error_line, suggest_name
-from stages.captions.fields import CAPTION, KNOWN, check_columns, roles
+from stages.captions.fields import CAPTION, KNOWN, check_columns
 from stages.captions.source import CaptionsError, CaptionSource
-from stages.captions.source_record import Row, until_broken
+from stages.captions.source_record import SourceRecord, until_broken
 
 _BATCH = 1024
 _ERRORS = (pa.ArrowException, OSError, ValueError)
 
 
-def open_parquet(source: CaptionSource) -> Iterator[Row]:
-    """The rows of all files, in the order of their names, counted from 1 in each.
-
-    Columns of bytes (images) are left unread.
+def open_parquet(source: CaptionSource) -> Iterator[SourceRecord]:
+    """Yields the records of all files, by file name, counted from 1 in each file, without columns of bytes (images).
 
     Raises:
-        CaptionsError: there is no such file, one is not Parquet, or lacks the columns that are needed.
+        CaptionsError: there is no such file, or a file is not Parquet or lacks a column that is needed.
     """
-    fields = source.fields or {}
     files = parquet_files(source.path)
     if not files:
         raise CaptionsError(
@@ -37,15 +34,15 @@ def open_parquet(source: CaptionSource) -> Iterator[Row]:
     columns = {}
     for file in files:
         schema = _schema(file)
-        check_columns(str(file), schema.names, fields, roles(source.alone))
-        columns[file] = columns_of_text(schema, fields)
+        check_columns(str(file), schema.names, source)
+        columns[file] = text_columns(schema, source)
     return chain.from_iterable(
-        until_broken(_rows(file, names), str(file), _ERRORS) for file, names in columns.items()
+        until_broken(_read(file, names), str(file), _ERRORS) for file, names in columns.items()
     )
 
 
 def parquet_files(path: str) -> list[Path]:
-    """The Parquet files that a path means: itself, those under a folder, or those that match a glob."""
+    """Lists the Parquet files of a path: the file itself, the files in a folder, or the matches of a glob."""
     root = Path(path)
     if root.is_dir():
         return sorted(file for file in root.rglob("*.parquet") if file.is_file() and not _hidden(file, root))
@@ -54,13 +51,13 @@ def parquet_files(path: str) -> list[Path]:
 
 
 def _hidden(file: Path, root: Path) -> bool:
-    """Whether writers of Parquet folders would mean something else by it: logs, metadata, what is being written."""
+    """Whether the name marks logs, metadata or an unfinished file, as writers of Parquet folders agree."""
     return any(part.startswith((".", "_")) for part in file.relative_to(root).parts)
 
 
-def columns_of_text(schema: pa.Schema, fields: Mapping[str, str]) -> list[str]:
-    """The columns to read: all but those that hold bytes and are no caption's."""
-    captions = {*fields.values(), *chain.from_iterable(KNOWN.values()), *CAPTION["input"]}
+def text_columns(schema: pa.Schema, source: CaptionSource) -> list[str]:
+    """Lists the columns to read: the captions' and all that hold no bytes."""
+    captions = {*(source.fields or {}).values(), *chain.from_iterable(KNOWN.values()), *CAPTION["input"]}
     return [field.name for field in schema if field.name in captions or not _holds_bytes(field.type)]
 
 
@@ -84,14 +81,14 @@ def _schema(file: Path) -> pa.Schema:
         raise CaptionsError(f"{file} is not Parquet: {error_line(error)}") from error
 
 
-def _rows(file: Path, names: list[str]) -> Iterator[Row]:
+def _read(file: Path, names: list[str]) -> Iterator[SourceRecord]:
     number = 0
     with pq.ParquetFile(file) as parquet:
         for batch in parquet.iter_batches(batch_size=_BATCH, columns=names):
             columns = [_values(column) for column in batch.columns]
             for values in zip(*columns, strict=True):
                 number += 1
-                yield Row(str(file), number, dict(zip(batch.schema.names, values, strict=True)))
+                yield SourceRecord(str(file), number, dict(zip(batch.schema.names, values, strict=True)))
 
 
 def _values(column: pa.Array) -> list[Any]:
@@ -105,7 +102,7 @@ def _value(scalar: pa.Scalar) -> Any:
     try:
         return scalar.as_py()
     except UnicodeDecodeError:
-        # Arrow does not check its strings: what is not UTF-8 stays bytes.
+        # Arrow does not check its strings: text that is not UTF-8 stays bytes.
         return scalar.as_buffer().to_pybytes() if hasattr(scalar, "as_buffer") else b""
 
 

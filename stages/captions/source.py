@@ -1,4 +1,4 @@
-"""What to read, and the error of what cannot be."""
+"""Describes a source of captions, and the error for one that cannot be read."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from dataclasses import dataclass
 
 
 class CaptionsError(ValueError):
-    """There is nothing to read caption pairs from: one line that names it and the mend."""
+    """A source of captions cannot be read: one line that names the cause and the fix."""
 
 
 @dataclass(frozen=True)
 class CaptionSource:
-    """Where caption pairs come from.
+    """The place and format of caption pairs.
 
     Attributes:
-        kind: "jsonl", "csv", "text" (captions alone; all three plain or gzip), "parquet" (a file, a folder or a glob),
-            "dataset" (a folder or hub name that `datasets.load_dataset` opens), "auto": by the file's name, or a
-            module of one's own (`OwnCaptions`).
-        path: the file, folder, glob or hub name, or whatever that module takes.
-        split: of a dataset; needed where it has more than one.
-        limit: the number of good pairs after which reading stops, None for all.
-        fields: the source's own names of "input", "edit" and "output", where they are none of the known ones.
-        alone: whether it holds captions alone, of which pairs are yet to be written.
+        kind: "jsonl", "csv", "text" (captions only; all three plain or gzip), "parquet" (a file, a folder or a glob),
+            "dataset" (a folder or hub name that `datasets.load_dataset` opens), "auto" (by the file's name), or the
+            name of a module (`OwnCaptions`).
+        path: the file, folder, glob or hub name; a module may take anything else.
+        split: the split of a dataset; required if it has more than one.
+        limit: the number of good pairs after which reading stops; None reads all.
+        fields: the source's names of "input", "edit" and "output", if they are not among the known names.
+        captions_only: whether the source has captions without edits, for which a writer makes the edits.
     """
 
     kind: str
@@ -30,4 +30,4 @@ class CaptionSource:
     split: str | None = None
     limit: int | None = None
     fields: Mapping[str, str] | None = None
-    alone: bool = False
+    captions_only: bool = False

@@ -1,4 +1,4 @@
-"""Caption pairs from a module of one's own."""
+"""Reads caption pairs from a user's module."""
 
 from __future__ import annotations
 
@@ -6,35 +6,37 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, Protocol, cast
 
 from stages.captions.source import CaptionsError, CaptionSource
-from stages.captions.source_record import Row, until_broken
+from stages.captions.source_record import SourceRecord, until_broken
 
 
 class OwnCaptions(Protocol):
-    """A module outside this package."""
+    """The interface of a user's module."""
 
     def records(self, source: CaptionSource) -> Iterable[Mapping[str, Any]]:
-        """The source's rows, each its fields by their names, as a line of JSON has them; the same each time, in the
-        same order. It may raise whatever it likes."""
+        """Yields the source's records as values by field name, the same records in the same order each time.
+
+        It may raise any error.
+        """
 
 
-def open_own(source: CaptionSource, known: Collection[str]) -> Iterator[Row]:
-    """The module's records as rows, counted from 1.
+def open_module(source: CaptionSource, known: Collection[str]) -> Iterator[SourceRecord]:
+    """Yields the module's records, counted from 1.
 
     Raises:
-        CaptionsError: the kind is neither one of ``known`` nor a module with ``records``; on reading where it breaks
-            off before the first row.
+        CaptionsError: the kind is neither one of ``known`` nor a module with ``records``, or reading fails before the
+            first record.
     """
-    # Imported here: with it come libraries that nobody else has to wait for.
+    # Imported here: p2p loads libraries that other sources do not need.
     from p2p.plugins import load_plugin
 
     module = cast(OwnCaptions, load_plugin("captions.kind", source.kind, ("records",), CaptionsError, known))
-    return until_broken(_rows(module, source), source.path, (Exception,))
+    return until_broken(_records(module, source), source.path, (Exception,))
 
 
-def _rows(module: OwnCaptions, source: CaptionSource) -> Iterator[Row]:
-    for number, record in enumerate(module.records(source), 1):
-        if isinstance(record, Mapping):
-            yield Row(source.path, number, dict(record))
+def _records(module: OwnCaptions, source: CaptionSource) -> Iterator[SourceRecord]:
+    for number, fields in enumerate(module.records(source), 1):
+        if isinstance(fields, Mapping):
+            yield SourceRecord(source.path, number, dict(fields))
         else:
-            flaw = f"not an object with fields but {type(record).__name__}"
-            yield Row(source.path, number, None, flaw, repr(record).encode())
+            flaw = f"not an object with fields but {type(fields).__name__}"
+            yield SourceRecord(source.path, number, None, flaw, repr(fields).encode())

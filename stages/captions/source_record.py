@@ -1,125 +1,108 @@
-"""A row of a source as its format yields it: a record, or why there is none."""
+"""Defines the record that every format yields, and its JSON text."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, NamedTuple, Protocol
+import json
+import math
+from collections.abc import Iterator
+from json.encoder import encode_basestring as quoted
+from typing import Any, NamedTuple
 
 from conf.messages import error_line
-from stages.captions.meta import as_json
 from stages.captions.source import CaptionsError
 from stages.records import Quarantined
 
 TEXT = 500
-BLOCK_ROWS, BLOCK_BYTES = 1024, 2**20
+"""Characters of a quarantined record that are kept."""
 
 
-class Row(NamedTuple):
-    """Where a row stands, and what it holds.
+class SourceRecord(NamedTuple):
+    """One record of a source, good or bad.
 
     Attributes:
         file: the source's name.
-        line: counted from 1; of columnar sources the row's number.
-        record: the fields, or None.
-        flaw: why there is no record, otherwise "".
-        raw: the bytes as they stand, or None where there are only the fields.
+        line: the first line, counted from 1; for columnar sources the number of the record.
+        fields: the values by field name, or None for a bad record.
+        flaw: the reason why there are no fields, otherwise "".
+        raw: the bytes in the file, or None for formats without text.
     """
 
     file: str
     line: int
-    record: dict[str, Any] | None
+    fields: dict[str, Any] | None
     flaw: str = ""
     raw: bytes | None = None
 
-    def quarantined(self, reason: str) -> Quarantined:
-        """This row set aside, with its text cut to 500 characters."""
-        if self.raw is not None:
-            # No character has more than four bytes, and a line may have millions.
-            text = self.raw[: 4 * TEXT].decode("utf-8", "replace").rstrip("\r\n")
+    def quarantine(self, reason: str) -> Quarantined:
+        """Returns the record as a quarantined line, its text cut to 500 characters."""
+        if self.raw is None:
+            text = to_json(self.fields or {})
         else:
-            text = as_json(self.record or {})
+            # A character has at most four bytes; a line may have millions.
+            text = self.raw[: 4 * TEXT].decode("utf-8", "replace").rstrip("\r\n")
         return Quarantined(self.file, self.line, reason, text[:TEXT])
 
 
-class Block(Protocol):
-    """Rows of one file that follow one another, and are judged at once; another process may do that."""
-
-    @property
-    def file(self) -> str:
-        """The source's name."""
-
-    @property
-    def lines(self) -> Sequence[int]:
-        """Where each row stands."""
-
-    @property
-    def columns(self) -> Mapping[str, Sequence[str]] | None:
-        """The texts by their fields' names, if the rows all have the same fields and these, like their names, are texts
-        of printable characters, none a quotation mark or backslash; otherwise None, and the rows must be looked at."""
-
-    def row(self, line: int) -> Row:
-        """The row that stands there."""
-
-
-@dataclass(frozen=True)
-class Rows:
-    """A block of rows, one at least, that were taken apart on reading."""
-
-    rows: Sequence[Row]
-    columns: None = None
-
-    @property
-    def file(self) -> str:
-        return self.rows[0].file
-
-    @property
-    def lines(self) -> Sequence[int]:
-        return [row.line for row in self.rows]
-
-    def row(self, line: int) -> Row:
-        return self._by_line[line]
-
-    @cached_property
-    def _by_line(self) -> dict[int, Row]:
-        return {row.line: row for row in self.rows}
-
-
-def until_broken(rows: Iterator[Row], file: str, errors: tuple[type[Exception], ...]) -> Iterator[Row]:
-    """`rows`, and after them, where reading breaks off with one of `errors`, a row that says so.
+def until_broken(
+    records: Iterator[SourceRecord], file: str, errors: tuple[type[Exception], ...]
+) -> Iterator[SourceRecord]:
+    """Yields the records and, if reading fails with one of ``errors``, a bad record that says so.
 
     Raises:
-        CaptionsError: it breaks before the first row.
+        CaptionsError: reading fails before the first record.
     """
     line = 0
     try:
-        for row in rows:
-            line = row.line
-            yield row
+        for record in records:
+            line = record.line
+            yield record
     except errors as error:
-        yield broken_off(file, line, error)
+        yield broken_record(file, line, error)
 
 
-def broken_off(file: str, line: int, error: Exception) -> Row:
-    """The row that says that reading broke off after `line`.
+def broken_record(file: str, line: int, error: Exception) -> SourceRecord:
+    """Returns the bad record for a file that cannot be read after ``line``.
 
     Raises:
-        CaptionsError: there was none before, so `line` is 0.
+        CaptionsError: ``line`` is 0, so nothing was read before.
     """
     if line == 0:
         raise CaptionsError(f"{file} cannot be read: {error_line(error)}; is it damaged?") from error
-    return Row(file, line + 1, None, f"cannot be read from here on: {error_line(error)}", b"")
+    return SourceRecord(file, line + 1, None, f"cannot be read from here on: {error_line(error)}", b"")
 
 
-def blocks(rows: Iterable[Row]) -> Iterator[Block]:
-    """`rows` in blocks, each of one file and no more than the memory may hold."""
-    held, size = list[Row](), 0
-    for row in rows:
-        if held and (len(held) == BLOCK_ROWS or size >= BLOCK_BYTES or row.file != held[0].file):
-            yield Rows(held)
-            held, size = [], 0
-        held.append(row)
-        size += len(row.raw or b"")
-    if held:
-        yield Rows(held)
+def to_json(fields: dict[str, Any]) -> str:
+    """Encodes fields as valid JSON with sorted keys. Values without a JSON form (dates, decimals, NaN) become text."""
+    try:
+        if {str}.issuperset(map(type, (*fields, *fields.values()))):
+            # Other fields are texts in most inputs: the encoder takes twice as long.
+            text = f"{{{', '.join([f'{quoted(name)}: {quoted(fields[name])}' for name in sorted(fields)])}}}"
+        else:
+            text = _ENCODER.encode(fields)
+    except ValueError:
+        text = _ENCODER.encode(_finite(fields))
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            # Half of a surrogate pair has no UTF-8 form; it has an escape.
+            text = json.dumps(json.loads(text), sort_keys=True)
+    return text
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)
+
+
+def _finite(value: Any) -> Any:
+    """Replaces NaN and infinities by their names."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, allow_nan=False, default=_as_text)

@@ -3,31 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 import pyarrow as pa
 
 from stages.formats import parquet
-
-
-@dataclass(frozen=True)
-class WrittenPair:
-    """One answer: ``pair_id`` is its caption's, ``reason`` empty if it is kept, ``text`` the answer if it is malformed.
-
-    ``meta`` is that of the caption.
-    """
-
-    pair_id: str
-    sample_index: int
-    seed: int
-    caption: str
-    instruction: str
-    edited_caption: str
-    kept: bool
-    reason: str
-    text: str
-    meta: str
-
+from stages.records import WrittenPair
 
 SCHEMA = pa.schema(
     [

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import p2p
 from conf.pairs import Checks
-from stages.captions import pattern, phrases
+from stages.captions.blocklist import compile_blocklist, load_blocklist
 from stages.writers.base import Answer
 from stages.writers.language_id import Language
 from stages.writers.minhash import likeness, shingles
@@ -50,7 +50,7 @@ class Checker:
         """
         self._checks = checks
         self._window = p2p.load_prompts(checks.model, checks.revision, checks.family)
-        self._blocked = pattern(phrases(checks.block, checks.block_file, "checks"))
+        self._blocked = compile_blocklist(load_blocklist(checks.block, checks.block_file, "checks"))
         self._language = Language(checks.language, checks.language_least) if checks.language else None
         self._moderation = (
             Moderation(

@@ -3,8 +3,9 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict
-from itertools import chain
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,46 +13,45 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.captions import CaptionsError, CaptionSource, checker, jsonl, open_blocks, reader
-from stages.captions.examined import examine_by
+from p2p import ModelError
+from stages.captions import CaptionsError, CaptionSource
 from stages.read import read_pairs
 from stages.records import CaptionPair, Quarantined
 from tests.models import clip_tokenizer
 
 TOKENIZER = clip_tokenizer()
+LIMIT = 20
 
 
-def count(text: str) -> int:
-    return len(TOKENIZER(text).input_ids)
-
-
-EXAMINE = examine_by(reader({}, False), checker(count, 20))
-
-
-def row(n: int, **others: object) -> dict[str, object]:
+def record(n: int, **others: object) -> dict[str, object]:
     return {"input": f"a red ball {n}", "edit": "make it blue", "output": f"a blue ball {n}", **others}
 
 
-def read(path: Path, limit: int | None = None) -> list[CaptionPair | Quarantined]:
-    blocks = open_blocks(CaptionSource("auto", str(path)))
-    found = read_pairs(((block, EXAMINE(block)) for block in blocks), limit)
+@pytest.fixture(scope="module")
+def model(sd1_folder: Path) -> tuple[Path]:
+    return (sd1_folder,)
+
+
+def read(
+    path: Path, model: tuple[Path], limit: int | None = None, **rules: Any
+) -> list[CaptionPair | Quarantined]:
     return list(
-        chain.from_iterable(sorted([*one.pairs, *one.aside], key=lambda item: item.line) for one in found)
+        read_pairs(CaptionSource("auto", str(path), limit=limit), rules.pop("blocked", ()), model, **rules)
     )
 
 
-def write(path: Path, rows: list[object]) -> Path:
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+def write(path: Path, records: list[object]) -> Path:
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
     return path
 
 
-def test_every_line_is_a_pair_or_set_aside_in_its_order(tmp_path: Path) -> None:
-    long = row(2, output="hexagon " * 20)
-    path = write(tmp_path / "pairs.jsonl", [row(1), 7, long, row(3), row(1, url="x"), long])
-    tokens = count("hexagon " * 20)
-    too_long = f"the output caption has {tokens} tokens, the model's text encoder takes 20: "
+def test_every_line_is_a_pair_or_set_aside_in_its_order(tmp_path: Path, model: tuple[Path]) -> None:
+    long = record(2, output="hexagon " * 20)
+    path = write(tmp_path / "pairs.jsonl", [record(1), 7, long, record(3), record(1, url="x"), long])
+    tokens = len(TOKENIZER("hexagon " * 20).input_ids)
+    too_long = f"the output caption has {tokens} tokens, the model's text encoder takes {LIMIT}: "
     too_long += "shorten it, or cut it with edit.too_long=truncate"
-    items = read(path)
+    items = read(path, model)
     assert [(item.line, getattr(item, "reason", "")) for item in items] == [
         (1, ""),
         (2, "not an object with fields but a number"),
@@ -60,37 +60,69 @@ def test_every_line_is_a_pair_or_set_aside_in_its_order(tmp_path: Path) -> None:
         (5, "the same caption pair stands on line 1"),
         (6, too_long),
     ]
-    assert items[4] == Quarantined(str(path), 5, items[4].reason, json.dumps(row(1, url="x")))
+    assert items[4] == Quarantined(str(path), 5, items[4].reason, json.dumps(record(1, url="x")))
 
 
-def test_a_pair_of_another_file_is_named_with_its_file(tmp_path: Path) -> None:
-    for name, rows in (("a", [row(1), row(2)]), ("b", [row(3), row(2)])):
-        pq.write_table(pa.Table.from_pylist(rows), tmp_path / f"{name}.parquet")
-    *_, last = read(tmp_path)
+def test_a_pair_of_another_file_is_named_with_its_file(tmp_path: Path, model: tuple[Path]) -> None:
+    for name, records in (("a", [record(1), record(2)]), ("b", [record(3), record(2)])):
+        pq.write_table(pa.Table.from_pylist(records), tmp_path / f"{name}.parquet")
+    *_, last = read(tmp_path, model)
     assert last.reason == f"the same caption pair stands on line 2 of {tmp_path / 'a.parquet'}"
     assert (last.file, last.line) == (str(tmp_path / "b.parquet"), 2)
 
 
-def test_the_limit_counts_what_passes_everything(tmp_path: Path) -> None:
-    path = write(tmp_path / "pairs.jsonl", [row(1), row(1), 7, row(2, input="hexagon " * 20), row(3), row(4)])
-    assert [item.line for item in read(path, limit=2) if isinstance(item, CaptionPair)] == [1, 5]
-    assert [item.line for item in read(path, limit=2)] == [1, 2, 3, 4, 5]
-    assert read(path, limit=0) == []
+def test_the_limit_counts_what_passes_everything(tmp_path: Path, model: tuple[Path]) -> None:
+    records = [record(1), record(1), 7, record(2, input="hexagon " * 20), record(3), record(4)]
+    path = write(tmp_path / "pairs.jsonl", records)
+    assert [item.line for item in read(path, model, 2) if isinstance(item, CaptionPair)] == [1, 5]
+    assert [item.line for item in read(path, model, 2)] == [1, 2, 3, 4, 5]
+    assert read(path, model, 0) == []
 
 
-def test_a_source_that_is_not_there_is_an_error_at_once(tmp_path: Path) -> None:
+def test_a_source_that_is_not_there_is_an_error_at_once(tmp_path: Path, model: tuple[Path]) -> None:
     with pytest.raises(CaptionsError, match="no such file"):
-        read(tmp_path / "absent.jsonl")
+        read_pairs(CaptionSource("auto", str(tmp_path / "absent.jsonl")), (), model)
+
+
+def test_a_tokenizer_that_is_not_there_is_an_error_at_once(tmp_path: Path) -> None:
+    path = write(tmp_path / "pairs.jsonl", [record(1)])
+    with pytest.raises(ModelError, match="none"):
+        read_pairs(CaptionSource("auto", str(path)), (), (tmp_path / "none",))
+
+
+def test_the_first_check_that_fails_gives_the_reason(tmp_path: Path, model: tuple[Path]) -> None:
+    """The order is: the record itself, the blocklist, the tokens, the duplicates. A rejected pair is no duplicate."""
+    long = record(1, input="bloody hexagon " * 20)
+    records = [
+        record(1, edit="bloody"),
+        record(1, edit="bloody"),
+        long,
+        {**long, "edit": ""},
+        record(2),
+        record(2),
+    ]
+    path = write(tmp_path / "pairs.jsonl", records)
+    words = [getattr(item, "reason", "") for item in read(path, model, blocked=["bloody"])]
+    expected = ["captions.block", "captions.block", "captions.block", "is empty", "", "same caption pair"]
+    assert all(part in reason for part, reason in zip(expected, words, strict=True))
+    assert "tokens" in read(path, model)[2].reason
+
+
+def test_captions_that_are_truncated_may_be_long(tmp_path: Path, model: tuple[Path]) -> None:
+    path = write(tmp_path / "pairs.jsonl", [record(1, input="hexagon " * 90), record(2)])
+    assert [item.line for item in read(path, model) if isinstance(item, CaptionPair)] == [2]
+    assert [item.line for item in read(path, model, truncate=True) if isinstance(item, CaptionPair)] == [1, 2]
 
 
 @given(st.lists(st.integers(0, 9), max_size=30))
-def test_each_pair_comes_once_where_it_stands_first(tmp_path_factory, numbers: list[int]) -> None:
-    items = read(write(tmp_path_factory.mktemp("read") / "pairs.jsonl", [row(n) for n in numbers]))
+def test_each_pair_comes_once_where_it_stands_first(tmp_path_factory, model, numbers: list[int]) -> None:
+    path = write(tmp_path_factory.mktemp("read") / "pairs.jsonl", [record(n) for n in numbers])
+    items = read(path, model)
     assert len(items) == len(numbers)
     for line, (number, item) in enumerate(zip(numbers, items, strict=True), 1):
         first = numbers.index(number) + 1
         if first == line:
-            assert item == CaptionPair(**row(number))
+            assert item == CaptionPair(**record(number))
         else:
             assert item.reason == f"the same caption pair stands on line {first}"
 
@@ -106,7 +138,7 @@ RECORDS = st.fixed_dictionaries(
     {"input": TEXTS, "edit": TEXTS, "output": TEXTS},
     optional={"url": TEXTS, "a %d": TEXTS, 'b"': TEXTS, "n": st.integers() | st.none() | st.floats()},
 )
-USUAL = st.builds(lambda n: json.dumps(row(n, url=f"x/{n}")), st.integers(0, 20))
+USUAL = st.builds(lambda n: json.dumps(record(n, url=f"x/{n}")), st.integers(0, 20))
 ODD = st.one_of(
     st.builds(lambda record, ascii: json.dumps(record, ensure_ascii=ascii), RECORDS, st.booleans()),
     st.builds(lambda record: json.dumps(dict(reversed(record.items()))), RECORDS),
@@ -117,27 +149,23 @@ ODD = st.one_of(
 LINES = st.lists(st.one_of(USUAL, USUAL, USUAL, ODD), max_size=30)
 
 
-def in_full(items: list[CaptionPair | Quarantined]) -> list[object]:
-    return [(item.id, item.text, item.meta) if isinstance(item, CaptionPair) else item for item in items]
-
-
-@given(LINES, st.sampled_from(["\n", "\r\n"]), st.booleans(), st.booleans(), st.integers(1, 400))
-def test_lines_judged_at_once_are_what_they_are_one_by_one(
-    tmp_path_factory, lines: list[str], end: str, ended: bool, marked: bool, piece: int
+@given(LINES, st.sampled_from(["\n", "\r\n"]), st.booleans(), st.booleans())
+def test_every_line_is_told_and_ids_are_canonical(
+    tmp_path_factory, model, lines: list[str], end: str, ended: bool, marked: bool
 ) -> None:
     path = tmp_path_factory.mktemp("read") / "pairs.jsonl"
     text = ("\ufeff" if marked else "") + end.join(lines) + (end if ended else "")
     path.write_bytes(text.encode("utf-8", "surrogatepass"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(jsonl, "_PIECE", piece)
-        found = read(path)
-        patch.setattr(jsonl, "columns", lambda data, count: None)
-        one_by_one = read(path)
-    assert in_full(found) == in_full(one_by_one)
-    for pair in found:
+    items = read(path, model)
+    assert [item.line for item in items] == [n for n, line in zip(count(1), lines) if line.strip(" ")]
+    for pair in items:
         if isinstance(pair, CaptionPair):
             canonical = json.dumps(
                 [pair.input, pair.edit, pair.output], ensure_ascii=False, separators=(",", ":")
             )
             assert pair.id == hashlib.sha256(canonical.encode()).hexdigest()[:16]
             assert pair.text == json.dumps(asdict(pair), ensure_ascii=False, sort_keys=True)
+            fields = json.loads(lines[pair.line - 1])
+            assert [pair.input, pair.edit, pair.output] == [
+                fields[name].strip() for name in ("input", "edit", "output")
+            ]

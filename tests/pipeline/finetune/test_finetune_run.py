@@ -190,7 +190,7 @@ def test_a_missing_or_wrong_model_is_one_line(
     (tmp_path / "clip" / "config.json").write_text('{"model_type": "clip_text_model"}')
     for model, reason in (
         ("./nowhere", "there is no such folder"),
-        (tmp_path / "clip", "no causal language model"),
+        (tmp_path / "clip", "not a causal language model"),
     ):
         arguments = [f"data={triples}", f"writer.model={model}", f"out={tmp_path / 'out'}"]
         assert main.main(["finetune", *arguments]) == 2

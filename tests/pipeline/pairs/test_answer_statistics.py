@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.pairs.answer_statistics import Sample, Tally, difference, diversity
-from stages.formats.answers import WrittenPair
+from stages.records import WrittenPair
 
 KEPT = WrittenPair("a", 0, 1, "a <ball>", "make it blue", "a blue ball", True, "", "", "{}")
 TEXTS = st.lists(st.sampled_from(["a", "red", "blue", "ball", "box", "on"])).map(" ".join)

@@ -17,9 +17,8 @@ from conf.pairs import PairsFile
 from pipeline.dataset.pack import HashingStream
 from pipeline.pairs import output_file
 from stages.captions import CaptionSource, open_captions
-from stages.captions.meta import as_json
-from stages.formats.answers import WrittenPair
-from stages.records import CaptionPair
+from stages.captions.source_record import to_json
+from stages.records import CaptionPair, WrittenPair
 
 VALUES = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.integers())
 METAS = st.lists(st.dictionaries(st.sampled_from(["url", "n", "caption", "\ud800"]), VALUES), max_size=6)
@@ -27,7 +26,7 @@ METAS = st.lists(st.dictionaries(st.sampled_from(["url", "n", "caption", "\ud800
 
 def written(metas: Sequence[dict[str, Any]]) -> list[WrittenPair]:
     return [
-        WrittenPair(str(k), 0, 1, f"ball {k}", "do", f"box {k}", True, "", "", as_json(meta))
+        WrittenPair(str(k), 0, 1, f"ball {k}", "do", f"box {k}", True, "", "", to_json(meta))
         for k, meta in enumerate(metas)
     ]
 

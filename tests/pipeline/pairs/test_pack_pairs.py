@@ -17,8 +17,7 @@ from pipeline.tasks.pair_task import PairTask
 from pipeline.tasks.task import task_of
 from stages.captions import CaptionSource, open_captions
 from stages.formats import answers
-from stages.formats.answers import WrittenPair
-from stages.records import CaptionPair
+from stages.records import CaptionPair, WrittenPair
 from stages.storage.commits import committed_units, read_commits
 from stages.storage.plan_files import read_unit
 from stages.storage.store import Store

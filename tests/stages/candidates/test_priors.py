@@ -11,8 +11,7 @@ from pipeline.config.resolve import checked, compose
 from stages.candidates.adaptive import Outcome, Trial, pass_chances
 from stages.candidates.priors import ANY, learn_priors, with_kind_prior
 from stages.generate import Generate
-from stages.kinds import kind_of_edit
-from stages.records import CaptionPair, Unit
+from stages.records import CaptionPair, Unit, instruction_kind_or_verb
 from tests import runs
 
 TAUS = (0.0, 0.5, 1.0)
@@ -36,10 +35,10 @@ def learn(tried: dict[str, list[list[Trial]]], settings: AdaptiveSweep) -> dict[
 
 
 def test_the_kind_is_the_record_s_or_the_first_word():
-    assert kind_of_edit(CaptionPair("a", "Make it blue", "b")) == "make"
-    assert kind_of_edit(CaptionPair("a", "make it blue", "b", '{"kind": "colour"}')) == "colour"
-    assert kind_of_edit(CaptionPair("a", "make it blue", "b", '{"edit_kind": "sky"}')) == "sky"
-    assert kind_of_edit(CaptionPair("a", "", "b")) == ""
+    assert instruction_kind_or_verb(CaptionPair("a", "Make it blue", "b")) == "make"
+    assert instruction_kind_or_verb(CaptionPair("a", "make it blue", "b", '{"kind": "colour"}')) == "colour"
+    assert instruction_kind_or_verb(CaptionPair("a", "make it blue", "b", '{"edit_kind": "sky"}')) == "sky"
+    assert instruction_kind_or_verb(CaptionPair("a", "", "b")) == ""
 
 
 @given(

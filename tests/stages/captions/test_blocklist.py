@@ -7,16 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.captions import CaptionsError, CaptionSource, blocker, open_blocks, phrases, reader
-from stages.captions.examined import examine_by
-from stages.read import read_pairs
-from stages.records import CaptionPair
+from stages.captions import CaptionsError, CaptionSource, open_captions
+from stages.captions.blocklist import blocklist_check, load_blocklist
+from stages.records import CaptionPair, Quarantined
 
 
 def why(text: str, *blocked: str, field: str = "input") -> str:
     texts = {"input": "1", "edit": "2", "output": "3", field: text}
-    (reason,) = blocker(phrases(blocked, None))([CaptionPair(**texts)])
-    return reason
+    return blocklist_check(load_blocklist(blocked, None))(CaptionPair(**texts))
 
 
 @pytest.mark.parametrize(
@@ -56,20 +54,23 @@ def test_it_is_what_comparing_words_says(blocked: list[str], words: list[str]):
 
 def test_a_list_and_a_file_make_one_list(tmp_path: Path):
     (tmp_path / "words.txt").write_text("Blood\n\n  red   LIGHT \nblood\n", "utf-8-sig")
-    assert phrases(["gore", "Gore"], str(tmp_path / "words.txt")) == ("blood", "gore", "red light")
+    assert load_blocklist(["gore", "Gore"], str(tmp_path / "words.txt")) == ("blood", "gore", "red light")
     with pytest.raises(CaptionsError, match=r"captions\.block_file=.*none\.txt cannot be read"):
-        phrases([], str(tmp_path / "none.txt"))
+        load_blocklist([], str(tmp_path / "none.txt"))
     with pytest.raises(CaptionsError, match="' - ', which is no word"):
-        phrases([" - "], None)
+        load_blocklist([" - "], None)
 
 
-def test_blocked_pairs_are_set_aside_in_their_place_and_not_counted_by_the_limit(tmp_path: Path):
+def test_the_limit_does_not_count_blocked_pairs(tmp_path: Path):
     rows = [
         {"input": f"a {word} ball", "edit": "e", "output": "o"} for word in ("red", "bloody", "blue", "green")
     ]
     (tmp_path / "pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    source = CaptionSource("auto", str(tmp_path / "pairs.jsonl"))
-    examine = examine_by(reader({}, False), blocker(phrases(["bloody"], None)))
-    (found,) = read_pairs(((block, examine(block)) for block in open_blocks(source)), limit=2)
-    assert list(found.pairs.lines) == [1, 3]
-    assert [(one.line, "captions.block" in one.reason) for one in found.aside] == [(2, True)]
+    source = CaptionSource("auto", str(tmp_path / "pairs.jsonl"), limit=2)
+    blocked = blocklist_check(load_blocklist(["bloody"], None))
+    first, second, third = open_captions(source, [lambda pair, _: blocked(pair)])
+    assert (first.line, third.line) == (1, 3)
+    assert isinstance(first, CaptionPair)
+    assert isinstance(third, CaptionPair)
+    assert isinstance(second, Quarantined)
+    assert (second.line, "captions.block" in second.reason) == (2, True)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.captions import CaptionsError
+from stages.captions import CaptionsError, CaptionSource
 from stages.captions.fields import KNOWN, check_columns, check_given, find_layout
 
 FAMILIES = list(zip(*KNOWN.values(), strict=True))
@@ -75,11 +75,13 @@ def test_columns_that_make_no_pair_are_an_error_that_names_file_and_mend() -> No
     with pytest.raises(
         CaptionsError, match=r"^a\.csv: there is no edit instruction: .* captions\.fields$"
     ) as raised:
-        check_columns("a.csv", ["Input", "Edits", "Output"], {"input": "Input"})
+        check_columns(
+            "a.csv", ["Input", "Edits", "Output"], CaptionSource("csv", "a.csv", fields={"input": "Input"})
+        )
     assert "'Edits'" in str(raised.value)
     with pytest.raises(CaptionsError, match="more than one column called 'edit'"):
-        check_columns("a.csv", ["input", "edit", "edit", "output"], {})
-    check_columns("a.csv", ["input", "edit", "output"], {})
+        check_columns("a.csv", ["input", "edit", "edit", "output"], CaptionSource("csv", "a.csv"))
+    check_columns("a.csv", ["input", "edit", "output"], CaptionSource("csv", "a.csv"))
 
 
 def test_a_role_that_there_is_none_of_is_an_error() -> None:

@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.captions import CaptionsError, CaptionSource, lines, open_captions
+from stages.captions import CaptionsError, CaptionSource, jsonl, lines, open_captions
 from stages.records import CaptionPair, Quarantined
 
 GOOD = {"input": "a red ball", "edit": "make it blue", "output": "a blue ball"}
@@ -144,6 +145,52 @@ def test_what_is_written_is_read_and_every_line_is_accounted_for(tmp_path_factor
             assert (item.input, item.edit, item.output) == (a.strip(), b.strip(), c.strip())
         else:
             assert "same text" in item.reason or "nothing that can be seen" in item.reason
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.floats()
+    | st.text(st.characters(exclude_categories=())),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=6,
+)
+RECORDS = st.dictionaries(st.text(max_size=3), JSON, max_size=4)
+ODD_LINES = st.sampled_from(
+    [
+        '{"a": 18446744073709551616}',
+        '{"a": [-9223372036854775809]}',
+        '{"a": 1e999, "b": -0}',
+        '{"a": NaN, "a": 2}',
+        '{"a": 1, "b": 2, "a": "3"}',
+        '{"a": "\\ud800"}',
+        '{"a": "\\ud83d\\ude00"}',
+        '\ufeff{"a": 1}',
+        '{"a": "\x7f"}\x0c',
+        '{"a": 1,}',
+        '{"a": "\t"}',
+        "[1]",
+        "-",
+        "{" * 5,
+        '{"a":' + "[" * 2000 + "]" * 2000 + "}",
+    ]
+)
+ENCODED = st.builds(lambda record, ascii: json.dumps(record, ensure_ascii=ascii), RECORDS, st.booleans())
+
+
+@given(ODD_LINES | ENCODED)
+def test_a_line_is_what_the_standard_library_parses(line: str) -> None:
+    raw = line.encode("utf-8", "surrogatepass") + b"\n"
+    # repr tells 1 from 1.0, shows NaN, and keeps the order of the keys.
+    assert outcome(jsonl._parse, raw) == outcome(lambda raw: json.loads(raw.rstrip().decode()), raw)
+
+
+def outcome(parse: Callable[[bytes], object], raw: bytes) -> str:
+    try:
+        return repr(parse(raw))
+    except (ValueError, RecursionError) as error:
+        return f"{type(error).__name__}: {error}"
 
 
 @given(st.lists(st.binary(max_size=40)))

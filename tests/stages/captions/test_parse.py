@@ -1,26 +1,27 @@
 from __future__ import annotations
 
 import datetime
-import decimal
 import json
-import uuid
+from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.captions.meta import as_json
-from stages.captions.parse import pair_reader
-from stages.captions.source_record import Row, Rows
-from stages.records import CaptionPair
+from stages.captions import CaptionsError, CaptionSource, open_captions
+from stages.captions.parse import pair_parser
+from stages.captions.source_record import SourceRecord
+from stages.records import CaptionPair, Quarantined
 
 GOOD = {"input": "a red ball", "edit": "make it blue", "output": "a blue ball"}
 
 
-def read(record: dict[str, Any], line: int) -> CaptionPair | str:
-    (pair,) = pair_reader({})(Rows([Row("pairs", line, record)]))
-    return pair
+def read(fields: dict[str, Any], line: int, captions_only: bool = False) -> CaptionPair | str:
+    source = CaptionSource("jsonl", "pairs", captions_only=captions_only)
+    return pair_parser(source)(SourceRecord("pairs", line, fields))
 
 
 JSON = st.recursive(
@@ -112,25 +113,6 @@ def is_utf8(text: str) -> bool:
     return True
 
 
-def test_what_json_has_no_form_for_becomes_text() -> None:
-    others = {
-        "date": datetime.date(2024, 1, 2),
-        "time": datetime.datetime(2024, 1, 2, 3, 4, 5, tzinfo=datetime.UTC),
-        "price": decimal.Decimal("1.10"),
-        "id": uuid.UUID(int=1),
-        "nan": [float("nan"), {"inf": float("-inf")}],
-        "bytes": b"caf\xc3\xa9\xff",
-    }
-    assert json.loads(as_json(others)) == {
-        "date": "2024-01-02",
-        "time": "2024-01-02T03:04:05+00:00",
-        "price": "1.10",
-        "id": "00000000-0000-0000-0000-000000000001",
-        "nan": ["nan", {"inf": "-inf"}],
-        "bytes": "café\ufffd",
-    }
-
-
 def test_other_fields_nested_without_end_are_refused() -> None:
     deep: list = []
     for _ in range(20_000):
@@ -139,3 +121,61 @@ def test_other_fields_nested_without_end_are_refused() -> None:
     while deep:
         deep = deep[0]
     assert reason == "its other fields are nested too deeply"
+
+
+CAPTIONS = ["a photo of a red ball on grass by day", "a mosaic of a white boat on snow at night"]
+TEXTS = st.text(st.characters(exclude_categories=("Cs", "Cc", "Z"))).filter(
+    lambda text: text.isprintable() and text
+)
+
+
+def read_file(path: Path, kind: str = "auto", **options: Any) -> list[CaptionPair | Quarantined]:
+    return list(open_captions(CaptionSource(kind, str(path), captions_only=True, **options)))
+
+
+def write_file(folder: Path, kind: str) -> Path:
+    records = [{"caption": text, "url": f"http://x/{index}"} for index, text in enumerate(CAPTIONS)]
+    path = folder / f"captions.{kind}"
+    if kind == "jsonl":
+        path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    elif kind == "csv":
+        path.write_text("caption,url\n" + "".join(f"{r['caption']},{r['url']}\n" for r in records))
+    elif kind == "parquet":
+        pq.write_table(pa.Table.from_pylist(records), path)
+    return path
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "csv", "parquet"])
+def test_captions_keep_their_other_fields(tmp_path: Path, kind: str) -> None:
+    expected = [CaptionPair(t, "", "", f'{{"url": "http://x/{i}"}}') for i, t in enumerate(CAPTIONS)]
+    assert read_file(write_file(tmp_path, kind)) == expected
+
+
+def test_a_dataset_of_captions(tmp_path: Path) -> None:
+    write_file(tmp_path, "jsonl")
+    assert [item.input for item in read_file(tmp_path, "dataset")] == CAPTIONS
+
+
+def test_the_caption_field_may_be_named_and_must_be_one(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text(
+        '{"title": "a red ball", "caption": "x"}\n{"caption": "x", "text": "y"}\n{"text": 3}\n{"a": "b"}\n'
+    )
+    assert read_file(path, fields={"input": "title"})[0] == CaptionPair(
+        "a red ball", "", "", '{"caption": "x"}'
+    )
+    _, two, number, none = read_file(path)
+    assert "could be 'caption' or 'text'" in two.reason
+    assert number.reason == "field 'text' is a number, not text"
+    assert none.reason.startswith("there is no input caption: no field 'input', 'caption'")
+    with pytest.raises(CaptionsError, match="fields has 'edit'"):
+        read_file(path, fields={"edit": "a"})
+
+
+@given(st.dictionaries(TEXTS, TEXTS, max_size=3), st.sampled_from(["input", "caption", "text"]))
+def test_nothing_is_lost_of_a_record_with_a_caption(other: dict[str, str], name: str) -> None:
+    known = {"input", "caption", "original_prompt", "text", "prompt"}
+    other = {key: text for key, text in other.items() if key not in known}
+    pair = read({name: "a caption", **other}, 3, captions_only=True)
+    assert isinstance(pair, CaptionPair)
+    assert (pair.input, json.loads(pair.meta), pair.line) == ("a caption", other, 3)

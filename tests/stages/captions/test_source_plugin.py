@@ -38,7 +38,7 @@ def test_records_are_rows_with_their_numbers(path: Path):
 
 
 def test_captions_alone_are_read_so_too(path: Path):
-    (found,) = read(path, "yield {'caption': 'a red ball'}", alone=True)
+    (found,) = read(path, "yield {'caption': 'a red ball'}", captions_only=True)
     assert (found.input, found.edit, found.output) == ("a red ball", "", "")
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.captions import checker
+from stages.captions.token_limit import token_limit_check
 from stages.records import CaptionPair
 from tests.models import clip_tokenizer
 
@@ -23,7 +23,7 @@ def test_a_pair_passes_if_and_only_if_both_captions_fit(
     before: list[str], after: list[str], limit: int, spaces: bool
 ) -> None:
     pair = CaptionPair(" ".join(before), "x" * 500, " ".join(after))
-    (reason,) = checker(count, limit, spaces)([pair])
+    reason = token_limit_check(count, limit, spaces)(pair)
     assert (reason == "") == (count(pair.input) <= limit and count(pair.output) <= limit)
 
 
@@ -40,8 +40,8 @@ def test_no_text_has_more_tokens_than_its_words_one_by_one(text: str) -> None:
 @pytest.mark.parametrize("field", ["input", "output"])
 def test_the_reason_names_the_caption_and_both_numbers(field: str) -> None:
     pair = CaptionPair(**{"input": "a", "edit": "b", "output": "c", field: "a red ball on grass"})
-    assert checker(count, 6)([pair]) == [
+    assert token_limit_check(count, 6)(pair) == (
         f"the {field} caption has 7 tokens, the model's text encoder takes 6: "
         "shorten it, or cut it with edit.too_long=truncate"
-    ]
-    assert checker(count, 7)([pair]) == [""]
+    )
+    assert token_limit_check(count, 7)(pair) == ""

@@ -13,8 +13,7 @@ import pytest
 
 from conf.compose import compose_config, to_object
 from conf.schema import ImageFormat
-from stages.formats.answers import WrittenPair
-from stages.records import CaptionPair, Rejected, Unit, UnitResult
+from stages.records import CaptionPair, Rejected, Unit, UnitResult, WrittenPair
 from stages.worker.launch import forkserver
 from stages.worker.supervisor import StageError, Supervised, merge
 from stages.write import encode_part
