@@ -106,7 +106,7 @@ def test_a_gzip_that_breaks_off_yields_what_came_before(tmp_path: Path) -> None:
         (b"", r"pairs\.csv is empty: its first line names the columns"),
         (b"\n\n", "is empty"),
         (b"a,b,c\n1,2,3\n", "there is no input caption: no field .* among 'a', 'b', 'c'"),
-        (b"inputs,edit,output\n", r"is it 'inputs'\?.*captions\.fields"),
+        (b"inputs,edit,output\n", r"did you mean inputs\?.*captions\.fields"),
         (b"input;edit;output\n", "does not separate its columns by commas"),
         (b"input,edit,output,edit\n", "more than one column called 'edit'"),
         (b'"input,edit\n', r"cannot be read: .*is it CSV\?"),
