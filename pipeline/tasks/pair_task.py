@@ -101,7 +101,7 @@ class PairTask:
             "captions": captions_sha256,
             "captions.block": list(load_blocklist(config.captions.block, config.captions.block_file)),
             "model.fingerprint": models.generator,
-            **{f"writer.{name}": value for name, value in factory.deciding(config.writer).items()},
+            **{f"writer.{name}": value for name, value in factory.result_settings(config.writer).items()},
             **{f"checks.{name}": value for name, value in asdict(checks).items() if name not in _BY_CONTENT},
             "checks.model": models.clip,
             "checks.block": list(load_blocklist(checks.block, checks.block_file, "checks")),

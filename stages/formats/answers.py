@@ -1,4 +1,4 @@
-"""Every answer of a writer, kept or not, as Parquet in one fixed schema."""
+"""Stores the answers of a writer, kept or not, as Parquet in one fixed schema."""
 
 from __future__ import annotations
 
@@ -38,6 +38,6 @@ def to_bytes(answers: Sequence[WrittenPair]) -> bytes:
 
 
 def from_bytes(data: bytes) -> Iterator[WrittenPair]:
-    """The answers of a part or a packed file, in its order."""
-    for row in parquet.read(data).to_pylist():
-        yield WrittenPair(**row)
+    """Yields the answers of a part or a packed file in order."""
+    for record in parquet.read(data).to_pylist():
+        yield WrittenPair(**record)

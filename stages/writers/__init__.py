@@ -1,1 +1,1 @@
-"""Writers: what turns a caption into instructions and edited captions."""
+"""Writers, which turn a caption into instructions and edited captions."""

@@ -1,4 +1,4 @@
-"""What every writer is: captions and seeds in, instructions and edited captions out."""
+"""Defines the interface of a writer: captions and seeds in, instructions and edited captions out."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from stages.errors import StageError
 
 
 class WriterError(StageError):
-    """A writer that cannot write for any caption: one line that names what is missing and the mend."""
+    """The writer cannot write for any caption: one line that names what is missing and the fix."""
 
 
 @dataclass(frozen=True)
-class Asked:
-    """One edit of ``caption`` that is wanted; ``seed``, in [0, 2³²), is its alone."""
+class EditRequest:
+    """A request for one edit of ``caption``, with a ``seed`` of its own in [0, 2³²)."""
 
     caption: str
     seed: int
@@ -23,7 +23,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Answer:
-    """An instruction and an edited caption, or with ``reason`` why ``text`` holds none."""
+    """An instruction and an edited caption, or the ``reason`` why ``text`` holds none."""
 
     instruction: str = ""
     edited: str = ""
@@ -33,24 +33,24 @@ class Answer:
 
 @dataclass(frozen=True)
 class NoAnswer:
-    """None came, and why: unlike a malformed answer, it may be asked for again."""
+    """The reason why no answer came. Unlike a malformed answer, it may be retried."""
 
     reason: str
 
 
 class Writer(Protocol):
-    """A model, a service or a grammar."""
+    """The interface of a model, a service or a grammar that writes edits."""
 
-    def write(self, asked: Sequence[Asked]) -> list[Answer | NoAnswer]:
-        """One answer each, in the order asked: a function of what was asked alone, not of its company.
+    def write(self, requests: Sequence[EditRequest]) -> list[Answer | NoAnswer]:
+        """Returns one answer for each request, in order. Raises WriterError if no other caption can be written either.
 
-        (As far as the writer can promise that: a service cannot.) Raises WriterError if there is no use in going on.
+        An answer depends on its own request only, as far as the writer controls that; a service does not.
         """
         ...
 
 
-def answer_of(text: str, parsed: tuple[str, str] | str) -> Answer:
-    """What was parsed of ``text``: instruction and edited caption, or a reason."""
+def to_answer(text: str, parsed: tuple[str, str] | str) -> Answer:
+    """Returns the answer for ``text``, which was parsed as instruction and edited caption or failed for a reason."""
     if isinstance(parsed, str):
         return Answer(reason=parsed, text=text)
     return Answer(*parsed)

@@ -1,4 +1,4 @@
-"""What was written and is not kept: each answer's reason, in the order in which it is looked at."""
+"""Checks the answers of a writer, and gives the reason for each that is not kept."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ REASONS = {
     "near_duplicate": "almost another edit of the caption",
     "near_duplicate_across": "almost a pair of an earlier caption",
 }
-"""In the order in which an answer meets them."""
+"""The texts of the reasons, in the order of the checks."""
 
 
 class Checker:
-    """The checks of ``conf.pairs.Checks`` but the one across captions, which needs them all."""
+    """The checks of ``conf.pairs.Checks`` except for near-duplicates across captions, which need all answers."""
 
     def __init__(self, checks: Checks) -> None:
-        """Load what checks.
+        """Loads the models of the checks.
 
         Raises:
-            WriterError: a library, a model or a language that is not there.
-            CaptionsError: a block list that is not there.
+            WriterError: a library, a model or a language is missing.
+            CaptionsError: the block list is missing.
             p2p.ModelError: the image model has no tokenizer.
         """
         self._checks = checks
@@ -64,16 +64,16 @@ class Checker:
         )
 
     def __call__(self, caption: str, answers: Sequence[Answer]) -> list[str]:
-        """Of the answers to one caption, in their order: "" for those kept, the reason for each other."""
+        """Returns "" for each answer to the caption that is kept, and the reason for each other, in order."""
         reasons: list[str] = []
         kept: list[frozenset[str]] = []
         for answer in answers:
             reason = answer.reason or self._reason(caption, answer)
-            own = shingles(f"{answer.instruction} {answer.edited}")
-            if not reason and any(self._near(own, other) for other in kept):
+            runs = shingles(f"{answer.instruction} {answer.edited}")
+            if not reason and any(self._is_near(runs, other) for other in kept):
                 reason = "near_duplicate"
             if not reason:
-                kept.append(own)
+                kept.append(runs)
             reasons.append(reason)
         return reasons
 
@@ -87,8 +87,8 @@ class Checker:
             return "too_long"
         if len(instruction.split()) > self._checks.instruction_words:
             return "long_instruction"
-        told = _letters(instruction)
-        if _letters(caption) in told or told == _letters(edited):
+        words = _letters(instruction)
+        if _letters(caption) in words or words == _letters(edited):
             return "repeats_caption"
         text = f"{instruction}\n{edited}"
         if self._blocked is not None and self._blocked.search(text.casefold()):
@@ -99,8 +99,8 @@ class Checker:
             return "moderation"
         return ""
 
-    def _near(self, one: frozenset[str], other: frozenset[str]) -> bool:
-        # The very same is a duplicate whatever is looked for: a caption pair must not stand twice in a file.
+    def _is_near(self, one: frozenset[str], other: frozenset[str]) -> bool:
+        # Equal texts are always duplicates: a caption pair must not stand twice in a file.
         return one == other or (
             self._checks.near_duplicate is not None and likeness(one, other) >= self._checks.near_duplicate
         )

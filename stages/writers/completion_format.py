@@ -1,4 +1,4 @@
-"""The completion format of a fine-tuned language model: the marks between captions and instructions."""
+"""Defines the completion format of a fine-tuned language model: the marks between captions and instructions."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 
 
 class FormatError(ValueError):
-    """A mark of the format that cannot be, or a text that cannot be written in it."""
+    """A mark of the format is invalid, or a text cannot be written in the format."""
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,13 @@ class CompletionFormat:
                 )
 
     def prompt(self, caption: str) -> str:
-        """What the model is given. Raises FormatError for a caption that has the separator in it."""
+        """Returns the model's input. Raises FormatError for a caption that contains the separator."""
         if self.separator in caption + self.separator[:-1]:
             raise FormatError(f"a caption must not have the separator {self.separator!r} in it: {caption!r}")
         return caption + self.separator
 
     def completion(self, instruction: str, edited: str) -> str:
-        """What the model is to say, and ``parse`` reads. Raises FormatError for texts that it would read otherwise."""
+        """Returns the answer that ``parse`` reads as these texts. Raises FormatError if it would read others."""
         text = f"{instruction}{self.divider}{edited}{self.stop}"
         if self.parse(text) != (instruction, edited):
             raise FormatError(
@@ -51,9 +51,9 @@ class CompletionFormat:
         return text
 
     def parse(self, text: str) -> tuple[str, str] | str:
-        """Instruction and edited caption of an answer, or the reason why it has none. What follows the stop is let go.
+        """Returns the instruction and edited caption of an answer, or the reason why it has none.
 
-        A server that leaves the stop sequence away says that it met it: add it again before.
+        Text after the stop sequence is ignored. If a server drops the sequence, the caller appends it again.
         """
         answer, stop, _ = text.partition(self.stop)
         if not stop:

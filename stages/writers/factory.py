@@ -1,4 +1,4 @@
-"""From the configuration to a writer."""
+"""Makes the configured writer, and lists the settings that its answers depend on."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from stages.writers import few_shot_template
 from stages.writers.base import Writer
 from stages.writers.completion_format import CompletionFormat
 
-_ASKING = ("ask", "format", "template", "temperature", "top_p", "max_tokens")
-DECIDING: dict[WriterKind, tuple[str, ...]] = {
+_PROMPTS = ("ask", "format", "template", "temperature", "top_p", "max_tokens")
+RESULT_SETTINGS: dict[WriterKind, tuple[str, ...]] = {
     WriterKind.grammar: (),
-    WriterKind.transformers: ("model", "dtype", *_ASKING, "rows"),
-    WriterKind.openai: ("model", *_ASKING, "structured"),
-    WriterKind.vllm: ("model", "dtype", *_ASKING, "structured"),
+    WriterKind.transformers: ("model", "dtype", *_PROMPTS, "rows"),
+    WriterKind.openai: ("model", *_PROMPTS, "structured"),
+    WriterKind.vllm: ("model", "dtype", *_PROMPTS, "structured"),
 }
-"""The settings that an answer of each kind depends on. All others may change from one call to the next."""
+"""The settings that the answers of each kind of writer depend on. All others may change between calls."""
 
 
 def make(settings: Settings) -> Writer:
-    """Load the writer. Raises WriterError."""
+    """Loads the writer. Raises WriterError."""
     format = CompletionFormat(settings.format.separator, settings.format.divider, settings.format.stop)
     if settings.kind is WriterKind.transformers:
-        # Imported here: torch takes seconds, which other writers need not wait for.
+        # Imported here: torch takes seconds to load, and other writers do not need it.
         from stages.writers.transformers_writer import Sampling, TransformersWriter
 
         return TransformersWriter(
@@ -55,30 +55,30 @@ def make(settings: Settings) -> Writer:
 
 
 def identify(settings: Settings) -> str:
-    """Who writes: what a local model's folder holds, a hub name's commit, the name that an endpoint knows.
+    """Returns the digest of a local model, the commit of a hub model, or the name of a model behind an endpoint.
 
-    Raises WriterError for a model that is not there.
+    Raises WriterError for a missing model.
     """
     if settings.kind in (WriterKind.transformers, WriterKind.vllm):
-        from stages.writers.transformers_writer import identify as of_model
+        from stages.writers.transformers_writer import identify as identify_model
 
-        return of_model(settings.model, settings.revision)
+        return identify_model(settings.model, settings.revision)
     return settings.model or settings.kind.value
 
 
-def deciding(settings: Settings) -> dict[str, Any]:
-    """What an answer depends on beside the model, by name; of a template the SHA-256 of its text.
+def result_settings(settings: Settings) -> dict[str, Any]:
+    """Returns the settings that an answer depends on besides the model; for a template the SHA-256 of its text.
 
-    Raises WriterError for a template that is not there or cannot be used.
+    Raises WriterError for a template that is missing or invalid.
     """
-    told: dict[str, Any] = {"kind": settings.kind.value}
-    for name in DECIDING[settings.kind]:
+    result: dict[str, Any] = {"kind": settings.kind.value}
+    for name in RESULT_SETTINGS[settings.kind]:
         value = getattr(settings, name)
         if name == "template":
-            few_shot_template.load(value)
-            told[name] = hashlib.sha256(few_shot_template.text_of(value).encode()).hexdigest()
+            few_shot_template.load_template(value)
+            result[name] = hashlib.sha256(few_shot_template.read_template(value).encode()).hexdigest()
         elif name == "format":
-            told.update({f"format.{mark}": text for mark, text in asdict(value).items()})
+            result.update({f"format.{mark}": text for mark, text in asdict(value).items()})
         elif name != "model":
-            told[name] = value.value if isinstance(value, Enum) else value
-    return told
+            result[name] = value.value if isinstance(value, Enum) else value
+    return result

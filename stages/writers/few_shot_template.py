@@ -1,4 +1,4 @@
-"""Templates of few-shot prompts: YAML files with a system message, examples, and how a caption is put."""
+"""Loads templates of few-shot prompts: YAML files with a system message, a question and examples."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _EXAMPLE = ("caption", "instruction", "edited_caption")
 
 @dataclass(frozen=True)
 class Example:
-    """A caption as it is given, and the answer that is wanted."""
+    """A caption and the wanted answer."""
 
     caption: str
     instruction: str
@@ -29,51 +29,51 @@ class Example:
 
 @dataclass(frozen=True)
 class Template:
-    """``system`` may be empty; ``asks`` has ``{caption}`` where the caption goes."""
+    """A system message, which may be empty, a ``question`` with ``{caption}`` in it, and examples."""
 
     system: str
-    asks: str
+    question: str
     examples: tuple[Example, ...]
 
     def ask(self, caption: str) -> str:
-        return self.asks.format(caption=caption)
+        return self.question.format(caption=caption)
 
 
-def shipped() -> list[str]:
-    """The names of the templates that come along."""
+def list_templates() -> list[str]:
+    """Returns the names of the templates in this package."""
     files = resources.files("conf").joinpath("templates").iterdir()
     return sorted(file.name.removesuffix(".yaml") for file in files if file.name.endswith(".yaml"))
 
 
-def text_of(name: str) -> str:
-    """The text of a template that comes along, by its name, or of a file. Raises WriterError for none."""
-    if name in shipped():
+def read_template(name: str) -> str:
+    """Returns the text of a template in this package, or of a file. Raises WriterError if there is neither."""
+    if name in list_templates():
         return resources.files("conf").joinpath("templates", f"{name}.yaml").read_text()
     try:
         return Path(name).read_text()
     except (OSError, UnicodeDecodeError) as error:
         raise WriterError(
-            f"writer.template={name} is no file that can be read, nor one that comes along ({', '.join(shipped())})"
+            f"writer.template={name} cannot be read: give a file, or one of {', '.join(list_templates())}"
         ) from error
 
 
-def load(name: str) -> Template:
-    """Raises WriterError for a template that is not there, is no YAML, or has a field that there is none of."""
+def load_template(name: str) -> Template:
+    """Loads a template. Raises WriterError if it is missing, is not YAML, or has an unknown field."""
     try:
-        found = yaml.safe_load(text_of(name))
+        fields = yaml.safe_load(read_template(name))
     except yaml.YAMLError as error:
         raise WriterError(f"writer.template={name} is no YAML: {error_line(error)}") from error
-    found = _mapping(name, "it", found, _KEYS, ("ask",))
-    asks, system, examples = found["ask"], found.get("system") or "", found.get("examples") or []
-    if not isinstance(asks, str) or not isinstance(system, str) or not isinstance(examples, list):
+    fields = _mapping(name, "it", fields, _KEYS, ("ask",))
+    question, system, examples = fields["ask"], fields.get("system") or "", fields.get("examples") or []
+    if not isinstance(question, str) or not isinstance(system, str) or not isinstance(examples, list):
         raise WriterError(f"writer.template={name}: ask and system are texts, examples is a list")
-    _check_fields(name, asks)
+    _check_fields(name, question)
     return Template(
         system.strip(),
-        asks.strip(),
+        question.strip(),
         tuple(
-            Example(**_mapping(name, f"example {number}", one, _EXAMPLE, _EXAMPLE))
-            for number, one in enumerate(examples, 1)
+            Example(**_mapping(name, f"example {number}", example, _EXAMPLE, _EXAMPLE))
+            for number, example in enumerate(examples, 1)
         ),
     )
 
@@ -94,9 +94,9 @@ def _mapping(
     return {str(key): value for key, value in found.items()}
 
 
-def _check_fields(name: str, asks: str) -> None:
+def _check_fields(name: str, question: str) -> None:
     try:
-        fields = [field for _, field, _, _ in string.Formatter().parse(asks) if field is not None]
+        fields = [field for _, field, _, _ in string.Formatter().parse(question) if field is not None]
     except ValueError as error:
         raise WriterError(
             f"writer.template={name}: ask has a brace that is none of a field: {error}"
@@ -110,7 +110,7 @@ def _check_fields(name: str, asks: str) -> None:
     if not fields:
         raise WriterError(f"writer.template={name}: ask has no {{caption}}: the model would not know it")
     try:
-        asks.format(caption="a red ball")
+        question.format(caption="a red ball")
     except (ValueError, LookupError) as error:
         raise WriterError(
             f"writer.template={name}: ask puts the caption in a form that text has none of ({error}): give {{caption}}"

@@ -1,4 +1,4 @@
-"""The mini world's own grammar as a writer: what it says of its captions is true."""
+"""Writes edits by the mini world's grammar, which are all true."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ import numpy as np
 from miniworld.check_pair import meanings
 from miniworld.edits import EDITS
 from miniworld.language import caption, parse_caption
-from stages.writers.base import Answer, Asked, NoAnswer
+from stages.writers.base import Answer, EditRequest, NoAnswer
 
 UNKNOWN = "unknown_caption"
 
 
 class GrammarWriter:
-    """Every kind of edit that a scene allows is as likely as the others, and every way of saying it."""
+    """Draws a kind of edit that the scene allows, then an instruction of that kind, each with equal chances."""
 
-    def write(self, asked: Sequence[Asked]) -> list[Answer | NoAnswer]:
-        """As ``Writer.write`` says; a caption of another world gets no edit, for the reason unknown_caption."""
-        return [_edit(one) for one in asked]
+    def write(self, requests: Sequence[EditRequest]) -> list[Answer | NoAnswer]:
+        """Implements ``Writer.write``. A caption of another world gets the reason unknown_caption."""
+        return [_edit(request) for request in requests]
 
 
-def _edit(asked: Asked) -> Answer:
+def _edit(request: EditRequest) -> Answer:
     try:
-        scene = parse_caption(asked.caption)
+        scene = parse_caption(request.caption)
     except ValueError:
-        return Answer(reason=UNKNOWN, text=asked.caption)
-    known, rng = meanings(scene), np.random.default_rng(asked.seed)
+        return Answer(reason=UNKNOWN, text=request.caption)
+    known, rng = meanings(scene), np.random.default_rng(request.seed)
     kinds = {meaning.kind for meaning in known.values()}
-    kind = str(rng.choice([one for one in EDITS if one in kinds]))
-    saying = str(rng.choice([said for said, meaning in known.items() if meaning.kind == kind]))
-    return Answer(saying, caption(known[saying].after))
+    kind = str(rng.choice([name for name in EDITS if name in kinds]))
+    instruction = str(rng.choice([text for text, meaning in known.items() if meaning.kind == kind]))
+    return Answer(instruction, caption(known[instruction].after))

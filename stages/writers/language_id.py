@@ -1,4 +1,4 @@
-"""Whether a text is of a language, by py3langid (Lui and Baldwin 2012, langid.py)."""
+"""Checks the language of a text with py3langid (Lui and Baldwin 2012, langid.py)."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from stages.writers.base import WriterError
 
 
 class Language:
-    """Called with a text: whether it is of the language, with so much probability at least."""
+    """Says whether a text is in the language with at least the given probability."""
 
     def __init__(self, code: str, least: float) -> None:
-        """``code`` is ISO 639's. Raises WriterError for one that py3langid does not tell, or if it is not there."""
+        """``code`` is an ISO 639 code. Raises WriterError if py3langid is missing or does not know the code."""
         try:
             from py3langid.langid import MODEL_FILE, LanguageIdentifier
         except ImportError as error:
@@ -21,7 +21,7 @@ class Language:
         known = sorted(set(map(str, self._identifier.labels)))
         if code not in known:
             raise WriterError(
-                f"checks.language={code} is none that py3langid tells, by which every answer would be refused; "
+                f"checks.language={code} is unknown to py3langid, so every answer would be refused; "
                 f"give one of {', '.join(known)}"
             )
 

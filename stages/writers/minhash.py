@@ -1,4 +1,4 @@
-"""Near-duplicates among caption pairs: by the letters of captions and instruction."""
+"""Finds near-duplicates among caption pairs by the letters of captions and instruction."""
 
 from __future__ import annotations
 
@@ -11,35 +11,35 @@ _BANDS = (2, 4, 8, 16, 32, 64, 128)
 
 
 def shingles(text: str) -> frozenset[str]:
-    """The runs of five letters in a text, case and spacing aside; a shorter text is its own."""
-    told = " ".join(text.casefold().split())
-    return frozenset(told[at : at + _RUN] for at in range(max(1, len(told) - _RUN + 1)))
+    """Returns the runs of five letters in a text, ignoring case and spacing; a shorter text is one run."""
+    letters = " ".join(text.casefold().split())
+    return frozenset(letters[at : at + _RUN] for at in range(max(1, len(letters) - _RUN + 1)))
 
 
 def likeness(one: frozenset[str], other: frozenset[str]) -> float:
-    """Jaccard's index, in [0, 1]: shared runs over all."""
+    """Returns Jaccard's index in [0, 1]: shared runs over all runs."""
     return len(one & other) / len(one | other)
 
 
 class NearAcross:
-    """Which texts are almost one that came before: by MinHash (Broder 1997) and its banding, as `rensa` has them.
+    """Finds texts that are nearly equal to an earlier text, by MinHash (Broder 1997) and its banding from `rensa`.
 
-    A function of the texts and their order.
+    The result is a function of the texts and their order.
     """
 
     def __init__(self, threshold: float) -> None:
-        """``threshold``: the estimated likeness, in (0, 1], from which two texts are near."""
+        """``threshold`` is the least estimated likeness, in (0, 1], of near-duplicates."""
         self._threshold = threshold
         self._index = RMinHashLSH(threshold=threshold, num_perm=_PERMUTATIONS, num_bands=bands(threshold))
         self._sketches: list[tuple[str, RMinHash]] = []
 
     def __call__(self, text: str, group: str) -> bool:
-        """Whether it is near one of another group before; if it is not, it is one of those for all that follow."""
+        """Returns whether the text is near an earlier text of another group; remembers it if it is not."""
         sketch = RMinHash(num_perm=_PERMUTATIONS, seed=_SEED)
         sketch.update(sorted(shingles(text)))
-        for before in sorted(self._index.query(sketch)):
-            its_group, its_sketch = self._sketches[before]
-            if its_group != group and sketch.jaccard(its_sketch) >= self._threshold:
+        for index in sorted(self._index.query(sketch)):
+            other_group, other_sketch = self._sketches[index]
+            if other_group != group and sketch.jaccard(other_sketch) >= self._threshold:
                 return True
         self._index.insert(len(self._sketches), sketch)
         self._sketches.append((group, sketch))
@@ -47,10 +47,10 @@ class NearAcross:
 
 
 def bands(threshold: float) -> int:
-    """Into how many bands a sketch is cut: the fewest that find nearly all pairs which are as like as ``threshold``.
+    """Returns the number of bands of a sketch: the fewest that find nearly all pairs with the ``threshold`` likeness.
 
     Two texts of likeness s share one of b bands of r rows with a chance of 1 - (1 - sʳ)ᵇ, which rises where
-    s = b^(-1/r) (Leskovec, Rajaraman and Ullman 2014, 3.4.2): that is to be a tenth below the threshold.
+    s = b^(-1/r) (Leskovec, Rajaraman and Ullman 2014, 3.4.2). The bands put this point a tenth below the threshold.
     """
     fitting = (b for b in _BANDS if b ** (-b / _PERMUTATIONS) <= 0.9 * threshold)
     return next(fitting, _PERMUTATIONS)

@@ -1,4 +1,4 @@
-"""What a text classifier says of a text."""
+"""Moderates texts with a text classifier."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from stages.writers.base import WriterError
 
 
 class Moderation:
-    """Called with a text: whether the probability of a label is at most so much."""
+    """Says whether the probability of a label for a text is at most ``most``."""
 
     def __init__(self, model: str, revision: str | None, label: str, most: float) -> None:
-        """``model`` is a folder with a text classifier of transformers', or its name on the hub; safetensors only.
+        """Loads a text classifier of transformers from a folder or the hub, safetensors only.
 
-        Raises WriterError for a model that does not load, or has no such label.
+        Raises WriterError if the model does not load or has no such label.
         """
-        # Loading takes a second, which those who do not moderate need not wait for.
+        # Imported here: the library takes a second to load.
         from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
 
         try:
@@ -33,11 +33,13 @@ class Moderation:
             raise WriterError(f"checks.moderation={model} does not load: {reason}") from error
         labels = [str(name) for name in classifier.config.id2label.values()]
         if label not in labels:
-            raise WriterError(f"checks.moderation_label={label} is none of {model}: {', '.join(labels)}")
+            raise WriterError(
+                f"checks.moderation_label={label} is not a label of {model}: {', '.join(labels)}"
+            )
         self._classify = pipeline("text-classification", classifier, tokenizer=tokenizer, top_k=None)
         self._label, self._most = label, most
 
     def __call__(self, text: str) -> bool:
         (scores,) = self._classify([text], truncation=True)
-        found = next(one["score"] for one in scores if one["label"] == self._label)
-        return float(found) <= self._most
+        probability = next(entry["score"] for entry in scores if entry["label"] == self._label)
+        return float(probability) <= self._most

@@ -1,4 +1,4 @@
-"""Any OpenAI-compatible endpoint as a writer: vLLM, llama.cpp, a hosted one."""
+"""Writes edits with any OpenAI-compatible endpoint: vLLM, llama.cpp, a hosted service."""
 
 from __future__ import annotations
 
@@ -11,32 +11,31 @@ from typing import Any
 
 from conf.messages import error_line
 from conf.pairs import Writer as Settings
-from stages.writers.base import Answer, Asked, NoAnswer, WriterError, answer_of
+from stages.writers.base import Answer, EditRequest, NoAnswer, WriterError, to_answer
 from stages.writers.completion_format import CompletionFormat, FormatError
-from stages.writers.prompts import ByExamples, JsonAnswer, chosen
+from stages.writers.prompts import FewShotPrompts, JsonAnswer, choose_style
 
 _HOLDS = 3
-"""So often nobody asks for a while, before what a limit keeps from being answered ends the run."""
+"""Pauses of all requests after which a rate limit ends the run."""
 _HOLD, _LONGEST_HOLD = 60.0, 900.0
-"""Seconds, where a service does not say how long, and at most."""
+"""Seconds of a pause: the default, and the maximum."""
 _NEWER_LIMIT = "max_completion_tokens"
 _NO_KEY = "none"
-"""What the client sends where there is no key: it takes no empty one."""
+"""The key for endpoints without one: the client does not accept an empty key."""
 
 
 class OpenAIWriter:
-    """Asks ``writer.endpoint`` by the official client, which waits as Retry-After says and backs off before it tries
-    again.
+    """Sends requests to ``writer.endpoint`` with the official client, which respects Retry-After and retries.
 
-    The key is read from the environment when the writer is made, is sent to the endpoint, and goes nowhere else.
+    The key is read from the environment once and sent to the endpoint only.
     """
 
     def __init__(self, settings: Settings, format: CompletionFormat | None = None) -> None:
-        """Ask the endpoint whether it is there.
+        """Connects to the endpoint.
 
         Raises:
             WriterError: the library or the key is missing, the endpoint does not answer, refuses the key or has no such
-                model; there is no such template.
+                model; the template is missing.
         """
         try:
             import openai
@@ -51,31 +50,31 @@ class OpenAIWriter:
             base_url=settings.endpoint,
             timeout=settings.timeout,
             max_retries=settings.retries,
-            # What is asked again by the client itself counts as well.
+            # The retries of the client count too.
             http_client=openai.DefaultHttpxClient(event_hooks={"request": [lambda _: self._wait()]}),
         )
-        # What is behind an endpoint is taken to know conversations.
-        self._asking = chosen(settings.ask, True, format or CompletionFormat(), settings.template)
+        # Models behind an endpoint are assumed to be trained on conversations.
+        self._style = choose_style(settings.ask, True, format or CompletionFormat(), settings.template)
         self._limit = "max_tokens"
-        self._look()
+        self._check_model()
 
-    def write(self, asked: Sequence[Asked]) -> list[Answer | NoAnswer]:
-        """As ``Writer.write`` says, as far as the endpoint keeps to seeds.
+    def write(self, requests: Sequence[EditRequest]) -> list[Answer | NoAnswer]:
+        """Implements ``Writer.write``, as far as the endpoint respects seeds.
 
-        What it refuses, or still fails at after ``writer.retries``, gives no answer. Raises WriterError if it is gone,
-        or lets nobody through any more: that is no caption's fault.
+        A request that is refused, or fails ``writer.retries`` times, gives no answer. Raises WriterError if the
+        endpoint is gone or its rate limit stays exceeded.
         """
         with ThreadPoolExecutor(self._settings.concurrency) as pool:
             try:
-                return list(pool.map(self._answer, asked))
+                return list(pool.map(self._answer, requests))
             finally:
                 pool.shutdown(cancel_futures=True)
 
-    def _look(self) -> None:
-        """Raises WriterError for an endpoint that cannot be used. One without a list of models is taken at its word."""
+    def _check_model(self) -> None:
+        """Raises WriterError for an endpoint that is unusable or lists no such model. The list may be missing."""
         openai, endpoint, model = self._openai, self._settings.endpoint, self._settings.model
         try:
-            names = [one.id for one in self._client.with_options(max_retries=1).models.list()]
+            names = [entry.id for entry in self._client.with_options(max_retries=1).models.list()]
         except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
             raise self._refused(error) from None
         except openai.APIConnectionError:
@@ -88,12 +87,12 @@ class OpenAIWriter:
                 self._safe(f"writer.endpoint={endpoint} has no model {model!r}: it has {shown}")
             )
 
-    def _answer(self, asked: Asked) -> Answer | NoAnswer:
+    def _answer(self, request: EditRequest) -> Answer | NoAnswer:
         openai = self._openai
         try:
-            text = self._patiently(asked)
+            text = self._retry(request)
         except FormatError:
-            return Answer(reason="separator_in_caption", text=asked.caption)
+            return Answer(reason="separator_in_caption", text=request.caption)
         except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
             raise self._refused(error) from None
         except openai.RateLimitError as error:
@@ -110,54 +109,57 @@ class OpenAIWriter:
         except openai.APIStatusError as error:
             return NoAnswer(self._safe(f"HTTP {error.status_code}: {error_line(error)}"))
         except (openai.OpenAIError, ValueError, AttributeError, IndexError, TypeError) as error:
-            # Servers that only look like one: an answer without choices, or that is no JSON.
+            # Some servers answer without choices, or without JSON.
             return NoAnswer(
                 self._safe(f"no answer of this protocol: {type(error).__name__}: {error_line(error)}")
             )
         text = self._safe(text)
-        return answer_of(text, self._asking.parse(text))
+        return to_answer(text, self._style.parse(text))
 
-    def _patiently(self, asked: Asked) -> str:
-        """The answer. Where the limit is met although the client has waited, nobody asks for a while."""
+    def _retry(self, request: EditRequest) -> str:
+        """Sends the request; pauses all requests if the rate limit is exceeded although the client has waited."""
         openai = self._openai
         for _ in range(_HOLDS):
             try:
-                return self._ask(asked)
+                return self._ask(request)
             except openai.RateLimitError as error:
                 if error.code == "insufficient_quota":
                     raise
                 self._wait.hold(_seconds(error.response.headers.get("retry-after")))
             except openai.BadRequestError as error:
-                # Newer models of OpenAI's count their thinking as well, and call the limit otherwise.
+                # Newer OpenAI models count reasoning tokens too and have another name for the limit.
                 if error.param != self._limit or self._limit == _NEWER_LIMIT:
                     raise
                 self._limit = _NEWER_LIMIT
-        return self._ask(asked)
+        return self._ask(request)
 
-    def _ask(self, asked: Asked) -> str:
+    def _ask(self, request: EditRequest) -> str:
         settings = self._settings
-        # Not every server takes a seed of more than 31 bits.
-        drawn: dict[str, Any] = {
+        # Some servers accept seeds of 31 bits only.
+        arguments: dict[str, Any] = {
             "model": settings.model,
             "temperature": settings.temperature,
             "top_p": settings.top_p,
-            "seed": asked.seed & 0x7FFFFFFF,
+            "seed": request.seed & 0x7FFFFFFF,
         }
-        if isinstance(self._asking, ByExamples):
+        if isinstance(self._style, FewShotPrompts):
             more: dict[str, Any] = {self._limit: settings.max_tokens}
             if settings.structured:
                 more["response_format"] = _SCHEMA
-            messages: Any = self._asking.messages(asked.caption)
-            told: Any = self._client.chat.completions.create(messages=messages, **drawn, **more)
-            return str(told.choices[0].message.content or "")
-        stop = self._asking.stop
-        told = self._client.completions.create(
-            prompt=self._asking.prompt(asked.caption), stop=[stop], max_tokens=settings.max_tokens, **drawn
+            messages: Any = self._style.messages(request.caption)
+            response: Any = self._client.chat.completions.create(messages=messages, **arguments, **more)
+            return str(response.choices[0].message.content or "")
+        stop = self._style.stop
+        response = self._client.completions.create(
+            prompt=self._style.prompt(request.caption),
+            stop=[stop],
+            max_tokens=settings.max_tokens,
+            **arguments,
         )
-        choice = told.choices[0]
-        # A server leaves the stop sequence away that it met.
-        met = choice.finish_reason == "stop" and stop not in choice.text
-        return f"{choice.text}{stop}" if met else str(choice.text)
+        choice = response.choices[0]
+        # Servers drop the stop sequence from the text.
+        dropped = choice.finish_reason == "stop" and stop not in choice.text
+        return f"{choice.text}{stop}" if dropped else str(choice.text)
 
     def _gone(self) -> WriterError:
         return WriterError(
@@ -174,12 +176,12 @@ class OpenAIWriter:
         )
 
     def _safe(self, text: str) -> str:
-        # Servers tell what they were sent.
+        # Servers repeat their input in errors.
         return text.replace(self._key, "***") if self._key else text
 
 
 def key_of(settings: Settings) -> str:
-    """The key that the environment has, "" if none is wanted. Raises WriterError for one that is missing."""
+    """Returns the key from the environment, "" if the endpoint has none. Raises WriterError for a missing key."""
     if settings.key_env is None:
         return ""
     key = os.environ.get(settings.key_env, "")
@@ -192,7 +194,7 @@ def key_of(settings: Settings) -> str:
 
 
 class _Pace:
-    """Lets callers through no faster than so many a minute, at equal distances, and nobody while it is held."""
+    """Spaces callers equally, ``per_minute`` at most, and blocks them all during a pause."""
 
     def __init__(self, per_minute: float | None, now: Callable[[], float] = time.monotonic) -> None:
         self._seconds = 60 / per_minute if per_minute else 0.0
@@ -213,11 +215,11 @@ class _Pace:
 
 def _seconds(retry_after: str | None) -> float:
     try:
-        asked = float(retry_after or _HOLD)
+        seconds = float(retry_after or _HOLD)
     except ValueError:
-        # A date, which few services send: long enough for what is counted by the minute.
-        asked = _HOLD
-    return min(max(asked, 0.0), _LONGEST_HOLD)
+        # A date, which few services send. The default suffices for limits by the minute.
+        seconds = _HOLD
+    return min(max(seconds, 0.0), _LONGEST_HOLD)
 
 
 _SCHEMA = {

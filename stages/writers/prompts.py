@@ -1,4 +1,4 @@
-"""Two ways of asking a language model: the completion format of a fine-tuned one, and messages with examples."""
+"""Builds prompts and parses answers in two styles: completion for fine-tuned models, few-shot for all others."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from conf.pairs import Ask
 from stages.writers.completion_format import CompletionFormat
-from stages.writers.few_shot_template import Template
-from stages.writers.few_shot_template import load as load_template
+from stages.writers.few_shot_template import Template, load_template
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -32,24 +31,24 @@ class JsonAnswer(BaseModel):
     edited_caption: _Line
 
 
-class Asking(Protocol):
-    """``stop`` ends an answer, which has it at its end; "" where the model ends by itself."""
+class PromptStyle(Protocol):
+    """A way to prompt a model. ``stop`` ends an answer and is part of it; "" if the model ends by itself."""
 
     @property
     def stop(self) -> str: ...
 
     def prompt(self, caption: str) -> str:
-        """The text that a model without roles goes on with."""
+        """Returns the text that a model without roles continues."""
         ...
 
     def parse(self, text: str) -> tuple[str, str] | str:
-        """Instruction and edited caption of an answer, or the reason why it has none."""
+        """Returns the instruction and edited caption of an answer, or the reason why it has none."""
         ...
 
 
 @dataclass(frozen=True)
-class ByCompletion:
-    """As a model was fine-tuned by ``pairforge finetune``, or InstructPix2Pix's."""
+class CompletionPrompts:
+    """The style of models fine-tuned by ``pairforge finetune``, and of InstructPix2Pix's model."""
 
     format: CompletionFormat
 
@@ -65,7 +64,7 @@ class ByCompletion:
 
 
 @dataclass(frozen=True)
-class ByExamples:
+class FewShotPrompts:
     """Messages with examples; answers are JSON objects of ``JsonAnswer``."""
 
     template: Template
@@ -75,28 +74,28 @@ class ByExamples:
         return ""
 
     def messages(self, caption: str) -> list[Message]:
-        """For a model that was trained on conversations."""
-        told = [{"role": "system", "content": self.template.system}] if self.template.system else []
+        """Returns the messages for a model that was trained on conversations."""
+        messages = [{"role": "system", "content": self.template.system}] if self.template.system else []
         for example in self.template.examples:
             answer = {"instruction": example.instruction, "edited_caption": example.edited_caption}
-            told.append({"role": "user", "content": self.template.ask(example.caption)})
-            told.append({"role": "assistant", "content": json.dumps(answer, ensure_ascii=False)})
-        return [*told, {"role": "user", "content": self.template.ask(caption)}]
+            messages.append({"role": "user", "content": self.template.ask(example.caption)})
+            messages.append({"role": "assistant", "content": json.dumps(answer, ensure_ascii=False)})
+        return [*messages, {"role": "user", "content": self.template.ask(caption)}]
 
     def prompt(self, caption: str) -> str:
         return "\n\n".join(message["content"] for message in self.messages(caption)) + "\n\n"
 
     def parse(self, text: str) -> tuple[str, str] | str:
-        """The first JSON object in the text: models like to put a fence or a sentence before it."""
+        """Parses the first JSON object in the text; models often put a fence or a sentence before it."""
         start = text.find("{")
         if start < 0:
             return "no_json"
         try:
-            found, _ = json.JSONDecoder().raw_decode(text, start)
+            value, _ = json.JSONDecoder().raw_decode(text, start)
         except (ValueError, RecursionError):
             return "no_json"
         try:
-            answer = JsonAnswer.model_validate(found)
+            answer = JsonAnswer.model_validate(value)
         except ValidationError:
             return "not_the_schema"
         return _one_line(answer.instruction), _one_line(answer.edited_caption)
@@ -106,25 +105,25 @@ def _one_line(text: str) -> str:
     return re.sub(r"\s+", " ", text)
 
 
-def chosen(ask: Ask, conversations: bool, format: CompletionFormat, template: str) -> Asking:
-    """As ``writer.ask`` says; with auto by examples if the model was trained on ``conversations``.
+def choose_style(ask: Ask, conversations: bool, format: CompletionFormat, template: str) -> PromptStyle:
+    """Returns the style of ``writer.ask``; auto means few-shot if the model was trained on ``conversations``.
 
-    Raises WriterError for a template that cannot be used.
+    Raises WriterError for an invalid template.
     """
     if ask is Ask.few_shot or (ask is Ask.auto and conversations):
-        return ByExamples(load_template(template))
-    return ByCompletion(format)
+        return FewShotPrompts(load_template(template))
+    return CompletionPrompts(format)
 
 
-def encoded(tokenizer: PreTrainedTokenizerBase, asking: Asking, caption: str) -> list[int]:
-    """The tokens of a prompt, by the tokenizer's chat template where it has one and examples are given.
+def encode_prompt(tokenizer: PreTrainedTokenizerBase, style: PromptStyle, caption: str) -> list[int]:
+    """Returns the tokens of a prompt. A few-shot prompt uses the tokenizer's chat template if it has one.
 
-    Raises FormatError for a caption with the separator in it.
+    Raises FormatError for a caption that contains the separator.
     """
-    if isinstance(asking, ByExamples) and tokenizer.chat_template:
+    if isinstance(style, FewShotPrompts) and tokenizer.chat_template:
         text = tokenizer.apply_chat_template(
-            asking.messages(caption), tokenize=False, add_generation_prompt=True
+            style.messages(caption), tokenize=False, add_generation_prompt=True
         )
-        # The template has the special tokens in it.
+        # The template contains the special tokens.
         return list(tokenizer(text, add_special_tokens=False).input_ids)
-    return list(tokenizer(asking.prompt(caption)).input_ids)
+    return list(tokenizer(style.prompt(caption)).input_ids)

@@ -1,4 +1,4 @@
-"""Sampling a batch of continuations, each row with a generator of its own."""
+"""Samples a batch of continuations, each row with its own generator."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from torch import Tensor
 from transformers import LogitsProcessor, PreTrainedTokenizerBase, StoppingCriteria
 
 
-class Draw(LogitsProcessor):
-    """Leaves of each row's logits the one token that is drawn: what follows takes the largest.
+class TokenSampler(LogitsProcessor):
+    """Samples one token for each row and leaves only its logit, so that greedy decoding takes it.
 
-    transformers' own sampling draws all rows from one generator, so that a row's text would depend on its company. Here
-    a row draws one number a token from its own, and takes the token of that quantile of its distribution.
+    transformers samples all rows from one generator, so that a row's text depends on the other rows. Here each row
+    draws one number a token from its own generator, and takes the token at that quantile of its distribution.
     """
 
     def __init__(self, seeds: Sequence[int], temperature: float, top_p: float) -> None:
@@ -35,23 +35,23 @@ class Draw(LogitsProcessor):
         )
         place = torch.searchsorted(until, drawn * until[:, -1:], right=True)
         last = (mass > 0).sum(-1, keepdim=True) - 1
-        chosen = tokens.gather(-1, torch.minimum(place, last))
-        return torch.full_like(scores, -torch.inf).scatter(-1, chosen, 0.0)
+        sampled = tokens.gather(-1, torch.minimum(place, last))
+        return torch.full_like(scores, -torch.inf).scatter(-1, sampled, 0.0)
 
 
-class Stopped(StoppingCriteria):
-    """Ends a row at its stop sequence; at once those behind the first ``rows``, which only fill the batch."""
+class StopAtSequence(StoppingCriteria):
+    """Ends a row at its stop sequence, and at once each row after the first ``rows``, which fills the batch."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, stop: str, rows: int, prompt_tokens: int) -> None:
         self._tokenizer = tokenizer
         self._stop = stop
         self._rows = rows
         self._prompt_tokens = prompt_tokens
-        # A token stands for a byte at least, so that these hold the stop whole if it has just been written.
+        # A token stands for at least one byte, so these tokens contain a stop sequence that was just written.
         self._tail = len(stop.encode()) + 4
 
     def __call__(self, input_ids: Tensor, scores: Tensor, **kwargs: object) -> Tensor:
-        """(rows, tokens) → (rows,) whether each is done."""
+        """(rows, tokens) → (rows,) bool, true for finished rows."""
         new = input_ids[:, self._prompt_tokens :][:, -self._tail :]
         texts = self._tokenizer.batch_decode(new[: self._rows]) if self._stop else [""] * self._rows
         done = [bool(self._stop) and self._stop in text for text in texts]

@@ -1,4 +1,4 @@
-"""vLLM's engine as a writer, in the process that holds the stage."""
+"""Writes edits with vLLM's engine in the process of the stage."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from typing import Any
 
 from conf.messages import error_line
 from conf.pairs import Writer as Settings
-from stages.writers.base import Answer, Asked, NoAnswer, WriterError, answer_of
+from stages.writers.base import Answer, EditRequest, NoAnswer, WriterError, to_answer
 from stages.writers.completion_format import CompletionFormat, FormatError
-from stages.writers.prompts import Asking, JsonAnswer, chosen, encoded
+from stages.writers.prompts import JsonAnswer, PromptStyle, choose_style, encode_prompt
 
-# Read when vLLM is imported. Without a process of its own the engine schedules the same requests in the same way every
-# time, and ends with the stage; and nothing is told to anybody.
+# vLLM reads these when it is imported. In this process the engine schedules the same requests in the same way each
+# time, and ends with the stage. Usage statistics are off.
 _ENVIRONMENT = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
 
 
 class VllmWriter:
-    """Asks all of a unit's captions in one call, which the engine batches by itself.
+    """Writes all captions of a unit in one call, which the engine splits into batches.
 
-    An answer depends on its own seed and, in its last bits, on the others of its unit, as the engine's batches do: the
-    same unit on the same hardware is written the same, whatever units were before it.
+    An answer depends on its seed and, in its last bits, on the other captions of its unit, which share its batches. The
+    same unit gives the same answers on the same hardware, whatever units came before.
     """
 
     def __init__(self, settings: Settings, format: CompletionFormat) -> None:
-        """Load the model into all GPUs that this process sees.
+        """Loads the model into all GPUs that this process sees.
 
         Raises:
-            WriterError: vLLM or what it runs on is missing, the model does not load, there is no such template.
+            WriterError: vLLM or its hardware is missing, the model does not load, or the template is missing.
         """
         check()
         import torch
@@ -47,7 +47,7 @@ class VllmWriter:
                 settings.model,
                 revision=settings.revision,
                 tokenizer_revision=settings.revision,
-                # By itself it would take a pickle where there is nothing else.
+                # Without this vLLM loads pickled weights if there are no others.
                 load_format="safetensors",
                 trust_remote_code=False,
                 dtype=_DTYPES[settings.dtype.value],
@@ -55,27 +55,27 @@ class VllmWriter:
                 gpu_memory_utilization=settings.gpu_memory,
                 tensor_parallel_size=max(1, torch.cuda.device_count()),
             )
-        # Of whatever kind: memory that does not suffice, an architecture that is not known, weights that are not there.
+        # Any error: too little memory, an unknown architecture, missing weights.
         except Exception as error:
             raise WriterError(
                 f"writer.model={settings.model} does not load in vLLM: {error_line(error)}"
             ) from error
         conversations = bool(self._tokenizer.chat_template)
-        self._asking = chosen(settings.ask, conversations, format, settings.template)
+        self._style = choose_style(settings.ask, conversations, format, settings.template)
         self._settings = settings
         self._tokens = int(self._engine.llm_engine.model_config.max_model_len)
 
-    def write(self, asked: Sequence[Asked]) -> list[Answer | NoAnswer]:
-        """As ``Writer.write`` says, on the same hardware, of the same unit."""
+    def write(self, requests: Sequence[EditRequest]) -> list[Answer | NoAnswer]:
+        """Implements ``Writer.write``, for the same unit on the same hardware."""
         import vllm
 
-        answers: list[Answer | NoAnswer] = [NoAnswer("it was not asked for")] * len(asked)
-        places, prompts, drawn = [], [], []
-        for place, one in enumerate(asked):
+        answers: list[Answer | NoAnswer] = [NoAnswer("it was not asked for")] * len(requests)
+        places, prompts, parameters = [], [], []
+        for place, request in enumerate(requests):
             try:
-                ids = encoded(self._tokenizer, self._asking, one.caption)
+                ids = encode_prompt(self._tokenizer, self._style, request.caption)
             except FormatError:
-                answers[place] = Answer(reason="separator_in_caption", text=one.caption)
+                answers[place] = Answer(reason="separator_in_caption", text=request.caption)
                 continue
             if len(ids) + self._settings.max_tokens > self._tokens:
                 answers[place] = NoAnswer(
@@ -85,35 +85,35 @@ class VllmWriter:
                 continue
             places.append(place)
             prompts.append({"prompt_token_ids": ids})
-            drawn.append(vllm.SamplingParams(**sampling(self._settings, self._asking, one.seed)))
-        # What the units before left in the cache would be read in place of being computed: other last bits.
+            parameters.append(vllm.SamplingParams(**sampling(self._settings, self._style, request.seed)))
+        # Cached prefixes of earlier units would change the last bits of the answers.
         self._engine.reset_prefix_cache()
-        made = self._engine.generate(prompts, drawn, use_tqdm=False) if prompts else []
-        for place, one in zip(places, made, strict=True):
-            text = str(one.outputs[0].text)
-            answers[place] = answer_of(text, self._asking.parse(text))
+        outputs = self._engine.generate(prompts, parameters, use_tqdm=False) if prompts else []
+        for place, output in zip(places, outputs, strict=True):
+            text = str(output.outputs[0].text)
+            answers[place] = to_answer(text, self._style.parse(text))
         return answers
 
 
-def sampling(settings: Settings, asking: Asking, seed: int) -> dict[str, Any]:
-    """What ``vllm.SamplingParams`` takes for one answer."""
-    drawn: dict[str, Any] = {
+def sampling(settings: Settings, style: PromptStyle, seed: int) -> dict[str, Any]:
+    """Returns the arguments of ``vllm.SamplingParams`` for one answer."""
+    arguments: dict[str, Any] = {
         "temperature": settings.temperature,
         "top_p": settings.top_p,
         "max_tokens": settings.max_tokens,
         "seed": seed,
     }
-    if asking.stop:
-        return {**drawn, "stop": [asking.stop], "include_stop_str_in_output": True}
+    if style.stop:
+        return {**arguments, "stop": [style.stop], "include_stop_str_in_output": True}
     if settings.structured:
         from vllm.sampling_params import StructuredOutputsParams
 
-        drawn["structured_outputs"] = StructuredOutputsParams(json=JsonAnswer.model_json_schema())
-    return drawn
+        arguments["structured_outputs"] = StructuredOutputsParams(json=JsonAnswer.model_json_schema())
+    return arguments
 
 
 def check() -> None:
-    """Raises WriterError where there is no vLLM, or nothing that it runs on."""
+    """Raises WriterError if vLLM or a device for it is missing."""
     os.environ.update({name: os.environ.get(name, value) for name, value in _ENVIRONMENT.items()})
     if importlib.util.find_spec("vllm") is None:
         raise WriterError(
@@ -122,7 +122,7 @@ def check() -> None:
         )
     try:
         from vllm.platforms import current_platform
-    # Built for another CUDA, or for another torch: whatever its libraries raise.
+    # Any error: the build may be for another CUDA or torch.
     except Exception as error:
         raise WriterError(f"writer=vllm: vLLM cannot be imported: {error_line(error)}") from error
     if not current_platform.device_type:

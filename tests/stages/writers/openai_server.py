@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from stages.writers.base import Asked
+from stages.writers.base import EditRequest
 from stages.writers.completion_format import CompletionFormat
 from stages.writers.grammar_writer import GrammarWriter
 
@@ -98,7 +98,7 @@ class _Handler(BaseHTTPRequestHandler):
         about = {"id": "1", "created": 0, "model": body["model"]}
         if self.path.endswith("/chat/completions"):
             caption = body["messages"][-1]["content"].removeprefix("Caption: ")
-            (edit,) = GrammarWriter().write([Asked(caption, body["seed"])])
+            (edit,) = GrammarWriter().write([EditRequest(caption, body["seed"])])
             text = json.dumps({"instruction": edit.instruction, "edited_caption": edit.edited})
             message = {"role": "assistant", "content": content or text}
             return {
@@ -107,7 +107,7 @@ class _Handler(BaseHTTPRequestHandler):
                 "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
             }
         caption = body["prompt"].removesuffix(CompletionFormat().separator)
-        (edit,) = GrammarWriter().write([Asked(caption, body["seed"])])
+        (edit,) = GrammarWriter().write([EditRequest(caption, body["seed"])])
         text = CompletionFormat().completion(edit.instruction, edit.edited).removesuffix(body["stop"][0])
         choice = {"index": 0, "text": content or text, "finish_reason": "length" if content else "stop"}
         return {**about, "object": "text_completion", "choices": [choice]}

@@ -92,7 +92,7 @@ def classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_moderation(classifier: Path) -> None:
     assert reasons(GOOD, moderation=str(classifier), moderation_most=1.0) == [""]
     assert reasons(GOOD, moderation=str(classifier), moderation_most=0.0) == ["moderation"]
-    with pytest.raises(WriterError, match=r"moderation_label=nsfw is none of .*: fine, toxic"):
+    with pytest.raises(WriterError, match=r"moderation_label=nsfw is not a label of .*: fine, toxic"):
         checker(moderation=str(classifier), moderation_label="nsfw")
     with pytest.raises(WriterError, match="does not load"):
         checker(moderation=str(classifier / "none"))

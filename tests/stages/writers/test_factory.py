@@ -7,7 +7,7 @@ import pytest
 
 from conf.pairs import Marks, Writer, WriterKind
 from stages.writers.base import WriterError
-from stages.writers.factory import DECIDING, deciding, identify, make
+from stages.writers.factory import RESULT_SETTINGS, identify, make, result_settings
 from stages.writers.grammar_writer import GrammarWriter
 from stages.writers.transformers_writer import TransformersWriter
 
@@ -17,16 +17,16 @@ ENDPOINT = Writer(kind=WriterKind.openai, model="x", endpoint="http://a/v1")
 def test_every_setting_decides_or_is_free() -> None:
     free = {"kind", "revision", "device", "endpoint", "key_env", "concurrency", "timeout", "retries"}
     free |= {"requests_per_minute", "context", "gpu_memory"}
-    told = {name for names in DECIDING.values() for name in names}
+    told = {name for names in RESULT_SETTINGS.values() for name in names}
     assert told.isdisjoint(free)
     assert told | free == {entry.name for entry in fields(Writer)}
-    assert set(DECIDING) == set(WriterKind)
+    assert set(RESULT_SETTINGS) == set(WriterKind)
 
 
 def test_what_answers_depend_on_is_named_and_places_are_not(tmp_path: Path) -> None:
     own = tmp_path / "own.yaml"
     own.write_text("ask: '{caption}'")
-    told = deciding(ENDPOINT)
+    told = result_settings(ENDPOINT)
     assert "sk-" not in str(told)
     for one in (
         replace(ENDPOINT, endpoint="http://b/v1"),
@@ -34,7 +34,7 @@ def test_what_answers_depend_on_is_named_and_places_are_not(tmp_path: Path) -> N
         replace(ENDPOINT, retries=9),
         replace(ENDPOINT, rows=3),
     ):
-        assert deciding(one) == told
+        assert result_settings(one) == told
     for name, other in (
         ("temperature", replace(ENDPOINT, temperature=0.1)),
         ("template", replace(ENDPOINT, template="miniworld")),
@@ -44,18 +44,18 @@ def test_what_answers_depend_on_is_named_and_places_are_not(tmp_path: Path) -> N
         ("max_tokens", replace(ENDPOINT, max_tokens=3)),
         ("top_p", replace(ENDPOINT, top_p=0.5)),
     ):
-        assert [key for key in told if deciding(other)[key] != told[key]] == [name]
-    with_own = deciding(replace(ENDPOINT, template=str(own)))
+        assert [key for key in told if result_settings(other)[key] != told[key]] == [name]
+    with_own = result_settings(replace(ENDPOINT, template=str(own)))
     moved = tmp_path / "moved.yaml"
     moved.write_text(own.read_text())
-    assert deciding(replace(ENDPOINT, template=str(moved))) == with_own
+    assert result_settings(replace(ENDPOINT, template=str(moved))) == with_own
     own.write_text("ask: 'Caption: {caption}'")
-    assert deciding(replace(ENDPOINT, template=str(own))) != with_own
+    assert result_settings(replace(ENDPOINT, template=str(own))) != with_own
 
 
 def test_the_grammar_depends_on_nothing() -> None:
     grammar = Writer(kind=WriterKind.grammar, model="")
-    assert deciding(replace(grammar, temperature=3, template="none.yaml")) == {"kind": "grammar"}
+    assert result_settings(replace(grammar, temperature=3, template="none.yaml")) == {"kind": "grammar"}
     assert identify(grammar) == "grammar"
 
 

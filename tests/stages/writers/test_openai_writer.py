@@ -10,11 +10,11 @@ from conf.pairs import Ask, Writer, WriterKind
 from miniworld.check_pair import Verdict, judge
 from miniworld.language import caption
 from miniworld.scene import random_scene
-from stages.writers.base import Answer, Asked, NoAnswer, WriterError
+from stages.writers.base import Answer, EditRequest, NoAnswer, WriterError
 from stages.writers.openai_writer import OpenAIWriter, _Pace, _seconds
 from tests.stages.writers.openai_server import KEY, MODEL, Server, serving
 
-ASKED = [Asked(caption(random_scene(np.random.default_rng(k))), seed=2**32 - 1 - k) for k in range(12)]
+ASKED = [EditRequest(caption(random_scene(np.random.default_rng(k))), seed=2**32 - 1 - k) for k in range(12)]
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from stages.writers import few_shot_template
 from stages.writers.base import WriterError
 from stages.writers.completion_format import CompletionFormat
-from stages.writers.prompts import ByCompletion, ByExamples
+from stages.writers.prompts import CompletionPrompts, FewShotPrompts
 
 LINES = st.text(st.characters(exclude_categories=("Cs", "Cc", "Z")), min_size=1)
-EXAMPLES = ByExamples(few_shot_template.load("instructpix2pix"))
+EXAMPLES = FewShotPrompts(few_shot_template.load_template("instructpix2pix"))
 
 
 @given(LINES, LINES, st.sampled_from(["", "Sure!\n```json\n"]), st.sampled_from(["", "\n```\nIs that good?"]))
@@ -50,14 +50,14 @@ def test_messages_hold_the_examples_and_end_with_the_caption() -> None:
 
 
 def test_completion_is_the_format() -> None:
-    way = ByCompletion(CompletionFormat())
+    way = CompletionPrompts(CompletionFormat())
     assert (way.prompt("a"), way.stop) == ("a\n##\n", "\nEND")
     assert way.parse("b\n%%\nc\nEND") == ("b", "c")
 
 
-@pytest.mark.parametrize("name", few_shot_template.shipped())
+@pytest.mark.parametrize("name", few_shot_template.list_templates())
 def test_templates_that_come_along_load(name: str) -> None:
-    assert few_shot_template.load(name).examples
+    assert few_shot_template.load_template(name).examples
 
 
 @pytest.mark.parametrize(
@@ -85,11 +85,11 @@ def test_templates_that_cannot_be(tmp_path: Path, text: str, message: str) -> No
     path = tmp_path / "own.yaml"
     path.write_text(text)
     with pytest.raises(WriterError) as caught:
-        few_shot_template.load(str(path))
+        few_shot_template.load_template(str(path))
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_no_such_template() -> None:
-    with pytest.raises(WriterError, match="comes along \\(instructpix2pix, miniworld\\)"):
-        few_shot_template.load("none.yaml")
+    with pytest.raises(WriterError, match="one of instructpix2pix, miniworld"):
+        few_shot_template.load_template("none.yaml")

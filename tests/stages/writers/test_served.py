@@ -10,7 +10,7 @@ import pytest
 import miniworld
 from pipeline.pairs import pairs_settings
 from stages.writers import factory
-from stages.writers.base import Answer, Asked, WriterError
+from stages.writers.base import Answer, EditRequest, WriterError
 from tests.stages.writers.openai_server import KEY
 from tests.stages.writers.served import MODEL, free_port, transformers_server
 
@@ -18,7 +18,7 @@ from tests.stages.writers.served import MODEL, free_port, transformers_server
 def test_a_model_behind_an_endpoint_writes_what_it_writes_here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     lines = miniworld.CAPTIONS.read_text().splitlines()[:6]
-    asked = [Asked(json.loads(line)["input"], seed) for seed, line in enumerate(lines)]
+    asked = [EditRequest(json.loads(line)["input"], seed) for seed, line in enumerate(lines)]
     port = free_port()
     given = ["captions.path=unread", "writer.temperature=0", "writer.ask=completion", "writer.max_tokens=96"]
     here = factory.make(pairs_settings.read([*given, "writer=miniworld"]).writer).write(asked)

@@ -7,11 +7,11 @@ import pytest
 import torch
 from transformers import CLIPTextConfig, CLIPTextModel
 
-from stages.writers.base import Answer, Asked, WriterError
-from stages.writers.sampling import Draw
-from stages.writers.transformers_writer import Sampling, TransformersWriter, config_of
+from stages.writers.base import Answer, EditRequest, WriterError
+from stages.writers.sampling import TokenSampler
+from stages.writers.transformers_writer import Sampling, TransformersWriter, load_config
 
-ASKED = [Asked(" ".join(["a photo of a red ball"] * (1 + k % 3)), seed=k) for k in range(7)]
+ASKED = [EditRequest(" ".join(["a photo of a red ball"] * (1 + k % 3)), seed=k) for k in range(7)]
 
 
 def writer(model: Path, **more: object) -> TransformersWriter:
@@ -28,7 +28,7 @@ def test_an_answer_depends_on_nothing_but_its_own_question(untrained: Path) -> N
 
 
 def test_a_seed_decides(untrained: Path) -> None:
-    same, other = [writer(untrained).write([Asked(ASKED[0].caption, seed)])[0] for seed in (0, 1)]
+    same, other = [writer(untrained).write([EditRequest(ASKED[0].caption, seed)])[0] for seed in (0, 1)]
     assert same == writer(untrained).write([ASKED[0]])[0]
     assert same != other
 
@@ -41,20 +41,24 @@ def test_the_chat_template_is_taken_where_there_is_one(untrained_chat: Path) -> 
 
 
 def test_a_caption_with_the_separator_has_a_reason(untrained: Path) -> None:
-    bad, good = writer(untrained).write([Asked("a\n##\nb", 0), ASKED[0]])
+    bad, good = writer(untrained).write([EditRequest("a\n##\nb", 0), ASKED[0]])
     assert bad == Answer(reason="separator_in_caption", text="a\n##\nb")
     assert good == writer(untrained).write([ASKED[0]])[0]
 
 
 def test_draws_follow_the_distribution() -> None:
     logits = torch.log(torch.tensor([[0.1, 0.6, 0.3]])).repeat(4000, 1)
-    counts = Draw(range(4000), 1.0, 1.0)(torch.zeros(4000, 0), logits).argmax(-1).bincount(minlength=3) / 4000
+    counts = (
+        TokenSampler(range(4000), 1.0, 1.0)(torch.zeros(4000, 0), logits).argmax(-1).bincount(minlength=3)
+        / 4000
+    )
     torch.testing.assert_close(counts, torch.tensor([0.1, 0.6, 0.3]), atol=0.03, rtol=0)
     nucleus = (
-        Draw(range(4000), 1.0, 0.65)(torch.zeros(4000, 0), logits).argmax(-1).bincount(minlength=3) / 4000
+        TokenSampler(range(4000), 1.0, 0.65)(torch.zeros(4000, 0), logits).argmax(-1).bincount(minlength=3)
+        / 4000
     )
     torch.testing.assert_close(nucleus, torch.tensor([0.0, 2 / 3, 1 / 3]), atol=0.03, rtol=0)
-    cold = Draw(range(4000), 0.01, 1.0)(torch.zeros(4000, 0), logits).argmax(-1)
+    cold = TokenSampler(range(4000), 0.01, 1.0)(torch.zeros(4000, 0), logits).argmax(-1)
     assert (cold == 1).all()
 
 
@@ -62,7 +66,7 @@ def test_what_is_no_causal_language_model_is_one_line(tmp_path: Path) -> None:
     CLIPTextModel(
         CLIPTextConfig(hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=1)
     ).save_pretrained(tmp_path)
-    with pytest.raises(WriterError, match="is a clip_text_model model, no causal language model"):
+    with pytest.raises(WriterError, match="is a clip_text_model model, not a causal language model"):
         TransformersWriter(str(tmp_path))
     with pytest.raises(WriterError, match="there is no such folder"):
         TransformersWriter(str(tmp_path / "none"))
@@ -74,6 +78,6 @@ def test_what_is_no_causal_language_model_is_one_line(tmp_path: Path) -> None:
 
 def test_a_configuration_is_read_without_weights(untrained: Path, tmp_path: Path) -> None:
     shutil.copy(untrained / "config.json", tmp_path)
-    assert config_of(str(tmp_path)).model_type == "llama"
+    assert load_config(str(tmp_path)).model_type == "llama"
     with pytest.raises(WriterError, match="does not load"):
         TransformersWriter(str(tmp_path))

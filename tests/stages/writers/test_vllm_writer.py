@@ -12,10 +12,10 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from conf.pairs import Writer, WriterKind
 from miniworld.lm_tokenizer import build_tokenizer
 from stages.writers import few_shot_template, vllm_writer
-from stages.writers.base import Answer, Asked, NoAnswer, WriterError
+from stages.writers.base import Answer, EditRequest, NoAnswer, WriterError
 from stages.writers.completion_format import CompletionFormat
 from stages.writers.factory import make
-from stages.writers.prompts import ByCompletion, ByExamples
+from stages.writers.prompts import CompletionPrompts, FewShotPrompts
 
 HERE = importlib.util.find_spec("vllm") is not None
 SETTINGS = Writer(kind=WriterKind.vllm, model="x", temperature=0.3, top_p=0.8, max_tokens=9)
@@ -23,9 +23,14 @@ SETTINGS = Writer(kind=WriterKind.vllm, model="x", temperature=0.3, top_p=0.8, m
 
 def test_an_answer_is_drawn_by_its_own_seed_and_ends_with_the_stop_sequence() -> None:
     drawn = {"temperature": 0.3, "top_p": 0.8, "max_tokens": 9, "seed": 2**32 - 1}
-    assert vllm_writer.sampling(SETTINGS, ByExamples(few_shot_template.load("miniworld")), 2**32 - 1) == drawn
+    assert (
+        vllm_writer.sampling(
+            SETTINGS, FewShotPrompts(few_shot_template.load_template("miniworld")), 2**32 - 1
+        )
+        == drawn
+    )
     with_stop = {**drawn, "stop": ["\nEND"], "include_stop_str_in_output": True}
-    assert vllm_writer.sampling(SETTINGS, ByCompletion(CompletionFormat()), 2**32 - 1) == with_stop
+    assert vllm_writer.sampling(SETTINGS, CompletionPrompts(CompletionFormat()), 2**32 - 1) == with_stop
 
 
 @pytest.mark.skipif(HERE, reason="vLLM is installed")
@@ -53,12 +58,12 @@ def test_a_unit_is_written_the_same_whatever_was_before_it(tmp_path: Path) -> No
     tokenizer.save_pretrained(tmp_path)
     settings = Writer(kind=WriterKind.vllm, model=str(tmp_path), max_tokens=12, context=256, gpu_memory=0.2)
     writer = make(settings)
-    unit = [Asked(" ".join(["a photo of a red ball"] * (1 + k % 3)), seed=k) for k in range(7)]
-    answers = writer.write([*unit, Asked("a\n##\nb", 0), Asked("red " * 400, 1)])
+    unit = [EditRequest(" ".join(["a photo of a red ball"] * (1 + k % 3)), seed=k) for k in range(7)]
+    answers = writer.write([*unit, EditRequest("a\n##\nb", 0), EditRequest("red " * 400, 1)])
     assert {answer.reason for answer in answers[:7] if isinstance(answer, Answer)} == {"no_stop"}
     assert len({answer.text for answer in answers[:7] if isinstance(answer, Answer)}) == 7
     assert answers[7] == Answer(reason="separator_in_caption", text="a\n##\nb")
     assert isinstance(answers[8], NoAnswer)
     assert "do not fit into the 256" in answers[8].reason
-    writer.write([Asked("a house", 5)])
+    writer.write([EditRequest("a house", 5)])
     assert writer.write(unit) == answers[:7]
