@@ -17,7 +17,7 @@ from transformers import (
 from conf.compose import ConfigError
 from conf.messages import error_line
 from pipeline.finetune.finetune_settings import Base, Lora
-from stages.writers.transformers_writer import config_of
+from stages.writers.transformers_writer import load_config
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def load_base(base: Base, lora: Lora) -> BaseModel:
         WriterError: the model does not exist, or is not a causal language model.
         ConfigError: it does not load.
     """
-    config = config_of(base.model, base.revision)
+    config = load_config(base.model, base.revision)
     dtype = "auto" if lora.rank and on_gpu(base) else torch.float32
     try:
         tokenizer = AutoTokenizer.from_pretrained(base.model, revision=base.revision, trust_remote_code=False)
