@@ -79,7 +79,7 @@ def test_language() -> None:
 
 @pytest.mark.parametrize("code", ["english", "EN", "en-US"])
 def test_a_language_by_another_name_than_its_code_is_refused(code: str) -> None:
-    with pytest.raises(WriterError, match=rf"checks\.language={code} is none .*, en, "):
+    with pytest.raises(WriterError, match=rf"checks\.language={code} is unknown .*, en, "):
         checker(language=code)
 
 
