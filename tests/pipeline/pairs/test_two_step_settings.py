@@ -12,6 +12,7 @@ from conf.schema import CaptionsKind
 from pipeline.cli.main import main
 from pipeline.pairs.two_step_settings import OPTION, configured, split
 from pipeline.tasks.pair_task import PairTask
+from stages.records import CaptionPair, Quarantined
 from stages.writers.base import Answer
 from stages.writers.checks import Checker
 
@@ -83,9 +84,11 @@ def test_a_family_of_one_s_own_opens_the_image_model_s_tokenizer(
         list(PairTask(configured(given)[0]).read())
     pairs, images = configured([*given, "model.family=outside_split"])
     assert pairs.checks.family == images.model.family == "outside_split"
-    (block,) = PairTask(pairs).read()
-    assert [pair.input for pair in block.pairs] == ["a red ball"]
-    assert "the model's text encoder takes 20" in block.aside[0].reason
+    good, bad = PairTask(pairs).read()
+    assert isinstance(good, CaptionPair)
+    assert good.input == "a red ball"
+    assert isinstance(bad, Quarantined)
+    assert "the model's text encoder takes 20" in bad.reason
     answer = Answer("make it blue", "a blue ball " * 20)
     assert Checker(pairs.checks)("a red ball", [answer]) == ["too_long"]
     settings = PairTask(pairs).settings("", PairTask(pairs).identify())
