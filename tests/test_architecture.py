@@ -17,6 +17,35 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("pipeline", "stages", "p2p", "filters", "miniworld", "conf")
 MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("test_*.py"))
+BENCHMARKS = sorted((ROOT / "benchmarks").rglob("*.py"))
+CROSS_CUTTING = {
+    "benchmarks/test_main.py",
+    "miniworld/test_weights.py",
+    "p2p/samplers/test_samplers.py",
+    "p2p/test_compile.py",
+    "p2p/test_edits.py",
+    "p2p/test_oracle.py",
+    "pipeline/execution/test_adaptive_run.py",
+    "pipeline/execution/test_demo.py",
+    "pipeline/execution/test_determinism.py",
+    "pipeline/execution/test_early_run.py",
+    "pipeline/execution/test_poison.py",
+    "pipeline/execution/test_s3.py",
+    "pipeline/execution/test_safe_filter.py",
+    "pipeline/execution/test_two_step_hours.py",
+    "pipeline/export/test_push.py",
+    "pipeline/export/test_training.py",
+    "pipeline/pairs/test_language_model.py",
+    "pipeline/pairs/test_served.py",
+    "pipeline/planning/test_concurrent_drivers.py",
+    "pipeline/planning/test_extend.py",
+    "pipeline/report/test_browser.py",
+    "stages/storage/test_flaky_store.py",
+    "stages/storage/test_store_s3.py",
+    "stages/writers/test_refused.py",
+    "stages/writers/test_served.py",
+}
+"""Tests of several modules together: whole runs, oracles, servers, browsers."""
 PER_FOLDER = 16
 NAME_LENGTH = 60
 
@@ -60,3 +89,21 @@ def test_every_test_has_a_short_name():
         and len(node.name) > NAME_LENGTH
     ]
     assert names == []
+
+
+def test_the_table_of_files_names_files_that_exist():
+    page = (ROOT / "docs" / "architecture.md").read_text().partition("## Rules")[0]
+    names = [
+        name for name in re.findall(r"`(\w+/[\w/]+\.\w+)`", page) if not re.search("NAME|KIND|GROUP", name)
+    ]
+    assert [name for name in names if not (ROOT / name).exists()] == []
+    assert len(names) >= 40
+
+
+def test_tests_mirror_the_modules():
+    """Every file of tests is named after a module, or is one of those that cut across modules."""
+    modules = {path.relative_to(ROOT).with_name(f"test_{path.name}") for path in (*MODULES, *BENCHMARKS)}
+    folders = {*PACKAGES, "benchmarks"}
+    names = {path.relative_to(ROOT / "tests") for path in TESTS}
+    unmatched = {str(name) for name in names - modules if name.parts[0] in folders}
+    assert unmatched == CROSS_CUTTING
