@@ -9,6 +9,7 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -39,7 +40,7 @@ STYLE = {
 }
 
 
-def plot_rates(rates: Sequence[Rate], label: str) -> str:
+def plot_rates(rates: Sequence[Rate], label: str) -> Markup:
     """Bars of the keep rate in per cent."""
 
     def draw(axes: Axes) -> None:
@@ -62,7 +63,7 @@ def plot_rates(rates: Sequence[Rate], label: str) -> str:
     return _svg(draw, f"rates {label}")
 
 
-def plot_histogram(values: np.ndarray, threshold: float, label: str) -> str:
+def plot_histogram(values: np.ndarray, threshold: float, label: str) -> Markup:
     """The histogram of a score: values that reach the threshold are coloured, the threshold is a line."""
 
     def draw(axes: Axes) -> None:
@@ -78,7 +79,7 @@ def plot_histogram(values: np.ndarray, threshold: float, label: str) -> str:
     return _svg(draw, f"histogram {label}")
 
 
-def plot_trade_off(image: Sequence[Quartiles], direction: Sequence[Quartiles]) -> str:
+def plot_trade_off(image: Sequence[Quartiles], direction: Sequence[Quartiles]) -> Markup:
     """Both similarities over τ: lines of medians, bands between the quartiles."""
 
     def draw(axes: Axes) -> None:
@@ -95,7 +96,7 @@ def plot_trade_off(image: Sequence[Quartiles], direction: Sequence[Quartiles]) -
     return _svg(draw, "trade-off", width=5.4)
 
 
-def plot_path(image: Sequence[Quartiles], direction: Sequence[Quartiles]) -> str:
+def plot_path(image: Sequence[Quartiles], direction: Sequence[Quartiles]) -> Markup:
     """Directional over image similarity, one point for each τ (the curve of InstructPix2Pix, figure 8)."""
 
     def draw(axes: Axes) -> None:
@@ -110,7 +111,7 @@ def plot_path(image: Sequence[Quartiles], direction: Sequence[Quartiles]) -> str
     return _svg(draw, "path", width=5.4)
 
 
-def plot_throughput(minutes: np.ndarray, rate: np.ndarray) -> str:
+def plot_throughput(minutes: np.ndarray, rate: np.ndarray) -> Markup:
     """Caption pairs per minute over the time of the run."""
 
     def draw(axes: Axes) -> None:
@@ -123,7 +124,7 @@ def plot_throughput(minutes: np.ndarray, rate: np.ndarray) -> str:
     return _svg(draw, "throughput", width=7.2)
 
 
-def _svg(draw: Callable[[Axes], None], name: str, width: float = 4.2, height: float = 2.6) -> str:
+def _svg(draw: Callable[[Axes], None], name: str, width: float = 4.2, height: float = 2.6) -> Markup:
     """An SVG element. ``name`` makes its ids differ from those of other charts."""
     style: Any = {**STYLE, "svg.hashsalt": name}
     with mpl.rc_context(style), warnings.catch_warnings():
@@ -141,4 +142,4 @@ def _svg(draw: Callable[[Axes], None], name: str, width: float = 4.2, height: fl
     slug = "".join(character if character.isalnum() else "-" for character in name)
     for start in (' id="', 'href="#', "url(#"):
         text = text.replace(start, f"{start}{slug}-")
-    return text.replace("<svg ", '<svg aria-hidden="true" focusable="false" ', 1)
+    return Markup(text.replace("<svg ", '<svg aria-hidden="true" focusable="false" ', 1))

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from markupsafe import Markup
 
 from pipeline.dataset.funnel import SCORE_MEANINGS, Funnel, caption_steps, image_steps, list_reasons
 from pipeline.report import charts, examples, statistics
@@ -22,15 +20,6 @@ from stages.storage.store import Store
 NO_PICTURES = (
     "run/parts was deleted, so this page has no pictures: the shards hold those of the kept samples."
 )
-
-
-@dataclass(frozen=True)
-class Chart:
-    """``alt`` says in words what the chart shows."""
-
-    title: str
-    svg: Markup
-    alt: str
 
 
 def write_report(store: Store, written: Funnel | None = None) -> bool:
@@ -57,7 +46,7 @@ def render(data: ReportData, cards: dict[str, list[dict[str, Any]]], written: Fu
         steps=image_steps(data.funnel),
         written=caption_steps(written) if written else [],
         losses=losses(data.funnel),
-        sections=sections(data),
+        **_charts(data),
         cards=cards,
         rule=examples.RULE if data.pictures else NO_PICTURES,
         tables=[table for table in failure_tables(data) if table.records],
@@ -93,20 +82,33 @@ def failure_tables(data: ReportData) -> tuple[FailureTable, FailureTable]:
     )
 
 
-def sections(data: ReportData) -> list[tuple[str, list[Chart]]]:
-    """The charts under their headings. Charts without numbers are left out."""
-    groups = [("Throughput", _throughput(data))]
-    if data.scores.num_rows:
-        groups = [
-            ("Keep rate", _keep_rates(data)),
-            ("τ: the trade-off", _trade_off(data)),
-            ("Scores", _histograms(data)),
-            *groups,
-        ]
-    return [(heading, charts) for heading, charts in groups if charts]
+def _charts(data: ReportData) -> dict[str, Any]:
+    """The charts and the numbers in their descriptions; empty without candidates or without two commits."""
+    minutes, rate = statistics.throughput(data.committed_at, [commit["pairs"] for commit in data.commits])
+    throughput = {}
+    if len(minutes):
+        svg = charts.plot_throughput(minutes, rate)
+        throughput = {"svg": svg, "minutes": minutes.max(), "peak": rate.max()}
+    if not data.scores.num_rows:
+        return {"throughput": throughput, "rates": [], "trade_off": {}, "histograms": []}
+    taus, image, direction = (
+        data.scores[name].to_numpy() for name in ("p2p_threshold", "clip_sim_image", "clip_sim_dir")
+    )
+    spreads = statistics.quartiles_by_tau(taus, image), statistics.quartiles_by_tau(taus, direction)
+    return {
+        "throughput": throughput,
+        "rates": [(name, rates, charts.plot_rates(rates, name)) for name, rates in _keep_rates(data).items()],
+        "trade_off": {
+            "points": list(zip(*spreads, strict=True)),
+            "svg": charts.plot_trade_off(*spreads),
+            "path": charts.plot_path(*spreads),
+        },
+        "histograms": [_histogram(data, name, meaning) for name, meaning in SCORE_MEANINGS.items()],
+    }
 
 
-def _keep_rates(data: ReportData) -> list[Chart]:
+def _keep_rates(data: ReportData) -> dict[str, list[statistics.Rate]]:
+    """The keep rates over τ, guidance and, if the pairs have any, kinds of edit."""
     scores, kept = data.scores, data.scores["kept"].to_numpy()
     rates = {
         "τ": statistics.rate_by_value(scores["p2p_threshold"].to_numpy(), kept),
@@ -119,48 +121,16 @@ def _keep_rates(data: ReportData) -> list[Chart]:
         names = [kinds[pair_id] for pair_id in by_pair["pair_id"].to_pylist()]
         counts = by_pair["kept_sum"].to_pylist(), by_pair["kept_count"].to_pylist()
         rates["kind of edit"] = statistics.rate_by_word(zip(names, *counts, strict=True))
-    shown = []
-    for name, by_label in rates.items():
-        alt = ", ".join(f"{rate.label} {rate.share:.0%} of {rate.tried:,}" for rate in by_label)
-        svg = Markup(charts.plot_rates(by_label, name))
-        shown.append(Chart(f"Kept candidates by {name}", svg, f"Kept by {name}: {alt}"))
-    return shown
+    return rates
 
 
-def _trade_off(data: ReportData) -> list[Chart]:
-    taus = data.scores["p2p_threshold"].to_numpy()
-    image = statistics.quartiles_by_tau(taus, data.scores["clip_sim_image"].to_numpy())
-    direction = statistics.quartiles_by_tau(taus, data.scores["clip_sim_dir"].to_numpy())
-    alt = "; ".join(
-        f"τ {i.tau:.2g}: image {i.median:.2f}, direction {d.median:.2f}"
-        for i, d in zip(image, direction, strict=True)
-    )
-    trade_off, path = charts.plot_trade_off(image, direction), charts.plot_path(image, direction)
-    return [
-        Chart("Both similarities over τ: median and quartiles", Markup(trade_off), alt),
-        Chart("Edit against likeness, one point for each τ", Markup(path), alt),
-    ]
-
-
-def _histograms(data: ReportData) -> list[Chart]:
-    shown = []
-    for name, meaning in SCORE_MEANINGS.items():
-        values, limit = data.scores[name].to_numpy(), float(getattr(data.config.filter, name))
-        alt = f"{name}: median {np.median(values):.2f}; {np.mean(values >= limit):.0%} reach the threshold {limit:g}"
-        svg = Markup(charts.plot_histogram(values, limit, name))
-        shown.append(Chart(f"{meaning}, ≥ {limit:g}", svg, alt))
-    return shown
-
-
-def _throughput(data: ReportData) -> list[Chart]:
-    minutes, rate = statistics.throughput(data.committed_at, [commit["pairs"] for commit in data.commits])
-    if not len(minutes):
-        return []
-    title = (
-        "Caption pairs committed, by the times of the commit files; denoising took "
-        f"{data.funnel.utilisation:.0%} of the workers' time"
-    )
-    alt = (
-        f"{data.funnel.pairs:,} pairs in {minutes.max():.1f} minutes; at most {rate.max():.1f} pairs a minute"
-    )
-    return [Chart(title, Markup(charts.plot_throughput(minutes, rate)), alt)]
+def _histogram(data: ReportData, name: str, meaning: str) -> dict[str, Any]:
+    values, limit = data.scores[name].to_numpy(), float(getattr(data.config.filter, name))
+    return {
+        "name": name,
+        "meaning": meaning,
+        "limit": limit,
+        "median": np.median(values),
+        "reached": np.mean(values >= limit),
+        "svg": charts.plot_histogram(values, limit, name),
+    }

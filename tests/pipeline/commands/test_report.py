@@ -119,11 +119,11 @@ def test_a_finished_run_outlives_its_parts(tmp_path: Path, capsys: pytest.Captur
     assert "run/parts was deleted" in text(store)
 
 
-def test_a_single_part_that_is_lost_is_named_with_the_mend(tmp_path: Path, capsys):
+def test_a_lost_part_is_named_with_the_command_to_repair_it(tmp_path: Path, capsys):
     output(str(tmp_path), done=6)
     part = next((tmp_path / "run/parts").glob("00000000-*.previews.tar"))
     part.unlink()
     assert main(["report", str(tmp_path)]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert f"{part} is missing" in line
+    assert f"{part} of unit 0 is missing" in line
     assert f"pairforge repair {tmp_path}" in line
