@@ -106,7 +106,7 @@ def test_an_experiment_may_choose_captions_of_its_own() -> None:
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        (["pairs.out=x"], "the pairs are in OUT/pairs"),
+        (["pairs.out=x"], "writes the pairs to OUT/pairs"),
         (["writer.tempreture=1"], "did you mean writer.temperature"),
         (["sweep.sedes=1"], "did you mean sweep.seeds"),
         (["pairs.sweep.seeds=1"], "unknown key 'sweep.seeds'"),
@@ -125,8 +125,12 @@ def test_the_job_is_shown_in_two_parts(capsys: pytest.CaptureFixture[str]) -> No
     assert "sweep:" in second
 
 
-@pytest.mark.parametrize("command", ["plan", "pairs"])
-def test_other_commands_do_not_take_it(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("command", "message"), [("plan", "works for a run alone"), ("pairs", "is for pairforge")]
+)
+def test_other_commands_do_not_take_it(
+    command: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main([command, OPTION, "captions.path=c.txt"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert "captions=from_captions is for" in line
+    assert f"captions=from_captions {message}" in line
