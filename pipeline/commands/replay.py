@@ -24,7 +24,7 @@ from stages.records import Candidate, Sample, UnitResult
 from stages.storage.commits import read_commit
 from stages.storage.plan_files import read_units
 from stages.storage.store import Store
-from stages.worker import load_stage
+from stages.worker.process import load_stage
 
 DIFFERENT = 1
 IMAGES = ("input_image", "edited_image")
@@ -93,7 +93,7 @@ def _generate(store: Store, plan: Plan, config: Config, pair_id: str) -> UnitRes
         f"it took {seconds:.0f} s"
     )
     start = time.monotonic()
-    result = load_stage.make(config.stage, config, identify(config).generator)(unit)
+    result = load_stage(config.stage)(config, identify(config).generator)(unit)
     print(f"made again in {time.monotonic() - start:.0f} s, models included")
     return result
 

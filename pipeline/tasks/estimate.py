@@ -11,7 +11,7 @@ from pipeline.planning.plan import PlanError
 from pipeline.tasks.image_task import ImageTask
 from stages.records import CaptionPair, Quarantined, Unit, UnitResult
 from stages.storage.store import Store
-from stages.worker import load_stage
+from stages.worker.process import load_stage
 
 WORKERS = (1, 8, 64)
 
@@ -83,7 +83,7 @@ def estimate(config: Config, probe_seconds: float) -> Estimate:
 
 def _probe(task: ImageTask, pairs: list[CaptionPair], seconds: float) -> Probe:
     config = task.config
-    generate = load_stage.make(config.stage, config, task.identify().generator)
+    generate = load_stage(config.stage)(config, task.identify().generator)
     # The first pair warms up memory, kernels and a compiled denoiser.
     generate(Unit(0, tuple(pairs[:1])))
     results, spent = list[UnitResult](), 0.0

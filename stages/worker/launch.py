@@ -1,4 +1,4 @@
-"""Starting the process in which a stage runs: forked where a fork server listens, else from the beginning."""
+"""Starts the process of a stage: forked by the fork server if there is one, else from the beginning."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from conf.either import Settings
 from conf.running import ClusterKind
 from stages.worker.forkserver import NUMBER
 
-# Where workers of this machine find the fork server's socket.
+# Environment variable with the path of the fork server's socket, for the workers of this machine.
 ADDRESS = "PAIRFORGE_FORKSERVER"
 BACKLOG = 64
-# Seconds until a process that is asked for is there: the fork server may be importing.
-PATIENCE = 120.0
+# Seconds to wait for a process: the fork server may still be importing.
+START_SECONDS = 120.0
 Started = TypeVar("Started")
 
 
 class Process(Protocol):
-    """What is asked of a process, with subprocess's meanings."""
+    """A process with the methods of ``subprocess.Popen`` that are used."""
 
     pid: int
 
@@ -39,40 +39,40 @@ class Process(Protocol):
 
 
 class Forked:
-    """A process of the fork server's, which alone is told how it ends."""
+    """A child of the fork server, which reports the status that it ends with."""
 
     def __init__(self, connection: socket.socket) -> None:
-        """Wait for it. Raises OSError where no process comes."""
+        """Waits for the process to start. Raises OSError if it does not."""
         self._connection = connection
         self._code: int | None = None
-        connection.settimeout(PATIENCE)
-        self.pid = self._number()
+        connection.settimeout(START_SECONDS)
+        self.pid = self._receive()
         connection.settimeout(None)
 
     def kill(self) -> None:
-        """End it: the fork server does, to whom it belongs."""
+        """Makes the fork server, its parent, kill the process."""
         with suppress(OSError):
             self._connection.shutdown(socket.SHUT_WR)
 
     def wait(self) -> int:
-        """As of subprocess. The processes of a fork server that is gone are killed."""
+        """Returns the exit code, as subprocess does: that of SIGKILL if the fork server itself has died."""
         if self._code is None:
             try:
-                self._code = os.waitstatus_to_exitcode(self._number())
+                self._code = os.waitstatus_to_exitcode(self._receive())
             except OSError:
                 self._code = -signal.SIGKILL
             self._connection.close()
         return self._code
 
-    def _number(self) -> int:
-        answer = self._connection.recv(NUMBER.size, socket.MSG_WAITALL)
-        if len(answer) < NUMBER.size:
-            raise ConnectionResetError("the fork server is gone")
-        return int(NUMBER.unpack(answer)[0])
+    def _receive(self) -> int:
+        message = self._connection.recv(NUMBER.size, socket.MSG_WAITALL)
+        if len(message) < NUMBER.size:
+            raise ConnectionResetError("the fork server has died")
+        return int(NUMBER.unpack(message)[0])
 
 
 def start(descriptor: int) -> Process:
-    """A process that runs ``stages.worker.process.serve`` on ``descriptor``."""
+    """Starts a process that runs ``stages.worker.process.serve`` on ``descriptor``."""
     address = os.environ.get(ADDRESS)
     if address:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -81,14 +81,16 @@ def start(descriptor: int) -> Process:
             socket.send_fds(connection, [_surroundings()], [descriptor, 1, 2])
             return Forked(connection)
         except OSError:
-            # It has ended, or never served: there is the other way.
+            # The fork server has ended or never served: start the process from the beginning.
             connection.close()
     return run("stages.worker.process", descriptor)
 
 
 def run(module: str, *descriptors: int, session: bool = False) -> subprocess.Popen[bytes]:
-    """``python -m module`` with the descriptors as its arguments and this process's imports; in a ``session`` of its
-    own, Ctrl-C in the terminal passes it by."""
+    """Starts ``python -m module`` with the descriptors as arguments and this process's import path.
+
+    In a ``session`` of its own, it does not receive Ctrl-C from the terminal.
+    """
     return subprocess.Popen(
         [sys.executable, "-m", module, *map(str, descriptors)],
         pass_fds=descriptors,
@@ -98,11 +100,11 @@ def run(module: str, *descriptors: int, session: bool = False) -> subprocess.Pop
 
 
 def linked(begin: Callable[[int], Started]) -> tuple[Started, Connection]:
-    """What ``begin`` starts on a descriptor, and the link to it."""
-    own, other = socket.socketpair()
-    with own, other:
-        started = begin(other.fileno())
-        return started, Connection(own.detach())
+    """Returns what ``begin`` starts on a descriptor, and the link to it."""
+    here, there = socket.socketpair()
+    with here, there:
+        started = begin(there.fileno())
+        return started, Connection(here.detach())
 
 
 def _surroundings() -> bytes:
@@ -116,15 +118,15 @@ def _surroundings() -> bytes:
 
 
 def _serve(listener: int, descriptor: int) -> subprocess.Popen[bytes]:
-    # Ctrl-C is for the command, which ends this one when it has finished.
+    # Ctrl-C ends the command, which then ends the fork server.
     return run("stages.worker.forkserver", descriptor, listener, session=True)
 
 
 @contextmanager
 def forkserver(config: Settings) -> Iterator[None]:
-    """While it lasts, the processes of ``config``'s stage that start on this machine are forked where they can be.
+    """Runs a fork server for the processes of ``config``'s stage on this machine. A nested call uses the outer one.
 
-    Within another one it is that one.
+    Only on Linux, and not on a cluster that already runs.
     """
     if sys.platform != "linux" or config.cluster.kind is ClusterKind.ray or ADDRESS in os.environ:
         yield
@@ -142,6 +144,6 @@ def forkserver(config: Settings) -> Iterator[None]:
         finally:
             del os.environ[ADDRESS]
             link.close()
-            # It may be importing still.
+            # Killed, because it may still be importing.
             server.kill()
             server.wait()

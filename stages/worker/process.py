@@ -1,4 +1,4 @@
-"""The process in which a stage runs apart: units come in over a socket, results go out."""
+"""Runs a stage in a process of its own: units come in over a socket, results go out."""
 
 from __future__ import annotations
 
@@ -7,25 +7,35 @@ import sys
 import threading
 import time
 from multiprocessing.connection import Connection
+from pkgutil import resolve_name
+from typing import Any
 
 from conf.messages import error_line, typed_error_line
 from stages.errors import StageError
-from stages.worker import load_stage
 
-SECONDS_BETWEEN_LOOKS = 1.0
-# diffusers imports it wherever it is installed, a second of every start, for adapters that no stage loads.
-UNUSED = "peft"
+SECONDS_BETWEEN_CHECKS = 1.0
+# diffusers imports it if it is installed, which takes a second at every start, for adapters that no stage loads.
+UNUSED_PACKAGE = "peft"
+
+
+def load_stage(name: str) -> Any:
+    """Returns the class with this dotted name, as the setting ``stage`` gives it.
+
+    Raises ImportError or AttributeError if there is no such class.
+    """
+    # The colon makes an import error within the module come through as it is.
+    return resolve_name(":".join(name.rsplit(".", 1)))
 
 
 def serve(descriptor: int) -> None:
-    """Set the stage up, then answer every unit with its result until the other end closes."""
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    """Loads a stage, then answers every unit with its result until the other end closes."""
+    threading.Thread(target=_exit_with, args=(os.getppid(),), daemon=True).start()
     hide_unused()
     link = Connection(descriptor)
     name, *arguments = link.recv()
     try:
-        make = load_stage.find(name)(*arguments)
-    # The project's errors, and a library's: either is told in words, and nobody else can.
+        stage = load_stage(name)(*arguments)
+    # Errors of the project and of libraries: only this process can report them.
     except Exception as error:
         link.send(error_line(error, limit=None))
         return
@@ -36,26 +46,26 @@ def serve(descriptor: int) -> None:
         except EOFError:
             return
         try:
-            made = make(unit)
+            result = stage(unit)
         except StageError as error:
             link.send(StageError(error_line(error, limit=None)))
             return
-        # Memory that runs out among them: the reason is told, and another process goes on without what this one holds.
+        # Includes MemoryError: this process exits, and a new one starts without the memory that it holds.
         except Exception as error:
             link.send(f"it raised {typed_error_line(error)}")
             return
-        link.send(made)
+        link.send(result)
 
 
 def hide_unused() -> None:
-    """Let what a stage has no use for not be found."""
-    sys.modules[UNUSED] = None  # type: ignore[assignment]
+    """Hides the package that no stage uses, as if it were not installed."""
+    sys.modules[UNUSED_PACKAGE] = None  # type: ignore[assignment]
 
 
-def _end_with(parent: int) -> None:
-    """Whoever started this may be killed without a word: nothing must go on for nobody."""
+def _exit_with(parent: int) -> None:
+    """Ends this process if its parent was killed and could not end it."""
     while os.getppid() == parent:
-        time.sleep(SECONDS_BETWEEN_LOOKS)
+        time.sleep(SECONDS_BETWEEN_CHECKS)
     os._exit(1)
 
 

@@ -1,4 +1,4 @@
-"""A stage in a process of its own: what kills or hangs that process is found, and stands alone at the end."""
+"""Runs a stage in a supervised process: finds the pairs that kill or hang the process, and fails them alone."""
 
 from __future__ import annotations
 
@@ -12,76 +12,79 @@ from stages.errors import StageError
 from stages.records import CaptionPair, Failure, Unit, UnitResult
 from stages.worker.launch import linked, start
 
-# A process may also die of what is not the pairs' fault; so often the same pairs are tried before they are split.
+# A process may also die of what is not the pairs' fault, so the same pairs are tried again before they are split.
 TRIES = 2
 
 
 class Supervised:
-    """The stage's face, before a process that may die.
+    """Calls a stage that runs in a process of its own, and survives the death of that process.
 
     Pairs that kill their process, or keep it longer than ``cluster.unit_seconds``, ``TRIES`` times are split in
-    halves, until one stands alone: that pair is a failure with its reason. Then the others are made once more, in one
-    call: a unit's bytes depend on which of its pairs fail alone, not on how often its process died, and where. What
-    cannot be made in one call is kept as it was made in pieces.
+    halves, until one pair stands alone: that pair is a failure with its reason. Then the other pairs are made once
+    more, in one call, so that a unit's bytes depend only on its failed pairs, and not on how often and where its
+    process died. If that call fails too, the results of the halves are kept.
     """
 
     def __init__(self, config: Settings, model_fingerprint: str) -> None:
-        """Start the process and set up the stage in it. Raises StageError."""
+        """Starts the process and sets up the stage in it. Raises StageError."""
         self._arguments = (config.stage, config, model_fingerprint)
         self._seconds = config.cluster.unit_seconds
-        self._on_sheet = config.sheet.pairs
+        self._sheet_pairs = config.sheet.pairs
         self._unit_pairs = config.unit_pairs
         self._start()
 
     def __call__(self, unit: Unit) -> UnitResult:
-        """What became of the unit. Raises StageError if the stage cannot be set up again, or says so itself."""
+        """Returns the unit's result. Raises StageError if the stage raises it or cannot be set up again."""
         pieces = self._make(unit.index, unit.pairs)
         if len(pieces) == 1:
             return pieces[0]
         failures = tuple(failure for piece in pieces for failure in piece.failures)
         failed = {failure.pair_id for failure in failures}
         others = tuple(pair for pair in unit.pairs if pair.id not in failed)
-        again = self._tried(Unit(unit.index, others)) if others else "there are no others"
+        again = self._try(Unit(unit.index, others)) if others else "there are no others"
         if isinstance(again, UnitResult):
             pieces = [again, UnitResult(Unit(unit.index, ()), (), (), failures, (), 0, {})]
-        shown = {pair.id for pair in unit.pairs[: max(0, self._on_sheet - unit.index * self._unit_pairs)]}
-        return merge(unit, pieces, shown)
+        on_sheet = {
+            pair.id for pair in unit.pairs[: max(0, self._sheet_pairs - unit.index * self._unit_pairs)]
+        }
+        return merge(unit, pieces, on_sheet)
 
     def close(self) -> None:
-        """End the process."""
+        """Ends the process."""
         self._link.close()
         self._process.kill()
         self._process.wait()
 
     def _make(self, index: int, pairs: tuple[CaptionPair, ...]) -> list[UnitResult]:
+        """Makes the pairs in one call, or in halves if that fails."""
         unit = Unit(index, pairs)
-        made = self._tried(unit)
-        if isinstance(made, UnitResult):
-            return [made]
+        result = self._try(unit)
+        if isinstance(result, UnitResult):
+            return [result]
         if len(pairs) == 1:
-            failure = Failure(pairs[0].id, f"unit {index}: {made}, {TRIES} times")
+            failure = Failure(pairs[0].id, f"unit {index}: {result}, {TRIES} times")
             return [UnitResult(unit, (), (), (failure,), (), 0, {})]
         half = (len(pairs) + 1) // 2
         return self._make(index, pairs[:half]) + self._make(index, pairs[half:])
 
-    def _tried(self, unit: Unit) -> UnitResult | str:
-        """The result, or how the process ended without one the last of ``TRIES`` times."""
-        made: UnitResult | str = ""
+    def _try(self, unit: Unit) -> UnitResult | str:
+        """Makes the unit in at most ``TRIES`` attempts. Returns the result, or the reason of the last failure."""
+        result: UnitResult | str = ""
         for _ in range(TRIES):
-            made = self._attempt(unit)
-            if isinstance(made, UnitResult):
+            result = self._attempt(unit)
+            if isinstance(result, UnitResult):
                 break
             first = unit.pairs[0]
             print(
-                f"unit {unit.index}, {len(unit.pairs)} pairs from {first.id} ({first.input!r}): {made}",
+                f"unit {unit.index}, {len(unit.pairs)} pairs from {first.id} ({first.input!r}): {result}",
                 file=sys.stderr,
             )
-        return made
+        return result
 
     def _attempt(self, unit: Unit) -> UnitResult | str:
-        """The result, or how the process ended without one; then another one stands ready.
+        """Returns the result, or the reason of the failure after the start of another process.
 
-        Raises StageError for what the stage says that no unit would escape.
+        Raises StageError if the stage raises it: every other unit would fail too.
         """
         try:
             self._link.send(unit)
@@ -95,7 +98,7 @@ class Supervised:
                     raise answer
                 reason = answer
         except (EOFError, OSError):
-            reason = self._death()
+            reason = self._cause_of_death()
         self.close()
         self._start()
         return reason
@@ -107,12 +110,12 @@ class Supervised:
             ready = self._link.poll(self._seconds)
             error = self._link.recv() if ready else f"the models were not there after {self._seconds:g} s"
         except (EOFError, OSError):
-            error = f"while its models were loaded, {self._death()}"
+            error = f"while its models were loaded, {self._cause_of_death()}"
         if error:
             self.close()
             raise StageError(error)
 
-    def _death(self) -> str:
+    def _cause_of_death(self) -> str:
         code = self._process.wait()
         if code == -signal.SIGKILL:
             return "its process was killed by SIGKILL, as is done where memory runs out"
@@ -120,7 +123,7 @@ class Supervised:
 
 
 def merge(unit: Unit, pieces: Sequence[UnitResult], on_sheet: set[str]) -> UnitResult:
-    """One result of the pieces of ``unit``, in the order of its pairs; previews of the pairs ``on_sheet`` alone."""
+    """Merges the results of the pieces of ``unit``, in the order of its pairs, with previews of ``on_sheet`` only."""
     seconds: Counter[str] = Counter()
     shifts: Counter[str] = Counter()
     for piece in pieces:

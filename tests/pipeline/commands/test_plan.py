@@ -10,10 +10,10 @@ from conf.sweeps import AdaptiveSweep
 from pipeline.cli.main import main
 from pipeline.commands.plan import size
 from pipeline.config import resolve
+from pipeline.tasks import estimate
 from pipeline.tasks.prior_from import freeze_priors
 from stages.generate import Generate
 from stages.storage.store import Store
-from stages.worker import load_stage
 from tests import runs
 
 
@@ -86,9 +86,11 @@ def test_the_prior_is_learnt_as_a_run_learns_it(
     asked = resolve.checked(resolve.compose(adaptive))
     assert isinstance(asked.sweep, AdaptiveSweep)
     probed: list[Config] = []
-    through = load_stage.make
+    stage = estimate.load_stage(asked.stage)
     monkeypatch.setattr(
-        load_stage, "make", lambda name, config, model: probed.append(config) or through(name, config, model)
+        estimate,
+        "load_stage",
+        lambda name: lambda config, model: probed.append(config) or stage(config, model),
     )
     assert main(["plan", "probe=0", *adaptive]) == 0
     assert [config.sweep for config in probed] == [freeze_priors(asked, Store(asked.out)).sweep]
