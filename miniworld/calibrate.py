@@ -18,7 +18,7 @@ from rich.table import Table
 from torch import Tensor
 
 import miniworld
-from miniworld.draw import draw
+from miniworld.drawing.draw import draw
 from miniworld.edits import EDITS, random_edit
 from miniworld.evaluate import UNSEEN, SmallClip
 from miniworld.language import caption

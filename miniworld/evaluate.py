@@ -24,7 +24,7 @@ from rich.table import Table
 from torch import Tensor
 
 import miniworld
-from miniworld.draw import draw
+from miniworld.drawing.draw import draw
 from miniworld.language import caption
 from miniworld.scene import Scene, random_layout, random_scene, variations
 from miniworld.train.scene_groups import PER_GROUP, draw_group

@@ -21,10 +21,10 @@ from benchmarks.common.markdown import markdown_table
 from benchmarks.common.results_file import publish
 from benchmarks.truth.image_functions import encode
 from benchmarks.truth.word_maps import segment, word_maps
-from miniworld.draw import draw
+from miniworld.drawing.draw import draw
+from miniworld.drawing.masks import GROUND, SKY, find_change, mask, overlap
 from miniworld.edits import Edit, random_edit
 from miniworld.language import caption
-from miniworld.masks import GROUND, SKY, find_change, mask, overlap
 from miniworld.scene import random_layout, random_scene
 
 KINDS = ("object", GROUND, SKY)

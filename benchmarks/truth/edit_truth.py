@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.truth.image_functions import dilate, psnr
-from miniworld.draw import draw
+from miniworld.drawing.draw import draw
 from miniworld.scene import KINDS, Layout, Scene, Thing
 from miniworld.scene_reader import Place, Reading
 

@@ -11,7 +11,7 @@ import torch
 from benchmarks.truth.edit_truth import EditTruth, judge_edit, layout_after
 from benchmarks.truth.image_functions import through_vae
 from miniworld.calibrate import FAULTS
-from miniworld.draw import draw
+from miniworld.drawing.draw import draw
 from miniworld.edits import EDITS, Edit, random_edit
 from miniworld.evaluate import UNSEEN, SmallClip
 from miniworld.language import caption

@@ -20,7 +20,7 @@ from benchmarks.truth.reader_accuracy import (
     place_errors,
 )
 from miniworld.calibrate import FAULTS
-from miniworld.draw import draw
+from miniworld.drawing.draw import draw
 from miniworld.edits import EDITS, Edit
 from miniworld.evaluate import SmallClip
 from miniworld.scene import Layout, Scene

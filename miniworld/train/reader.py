@@ -20,7 +20,7 @@ from torch.nn import functional as F
 from transformers import CLIPTextModel
 
 import miniworld
-from miniworld.draw import draw
+from miniworld.drawing.draw import draw
 from miniworld.scene import COLOURS, GROUNDS, KINDS, SKIES, STYLES, Layout, Scene, random_layout, random_scene
 from miniworld.scene_reader import Guesses, Reader, as_pixels
 from miniworld.train.generated_augmentation import repaint

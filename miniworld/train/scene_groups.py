@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from miniworld.draw import draw
+from miniworld.drawing.draw import draw
+from miniworld.drawing.palette import SIDE
 from miniworld.edits import random_edit
-from miniworld.palette import SIDE
 from miniworld.scene import Layout, Scene, random_layout
 
 PER_GROUP = 4

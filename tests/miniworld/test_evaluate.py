@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 import miniworld
-from miniworld.draw import draw
+from miniworld.drawing.draw import draw
 from miniworld.evaluate import SmallClip, draw_unseen_scenes, main, measure_picking
 from miniworld.language import caption
 from miniworld.scene import random_layout

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from miniworld.draw import draw
+from miniworld.drawing.draw import draw
 from miniworld.scene import KINDS, Scene, random_layout, random_scene, variations
 
 SEEDS = st.integers(0, 2**32 - 1)

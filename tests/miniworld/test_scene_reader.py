@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from miniworld.draw import draw
+from miniworld.drawing.draw import draw
 from miniworld.scene import KINDS, random_layout, random_scene
 from miniworld.scene_reader import Reader, load_reader
 

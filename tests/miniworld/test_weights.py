@@ -11,7 +11,7 @@ from diffusers import StableDiffusionPipeline
 from transformers import CLIPTokenizer
 
 import miniworld
-from miniworld.draw import draw
+from miniworld.drawing.draw import draw
 from miniworld.evaluate import (
     SmallClip,
     draw_unseen_scenes,

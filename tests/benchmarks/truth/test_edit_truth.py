@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from benchmarks.truth.edit_truth import attributes, judge_edit, layout_after, swapped_kinds, unchanged_region
 from benchmarks.truth.image_functions import MAX_PSNR
-from miniworld.draw import draw
+from miniworld.drawing.draw import draw
 from miniworld.edits import EDITS, Edit, random_edit
 from miniworld.scene import COLOURS, GROUNDS, SKIES, STYLES, Layout, Scene, random_layout
 from miniworld.scene_reader import Reading

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks.truth.image_functions import dilate, psnr, through_vae
-from miniworld.draw import draw
+from miniworld.drawing.draw import draw
 from miniworld.scene import random_layout, random_scene
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from filters.measures.perceptual_hash import BITS, distance, perceptual_hash
-from miniworld.draw import draw
+from miniworld.drawing.draw import draw
 from miniworld.scene import random_layout, random_scene
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from miniworld.draw import draw
+from miniworld.drawing.draw import draw
 from miniworld.scene import COLOURS, GROUNDS, KINDS, SKIES, STYLES
 from miniworld.scene_reader import Guesses, Reader, as_pixels
 from miniworld.train.reader import RECIPE, augment, make_scene, make_targets, reading_loss, train_reader

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from miniworld.draw import draw
+from miniworld.drawing.draw import draw
 from miniworld.train.scene_groups import PER_GROUP, load_groups, make_group
 
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 
-from miniworld.draw import draw
-from miniworld.masks import find_change, mask, overlap
+from miniworld.drawing.draw import draw
+from miniworld.drawing.masks import find_change, mask, overlap
 from miniworld.scene import COLOURS, KINDS, Layout, Scene, Thing, random_layout, random_scene
 
 

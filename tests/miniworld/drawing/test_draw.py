@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from miniworld.draw import draw
-from miniworld.palette import PALETTE, SIDE
+from miniworld.drawing.draw import draw
+from miniworld.drawing.palette import PALETTE, SIDE
 from miniworld.scene import Layout, Scene, Thing, random_layout, random_scene
 
 LAYOUT = Layout(0.5, 0.0, 0.0, ((0.3, 0.85, 0.36), (0.7, 0.85, 0.36)), (0.5, 0.15), 3)

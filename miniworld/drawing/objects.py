@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw
 
-from miniworld.palette import FULL, PALETTE, Colour, mix
+from miniworld.drawing.palette import FULL, PALETTE, Colour, mix
 from miniworld.scene import Thing
 
 Points = Sequence[tuple[float, float]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageFilter
 
-from miniworld.palette import FULL, PAPER, SIDE
+from miniworld.drawing.palette import FULL, PAPER, SIDE
 
 
 def pencil(image: Image.Image) -> Image.Image:

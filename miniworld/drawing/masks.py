@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from miniworld.draw import horizon
-from miniworld.objects import paint_thing
-from miniworld.palette import FULL, SCALE, SIDE
+from miniworld.drawing.draw import horizon
+from miniworld.drawing.objects import paint_thing
+from miniworld.drawing.palette import FULL, SCALE, SIDE
 from miniworld.scene import Layout, Scene
 
 SKY, GROUND = "sky", "ground"

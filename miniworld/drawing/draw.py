@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageDraw
 
-from miniworld.objects import paint_shadow, paint_thing
-from miniworld.palette import FULL, SCALE, Colour, mix
+from miniworld.drawing.objects import paint_shadow, paint_thing
+from miniworld.drawing.palette import FULL, SCALE, Colour, mix
+from miniworld.drawing.styles import mosaic, pencil, watercolor
 from miniworld.scene import Layout, Scene
-from miniworld.styles import mosaic, pencil, watercolor
 
 _GROUND: dict[str, tuple[Colour, Colour]] = {  # body, detail
     "grass": ((104, 176, 72), (72, 142, 52)),
