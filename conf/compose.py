@@ -1,4 +1,4 @@
-"""From the command line's settings to one resolved configuration."""
+"""Composes the settings of the command line into one resolved configuration."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What runs on the cluster: one file a stage, each an object with a set-up and a call on a batch."""
+"""Stages that run on the cluster, one file each, and the formats and files that they share."""

@@ -1,7 +1,7 @@
-"""What ends a stage."""
+"""Errors that end a stage."""
 
 from __future__ import annotations
 
 
 class StageError(ValueError):
-    """The stage cannot be set up, or no more: one line, which no other unit would escape."""
+    """A stage cannot be set up, or cannot go on: one line. Every other unit would fail in the same way."""

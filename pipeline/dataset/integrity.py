@@ -1,4 +1,4 @@
-"""What is damaged in an output: everything that has a digest is held to it, every sample is opened."""
+"""Finds damage in an output: compares every file with its digest and opens every sample."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Schema = Callable[[Any], Iterator[str]]
 
 @dataclass(frozen=True)
 class Damage:
-    """``name`` is the file; ``unit`` the one whose commit or part it is, None for what is packed or planned."""
+    """A damaged file. ``unit`` is the unit whose commit or part it is, None for a packed or planned file."""
 
     name: str
     reason: str
@@ -42,12 +42,12 @@ def in_plan(store: Store, plan: Plan) -> Iterator[Damage]:
 
 
 def is_bare(store: Store) -> bool:
-    """Whether the parts were deleted after packing, as they may be."""
+    """Tells whether the parts were deleted, as is allowed after packing."""
     return store.exists(MANIFEST) and not store.list(PARTS)
 
 
 def in_units(store: Store) -> Iterator[Damage]:
-    """Commits and the parts they name, unless all of those were deleted."""
+    """Checks the commits and their parts, unless all parts were deleted."""
     bare = is_bare(store)
     for unit in sorted(committed_units(store)):
         try:
@@ -59,7 +59,7 @@ def in_units(store: Store) -> Iterator[Damage]:
 
 
 def in_packed(store: Store, plan: Plan) -> Iterator[Damage]:
-    """The record of packing; shards and scores: their digests first; then, of those that stand, every sample."""
+    """Checks the record of packing, the digests of shards and scores, and every sample of the undamaged ones."""
     yield from _recorded(store, plan)
     try:
         files = manifest(store)
@@ -80,7 +80,7 @@ def in_packed(store: Store, plan: Plan) -> Iterator[Damage]:
 
 
 def _recorded(store: Store, plan: Plan) -> Iterator[Damage]:
-    """Whether what is packed is what is committed. Of a run that goes on it need not be yet."""
+    """Checks that the packed units are the committed ones, unless a driver is still running."""
     if any(driver.is_alive(time.time()) for driver in heartbeat.read_heartbeats(store)):
         return
     done = sorted(committed_units(store))
@@ -104,14 +104,14 @@ def _recorded(store: Store, plan: Plan) -> Iterator[Damage]:
 
 
 def _is_own(store: Store) -> bool:
-    """Whether this version of PairForge made the output, as far as it says."""
+    """Tells whether this version of PairForge made the output, or the output does not say."""
     if not store.exists(VERSIONS):
         return True
     return json.loads(store.read(VERSIONS)).get("pairforge") == version("pairforge")
 
 
 def _read(store: Store, name: str, digest: str) -> bytes | str:
-    """The file as it was written, or what is wrong with it."""
+    """Returns the file's bytes, or the damage as text."""
     try:
         data = store.read(name)
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Which units are being made just now: a note a unit, there from its start to its commit."""
+"""Notes of the units in flight: one small file a unit, from its start to its commit."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FOLDER = "run/flight"
 
 @dataclass(frozen=True)
 class Flight:
-    """``started`` is in seconds since the epoch, by the worker's clock."""
+    """A unit that a worker is making. ``started`` is in seconds since the epoch, by the worker's clock."""
 
     unit: int
     host: str
@@ -24,7 +24,7 @@ class Flight:
 
 
 def note(store: Store, unit: int) -> None:
-    """Say that this process has begun ``unit``."""
+    """Records that this process has begun ``unit``."""
     flight = Flight(unit, socket.gethostname(), os.getpid(), round(time.time(), 3))
     store.write(_name(unit), json.dumps(asdict(flight)).encode())
 
@@ -34,7 +34,7 @@ def clear(store: Store, unit: int) -> None:
 
 
 def noted(store: Store) -> list[Flight]:
-    """The notes there are, by unit: those of a run that was killed stay until their unit is made."""
+    """Returns the notes, in the order of units. Notes of a killed run stay until their unit is made."""
     found = []
     for name in store.list(FOLDER):
         try:

@@ -46,7 +46,7 @@ def selectors(expression: str) -> Iterator[promql_parser.VectorSelector]:
 
 
 @pytest.mark.parametrize("expression", EXPRESSIONS)
-def test_every_expression_is_promql_and_names_series_and_labels_that_there_are(expression: str):
+def test_every_expression_is_promql_over_known_series_and_labels(expression: str):
     found = list(selectors(expression))
     assert {selector.name for selector in found} == set(re.findall(r"ray_\w+", expression))
     known = set()
@@ -66,7 +66,7 @@ def test_every_series_has_its_place():
     assert {SERIES[name].name for name in shown} == {series.name for series in metrics.SERIES}
 
 
-def test_the_activity_of_the_utilisation_is_one_that_stages_tell_of():
+def test_stages_report_the_activity_that_utilisation_counts():
     activities = re.findall(r'activity="(\w+)"', " ".join(EXPRESSIONS))
     assert activities
     assert all(activity in (UnitResult.__doc__ or "") for activity in activities)
@@ -86,7 +86,7 @@ def test_panels_have_each_an_id_a_name_and_room():
         assert panel["type"] in ("stat", "timeseries")
 
 
-def test_the_variables_are_declared_and_a_legend_names_labels_that_stay():
+def test_variables_are_declared_and_legends_use_kept_labels():
     declared = {variable["name"] for variable in DASHBOARD["templating"]["list"]}
     assert set(re.findall(r"\$\{?(\w+)", json.dumps(DASHBOARD))) == declared
     (query,) = (v["query"]["query"] for v in DASHBOARD["templating"]["list"] if v["type"] == "query")

@@ -101,7 +101,7 @@ def test_it_is_queued_again_by_slurm_and_is_no_array():
 
 @pytest.mark.long
 @pytest.mark.timeout(900)
-def test_a_job_over_two_nodes_that_is_stopped_goes_on_where_it_ended(job: Job):
+def test_a_stopped_job_on_two_nodes_continues_where_it_ended(job: Job):
     settings = ("limit=12", "sweep.seeds=1", "sweep.taus=[0.5]", "sampler.steps=8", "cluster.workers=2")
     process = job.start(*settings)
     wait(job, process, lambda: len(job.commits()) >= 2 or process.poll() is not None)

@@ -32,7 +32,7 @@ def test_kills_at_every_boundary_lose_nothing_and_double_nothing(tmp_path: Path)
     whole(run, 48, expected)
 
 
-def test_ctrl_c_ends_soon_keeps_what_is_done_and_says_how_to_go_on(tmp_path: Path):
+def test_ctrl_c_ends_soon_and_keeps_the_finished_units(tmp_path: Path):
     run = Fire(tmp_path / "run", fire.pairs(4000), *fire.FAKE, "unit_pairs=1", "cluster.workers=1")
     process = run.start()
     deadline = time.monotonic() + SECONDS

@@ -29,7 +29,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-def test_a_full_disk_ends_the_run_with_one_line_and_room_ends_it_well(tmp_path: Path, disk: Path) -> None:
+def test_a_full_disk_ends_the_run_and_new_room_completes_it(tmp_path: Path, disk: Path) -> None:
     run = Fire(tmp_path / "run", fire.pairs(48), *fire.FAKE, "cluster.workers=1")
     expected = fire.undisturbed(fire.checked(*run.settings, f"out={tmp_path / 'expected'}"))
     run.out = disk / "out"

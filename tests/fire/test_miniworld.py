@@ -27,7 +27,7 @@ SETTINGS = (
 
 @pytest.mark.long
 @pytest.mark.timeout(2400)
-def test_workers_and_drivers_that_are_killed_leave_no_trace_in_the_bytes(tmp_path: Path):
+def test_kills_of_workers_and_drivers_do_not_change_the_bytes(tmp_path: Path):
     lines = miniworld.CAPTIONS.read_text().splitlines()[:16]
     records = [json.loads(line) for line in lines]
     pairs = [CaptionPair(record["input"], record["edit"], record["output"]) for record in records]

@@ -33,5 +33,5 @@ def test_what_the_system_says_is_one_line_that_names_the_file(
     assert "\n" not in line
 
 
-def test_a_file_system_s_own_words_name_the_file_where_it_has_no_number():
+def test_an_error_without_a_number_names_the_file():
     assert misplaced(FileNotFoundError("bucket/key")).startswith("bucket/key does not exist")

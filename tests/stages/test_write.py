@@ -45,7 +45,7 @@ def test_scores_hold_every_candidate_with_its_captions(tmp_path: Path):
     assert {(row["p2p_threshold"], row["clip_sim_image"]) for row in rows} == {(0.5, 0.75)}
 
 
-def test_the_first_to_commit_wins_and_the_loser_s_part_is_an_orphan(tmp_path: Path):
+def test_the_first_commit_wins(tmp_path: Path):
     store = Store(str(tmp_path))
     assert commit(store, unit_result(0, kept=1))
     assert not commit(store, unit_result(0, kept=2))

@@ -40,7 +40,7 @@ def test_the_command_writes_a_picture(
     assert len({one.tobytes() for one in maps}) == 15
 
 
-def test_the_same_seed_gives_the_same_picture_and_another_another(small: list[str], tmp_path: Path):
+def test_the_picture_depends_on_the_seed(small: list[str], tmp_path: Path):
     def made(name: str, seed: int) -> bytes:
         path = tmp_path / name
         assert main(["attention", PROMPT, *small, f"out={path}", f"seed={seed}"]) == 0
@@ -85,7 +85,7 @@ def test_heat_is_brightest_where_attention_is_greatest():
     assert shown[2, 5] > shown[4, 4] > shown[0, 0]
 
 
-def test_the_image_shines_through_and_no_attention_at_all_is_dark():
+def test_the_image_shows_through_and_no_attention_is_dark():
     image = np.zeros((4, 4, 3), dtype=np.uint8)
     image[:2] = 255
     shown = heatmap.overlay(image, np.zeros((4, 4), dtype=np.float32)).astype(int).sum(-1)

@@ -23,7 +23,7 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 
 @pytest.mark.long
-def test_captions_become_pairs_and_the_same_command_does_nothing_twice(
+def test_captions_become_pairs_and_a_repeat_does_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings = small.settings(tmp_path)

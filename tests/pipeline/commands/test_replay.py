@@ -91,7 +91,7 @@ def test_a_damaged_shard_is_named(out: Path, capsys):
     assert "train-000000.tar is damaged" in capsys.readouterr().err
 
 
-def test_a_picture_without_a_folder_is_refused_before_anything_is_made(out: Path, tmp_path: Path, capsys):
+def test_a_picture_in_a_missing_folder_is_refused_first(out: Path, tmp_path: Path, capsys):
     assert main(["replay", str(out), keys(out)[0], str(tmp_path / "none/both.png")]) == 2
     said = capsys.readouterr()
     (line,) = said.err.splitlines()

@@ -71,7 +71,7 @@ def test_a_run_without_a_commit_has_a_report(tmp_path: Path):
     assert "unfinished: 0 of 6 units" in text(store)
 
 
-def test_every_failure_and_bad_line_is_listed_and_nothing_is_markup(tmp_path: Path):
+def test_failures_and_bad_lines_are_listed_and_escaped(tmp_path: Path):
     store, results = output(str(tmp_path), done=6)
     page.write_report(store)
     made = text(store)

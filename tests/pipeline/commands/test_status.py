@@ -48,7 +48,7 @@ def test_a_run_that_was_stopped_says_so(tmp_path: Path, capsys):
     assert "the same command goes on" in said
 
 
-def test_a_silent_driver_was_killed_and_its_units_are_interrupted(tmp_path: Path, capsys):
+def test_a_silent_driver_counts_as_killed(tmp_path: Path, capsys):
     store, _ = planned(tmp_path, 3)
     commit(store, [1])
     in_flight.note(store, 2)

@@ -67,7 +67,7 @@ def test_it_counts_what_the_run_would_have_chosen(
         assert (kept.pairs, kept.samples) == (sum(map(bool, own)), sum(own))
 
 
-def test_a_run_s_tables_mark_its_own_thresholds_and_a_picture_is_drawn(
+def test_tables_mark_the_run_s_thresholds_and_a_plot_is_drawn(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     store, _ = planned(tmp_path, 3)

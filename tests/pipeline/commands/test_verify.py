@@ -60,7 +60,7 @@ def test_one_bit_or_a_lost_file_is_named(out: Path, capsys, name: str):
     assert f"{name}: is missing" in verify(capsys, out)[1]
 
 
-def test_a_damaged_commit_and_part_are_named_and_the_rest_is_still_held(out: Path, capsys):
+def test_a_damaged_commit_and_part_are_named(out: Path, capsys):
     flip(out / "run/commits/00000000.json")
     flip(next((out / "run/parts").glob("00000001-*.samples.tar")))
     code, said = verify(capsys, out)
@@ -93,7 +93,7 @@ def test_a_sample_that_was_packed_wrong_is_named(out: Path, capsys, member: byte
     assert name in told
 
 
-def test_a_damaged_record_of_the_packing_is_named_and_packed_again(out: Path, capsys):
+def test_a_damaged_packing_record_is_named_and_repaired(out: Path, capsys):
     before = {path.name: path.read_bytes() for path in (out / "data").iterdir()}
     flip(out / MANIFEST)
     code, told = verify(capsys, out)
@@ -185,7 +185,7 @@ def test_a_lost_record_of_the_packing_is_named_and_packed_again(out: Path, capsy
     assert verify(capsys, out)[0] == 0
 
 
-def test_a_commit_that_is_lost_after_packing_or_another_s_is_told(out: Path, capsys):
+def test_a_lost_or_foreign_commit_is_named_after_packing(out: Path, capsys):
     commit_file = out / "run/commits/00000002.json"
     record = unseal(commit_file.read_text(), "")
     commit_file.unlink()

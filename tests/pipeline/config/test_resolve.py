@@ -59,6 +59,6 @@ def test_the_guidance_interval_is_two_noise_levels():
 @pytest.mark.parametrize(
     "setting", ["cluster.hours=0", "cluster.unit_seconds=0.5", "cluster.wait_seconds=-1"]
 )
-def test_times_in_which_nothing_could_be_made_are_refused_by_name(setting: str):
+def test_time_limits_that_allow_no_unit_are_refused(setting: str):
     with pytest.raises(ConfigError, match=setting):
         checked(compose([setting]))

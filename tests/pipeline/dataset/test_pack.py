@@ -38,7 +38,7 @@ def keys(path: Path) -> list[str]:
 
 @settings(max_examples=20, deadline=None)
 @given(st.lists(st.integers(0, 5), max_size=8), st.integers(1, 6))
-def test_shards_hold_every_sample_once_in_plan_order_at_the_exact_size(
+def test_shards_hold_every_sample_once_in_order_at_exact_size(
     tmp_path_factory: pytest.TempPathFactory, kept: list[int], size: int
 ):
     folder = tmp_path_factory.mktemp("out")
@@ -65,7 +65,7 @@ def test_a_shard_is_the_tar_of_its_members(
         assert store.read(file.name) == tar.write_samples(members)
 
 
-def test_the_same_commits_in_any_order_of_writing_give_the_same_bytes(tmp_path: Path):
+def test_the_order_of_writing_does_not_change_the_bytes(tmp_path: Path):
     kept = [2, 0, 3, 1, 4]
     digests = set()
     for number in range(3):
@@ -124,7 +124,7 @@ def test_a_damaged_part_spoils_no_shard(tmp_path: Path):
     assert store.list("data") == []
 
 
-def test_measures_are_columns_of_the_packed_scores_and_whole_to_verify(tmp_path: Path, capsys):
+def test_measures_are_columns_of_the_packed_scores(tmp_path: Path, capsys):
     store, plan = planned(tmp_path, 2)
     for index in range(2):
         result = unit_result(index, 1)

@@ -30,7 +30,7 @@ def made(config: Config, order: list[int]) -> list[PackedFile]:
 
 
 @pytest.mark.timeout(600)
-def test_one_process_in_order_and_two_workers_out_of_order_make_the_same_bytes(
+def test_workers_and_order_do_not_change_the_bytes(
     tmp_path: Path, sd1_folder: Path, clip_folder: Path, monkeypatch: pytest.MonkeyPatch
 ):
     for name, value in environment().items():

@@ -51,7 +51,7 @@ def test_a_run_s_time_ends():
     assert interrupt.end_reason(cluster(), never, lambda: True, lambda: now[0])() == ""
 
 
-def test_a_cluster_may_be_without_room_for_a_while_and_not_for_longer():
+def test_a_cluster_may_lack_room_for_a_limited_time():
     now, room = [0.0], [True]
     reason = interrupt.end_reason(cluster(wait_seconds=60), lambda: "", lambda: room[0], lambda: now[0])
     for at, there, ends in (
@@ -79,7 +79,7 @@ def test_a_reason_interrupts_what_waits(monkeypatch: pytest.MonkeyPatch):
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_ctrl_c_waits_for_what_is_being_written_and_a_second_one_does_not(monkeypatch: pytest.MonkeyPatch):
+def test_ctrl_c_waits_for_writes_and_a_second_one_does_not(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(interrupt, "LEAVE", 250.0)
     for times, grace, least in ((1, 0.5, 0.5), (2, LONG, 0.0)):
         monkeypatch.setattr(interrupt, "GRACE", grace)

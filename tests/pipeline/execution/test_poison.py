@@ -35,9 +35,7 @@ MORE = ("cluster.workers=1", "unit_pairs=4", "cluster.unit_seconds=30")
         pytest.param([SEGFAULT, KILLED, MEMORY, HANG], False, 0, marks=pytest.mark.long),
     ],
 )
-def test_pairs_that_crash_or_hang_are_quarantined_and_the_rest_kept(
-    tmp_path: Path, sick: list[str], strict: bool, code: int
-):
+def test_pairs_that_crash_or_hang_are_quarantined(tmp_path: Path, sick: list[str], strict: bool, code: int):
     lost = [CaptionPair(caption, "make it blue", "a blue ball") for caption in sick]
     runs.write_pairs(tmp_path / "pairs.jsonl", [*WELL[:2], *lost, *WELL[2:]])
     settings = [

@@ -210,9 +210,7 @@ def test_where_the_time_went_is_written_down(out: Path, said: tuple[str, str]):
     assert f"First sample kept after {beat['first_kept']:.0f} s; " in said[0]
 
 
-def test_a_finished_run_tells_programs_in_json_and_nobody_when_quiet(
-    out: Path, run: Run, monkeypatch, capsys
-):
+def test_a_finished_run_prints_json_or_nothing_when_quiet(out: Path, run: Run, monkeypatch, capsys):
     monkeypatch.chdir(run.folder)
     assert main([*run.settings(), "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
@@ -274,7 +272,7 @@ def running_cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     ray.shutdown()
 
 
-def test_v_prediction_and_every_random_choice_go_the_whole_way_on_a_cluster_that_runs(
+def test_v_prediction_runs_on_an_existing_cluster(
     tmp_path: Path, sd2_folder: Path, clip_folder: Path, running_cluster: str
 ):
     pairs = (*runs.PAIRS[:1], CaptionPair("a cone", "make it a star", "a star", '{"note": 1}'))

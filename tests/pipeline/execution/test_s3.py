@@ -62,7 +62,7 @@ def contents(store: Store, *folders: str) -> dict[str, bytes]:
     return {name: store.read(name) for folder in folders for name in store.list(folder)}
 
 
-def test_a_run_into_s3_has_the_bytes_of_a_local_one_and_no_secrets(
+def test_a_run_into_s3_equals_a_local_one_and_holds_no_secret(
     bucket: str, sd1_folder: Path, clip_folder: Path, tmp_path: Path, folder: Path
 ) -> None:
     pairs = runs.write_pairs(tmp_path / "pairs.jsonl")

@@ -83,7 +83,7 @@ def test_it_wants_to_be_told_which_models(classifiers: tuple[str, ...]):
             make_measure_specs(chosen)
 
 
-def test_a_run_that_reads_folders_alone_asks_no_hub_and_is_held_to_their_bytes(
+def test_a_run_of_local_folders_asks_no_hub_and_pins_bytes(
     sd1_folder: Path, clip_folder: Path, classifiers: tuple[str, ...], tmp_path: Path
 ):
     path = runs.write_pairs(tmp_path / "pairs.jsonl")

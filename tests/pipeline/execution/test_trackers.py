@@ -71,7 +71,7 @@ def test_tensorboard_reads_back_what_was_told(tmp_path: Path):
     assert "sweep.taus: [0.3, 0.6]" in told
 
 
-def test_between_two_reports_lie_some_seconds_and_the_last_is_always_told(tmp_path: Path):
+def test_reports_are_seconds_apart_and_the_last_always_sent(tmp_path: Path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     follow(tmp_path, 1, 1, 1, 1, tracker="tensorboard", more=(f"tracker.folder={tmp_path / 'board'}",))

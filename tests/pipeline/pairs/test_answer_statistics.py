@@ -41,7 +41,7 @@ def test_what_is_drawn_does_not_follow_from_who_was_first(count: int, order: lis
 
 
 @given(TEXTS, TEXTS)
-def test_a_difference_has_every_word_and_marks_no_more_than_differs(before: str, after: str) -> None:
+def test_a_difference_keeps_every_word_and_marks_changes(before: str, after: str) -> None:
     one, other = difference(before, after)
     assert " ".join(text for text, _ in one) == before
     assert " ".join(text for text, _ in other) == after

@@ -60,7 +60,7 @@ def test_any_order_of_units_gives_the_same_bytes(tmp_path: Path) -> None:
         assert other[ANSWERS] == files[0][ANSWERS]
 
 
-def test_a_finished_run_tells_programs_in_json_and_nobody_when_quiet(
+def test_a_finished_run_prints_json_or_nothing_when_quiet(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config, store, plan = planned(tmp_path)

@@ -163,7 +163,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @settings(max_examples=16, deadline=None)
 @given(st.lists(st.integers(0, 1), min_size=WRITES, max_size=2 * WRITES), st.booleans())
-def test_whoever_writes_when_one_plan_stands_and_the_other_is_told(
+def test_one_of_two_plans_stands_and_the_other_is_refused(
     tmp_path_factory: pytest.TempPathFactory,
     sd1_folder: Path,
     clip_folder: Path,
@@ -199,7 +199,7 @@ def test_whoever_writes_when_one_plan_stands_and_the_other_is_told(
 @pytest.mark.usefixtures("small")
 @pytest.mark.parametrize("after", range(6))
 @pytest.mark.parametrize("extending", [False, True], ids=["planning", "extending"])
-def test_a_kill_before_any_write_leaves_the_output_to_the_next_or_to_the_same(
+def test_a_kill_before_a_write_leaves_the_output_usable(
     tmp_path: Path, sd1_folder: Path, clip_folder: Path, extending: bool, after: int
 ):
     drivers = Drivers(tmp_path, sd1_folder, clip_folder, extending)

@@ -97,7 +97,7 @@ def test_units_are_never_cut_again(job: Job):
     assert list(integrity.in_plan(job.store, plan)) == []
 
 
-def test_appended_pairs_without_extend_are_refused_with_that_way_out(job: Job):
+def test_appended_pairs_need_extend(job: Job):
     job.plan(6)
     with pytest.raises(
         PlanError, match=r"first 6 of these caption pairs, and 3 were appended: give extend=true"
@@ -114,9 +114,7 @@ def test_appended_pairs_without_extend_are_refused_with_that_way_out(job: Job):
         ([*PAIRS[:5], *PAIRS[6:9]], "caption pair 6 was a red ball 5 / .*, is a red ball 6 / "),
     ],
 )
-def test_what_is_no_continuation_is_refused_at_the_pair_that_differs(
-    job: Job, pairs: list[CaptionPair], said: str
-):
+def test_a_changed_pair_is_refused_by_its_number(job: Job, pairs: list[CaptionPair], said: str):
     job.plan(6)
     with pytest.raises(PlanError, match=said):
         make_or_resume(job.store, task_of(job.config(99, "extend=true", pairs=pairs)))
@@ -143,7 +141,7 @@ class Killed(BaseException):
 
 
 @pytest.mark.parametrize("after", range(4))
-def test_a_kill_before_any_write_leaves_the_old_plan_or_the_new_one(
+def test_a_kill_before_a_write_leaves_an_old_or_a_new_plan(
     job: Job, monkeypatch: pytest.MonkeyPatch, after: int
 ):
     """The writes of an extension: two files of units, the quarantined lines, the record."""
@@ -182,7 +180,7 @@ def test_a_kill_before_any_write_leaves_the_old_plan_or_the_new_one(
     assert [pair for unit in read for pair in unit.pairs] == PAIRS[:18]
 
 
-def test_of_two_drivers_at_once_the_second_goes_on_from_the_first(job: Job, monkeypatch: pytest.MonkeyPatch):
+def test_the_second_of_two_drivers_continues_the_first(job: Job, monkeypatch: pytest.MonkeyPatch):
     job.plan(6)
     real = plan_files.add_extension
 

@@ -33,7 +33,7 @@ def test_long_captions_are_set_aside_or_kept(
     assert plan.settings["edit.too_long"] == too_long
 
 
-def test_settings_that_differ_are_told_in_a_table_and_one_alone_in_the_line(
+def test_changed_settings_are_listed_in_a_table_or_the_line(
     sd1_folder: Path, clip_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def refused(*more: str, pairs: list[CaptionPair]) -> list[str]:
@@ -68,7 +68,7 @@ def test_settings_that_differ_are_told_in_a_table_and_one_alone_in_the_line(
     assert cells[2][1:] == ["0", "1"]
 
 
-def test_blocked_words_belong_to_the_settings_wherever_they_are_listed(
+def test_blocked_words_are_part_of_the_settings(
     sd1_folder: Path, clip_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pairs = [
@@ -92,7 +92,7 @@ def test_blocked_words_belong_to_the_settings_wherever_they_are_listed(
     assert "cannot be read" in capsys.readouterr().err
 
 
-def test_a_run_whose_time_ends_while_it_is_planned_is_planned_and_says_how_to_go_on(
+def test_a_run_whose_time_ends_while_planning_is_planned(
     sd1_folder: Path, clip_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = runs.write_pairs(tmp_path / "pairs.jsonl")

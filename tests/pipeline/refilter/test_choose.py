@@ -62,9 +62,7 @@ def limits(image: float, most: int) -> dict:
     image=st.sampled_from([0.0, 0.3, 0.7]),
     most=st.integers(1, 3),
 )
-def test_what_is_stored_is_kept_as_if_the_rest_had_not_been_tried(
-    seed: int, stored: set[int], image: float, most: int
-):
+def test_stored_candidates_are_chosen_as_if_alone(seed: int, stored: set[int], image: float, most: int):
     unit, rules = held(seed, stored), limits(image, most)
     candidates, missing = Chooser(Filter(**rules)).choose(unit)
     fresh = chosen(unit, filters.Thresholds(**rules))
@@ -90,7 +88,7 @@ def test_what_is_stored_is_kept_as_if_the_rest_had_not_been_tried(
         assert one.reason != NO_IMAGE or place not in stored
 
 
-def test_a_new_measure_is_taken_of_what_is_stored_and_not_held_against_the_rest():
+def test_a_new_measure_applies_to_stored_candidates_only():
     class Brightness:
         def score(self, inputs, outputs):
             return np.array([image.mean() / 255 for image in outputs], np.float32)

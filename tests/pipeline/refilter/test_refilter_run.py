@@ -52,9 +52,7 @@ AT_LENGTH = ("one sample a pair", "nothing", "some looser, some tighter")
         for name, given in OTHERS.items()
     ],
 )
-def test_from_all_images_it_is_what_a_run_with_these_settings_makes(
-    all_images: Path, tmp_path: Path, given: tuple[str, ...]
-):
+def test_refiltering_all_images_equals_a_fresh_run(all_images: Path, tmp_path: Path, given: tuple[str, ...]):
     generated(tmp_path / "fresh", *given, "keep=all-images")
     refilter(all_images, *given, f"out2={tmp_path / 'again'}")
     assert shards(tmp_path / "again") == shards(tmp_path / "fresh")
@@ -75,7 +73,7 @@ def test_with_unchanged_settings_nothing_changes(source: str, request: pytest.Fi
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
 
 
-def test_a_higher_direction_or_fewer_a_pair_need_no_images_of_others(kept: Path, tmp_path: Path):
+def test_stricter_thresholds_need_no_other_images(kept: Path, tmp_path: Path):
     given = ("filter.clip_sim_dir=0.7", "filter.max_per_pair=1")
     generated(tmp_path / "fresh", *LOOSE, *given)
     refilter(kept, *given, f"out2={tmp_path / 'again'}")

@@ -19,7 +19,7 @@ def test_an_output_of_images_alone_is_one(tmp_path: Path) -> None:
     assert two_step_output.pairs_funnel(Store(str(tmp_path))) is None
 
 
-def test_the_half_that_writes_comes_first_and_may_be_all_there_is(tmp_path: Path) -> None:
+def test_the_writing_step_comes_first_and_may_stand_alone(tmp_path: Path) -> None:
     with pytest.raises(PlanError, match="not the output of a run"):
         two_step_output.planned_stores(str(tmp_path))
     config = of_captions.read(small.settings(tmp_path, f"out={tmp_path / 'pairs'}"))

@@ -72,7 +72,7 @@ def test_a_bad_record_is_set_aside(tmp_path: Path, record: bytes, reason: str) -
     assert read(path, HEADER + ROW + record + ROW) == [PAIR, bad, PAIR]
 
 
-def test_a_quote_that_never_closes_costs_what_it_swallows_and_no_more(tmp_path: Path) -> None:
+def test_an_unclosed_quote_costs_only_what_it_swallows(tmp_path: Path) -> None:
     path = tmp_path / "pairs.csv"
     items = read(path, HEADER + b'"a,b,c\n' + ROW * 20_000)
     bad = [item for item in items if isinstance(item, Quarantined)]
@@ -112,9 +112,7 @@ def test_a_gzip_that_breaks_off_yields_what_came_before(tmp_path: Path) -> None:
         (b'"input,edit\n', r"cannot be read: .*is it CSV\?"),
     ],
 )
-def test_a_file_without_the_columns_is_an_error_before_anything_is_read(
-    tmp_path: Path, data: bytes, message: str
-) -> None:
+def test_missing_columns_are_an_error_before_reading(tmp_path: Path, data: bytes, message: str) -> None:
     path = tmp_path / "pairs.csv"
     path.write_bytes(data)
     with pytest.raises(CaptionsError, match=message) as raised:

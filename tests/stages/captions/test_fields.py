@@ -22,7 +22,7 @@ def test_the_names_are_those_of_the_data_sets_there_are() -> None:
 
 
 @given(st.sampled_from(MIXES), st.lists(st.sampled_from(["url", "seed", "id"]), unique=True), st.randoms())
-def test_one_name_for_each_role_is_found_whatever_the_mix_and_the_order(mix, others, random) -> None:
+def test_one_name_for_each_role_is_found_in_any_order(mix, others, random) -> None:
     names = [*mix, *others]
     random.shuffle(names)
     assert find_layout(names, {}) == mix
@@ -34,7 +34,7 @@ def test_a_whole_family_wins_over_a_stray_name_of_another(family, stray) -> None
 
 
 @given(st.sampled_from(MIXES), st.sampled_from(sorted(KNOWN)))
-def test_a_missing_role_is_named_with_what_it_could_have_been_called(mix, role) -> None:
+def test_a_missing_role_is_named_with_its_possible_columns(mix, role) -> None:
     names = [name for name in mix if name not in KNOWN[role]]
     reason = find_layout(names, {})
     assert isinstance(reason, str)
@@ -71,7 +71,7 @@ def test_long_lists_of_names_are_cut() -> None:
     assert len(reason) < 700
 
 
-def test_columns_that_make_no_pair_are_an_error_that_names_file_and_mend() -> None:
+def test_columns_without_a_pair_are_an_error_with_the_fix() -> None:
     with pytest.raises(
         CaptionsError, match=r"^a\.csv: there is no edit instruction: .* captions\.fields$"
     ) as raised:

@@ -44,9 +44,7 @@ def read(path: Path, data: bytes | None = None) -> list[CaptionPair | Quarantine
         (json.dumps({**GOOD, "edit": ["a"]}).encode(), "field 'edit' is a list, not text"),
     ],
 )
-def test_a_bad_line_is_set_aside_with_its_place_its_reason_and_its_text(
-    tmp_path: Path, line: bytes, reason: str
-) -> None:
+def test_a_bad_line_is_set_aside_with_place_reason_and_text(tmp_path: Path, line: bytes, reason: str) -> None:
     path = tmp_path / "pairs.jsonl"
     text = line.decode("utf-8", "replace")[:500]
     assert read(path, b"\n".join([LINE, line, LINE])) == [PAIR, Quarantined(str(path), 2, reason, text), PAIR]

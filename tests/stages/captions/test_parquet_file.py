@@ -46,7 +46,7 @@ def test_a_folder_and_a_glob_are_their_files_by_name(tmp_path: Path) -> None:
     assert [item.line for item in read(tmp_path)] == [1, 2, 3, 1, 2, 1, 2, 3, 4, 5]
 
 
-def test_other_columns_travel_along_and_bytes_stay_where_they_are(tmp_path: Path) -> None:
+def test_other_columns_travel_along_and_bytes_do_not(tmp_path: Path) -> None:
     table = pa.table(
         {
             "original_prompt": pa.array(["a"]).dictionary_encode(),

@@ -28,7 +28,7 @@ def test_a_pair_passes_if_and_only_if_both_captions_fit(
 
 
 @given(st.text(st.characters(codec="ascii"), max_size=60))
-def test_no_ascii_text_has_more_tokens_than_characters_that_are_no_spaces_start_and_end(text: str) -> None:
+def test_ascii_text_has_at_most_one_token_a_character(text: str) -> None:
     assert count(text) <= len(text) - text.count(" ") + 2
 
 

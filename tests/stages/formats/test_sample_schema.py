@@ -45,7 +45,7 @@ def test_any_field_that_is_lost_or_of_another_type_is_named(about: dict[str, obj
     ]
 
 
-def test_what_is_no_field_is_named_unless_it_is_a_measure_of_before(about: dict[str, object]):
+def test_an_unknown_field_is_named_unless_it_is_a_measure(about: dict[str, object]):
     assert list(sample_schema.problems(about)) == []
     (problem,) = sample_schema.problems({**about, "strange": "text"}, ["ssim"])
     assert problem.startswith("strange ")

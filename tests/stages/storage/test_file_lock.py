@@ -34,7 +34,7 @@ def writer(folder: Path) -> subprocess.Popen[bytes]:
     return process
 
 
-def test_what_another_process_is_writing_stays_and_what_a_killed_one_left_goes(tmp_path: Path):
+def test_files_of_a_living_writer_stay_others_are_removed(tmp_path: Path):
     living, killed = writer(tmp_path), writer(tmp_path)
     killed.send_signal(signal.SIGKILL)
     killed.wait()

@@ -22,7 +22,7 @@ def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PAUSES", (0.0,) * len(module.PAUSES))
 
 
-def test_of_a_store_that_fails_at_a_tenth_of_its_calls_nothing_is_lost_and_nothing_twice(
+def test_a_flaky_store_loses_nothing_and_doubles_nothing(
     tmp_path: Path,
 ) -> None:
     flaky, firm = Store("flaky://set"), Store(str(tmp_path))

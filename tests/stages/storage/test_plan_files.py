@@ -35,7 +35,7 @@ def test_a_unit_is_found_by_its_index_alone(tmp_path: Path, count: int):
         plan_files.read_unit(store, len(files) * plan_files.UNITS_PER_FILE)
 
 
-def test_a_plan_stays_what_its_manifest_names_whatever_others_write(tmp_path: Path):
+def test_a_plan_is_what_its_manifest_names(tmp_path: Path):
     store = Store(str(tmp_path))
     planned = [Unit(*one) for one in plan_files.cut(pairs(10), 3)]
     _, files = plan_files.write_units(store, plan_files.lines_of(planned))

@@ -36,7 +36,7 @@ def test_a_large_file_is_read_piece_by_piece(store: Store):
         store.open_read("data/y.tar")
 
 
-def test_list_is_sorted_full_names_and_empty_for_what_is_not_there(store: Store):
+def test_list_gives_sorted_full_names_or_nothing(store: Store):
     for name in ("b", "a", "c"):
         store.write(f"folder/{name}", b"")
     assert store.list("folder") == ["folder/a", "folder/b", "folder/c"]
@@ -146,7 +146,7 @@ def test_without_links_one_of_many_wins_as_well(tmp_path: Path):
 
 
 @pytest.mark.usefixtures("without_links")
-def test_without_links_a_kill_leaves_a_torn_file_that_its_seal_gives_away(
+def test_without_links_a_kill_leaves_a_file_its_checksum_reveals(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     store, record = Store(str(tmp_path)), seal({"unit": 7}).encode()
@@ -223,9 +223,7 @@ def test_a_file_system_that_flushes_no_folders_is_good_enough(
     assert (store.read("run/x"), store.read("run/y")) == (b"one", b"two")
 
 
-def test_a_folder_that_may_be_written_to_but_not_read_is_good_enough(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_folder_may_be_writable_but_not_readable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     def unreadable(path: Path, flags: int) -> int:
         raise PermissionError(errno.EACCES, "not for you", str(path))
 

@@ -125,7 +125,7 @@ def test_it_ends_with_who_asked_and_where_the_server_is_killed() -> None:
     assert after.wait() == 0
 
 
-def test_a_server_that_cannot_serve_leaves_everybody_to_start_their_own() -> None:
+def test_without_a_working_server_processes_are_started() -> None:
     with forkserver(replace(CONFIG, stage="tests.stages.no_such_module.Stage")):
         process, link = opened()
         assert isinstance(process, subprocess.Popen)
@@ -133,7 +133,7 @@ def test_a_server_that_cannot_serve_leaves_everybody_to_start_their_own() -> Non
         assert process.wait() == 0
 
 
-def test_nothing_is_left_of_a_server_nor_begun_for_another_cluster() -> None:
+def test_a_server_leaves_nothing_and_serves_no_other_cluster() -> None:
     with forkserver(CONFIG):
         address = os.environ[ADDRESS]
         process, link = opened()

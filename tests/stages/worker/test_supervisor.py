@@ -53,7 +53,7 @@ def unit(*captions: str) -> Unit:
         (poison_stage.MEMORY, "MemoryError"),
     ],
 )
-def test_a_pair_that_kills_its_process_fails_alone_with_its_reason(stage, poisoned: str, reason: str):
+def test_a_pair_that_kills_its_process_fails_alone(stage, poisoned: str, reason: str):
     sick, well = unit("a", "b", poisoned, "c", "d"), unit("a", "b", "c", "d")
     result = stage(sick)
     (failure,) = result.failures
@@ -73,7 +73,7 @@ def test_a_death_that_is_not_the_pairs_fault_leaves_no_trace(stage, tmp_path: Pa
     assert again.failures == ()
 
 
-def test_what_a_unit_holds_depends_on_who_fails_not_on_where_its_process_died(stage, tmp_path: Path):
+def test_a_unit_depends_on_failed_pairs_not_on_where_it_died(stage, tmp_path: Path):
     marks = [tmp_path / str(number) for number in range(3)]
     fragile = unit("a", *(f"{poison_stage.ONCE}{mark}" for mark in marks), poison_stage.SEGFAULT)
     often = stage(fragile)
@@ -118,7 +118,7 @@ def test_the_process_ends_with_whoever_started_it():
         time.sleep(0.1)
 
 
-def test_pieces_hold_what_was_rejected_and_what_was_written_when_they_are_put_together() -> None:
+def test_merged_pieces_keep_rejected_images_and_answers() -> None:
     image = np.zeros((2, 2, 3), np.uint8)
     units = [Unit(0, (pair,)) for pair in (CaptionPair("a", "", ""), CaptionPair("b", "", ""))]
     pieces = [

@@ -174,7 +174,7 @@ def test_a_model_that_calls_its_limit_otherwise_is_asked_so(server: Server) -> N
         assert (body["max_completion_tokens"], "max_tokens" in body) == (77, False)
 
 
-def test_no_more_requests_a_minute_than_set_those_asked_again_included(server: Server) -> None:
+def test_the_request_limit_counts_retries(server: Server) -> None:
     one = writer(server, requests_per_minute=600)
     server.faults.extend([500, 500])
     one.write(ASKED[:4])

@@ -12,7 +12,7 @@ from tests.pipeline.pairs import small
 from tests.stages.writers.openai_server import KEY, MODEL, serving
 
 
-def test_a_writer_that_can_write_no_more_says_so_once_and_splits_no_unit(
+def test_a_writer_that_stops_reports_once_and_splits_no_unit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)

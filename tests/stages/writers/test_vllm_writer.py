@@ -21,7 +21,7 @@ HERE = importlib.util.find_spec("vllm") is not None
 SETTINGS = Writer(kind=WriterKind.vllm, model="x", temperature=0.3, top_p=0.8, max_tokens=9)
 
 
-def test_an_answer_is_drawn_by_its_own_seed_and_ends_with_the_stop_sequence() -> None:
+def test_an_answer_uses_its_seed_and_the_stop_sequence() -> None:
     drawn = {"temperature": 0.3, "top_p": 0.8, "max_tokens": 9, "seed": 2**32 - 1}
     assert (
         vllm_writer.sampling(
