@@ -13,7 +13,7 @@ from miniworld.train.export import export_model
 from miniworld.train.loop import Recipe
 
 
-@pytest.mark.timeout(280)
+@pytest.mark.timeout(900)
 def test_the_recipes_train_and_export_a_pipeline(
     images: np.ndarray, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
