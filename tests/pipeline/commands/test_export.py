@@ -128,7 +128,7 @@ def test_an_export_without_a_target_folder_is_refused(out: Path, capsys):
 
 
 def test_a_folder_without_an_output_or_samples_is_refused(tmp_path: Path, capsys):
-    assert "is not the output of a run: it has no run/" in refused(
+    assert "is not the output of a run: it has no run/plan/plan.json" in refused(
         capsys, str(tmp_path), f"to={tmp_path / 'set'}"
     )
     planned(str(tmp_path / "planned"), 1)
