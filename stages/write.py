@@ -8,13 +8,13 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 from conf.schema import ImageFormat
-from stages.formats import answers, previews, score_table, tar
-from stages.records import Candidate, UnitResult, WrittenPair
-from stages.storage.checksum import seal
+from stages.formats import parquet_tables, previews, tar
+from stages.records import Candidate, Preview, Unit, UnitResult, WrittenPair
 from stages.storage.commits import PARTS, commit_name
 from stages.storage.store import Store
 
@@ -23,33 +23,48 @@ TABLES = ("scores", "answers")
 
 
 def encode_part(result: UnitResult, format: ImageFormat, quality: int = 100) -> dict[str, bytes]:
-    """Encodes a unit's files by kind: samples (tar), rejected (tar), scores (Parquet), previews (tar).
+    """Encodes a unit's files by kind, as ``part_files`` does.
 
-    Empty files are left out. ``format`` and ``quality`` are as in ``stages.formats.images.encode``.
+    ``format`` and ``quality`` are as in ``stages.formats.tar.encode_image``.
     """
+    return part_files(
+        result.unit,
+        result.candidates,
+        [tar.encode_sample(sample, format, quality) for sample in result.samples],
+        [tar.encode_rejected(rejected, format, quality) for rejected in result.rejected],
+        result.previews,
+    )
+
+
+def part_files(
+    unit: Unit,
+    candidates: Sequence[Candidate],
+    samples: Sequence[tuple[str, tar.Files]],
+    rejected: Sequence[tuple[str, tar.Files]],
+    shown: Sequence[Preview],
+) -> dict[str, bytes]:
+    """Returns the files by kind: samples (tar), rejected (tar), scores (Parquet), previews (tar). None is empty."""
     files = {}
-    if result.samples:
-        files["samples"] = tar.write_samples(
-            tar.encode_sample(sample, format, quality) for sample in result.samples
-        )
-    if result.rejected:
-        files["rejected"] = tar.write_samples(
-            tar.encode_rejected(rejected, format, quality) for rejected in result.rejected
-        )
-    if result.candidates:
-        files["scores"] = score_table.to_bytes(score_table.table(result.unit.pairs, result.candidates))
-    if result.previews:
-        files["previews"] = previews.to_bytes(result.previews)
+    if samples:
+        files["samples"] = tar.write_samples(samples)
+    if rejected:
+        files["rejected"] = tar.write_samples(rejected)
+    if candidates:
+        files["scores"] = parquet_tables.to_bytes(parquet_tables.scores_table(unit.pairs, candidates))
+    if shown:
+        files["previews"] = previews.to_bytes(shown)
     return files
 
 
 def encode_answers(result: UnitResult) -> dict[str, bytes]:
     """Encodes a unit of captions: answers (Parquet), or no file if there are no answers."""
-    return {"answers": answers.to_bytes(result.answers)} if result.answers else {}
+    if not result.answers:
+        return {}
+    return {"answers": parquet_tables.to_bytes(parquet_tables.answers_table(result.answers))}
 
 
 def summarise(result: UnitResult) -> dict[str, Any]:
-    """Counts what became of a unit. The counts stand in its commit and travel to the driver.
+    """Counts the results of a unit. The counts stand in its commit and travel to the driver.
 
     In a unit of captions, answers count as candidates and kept answers as samples.
     """
@@ -57,17 +72,24 @@ def summarise(result: UnitResult) -> dict[str, Any]:
     return {
         "unit": result.unit.index,
         "pairs": len(result.unit.pairs),
-        "pairs_kept": len({candidate.pair_id for candidate in judged if candidate.kept}),
         "candidates": len(judged),
-        "samples": len(result.samples) + sum(answer.kept for answer in result.answers),
-        "rejected": dict(
-            sorted(Counter(candidate.reason for candidate in judged if not candidate.kept).items())
-        ),
+        **count_verdicts(judged),
         "failures": [asdict(failure) for failure in result.failures],
         "rows": result.rows,
         "seconds": {name: round(value, 3) for name, value in result.seconds.items()},
         "rescored": result.rescored,
         "shifts": {name: round(value, 6) for name, value in result.shifts.items()},
+    }
+
+
+def count_verdicts(judged: Sequence[Candidate | WrittenPair]) -> dict[str, Any]:
+    """Counts the pairs and samples that are kept, and the rejected candidates by reason."""
+    return {
+        "pairs_kept": len({candidate.pair_id for candidate in judged if candidate.kept}),
+        "samples": sum(candidate.kept for candidate in judged),
+        "rejected": dict(
+            sorted(Counter(candidate.reason for candidate in judged if not candidate.kept).items())
+        ),
     }
 
 
@@ -85,5 +107,4 @@ def write_unit(store: Store, files: dict[str, bytes], record: dict[str, Any]) ->
         if kind == "samples":
             # Packing copies samples by these offsets and parses no tar.
             part[kind]["ends"] = tar.sample_ends(data)
-    commit = seal({**record, "part": part})
-    return store.create_exclusive(commit_name(record["unit"]), commit.encode())
+    return store.create_record(commit_name(record["unit"]), {**record, "part": part})

@@ -31,9 +31,8 @@ from pipeline.tasks.task import task_of
 from stages import write
 from stages.formats import tar
 from stages.records import Unit, UnitResult
-from stages.storage.checksum import seal
 from stages.storage.commits import COMMITS, PARTS, commit_name, committed_units, read_commits
-from stages.storage.store import Store
+from stages.storage.store import Store, seal
 
 SHARD_SAMPLES = 10_000
 IMAGES = {"64 × 64, PNG": 7_500, "512 × 512, JPEG": 60_000, "512 × 512, PNG": 350_000}  # bytes of one

@@ -31,10 +31,9 @@ from stages import write
 from stages.candidates.scoring import CLIP_SCORES, make_thresholds
 from stages.candidates.selection import sample_key, sample_metadata
 from stages.captions import CaptionSource, open_captions
-from stages.formats.images import encode
+from stages.formats.tar import encode_image
 from stages.records import Candidate, CaptionPair, Preview, Sample, Unit, UnitResult
 from stages.storage import plan_files
-from stages.storage.checksum import seal
 from stages.storage.commits import read_commit
 from stages.storage.store import Store
 
@@ -49,10 +48,10 @@ def make(folder: Path, pairs: int) -> Store:
     config = resolve.checked(resolve.compose([f"captions.path={captions}", f"out={folder / 'out'}"]))
     store, random = Store(config.out), np.random.default_rng(0)
     pairs_with_kinds = _with_kinds(open_captions(CaptionSource("jsonl", str(captions))))
-    units = [Unit(*unit) for unit in plan_files.cut(pairs_with_kinds, UNIT)]
-    count, files = plan_files.write_units(store, plan_files.lines_of(units))
+    units = list(plan_files.cut(pairs_with_kinds, UNIT))
+    count, files = plan_files.write_units(store, units)
     saved.write(store, config)
-    store.write(MANIFEST, seal(asdict(Plan(count, pairs, 0, {"format": FORMAT}, tuple(files)))).encode())
+    store.write_record(MANIFEST, asdict(Plan(count, pairs, 0, {"format": FORMAT}, tuple(files))))
     blocks = random.integers(0, 256, (PICTURES, 4, 4, 3), dtype=np.uint8)
     pictures = blocks.repeat(SIDE // 4, 1).repeat(SIDE // 4, 2)
     commits = []
@@ -96,7 +95,7 @@ def _result(unit: Unit, config: Config, pictures: np.ndarray, random: np.random.
 
 
 def _png(pictures: np.ndarray, random: np.random.Generator) -> bytes:
-    return encode(pictures[random.integers(PICTURES)], ImageFormat.png, 100)
+    return encode_image(pictures[random.integers(PICTURES)], ImageFormat.png, 100)
 
 
 def _candidates(pair: CaptionPair, config: Config, random: np.random.Generator) -> list[Candidate]:

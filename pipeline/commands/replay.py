@@ -19,7 +19,7 @@ from pipeline.planning.plan import Plan, load
 from pipeline.planning.run_fingerprint import difference, identify, settings_of
 from stages.candidates.scoring import CLIP_SCORES
 from stages.candidates.selection import sample_key, sample_metadata
-from stages.formats.images import as_stored
+from stages.formats.tar import as_stored
 from stages.records import Candidate, Sample, UnitResult
 from stages.storage.commits import read_commit
 from stages.storage.plan_files import read_units

@@ -13,7 +13,7 @@ def report(out: str) -> int:
 
     The run may be live, ended or killed.
 
-    Raises PlanError for an output without a plan, PartError for damage.
+    Raises PlanError for an output without a plan, DamageError for damage.
     """
     for store in two_step_output.planned_stores(out):
         if not saved_task(store).write_report(store):

@@ -12,7 +12,7 @@ from pipeline.execution.progress import clock
 from pipeline.planning.plan import load
 from pipeline.tasks import two_step_output
 from pipeline.tasks.task import saved_task
-from stages.storage import heartbeat, in_flight
+from stages.storage import heartbeat
 from stages.storage.commits import committed_units, read_commits
 from stages.storage.heartbeat import Heartbeat
 from stages.storage.store import Store
@@ -53,7 +53,7 @@ def _print_status(store: Store) -> None:
     ):
         console.print(line, markup=False)
     label = "in flight" if alive else "interrupted"
-    notes = [note for note in in_flight.noted(store) if note.unit not in set(done)]
+    notes = [note for note in heartbeat.read_notes(store) if note.unit not in set(done)]
     for note in notes[:SHOWN]:
         age = clock(max(0.0, now - note.started))
         console.print(f"{label:<10} unit {note.unit} on {note.host} (process {note.pid}), started {age} ago")

@@ -14,7 +14,7 @@ from filters import Bounds, MeasureSpec
 from pipeline.dataset.funnel import Funnel
 from stages.candidates.scoring import CLIP_SCORES, make_measure_specs
 from stages.candidates.selection import model_name
-from stages.formats.images import EXTENSIONS
+from stages.formats.tar import EXTENSIONS
 
 CARD = resources.files("pipeline.dataset").joinpath("card.md").read_text(encoding="utf-8")
 METHODS = {

@@ -22,7 +22,7 @@ PAPER, INK, FAINT, KEPT, RULE = "#ffffff", "#1b1f24", "#7a828c", "#1a8f4a", "#e3
 
 
 def read_previews(store: Store, commits: Iterable[dict[str, Any]]) -> Iterator[Preview]:
-    """The previews of the commits, in order. Raises PartError for a damaged part."""
+    """The previews of the commits, in order. Raises DamageError for a damaged part."""
     for commit in commits:
         part = read_part(store, commit, "previews")
         if part is not None:

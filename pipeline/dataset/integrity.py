@@ -7,22 +7,17 @@ import io
 import json
 import tarfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from importlib.metadata import version
-from typing import Any
 
 from PIL import Image
 
-from pipeline.dataset.pack import MANIFEST, PackedFile, digest_of, manifest, packed_commits
-from pipeline.planning.plan import VERSIONS, Plan
-from stages.formats import answers, parquet, sample_schema, score_table, tar
+from pipeline.dataset.pack import MANIFEST, PackedFile, digest_of, manifest
+from pipeline.planning.plan import Plan
+from stages.formats import parquet_tables, sample_schema, tar
 from stages.storage import heartbeat
-from stages.storage.checksum import DamageError
-from stages.storage.commits import PARTS, PartError, committed_units, read_commit, read_commits, read_part
-from stages.storage.store import Store
-
-Schema = Callable[[Any], Iterator[str]]
+from stages.storage.commits import PARTS, committed_units, read_commit, read_commits, read_part
+from stages.storage.store import DamageError, Store
 
 
 @dataclass(frozen=True)
@@ -35,6 +30,7 @@ class Damage:
 
 
 def in_plan(store: Store, plan: Plan) -> Iterator[Damage]:
+    """Checks the digests of the plan's files."""
     for name, digest in plan.named_files:
         found = _read(store, name, digest)
         if isinstance(found, str):
@@ -54,7 +50,7 @@ def in_units(store: Store) -> Iterator[Damage]:
             commit = read_commit(store, unit)
             for kind in () if bare else commit["part"]:
                 read_part(store, commit, kind)
-        except (DamageError, PartError, FileNotFoundError) as error:
+        except (DamageError, FileNotFoundError) as error:
             yield Damage(f"unit {unit}", str(error), unit)
 
 
@@ -64,18 +60,13 @@ def in_packed(store: Store, plan: Plan) -> Iterator[Damage]:
     try:
         files = manifest(store)
     except DamageError as error:
-        # Without it nobody can tell which files there should be: they are packed again with it.
+        # The record names the packed files, so they cannot be checked. Packing writes them again with it.
         yield Damage(MANIFEST, str(error))
         return
     measures = [measure["name"] for measure in plan.settings.get("filter.measures", [])]
-    own = _is_own(store)
-
-    def wrong(about: Any) -> Iterator[str]:
-        return sample_schema.problems(about, measures, own)
-
     for file in files:
         found = _read(store, file.name, file.sha256)
-        problems = [found] if isinstance(found, str) else _opened(found, file, wrong)
+        problems = [found] if isinstance(found, str) else _find_problems(found, file, measures)
         yield from (Damage(file.name, problem) for problem in problems)
 
 
@@ -85,7 +76,7 @@ def _recorded(store: Store, plan: Plan) -> Iterator[Damage]:
         return
     done = sorted(committed_units(store))
     try:
-        packed = packed_commits(store)
+        packed = store.read_record(MANIFEST)["commits"]
         commits = list(read_commits(store, done))
     except FileNotFoundError:
         if len(done) >= plan.units:
@@ -94,20 +85,13 @@ def _recorded(store: Store, plan: Plan) -> Iterator[Damage]:
             )
         return
     except DamageError:
-        # Told of by name where they are looked at one by one.
+        # The checks of single files report it by its name.
         return
-    # What an extension added is packed when all of it is there.
+    # The units of an extension are packed when all of them are committed.
     ends = [plan.units] if len(done) >= plan.units else [extension.first for extension in plan.extensions]
     if packed not in {digest_of(commits[:end]) for end in ends if done[:end] == list(range(end))}:
         missing = plan.units - len(done)
         yield Damage(MANIFEST, f"is of other commits than those that are there ({missing:,} units have none)")
-
-
-def _is_own(store: Store) -> bool:
-    """Tells whether this version of PairForge made the output, or the output does not say."""
-    if not store.exists(VERSIONS):
-        return True
-    return json.loads(store.read(VERSIONS)).get("pairforge") == version("pairforge")
 
 
 def _read(store: Store, name: str, digest: str) -> bytes | str:
@@ -120,12 +104,14 @@ def _read(store: Store, name: str, digest: str) -> bytes | str:
     return data if whole else "is not what was written: its digest differs"
 
 
-def _opened(data: bytes, file: PackedFile, wrong: Schema) -> list[str]:
+def _find_problems(data: bytes, file: PackedFile, measures: Collection[str]) -> list[str]:
+    """Returns a text for each problem of a packed file whose digest is right."""
     if file.name.endswith(".parquet"):
-        table = parquet.read(data)
-        known = score_table.measures(table.schema) is not None or table.schema.equals(answers.SCHEMA)
-        known = known or (
-            file.name.startswith("pairs.") and table.schema.names[:3] == ["input", "edit", "output"]
+        table = parquet_tables.from_bytes(data)
+        known = (
+            parquet_tables.measures_of(table.schema) is not None
+            or table.schema.equals(parquet_tables.ANSWERS)
+            or (file.name.startswith("pairs.") and table.schema.names[:3] == ["input", "edit", "output"])
         )
         whole = known and table.num_rows == file.rows
         return [] if whole else [f"has {table.num_rows} rows of {table.schema.names}, not {file.rows}"]
@@ -136,13 +122,13 @@ def _opened(data: bytes, file: PackedFile, wrong: Schema) -> list[str]:
         samples = list(tar.read_samples(data))
     except tarfile.TarError as error:
         return [f"is no tar: {error}"]
-    problems = [problem for key, files in samples for problem in _sample(key, files, wrong)]
+    problems = [problem for key, files in samples for problem in _find_sample_problems(key, files, measures)]
     if len(samples) != file.rows:
         problems.append(f"has {len(samples)} samples, not {file.rows}")
     return problems
 
 
-def _sample(key: str, files: tar.Files, wrong: Schema) -> Iterator[str]:
+def _find_sample_problems(key: str, files: tar.Files, measures: Collection[str]) -> Iterator[str]:
     images = {
         name: data for name, data in files.items() if name.startswith(("input_image.", "edited_image."))
     }
@@ -155,8 +141,8 @@ def _sample(key: str, files: tar.Files, wrong: Schema) -> Iterator[str]:
         except (OSError, SyntaxError) as error:
             yield f"sample {key}: {name} does not decode: {error}"
     try:
-        about = json.loads(files["json"])
+        metadata = json.loads(files["json"])
     except ValueError as error:
         yield f"sample {key}: its JSON does not read: {error}"
         return
-    yield from (f"sample {key}: {problem}" for problem in wrong(about))
+    yield from (f"sample {key}: {problem}" for problem in sample_schema.find_problems(metadata, measures))

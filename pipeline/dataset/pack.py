@@ -15,11 +15,9 @@ from typing import IO, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stages.formats import score_table, tar
-from stages.storage.checksum import DamageError, seal, unseal
+from stages.formats import parquet_tables, tar
 from stages.storage.commits import read_part
-from stages.storage.prefetch import ahead
-from stages.storage.store import Store
+from stages.storage.store import DamageError, Store, map_in_threads
 
 MANIFEST = "run/pack.json"
 SCORES_RECORDS, SCORES_GROUP = 1_000_000, 65_536
@@ -39,33 +37,22 @@ class PackedFile:
 def pack(store: Store, commits: Sequence[dict[str, Any]], samples_per_shard: int) -> list[PackedFile]:
     """Writes data/*.tar and scores/*.parquet from the commits of all units, in order.
 
-    Does nothing if these files exist already. Raises PartError for a part that differs from its commit.
+    Does nothing if these files exist already. Raises DamageError for a part that differs from its commit.
     """
     digest = digest_of(commits)
-    packed = _packed_already(store, digest)
-    if packed is not None:
-        return packed
+    record = read_packed(store, digest)
+    if record is not None:
+        return _files(record)
     for folder in ("data", "scores"):
         store.sweep_scratch(folder)
     packed = [*_pack_shards(store, commits, samples_per_shard), *_pack_scores(store, commits)]
-    record = {"commits": digest, "files": [asdict(file) for file in packed]}
-    store.write(MANIFEST, seal(record).encode())
+    store.write_record(MANIFEST, {"commits": digest, "files": [asdict(file) for file in packed]})
     return packed
 
 
 def manifest(store: Store) -> list[PackedFile]:
     """Returns the files packed last, or none before the first packing. Raises DamageError for a damaged record."""
-    if not store.exists(MANIFEST):
-        return []
-    return _files(unseal(store.read(MANIFEST), store.path(MANIFEST)))
-
-
-def packed_commits(store: Store) -> str:
-    """Returns ``digest_of`` the commits packed last.
-
-    Raises FileNotFoundError before the first packing, DamageError for a damaged record.
-    """
-    return str(unseal(store.read(MANIFEST), store.path(MANIFEST))["commits"])
+    return _files(store.read_record(MANIFEST)) if store.exists(MANIFEST) else []
 
 
 def digest_of(commits: Iterable[dict[str, Any]]) -> str:
@@ -73,19 +60,18 @@ def digest_of(commits: Iterable[dict[str, Any]]) -> str:
     return hashlib.sha256(json.dumps([commit["part"] for commit in commits]).encode()).hexdigest()
 
 
-def _files(record: dict[str, Any]) -> list[PackedFile]:
-    return [PackedFile(**file) for file in record["files"]]
-
-
-def _packed_already(store: Store, digest: str) -> list[PackedFile] | None:
+def read_packed(store: Store, digest: str) -> dict[str, Any] | None:
+    """Returns the record of packing if it is of the commits with this digest and its files have their full size."""
     try:
-        record = unseal(store.read(MANIFEST), store.path(MANIFEST))
+        record = store.read_record(MANIFEST)
+        complete = all(store.size(file.name) == file.bytes for file in _files(record))
     except (FileNotFoundError, DamageError):
         return None
-    files = _files(record)
-    names = set(store.list("data")) | set(store.list("scores"))
-    complete = all(file.name in names and store.size(file.name) == file.bytes for file in files)
-    return files if record["commits"] == digest and complete else None
+    return record if complete and record["commits"] == digest else None
+
+
+def _files(record: dict[str, Any]) -> list[PackedFile]:
+    return [PackedFile(**file) for file in record["files"]]
 
 
 def _pack_shards(store: Store, commits: Sequence[dict[str, Any]], size: int) -> Iterator[PackedFile]:
@@ -118,13 +104,13 @@ def _slices(
 
 
 def read_parts(store: Store, commits: Iterable[dict[str, Any]], kind: str) -> Iterator[bytes]:
-    """Yields the parts of that kind, in order. Threads read and check the next ones meanwhile. Raises PartError."""
+    """Yields the parts of that kind, in order. Threads read and check the next ones meanwhile. Raises DamageError."""
 
     def read(batch: Sequence[dict[str, Any]]) -> list[bytes]:
         parts = (read_part(store, commit, kind) for commit in batch)
         return [data for data in parts if data is not None]
 
-    with closing(ahead(read, _batches(commits, kind), READERS, 2 * READERS)) as batches:
+    with closing(map_in_threads(read, _batches(commits, kind), READERS, 2 * READERS)) as batches:
         for batch in batches:
             yield from batch
 
@@ -160,7 +146,7 @@ def _pack_scores(store: Store, commits: Iterable[dict[str, Any]]) -> Iterator[Pa
 def _record_groups(store: Store, commits: Iterable[dict[str, Any]]) -> Iterator[pa.Table]:
     tables: list[pa.Table] = []
     for data in read_parts(store, commits, "scores"):
-        tables.append(score_table.from_bytes(data))
+        tables.append(parquet_tables.from_bytes(data))
         if sum(table.num_rows for table in tables) >= SCORES_GROUP:
             yield pa.concat_tables(tables)
             tables = []

@@ -12,7 +12,7 @@ from conf.either import Settings
 from pipeline.errors import unwritable
 from stages.errors import StageError
 from stages.records import UnitResult
-from stages.storage import in_flight
+from stages.storage import heartbeat
 from stages.storage.plan_files import read_unit
 from stages.storage.store import Store
 from stages.worker.supervisor import Supervised
@@ -51,7 +51,7 @@ class GenerateRow:
             return {"error": self.error, "record": "", **dict.fromkeys(KINDS, b"")}
         unit = read_unit(self.store, int(row["unit"]))
         with self.model:
-            in_flight.note(self.store, unit.index)
+            heartbeat.note_unit(self.store, unit.index)
             try:
                 with self.metrics.unit():
                     result = self.generate(unit)
@@ -84,7 +84,7 @@ def write_row(row: dict[str, Any], out: str) -> dict[str, Any]:
     store, record = Store(out), json.loads(row["record"])
     try:
         write_unit(store, files, record)
-        in_flight.clear(store, record["unit"])
+        heartbeat.remove_note(store, record["unit"])
     except OSError as error:
         # An exception here would be tried again and told by Ray; this one says it to the user, once.
         return {"error": unwritable(error, f"the output {out}"), "record": row["record"]}

@@ -1,27 +1,37 @@
-"""Writes a finished run as Parquet that ``datasets`` and its trainers read, and uploads it."""
+"""Writes the samples of a finished run as Parquet that ``datasets`` and its trainers read, and uploads them."""
 
 from __future__ import annotations
 
+import json
 import sys
+import tarfile
+from collections.abc import Iterator
 from contextlib import ExitStack
 from itertools import chain
+from typing import Any
 
-from pyarrow import ArrowException
+import pyarrow as pa
+import pyarrow.parquet as pq
+from datasets import Features, Image, Value
 
 from conf.compose import ConfigError
-from conf.messages import error_line
+from conf.messages import error_line, typed_error_line
 from pipeline.config import saved
 from pipeline.dataset import split
 from pipeline.dataset.card import card
 from pipeline.dataset.contact_sheet import SHEET
 from pipeline.dataset.funnel import funnel_of
-from pipeline.dataset.pack import manifest
+from pipeline.dataset.pack import PackedFile, manifest
 from pipeline.export.export_settings import Export
-from pipeline.export.parquet_shards import ParquetShards
-from pipeline.export.sample_records import infer_features, read_records
 from pipeline.planning.plan import load
+from stages.formats import tar
 from stages.storage.commits import read_commits
 from stages.storage.store import Store
+
+GROUP = 100
+"""Samples of a row group, which a reader loads at once."""
+IMAGES = ("input_image", "edited_image")
+TYPES = {bool: "bool", int: "int64", float: "float64", str: "string"}
 
 
 def write_dataset(store: Store, target: Store, settings: Export) -> dict[str, int]:
@@ -35,20 +45,22 @@ def write_dataset(store: Store, target: Store, settings: Export) -> dict[str, in
         raise ConfigError(f"{store.url} has no shards: finish its run, with thresholds that keep samples")
     if target.list("data") or target.exists("README.md"):
         raise ConfigError(f"to={target.url} is not empty: give an empty folder")
-    samples = read_records(store, shards)
+    samples = _read_samples(store, shards)
     first = next(samples)
-    columns = infer_features(first)
+    schema = _infer_schema(first)
     with ExitStack() as files:
-        written = {
-            name: files.enter_context(ParquetShards(target, name, columns, settings.rows))
+        writers = {
+            name: files.enter_context(_SplitWriter(target, name, schema, settings.rows))
             for name in split.SPLITS[: len(settings.split)]
         }
-        for record in chain([first], samples):
+        for sample in chain([first], samples):
             try:
-                written[split.choose_split(record["input_prompt"], settings.split)].add(record)
-            except ArrowException as error:
-                raise ConfigError(f"{store.url}: sample {record['key']}: {error_line(error)}") from error
-    counts = {name: shards.count for name, shards in written.items() if shards.count}
+                writers[split.choose_split(sample["input_prompt"], settings.split)].add(sample)
+            except pa.ArrowException as error:
+                raise ConfigError(f"{store.url}: sample {sample['key']}: {error_line(error)}") from error
+        for writer in writers.values():
+            writer.finish_file()
+    counts = {name: writer.count for name, writer in writers.items() if writer.count}
     funnel = funnel_of(plan, read_commits(store, range(plan.units)))
     pictured = store.exists(SHEET)
     if pictured:
@@ -76,3 +88,83 @@ def push(target: Store, name: str) -> None:
         raise ConfigError(
             f"push_to_hub={name}: {error_line(error)} The export is in {target.url}: upload it later with hf upload"
         ) from error
+
+
+class _SplitWriter(ExitStack):
+    """Writes data/SPLIT-00000.parquet and so on, each but the last with ``size`` samples.
+
+    A file appears when it is finished. The open file is dropped if the block ends with an exception.
+    """
+
+    def __init__(self, store: Store, split: str, schema: pa.Schema, size: int) -> None:
+        super().__init__()
+        self._store, self._split, self._schema, self._size = store, split, schema, size
+        self._group: list[dict[str, Any]] = []
+        self._writer: pq.ParquetWriter | None = None
+        self.count = 0
+
+    def add(self, sample: dict[str, Any]) -> None:
+        """Raises ArrowInvalid or ArrowTypeError of pyarrow if a type differs from the schema."""
+        self._group.append(sample)
+        self.count += 1
+        if self.count % self._size == 0:
+            self.finish_file()
+        elif len(self._group) == GROUP:
+            self._write_group()
+
+    def finish_file(self) -> None:
+        """Close the open file, if there is one, with all samples added so far."""
+        if self._group:
+            self._write_group()
+        self.close()
+        self._writer = None
+
+    def _write_group(self) -> None:
+        if self._writer is None:
+            name = f"data/{self._split}-{(self.count - 1) // self._size:05d}.parquet"
+            stream = self.enter_context(self._store.open_write(name))
+            self._writer = self.enter_context(pq.ParquetWriter(pa.PythonFile(stream, "w"), self._schema))
+        self._writer.write_table(pa.Table.from_pylist(self._group, self._schema))
+        self._group = []
+
+
+def _read_samples(store: Store, shards: list[PackedFile]) -> Iterator[dict[str, Any]]:
+    """Yield the samples of the shards in order, as flat records. Raises ConfigError for a damaged shard or sample."""
+    for shard in shards:
+        count = 0
+        try:
+            with store.open_read(shard.name) as stream:
+                for key, files in tar.read_samples(stream):
+                    count += 1
+                    yield _make_record(key, files)
+            reason = f"it holds {count:,} of its {shard.rows:,} samples" if count != shard.rows else ""
+        except (tarfile.TarError, OSError, KeyError, ValueError) as error:
+            reason = typed_error_line(error)
+        if reason:
+            raise ConfigError(
+                f"{store.path(shard.name)}: {reason}: pairforge repair {store.url} makes it again"
+            )
+
+
+def _make_record(key: str, files: tar.Files) -> dict[str, Any]:
+    """``input_image``, ``edit_prompt``, ``edited_image``, ``key``, then the other fields of the sample's JSON."""
+    images = {
+        name.partition(".")[0]: {"bytes": data, "path": f"{key}.{name}"}
+        for name, data in files.items()
+        if name.startswith(IMAGES)
+    }
+    record = {
+        "input_image": images["input_image"],
+        "edit_prompt": files["edit_prompt.txt"].decode(),
+        "edited_image": images["edited_image"],
+        "key": key,
+    }
+    return record | json.loads(files["json"])
+
+
+def _infer_schema(record: dict[str, Any]) -> pa.Schema:
+    """The types of the columns, from one record: a field of the JSON has the same type in every sample."""
+    columns = {
+        name: Image() if name in IMAGES else Value(TYPES[type(value)]) for name, value in record.items()
+    }
+    return Features(columns).arrow_schema

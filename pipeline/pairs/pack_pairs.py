@@ -13,13 +13,12 @@ import pyarrow.parquet as pq
 
 from conf.pairs import PairsFile
 from pipeline.dataset.funnel import Funnel, funnel_of
-from pipeline.dataset.pack import MANIFEST, HashingStream, PackedFile, digest_of, read_parts
+from pipeline.dataset.pack import MANIFEST, HashingStream, digest_of, read_packed, read_parts
 from pipeline.pairs import output_file
 from pipeline.pairs.two_step_settings import name_of
 from pipeline.planning.plan import Plan
-from stages.formats import answers
+from stages.formats import parquet_tables
 from stages.records import WrittenPair
-from stages.storage.checksum import DamageError, seal, unseal
 from stages.storage.store import Store
 from stages.writers.minhash import NearAcross
 
@@ -57,12 +56,12 @@ def pack(
 ) -> PackedPairs:
     """Write the pairs and answers/answers.parquet, unless they exist. A pure function of the commits.
 
-    Raises PartError if a part is not what was committed.
+    Raises DamageError if a part is not what was committed.
     """
     digest = digest_of(commits)
-    earlier = _read_packed(store, digest)
+    earlier = read_packed(store, digest)
     if earlier is not None:
-        return earlier
+        return PackedPairs(**earlier["written"])
     store.sweep_scratch("answers")
     captions, kept, across = set[str](), 0, 0
     with (
@@ -73,11 +72,13 @@ def pack(
     ):
         with (
             output_file.open_writer(file, pairs, lambda: _read_answers(store, commits)) as write,
-            pq.ParquetWriter(pa.PythonFile(every_answer, "w"), answers.SCHEMA, compression="zstd") as writer,
+            pq.ParquetWriter(
+                pa.PythonFile(every_answer, "w"), parquet_tables.ANSWERS, compression="zstd"
+            ) as writer,
         ):
             for group in _groups(_reject_near(store, commits, near_duplicate)):
                 kept_answers = [answer for answer in group if answer.kept]
-                writer.write_table(answers.table(group))
+                writer.write_table(parquet_tables.answers_table(group))
                 write(kept_answers)
                 across += sum(answer.reason == ACROSS for answer in group)
                 kept += len(kept_answers)
@@ -86,14 +87,14 @@ def pack(
         packed = [pairs.packed(name_of(file), kept), every_answer.packed(ANSWERS, count)]
     written = PackedPairs(kept, len(captions), across)
     record = {"commits": digest, "files": [asdict(file) for file in packed], "written": asdict(written)}
-    store.write(MANIFEST, seal(record).encode())
+    store.write_record(MANIFEST, record)
     return written
 
 
 def _read_answers(store: Store, commits: Sequence[dict[str, Any]]) -> Iterator[WrittenPair]:
     """Yield all answers in plan order."""
     for data in read_parts(store, commits, "answers"):
-        yield from answers.from_bytes(data)
+        yield from parquet_tables.answers_of(parquet_tables.from_bytes(data))
 
 
 def _reject_near(
@@ -112,13 +113,3 @@ def _reject_near(
 def _groups(items: Iterator[WrittenPair]) -> Iterator[list[WrittenPair]]:
     while group := list(islice(items, _GROUP)):
         yield group
-
-
-def _read_packed(store: Store, digest: str) -> PackedPairs | None:
-    try:
-        record = unseal(store.read(MANIFEST), store.path(MANIFEST))
-    except (FileNotFoundError, DamageError):
-        return None
-    packed = [PackedFile(**file) for file in record["files"]]
-    whole = all(store.exists(file.name) and store.size(file.name) == file.bytes for file in packed)
-    return PackedPairs(**record["written"]) if record["commits"] == digest and whole else None

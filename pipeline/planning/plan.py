@@ -16,9 +16,8 @@ from pipeline.planning import caption_input
 from pipeline.planning.run_fingerprint import FORMAT, Change, Models, changes
 from stages.records import CaptionPair, Quarantined
 from stages.storage import plan_files
-from stages.storage.checksum import DamageError, unseal
 from stages.storage.plan_files import Extension
-from stages.storage.store import Store
+from stages.storage.store import DamageError, Store
 
 MANIFEST = plan_files.MANIFEST
 LINES = "quarantine/lines.jsonl"
@@ -113,7 +112,7 @@ def load(store: Store) -> Plan:
     if not store.exists(MANIFEST):
         raise PlanError(f"{store.url} is not the output of a run: it has no {MANIFEST}")
     try:
-        record = unseal(store.read(MANIFEST), store.path(MANIFEST))
+        record = store.read_record(MANIFEST)
     except DamageError as error:
         raise PlanError(
             f"{store.path(MANIFEST)} is not what was written (cut off, or edited), and a damaged plan cannot be used: "
@@ -126,7 +125,7 @@ def load(store: Store) -> Plan:
             f"{store.url} was planned by {version}, and this version cannot use it: "
             f"give another out=…, or use {version} for this output"
         )
-    plan = Plan(**{**record, "files": plan_files.named(record["files"])})
+    plan = Plan(**{**record, "files": tuple((name, digest) for name, digest in record["files"])})
     for extension in plan_files.read_extensions(store):
         about = extension.about
         plan = Plan(
@@ -202,7 +201,7 @@ def _make(store: Store, source: PlanSource, models: Models) -> Plan:
     config = source.config
     with tempfile.TemporaryFile() as aside:
         cut = plan_files.cut(_set_aside(source.read(), aside, tally, digest), config.unit_pairs)
-        count, files = plan_files.write_units(store, itertools.starmap(plan_files.line_of, cut))
+        count, files = plan_files.write_units(store, cut)
         if not digest.pairs:
             if not store.exists(MANIFEST):
                 _quarantine(store, aside)
@@ -226,18 +225,17 @@ def _extend(store: Store, source: PlanSource, models: Models, plan: Plan, file_d
     """Add the appended pairs to the plan as units of their own. Planned units stay as they are."""
     digest, tally, unit_pairs = caption_input.PairsDigest(), _Tally(), source.config.unit_pairs
     with tempfile.TemporaryFile() as aside:
-        texts = _set_aside(source.read(), aside, tally, digest)
-        appended = itertools.islice(texts, plan.pairs, None)
+        pairs = _set_aside(source.read(), aside, tally, digest)
+        appended = itertools.islice(pairs, plan.pairs, None)
         cut = plan_files.cut(appended, unit_pairs, plan.units)
-        _, files = plan_files.write_units(store, itertools.starmap(plan_files.line_of, cut), "more")
-        pairs = digest.pairs - plan.pairs
+        count, files = plan_files.write_units(store, cut, "more")
         about = {
             "pairs": digest.pairs,
             "quarantined": tally.quarantined,
             "captions": digest.hex(),
             "source": file_digest,
         }
-        extension = Extension(plan.units, -(-pairs // unit_pairs), tuple(files), about)
+        extension = Extension(plan.units, count, tuple(files), about)
         # As with the manifest: files that no record names are not part of the plan.
         if plan_files.add_extension(store, len(plan.extensions) + 1, extension):
             _quarantine(store, aside)
@@ -267,12 +265,12 @@ def _set_aside(
     quarantine: IO[bytes],
     tally: _Tally,
     digest: caption_input.PairsDigest,
-) -> Iterator[str]:
-    """Yields the texts of the pairs, adds them to the digest, and writes the bad records to ``quarantine``."""
+) -> Iterator[CaptionPair]:
+    """Yields the pairs, adds them to the digest, and writes the bad records to ``quarantine``."""
     for item in items:
         if isinstance(item, CaptionPair):
             digest.add(item)
-            yield item.text
+            yield item
         else:
             tally.bad(item)
             quarantine.write(json.dumps(asdict(item), ensure_ascii=False).encode() + b"\n")

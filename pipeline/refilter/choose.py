@@ -1,10 +1,11 @@
-"""Chooses among the candidates of a committed unit again, under another filter, from what its part holds."""
+"""Chooses again among the candidates of a committed unit, under another filter, from its stored part."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from pipeline.refilter.stored_unit import Encoded, StoredUnit
 from stages.candidates.early_scoring import LEFT_EARLY
 from stages.candidates.near_duplicates import EarlierSamples, ImagePair, find_near_candidates
 from stages.candidates.scoring import CLIP_SCORES, make_measure_specs, make_thresholds
-from stages.formats.images import decode
+from stages.formats.tar import decode_image
 from stages.records import Candidate
 
 NO_IMAGE = "no_image"
@@ -25,8 +26,8 @@ NO_IMAGE = "no_image"
 class Chooser:
     """Chooses unit after unit, in the plan's order.
 
-    ``measures``, by the names of their scores, are loaded measures that the run did not have. They score stored images.
-    ``earlier``, if given, refuses samples that nearly repeat a kept sample of an earlier caption pair.
+    ``measures`` holds the measures that the run did not have, by the names of their scores. They score stored images.
+    ``earlier`` refuses samples that nearly repeat a kept sample of an earlier caption pair.
     """
 
     filter: Filter
@@ -42,10 +43,9 @@ class Chooser:
         candidates = self._measure(stored)
         reasons, missing = [""] * len(candidates), list[int]()
         for indices in _by_pair(candidates):
-            choice = _PairChoice(
-                self, [candidates[index] for index in indices], map(stored.images.get, indices)
+            pair_reasons, pair_missing = self._choose_of_pair(
+                [candidates[index] for index in indices], [stored.images.get(index) for index in indices]
             )
-            pair_reasons, pair_missing = choice.choose()
             for index, reason in zip(indices, pair_reasons, strict=True):
                 reasons[index] = reason
             missing += [indices[number] for number in pair_missing]
@@ -75,78 +75,75 @@ class Chooser:
             for index, candidate in enumerate(stored.candidates)
         ]
 
+    def _choose_of_pair(
+        self, candidates: Sequence[Candidate], encoded: Sequence[Encoded | None]
+    ) -> tuple[list[str], list[int]]:
+        """Choose among the candidates of one caption pair; ``encoded`` is None for an image that is not stored.
 
-class _PairChoice:
-    """The choice among the candidates of one caption pair, with the image of each; None if it is not stored."""
+        Returns the reason of each candidate, "" for a kept one, and the indices of the missing ones.
+        """
 
-    def __init__(
-        self, chooser: Chooser, candidates: Sequence[Candidate], images: Iterable[Encoded | None]
-    ) -> None:
-        self._filter, self._new_measures, self._earlier = chooser.filter, chooser.measures, chooser.earlier
-        self._candidates, self._encoded = candidates, list(images)
-        self._decoded: dict[int, ImagePair] = {}
+        @cache
+        def images(index: int) -> ImagePair | None:
+            pair = encoded[index]
+            return None if pair is None else _decode(pair)
 
-    def choose(self) -> tuple[list[str], list[int]]:
-        """Return the reason of each candidate, "" for a kept one, and the indices of the missing ones."""
-        refused = self._out_of_bounds()
-        reasons = self._choose(refused)
-        # The first choice is that of a run. What later choices keep replaces something.
-        missing = [k for k, reason in enumerate(reasons) if not reason and self._encoded[k] is None]
+        def refuse(index: int) -> str:
+            pair = images(index)
+            if pair is None:
+                return NO_IMAGE
+            return NEAR_DUPLICATE if self.earlier is not None and pair in self.earlier else ""
+
+        refused = self._out_of_bounds(candidates, encoded)
+        reasons = self._apply_rules(candidates, refused, images)
+        # The first choice is that of a run. Later choices replace candidates that cannot be kept.
+        missing = [index for index, reason in enumerate(reasons) if not reason and encoded[index] is None]
         while unusable := {
-            k: why for k, reason in enumerate(reasons) if not reason and (why := self._refuse(k))
+            index: why for index, reason in enumerate(reasons) if not reason and (why := refuse(index))
         }:
-            refused = [unusable.get(k, reason) for k, reason in enumerate(refused)]
-            reasons = self._choose(refused)
-        if self._earlier is not None:
-            for k, reason in enumerate(reasons):
-                images = None if reason else self._images(k)
-                if images is not None:
-                    self._earlier.add(images)
+            refused = [unusable.get(index, reason) for index, reason in enumerate(refused)]
+            reasons = self._apply_rules(candidates, refused, images)
+        for index, reason in enumerate(reasons):
+            kept = images(index) if self.earlier is not None and not reason else None
+            if self.earlier is not None and kept is not None:
+                self.earlier.add(kept)
         return reasons, missing
 
-    def _choose(self, refused: Sequence[str]) -> list[str]:
-        columns = (np.array([getattr(c, name) for c in self._candidates], np.float32) for name in CLIP_SCORES)
-        bits = self._filter.near_duplicate
+    def _apply_rules(
+        self,
+        candidates: Sequence[Candidate],
+        refused: Sequence[str],
+        images: Callable[[int], ImagePair | None],
+    ) -> list[str]:
+        columns = (np.array([getattr(c, name) for c in candidates], np.float32) for name in CLIP_SCORES)
+        bits = self.filter.near_duplicate
         reasons = filters.choose(
-            [candidate.sample_index for candidate in self._candidates],
+            [candidate.sample_index for candidate in candidates],
             filters.ClipScores(*columns),
-            make_thresholds(self._filter),
+            make_thresholds(self.filter),
             refused,
-            None if bits is None else find_near_candidates(bits, self._images),
+            None if bits is None else find_near_candidates(bits, images),
         )
         return [
             LEFT_EARLY if why == LEFT_EARLY else reason for why, reason in zip(refused, reasons, strict=True)
         ]
 
-    def _out_of_bounds(self) -> list[str]:
+    def _out_of_bounds(self, candidates: Sequence[Candidate], encoded: Sequence[Encoded | None]) -> list[str]:
         """Return the first measure of each candidate that is out of its bounds. What cannot be measured passes.
 
-        A candidate that was left early stays so, because it was never finished.
+        A candidate that was stopped early stays so, because it was never finished.
         """
-        bounds = {spec.score: spec.bounds for spec in make_measure_specs(self._filter)}
+        bounds = {spec.score: spec.bounds for spec in make_measure_specs(self.filter)}
         reasons = []
-        for candidate, encoded in zip(self._candidates, self._encoded, strict=True):
+        for candidate, pair in zip(candidates, encoded, strict=True):
             scores = {
                 name: np.array([score], np.float32)
                 for name, score in candidate.measures.items()
-                if encoded is not None or name not in self._new_measures
+                if pair is not None or name not in self.measures
             }
             outside = filters.outside(scores, {name: bounds[name] for name in scores}, 1)
             reasons += [LEFT_EARLY] if candidate.reason == LEFT_EARLY else outside
         return reasons
-
-    def _refuse(self, k: int) -> str:
-        """Return why the candidate cannot be kept after all, "" if it can."""
-        images = self._images(k)
-        if images is None:
-            return NO_IMAGE
-        return NEAR_DUPLICATE if self._earlier is not None and images in self._earlier else ""
-
-    def _images(self, k: int) -> ImagePair | None:
-        encoded = self._encoded[k]
-        if encoded is not None and k not in self._decoded:
-            self._decoded[k] = _decode(encoded)
-        return self._decoded.get(k)
 
 
 def _by_pair(candidates: Sequence[Candidate]) -> Iterable[list[int]]:
@@ -158,4 +155,4 @@ def _by_pair(candidates: Sequence[Candidate]) -> Iterable[list[int]]:
 
 
 def _decode(encoded: Encoded) -> ImagePair:
-    return decode(encoded[0]), decode(encoded[1])
+    return decode_image(encoded[0]), decode_image(encoded[1])

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from conf.schema import Config, Keep
 from stages.candidates.selection import sample_key, sample_metadata
-from stages.formats import previews, score_table, tar
-from stages.formats.images import EXTENSIONS
+from stages.formats import parquet_tables, previews, tar
+from stages.formats.tar import EXTENSIONS
 from stages.records import Candidate, Preview, Unit
 from stages.storage.commits import read_commit, read_part
 from stages.storage.plan_files import read_unit
 from stages.storage.store import Store
+from stages.write import count_verdicts, part_files
 
 Encoded = tuple[bytes, bytes]
 """Input and edited image, as files."""
@@ -34,13 +35,13 @@ class StoredUnit:
 def read(store: Store, unit: int) -> StoredUnit:
     """Read a committed unit by its index.
 
-    Raises FileNotFoundError for a unit without a commit, DamageError and PartError for a damaged file.
+    Raises FileNotFoundError for a unit without a commit, DamageError for a damaged file.
     """
     commit = read_commit(store, unit)
     kept, rejected, scores, preview = (
         read_part(store, commit, kind) for kind in ("samples", "rejected", "scores", "previews")
     )
-    candidates = tuple(score_table.candidates(score_table.from_bytes(scores))) if scores else ()
+    candidates = tuple(parquet_tables.candidates_of(parquet_tables.from_bytes(scores))) if scores else ()
     indices = _by_sample(candidates)
     images = {}
     for key, files in _read_samples(kept):
@@ -62,22 +63,16 @@ def read(store: Store, unit: int) -> StoredUnit:
 def encode(
     stored: StoredUnit, candidates: Sequence[Candidate], config: Config, model_fingerprint: str
 ) -> dict[str, bytes]:
-    """Return the files by kind that ``stages.write.encode_part`` makes in a run with the same verdicts."""
+    """Return the files by kind, as ``stages.write.encode_part`` makes them in a run with the same verdicts."""
     extension = EXTENSIONS[config.shards.format]
-    files = {}
-    samples = list(_samples(stored, candidates, config, model_fingerprint))
-    if samples:
-        files["samples"] = tar.write_samples(samples)
-    rejected = list(_rejected(stored, candidates, extension)) if config.keep is Keep["all-images"] else []
-    if rejected:
-        files["rejected"] = tar.write_samples(rejected)
-    if candidates:
-        files["scores"] = score_table.to_bytes(score_table.table(stored.unit.pairs, candidates))
-    if stored.previews:
-        files["previews"] = previews.to_bytes(
-            [_judge_again(preview, candidates) for preview in stored.previews]
-        )
-    return files
+    all_images = config.keep is Keep["all-images"]
+    return part_files(
+        stored.unit,
+        candidates,
+        list(_samples(stored, candidates, config, model_fingerprint, extension)),
+        list(_rejected(stored, candidates, extension)) if all_images else [],
+        [_judge_again(preview, candidates) for preview in stored.previews],
+    )
 
 
 def record(
@@ -85,12 +80,8 @@ def record(
 ) -> dict[str, Any]:
     """Return the unit's commit record with new counts, and ``missing``. Rows and seconds stay those of the run."""
     old = {name: value for name, value in stored.commit.items() if name != "part"}
-    return old | {
-        "pairs_kept": len({candidate.pair_id for candidate in candidates if candidate.kept}),
-        "samples": sum(candidate.kept for candidate in candidates),
-        "rejected": dict(sorted(Counter(c.reason for c in candidates if not c.kept).items())),
-        "missing": [_missing_record(candidate) for candidate in missing],
-    }
+    missing_records = [_missing_record(candidate) for candidate in missing]
+    return old | count_verdicts(candidates) | {"missing": missing_records}
 
 
 def _by_sample(candidates: Sequence[Candidate]) -> dict[str, list[int]]:
@@ -107,9 +98,13 @@ def _read_samples(data: bytes | None) -> Iterator[tuple[str, dict[str, bytes]]]:
 
 
 def _samples(
-    stored: StoredUnit, candidates: Sequence[Candidate], config: Config, model_fingerprint: str
+    stored: StoredUnit,
+    candidates: Sequence[Candidate],
+    config: Config,
+    model_fingerprint: str,
+    extension: str,
 ) -> Iterator[tuple[str, tar.Files]]:
-    pairs, extension = {pair.id: pair for pair in stored.unit.pairs}, EXTENSIONS[config.shards.format]
+    pairs = {pair.id: pair for pair in stored.unit.pairs}
     for index, candidate in enumerate(candidates):
         if candidate.kept:
             pair = pairs[candidate.pair_id]

@@ -48,7 +48,7 @@ class Thumbnails:
 def build_gallery(store: Store, data: ReportData, thumbnail: Thumbnails) -> dict[str, list[dict[str, Any]]]:
     """The cards of each list: kept, strips, near, worst. Without the parts only near and worst, without pictures.
 
-    Raises PartError for a damaged part.
+    Raises DamageError for a damaged part.
     """
     thresholds = {name: getattr(data.config.filter, name) for name in CLIP_SCORES}
     near, worst = examples.select_missed(data.scores, thresholds)

@@ -13,13 +13,13 @@ from pipeline.config import saved
 from pipeline.dataset.funnel import Funnel, funnel_of
 from pipeline.dataset.pack import manifest
 from pipeline.planning.plan import LINES, Plan, load
-from stages.formats import parquet, score_table
+from stages.formats import parquet_tables
 from stages.records import CaptionPair
 from stages.storage.commits import committed_units, parts_deleted, read_commits, read_part
 from stages.storage.plan_files import read_unit
 from stages.storage.store import Store
 
-COLUMNS = [field.name for field in score_table.SCHEMA if not field.name.endswith("_prompt")]
+COLUMNS = [field.name for field in parquet_tables.SCORES if not field.name.endswith("_prompt")]
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class ReportData:
 
 
 def read_report_data(store: Store) -> ReportData:
-    """Read an output. Raises PlanError or ConfigError if it is none, PartError and DamageError for damage."""
+    """Read an output. Raises PlanError or ConfigError if it is none, DamageError for damage."""
     plan, config = load(store), saved.read_image_config(store)
     times = store.times("run/commits")
     indices = sorted(committed_units(store))
@@ -72,8 +72,8 @@ def _read_scores(store: Store, commits: tuple[dict[str, Any], ...], candidates: 
         files = (store.read(file.name) for file in packed)
     else:
         files = (data for commit in commits if (data := read_part(store, commit, "scores")) is not None)
-    tables = [parquet.read(data, COLUMNS) for data in files]
-    return pa.concat_tables(tables) if tables else score_table.SCHEMA.empty_table().select(COLUMNS)
+    tables = [parquet_tables.from_bytes(data, COLUMNS) for data in files]
+    return pa.concat_tables(tables) if tables else parquet_tables.SCORES.empty_table().select(COLUMNS)
 
 
 def _read_quarantined(store: Store) -> tuple[dict[str, Any], ...]:

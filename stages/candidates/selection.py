@@ -12,8 +12,8 @@ from conf.schema import Config
 from stages.candidates.early_scoring import LEFT_EARLY
 from stages.candidates.near_duplicates import ImagePair, find_near_candidates
 from stages.candidates.scoring import Scorer, SweptSeed, join_scores
-from stages.formats.images import as_stored
-from stages.formats.score_table import columns
+from stages.formats.parquet_tables import score_columns
+from stages.formats.tar import as_stored
 from stages.records import Candidate, CaptionPair, Rejected, Sample
 
 
@@ -108,7 +108,7 @@ def sample_metadata(
 ) -> dict[str, str | int | float | bool]:
     """Everything needed to make the sample again. Each field has one type in every sample, and none is null."""
     return {
-        **columns(pair, candidate),
+        **score_columns(pair, candidate),
         **candidate.measures,
         "steps": config.sampler.steps,
         "sampler": config.sampler.name,

@@ -12,7 +12,7 @@ from PIL import Image
 import p2p
 from conf.schema import Config, ImageFormat
 from stages.candidates.selection import RenderedPair
-from stages.formats.images import encode
+from stages.formats.tar import encode_image
 from stages.records import Candidate, Preview, Unit, WordMaps
 
 MAP_SIDE = 48
@@ -42,8 +42,8 @@ def _make_preview(rendered: RenderedPair, editor: p2p.Editor | None) -> Preview:
     candidates = tuple(c for c in rendered.candidates if c.sample_index == best.sample_index)
     return Preview(
         pair=rendered.pair,
-        source=encode(sweep.source, ImageFormat.png, 100),
-        edits=tuple(encode(edit, ImageFormat.png, 100) for edit in sweep.edits),
+        source=encode_image(sweep.source, ImageFormat.png, 100),
+        edits=tuple(encode_image(edit, ImageFormat.png, 100) for edit in sweep.edits),
         candidates=candidates,
         maps=_draw_maps(rendered, best, candidates.index(best), editor) if editor else (),
     )
@@ -62,7 +62,7 @@ def _draw_maps(
         return ()
     maps = editor.edit_attention(replace(request, taus=(best.tau,)))
     return tuple(
-        WordMaps(edit, image_maps.words, encode(stack_maps(image_maps.maps), ImageFormat.png, 100))
+        WordMaps(edit, image_maps.words, encode_image(stack_maps(image_maps.maps), ImageFormat.png, 100))
         for edit, image_maps in zip((-1, place), maps, strict=True)
     )
 

@@ -1,4 +1,4 @@
-"""Previews of a unit, the pictures of contact sheet and report, as one small tar."""
+"""Previews of a unit as one small tar: the pictures for the contact sheet and the report."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ def from_bytes(data: bytes) -> list[Preview]:
 
 
 def _files(preview: Preview) -> tar.Files:
-    about: dict[str, Any] = {
+    record: dict[str, Any] = {
         "pair": asdict(preview.pair),
         "candidates": [asdict(candidate) for candidate in preview.candidates],
     }
     if preview.maps:
-        about["maps"] = [{"edit": maps.edit, "words": maps.words} for maps in preview.maps]
+        record["maps"] = [{"edit": maps.edit, "words": maps.words} for maps in preview.maps]
     return {
-        "json": json.dumps(about, ensure_ascii=False).encode(),
+        "json": json.dumps(record, ensure_ascii=False).encode(),
         "source.png": preview.source,
         **{f"edit{index:03d}.png": edit for index, edit in enumerate(preview.edits)},
         **{f"maps{index}.png": maps.png for index, maps in enumerate(preview.maps)},
@@ -37,15 +37,15 @@ def _files(preview: Preview) -> tar.Files:
 
 
 def _preview(files: tar.Files) -> Preview:
-    about = json.loads(files["json"])
-    candidates = tuple(Candidate(**candidate) for candidate in about["candidates"])
+    record = json.loads(files["json"])
+    candidates = tuple(Candidate(**candidate) for candidate in record["candidates"])
     return Preview(
-        pair=CaptionPair(**about["pair"]),
+        pair=CaptionPair(**record["pair"]),
         source=files["source.png"],
         edits=tuple(files[f"edit{index:03d}.png"] for index in range(len(candidates))),
         candidates=candidates,
         maps=tuple(
             WordMaps(maps["edit"], tuple(maps["words"]), files[f"maps{index}.png"])
-            for index, maps in enumerate(about.get("maps", ()))
+            for index, maps in enumerate(record.get("maps", ()))
         ),
     )

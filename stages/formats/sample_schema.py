@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import Any
 
-TRIED = {
+FIELDS = {
     "pair_id": str,
     "sample_index": int,
     "input_prompt": str,
@@ -19,10 +19,6 @@ TRIED = {
     "clip_sim_dir": float,
     "clip_sim_image": float,
     "meta": str,
-}
-"""What samples of every version have."""
-FIELDS = {
-    **TRIED,
     "steps": int,
     "sampler": str,
     "guidance_interval": str,
@@ -39,27 +35,21 @@ FIELDS = {
     "model_fingerprint": str,
     "dtype": str,
 }
+"""The fields of every sample. Another set of fields needs another ``pipeline.planning.run_fingerprint.FORMAT``."""
 
 
-def problems(about: Any, measures: Collection[str] = (), own: bool = True) -> Iterator[str]:
-    """What is wrong with a sample's JSON, a text each.
-
-    Args:
-        about: what was read.
-        measures: the names of the scores that the run took beside CLIP's.
-        own: whether this version made it. Another's may lack fields that are not in ``TRIED``, and have others.
-    """
-    if not isinstance(about, dict):
-        yield f"its JSON is no object: {about!r:.50}"
+def find_problems(metadata: Any, measures: Collection[str] = ()) -> Iterator[str]:
+    """Yields a text for each problem of a sample's JSON. ``measures`` names the run's scores besides CLIP's."""
+    if not isinstance(metadata, dict):
+        yield f"its JSON is no object: {metadata!r:.50}"
         return
     types: dict[str, type] = {**FIELDS, **dict.fromkeys(measures, float)}
     for name, kind in types.items():
-        if name not in about:
-            if own or name in TRIED:
-                yield f"{name} is missing"
-        elif type(about[name]) is not kind:
-            yield f"{name} is {about[name]!r}, not {kind.__name__}"
-    for name in about.keys() - types.keys():
-        # A choice made again may have measures of the run before it.
-        if about[name] is None or (own and type(about[name]) is not float):
-            yield f"{name} is {about[name]!r}, and no field of a sample"
+        if name not in metadata:
+            yield f"{name} is missing"
+        elif type(metadata[name]) is not kind:
+            yield f"{name} is {metadata[name]!r}, not {kind.__name__}"
+    for name in metadata.keys() - types.keys():
+        # The samples of a refiltered output may have measures of the run before it.
+        if type(metadata[name]) is not float:
+            yield f"{name} is {metadata[name]!r}, and no field of a sample"

@@ -1,23 +1,17 @@
-"""Commits and parts of units, as they stand in the output.
+"""Commits and parts of units in the output.
 
 A unit is done when its commit exists. The commit names the part: the files of the attempt that was committed first.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from stages.storage.checksum import unseal
-from stages.storage.store import Store
+from stages.storage.store import Store, unseal
 
 COMMITS = "run/commits"
 PARTS = "run/parts"
-
-
-class PartError(ValueError):
-    """A part is damaged: one line that names it and the fix."""
 
 
 def commit_name(unit: int) -> str:
@@ -33,7 +27,7 @@ def committed_units(store: Store) -> set[int]:
 
 def read_commit(store: Store, unit: int) -> dict[str, Any]:
     """Reads one commit. Raises as ``read_commits``."""
-    return next(read_commits(store, [unit]))
+    return store.read_record(commit_name(unit))
 
 
 def read_commits(store: Store, units: Sequence[int]) -> Iterator[dict[str, Any]]:
@@ -49,18 +43,12 @@ def read_commits(store: Store, units: Sequence[int]) -> Iterator[dict[str, Any]]
 def read_part(store: Store, commit: dict[str, Any], kind: str) -> bytes | None:
     """Reads the part's file of that kind and checks its SHA-256. Returns None if the unit has no such file.
 
-    Raises PartError if the file is missing or differs from what was committed.
+    Raises DamageError if the file is missing or differs from what was committed.
     """
     file = commit["part"].get(kind)
     if file is None:
         return None
-    try:
-        data = store.read(file["name"])
-    except FileNotFoundError as error:
-        raise _damaged(store, file["name"], commit["unit"], "is missing") from error
-    if hashlib.sha256(data).hexdigest() != file["sha256"]:
-        raise _damaged(store, file["name"], commit["unit"], "is damaged")
-    return data
+    return store.read_checked(file["name"], file["sha256"], f"makes unit {commit['unit']} again")
 
 
 def parts_deleted(store: Store, commits: Sequence[dict[str, Any]]) -> bool:
@@ -68,9 +56,3 @@ def parts_deleted(store: Store, commits: Sequence[dict[str, Any]]) -> bool:
     named = next((file["name"] for commit in commits for file in commit["part"].values()), None)
     # If the first part exists, the others need not be listed.
     return named is not None and not store.exists(named) and not store.list(PARTS)
-
-
-def _damaged(store: Store, name: str, unit: int, problem: str) -> PartError:
-    return PartError(
-        f"{store.path(name)} of unit {unit} {problem}: pairforge repair {store.url} makes the unit again"
-    )

@@ -1,4 +1,4 @@
-"""The heartbeat of a driver: a small file in the output, rewritten every few seconds while the driver runs."""
+"""Signs of life in an output: a heartbeat of each driver, and a note of each unit in flight."""
 
 from __future__ import annotations
 
@@ -15,16 +15,18 @@ from dataclasses import asdict, dataclass
 from stages.storage.store import Store
 
 FOLDER = "run/drivers"
+UNITS_FOLDER = "run/flight"
 SECONDS_BETWEEN = 10.0
 SECONDS_UNTIL_DEAD = 60.0
 
 
 @dataclass(frozen=True)
 class Heartbeat:
-    """``state`` is running, finished, stopped or failed; times are seconds since the epoch by the driver's clock.
+    """The last heartbeat of a driver.
 
-    ``rate``: caption pairs a second since this driver started. ``first_kept``: seconds from the start of its process to
-    the first kept sample, None before that.
+    ``state`` is running, finished, stopped or failed. Times are seconds since 1970 by the driver's clock. ``rate`` is
+    the number of caption pairs a second since the driver started. ``first_kept`` is the time from the start of its
+    process to the first kept sample in seconds, None before that.
     """
 
     id: str
@@ -37,15 +39,25 @@ class Heartbeat:
     first_kept: float | None = None
 
     def is_alive(self, now: float) -> bool:
-        """Return False if the driver has ended, or has been silent for so long that it must have been killed."""
+        """Return False if the driver has ended, or was silent for so long that it must have been killed."""
         return self.state == "running" and now - self.seen < SECONDS_UNTIL_DEAD
+
+
+@dataclass(frozen=True)
+class UnitInFlight:
+    """A unit that a worker makes. ``started`` is in seconds since 1970 by the worker's clock."""
+
+    unit: int
+    host: str
+    pid: int
+    started: float
 
 
 @contextmanager
 def keep_heartbeat(
     store: Store, rate: Callable[[], float], first_kept: Callable[[], float | None] = lambda: None
 ) -> Iterator[None]:
-    """Write this driver's heartbeat while the block runs, and at the end the state in which it ended."""
+    """Write this driver's heartbeat every few seconds while the block runs, and at the end how the driver ended."""
     started, driver = time.time(), uuid.uuid4().hex[:12]
     name = f"{FOLDER}/{int(started)}-{driver}.json"
 
@@ -59,7 +71,7 @@ def keep_heartbeat(
 
     def repeat() -> None:
         while not ended.wait(SECONDS_BETWEEN):
-            # The run goes on if its heartbeat cannot be written.
+            # The run continues if its heartbeat cannot be written.
             with suppress(OSError):
                 write("running")
 
@@ -83,3 +95,28 @@ def keep_heartbeat(
 def read_heartbeats(store: Store) -> list[Heartbeat]:
     """Read the last heartbeat of every driver of the output, the earliest driver first."""
     return [Heartbeat(**json.loads(store.read(name))) for name in store.list(FOLDER)]
+
+
+def note_unit(store: Store, unit: int) -> None:
+    """Note that this process has begun ``unit``."""
+    note = UnitInFlight(unit, socket.gethostname(), os.getpid(), round(time.time(), 3))
+    store.write(_note_name(unit), json.dumps(asdict(note)).encode())
+
+
+def remove_note(store: Store, unit: int) -> None:
+    """Remove the note of a unit that is committed."""
+    store.remove(_note_name(unit))
+
+
+def read_notes(store: Store) -> list[UnitInFlight]:
+    """Read the notes in the order of units. A note of a killed worker stays until its unit is made."""
+    notes = []
+    for name in store.list(UNITS_FOLDER):
+        # A worker may remove its note after the listing.
+        with suppress(FileNotFoundError):
+            notes.append(UnitInFlight(**json.loads(store.read(name))))
+    return notes
+
+
+def _note_name(unit: int) -> str:
+    return f"{UNITS_FOLDER}/{unit:08d}.json"

@@ -1,57 +1,69 @@
-"""A run's output folder, local or on an object store: whole files, written once, and one exclusive creation."""
+"""The output of a run, a folder or a bucket: whole files, records with a checksum, and exclusive creation."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
+import hashlib
 import itertools
+import json
 import os
 import random
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
-from typing import IO, TypeVar, cast
+from typing import IO, Any, TypeVar, cast
 from urllib.parse import urlsplit
 
-from fsspec import AbstractFileSystem
 from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
 from conf.messages import error_line
-from stages.storage import file_lock
 
 AT_ONCE = 256
+"""Files that an object store is asked for at a time."""
 PAUSES = (0.1, 0.4, 1.6, 6.4)
-"""Seconds, half or half as much again, before a call that failed is made once more."""
+"""Seconds before each retry of a failed call; each is multiplied by a random factor of 0.5 to 1.5."""
 FINAL = (FileNotFoundError, FileExistsError, PermissionError, IsADirectoryError, NotADirectoryError)
+"""Errors that a retry does not mend, as are those of a full disk."""
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 NO_LINKS = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
 NO_FLUSH = frozenset({errno.EACCES, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
-Result = TypeVar("Result")
-# The file systems' own names: local, S3, Google, Azure, memory.
 TIMES = ("mtime", "LastModified", "updated", "last_modified", "created")
+"""The key of a file's time: local, S3, Google, Azure, memory."""
+CHECKSUM = "sha256"
+"""The key of a record's checksum."""
 ELSEWHERE = "give a local folder, a shared one, s3:// or gs://"
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 class StoreError(ValueError):
-    """The output cannot be used: one line that names it and the mend."""
+    """The output cannot be used: one line that names it and the fix."""
+
+
+class DamageError(ValueError):
+    """A file of the output is missing or is not what was written: one line that names it and the fix."""
 
 
 class Store:
-    """Files under ``url`` (a folder, or anything fsspec opens: ``s3://``, ``gs://``, ``memory://``).
+    """Files under ``url``: a folder, or a URL that fsspec opens (``s3://``, ``gs://``, ``memory://``).
 
-    Names are relative, with ``/``. A name that starts with a dot is a file being written: nothing reads it, and
-    what a killed writer leaves behind is harmless. A file that was written is there after a power cut too, if the disk
-    keeps what it was told to.
+    Names are relative, with ``/``. A name that starts with a dot belongs to a file that is being written: no reader
+    looks at it, so the rest of a killed writer does no harm. A local file that was written survives a power cut, if the
+    disk keeps what it was told to flush.
 
-    A call that fails for a reason that may pass (a connection that breaks, a server that is busy) is made again, five
-    times in all; what stays is the OSError of the last. A stream of ``open_write`` cannot be.
+    A call that fails for a temporary reason (a broken connection, a busy server) is retried four times; then its
+    OSError is raised. Streams are not retried.
     """
 
     def __init__(self, url: str) -> None:
-        """Raises StoreError if no file system serves ``url``, it names a key, or a local ``url`` cannot be a folder."""
+        """Raises StoreError if no file system serves ``url``, it holds a key, or a local ``url`` cannot be a folder."""
         address = urlsplit(url) if "://" in url else None
         if address and "@" in address.netloc:
             raise StoreError(
@@ -60,7 +72,8 @@ class Store:
             )
         self.url = url
         try:
-            self._fs, root = url_to_fs(url)
+            # No cache of listings, because other processes write too.
+            self._fs, root = url_to_fs(url, use_listings_cache=False)
         except (ImportError, ValueError) as error:
             raise StoreError(f"out={url}: {error_line(error)}") from error
         self._root = root.rstrip("/")
@@ -74,21 +87,49 @@ class Store:
         return f"{self._root}/{name}"
 
     def exists(self, name: str) -> bool:
-        return bool(_lasting(lambda: self._fresh().exists(self.path(name))))
+        return bool(_retry(lambda: self._fs.exists(self.path(name))))
 
     def size(self, name: str) -> int:
-        return int(_lasting(lambda: self._fresh().size(self.path(name))))
+        return int(_retry(lambda: self._fs.size(self.path(name))))
 
     def read(self, name: str) -> bytes:
-        """Raises FileNotFoundError."""
-        return _lasting(lambda: self._read(self.path(name)))
+        """Read a whole file. Raises FileNotFoundError."""
+        return _retry(lambda: self._read(self.path(name)))
+
+    def read_checked(self, name: str, sha256: str, fix: str = "makes it again") -> bytes:
+        """Read a whole file. Raises DamageError if it is missing or has another SHA-256.
+
+        ``fix`` says in the error what ``pairforge repair`` does about it.
+        """
+        try:
+            data, problem = self.read(name), "is damaged"
+        except FileNotFoundError:
+            data, problem = b"", "is missing"
+        if hashlib.sha256(data).hexdigest() != sha256:
+            raise DamageError(f"{self.path(name)} {problem}: pairforge repair {self.url} {fix}")
+        return data
+
+    def read_record(self, name: str) -> dict[str, Any]:
+        """Read a record with its checksum. Raises FileNotFoundError, and DamageError for a damaged record."""
+        return unseal(self.read(name), self.path(name))
+
+    def write_record(self, name: str, record: dict[str, Any]) -> None:
+        """Write a record with its checksum; an existing file is replaced."""
+        self.write(name, seal(record).encode())
+
+    def create_record(self, name: str, record: dict[str, Any]) -> bool:
+        """Create a record with its checksum as ``create_exclusive`` does."""
+        return self.create_exclusive(name, seal(record).encode())
 
     def open_read(self, name: str) -> IO[bytes]:
-        """A stream out of ``name``, for what is larger than the memory. Raises FileNotFoundError."""
+        """Open a file that is too large for the memory as a stream. Raises FileNotFoundError."""
         return cast(IO[bytes], self._fs.open(self.path(name), "rb"))
 
     def read_many(self, names: Sequence[str]) -> Iterator[bytes]:
-        """The files in the order of ``names``; an object store is asked for many at once. Raises FileNotFoundError."""
+        """Yield the files in the order of ``names``. An object store is asked for many at once.
+
+        Raises FileNotFoundError.
+        """
         if self._local:
             yield from map(self.read, names)
             return
@@ -96,32 +137,28 @@ class Store:
             paths = [self.path(name) for name in names[first : first + AT_ONCE]]
             contents = self._fs.cat(paths, on_error="return")
             for name, path in zip(names[first : first + AT_ONCE], paths, strict=True):
-                # Of many some fail sooner or later: those alone are asked for again.
+                # Some of many requests fail sooner or later. Only those are repeated.
                 yield self.read(name) if isinstance(contents[path], Exception) else contents[path]
 
     def list(self, folder: str) -> list[str]:
-        """The names of the files in ``folder``, sorted, without those being written; empty if it is absent."""
-        try:
-            entries = _lasting(lambda: self._fresh().ls(self.path(folder), detail=False))
-        except FileNotFoundError:
-            return []
-        names = sorted(str(entry).rstrip("/").rsplit("/", 1)[-1] for entry in entries)
+        """The names of the complete files in ``folder``, sorted; empty if the folder is absent."""
+        names = sorted(str(entry).rstrip("/").rsplit("/", 1)[-1] for entry in self._entries(folder, False))
         return [f"{folder}/{name}" for name in names if not name.startswith(".")]
 
     def times(self, folder: str) -> dict[str, float]:
-        """When each file in ``folder`` was written, in seconds since 1970, for those whose file system tells."""
-        try:
-            entries = _lasting(lambda: self._fresh().ls(self.path(folder), detail=True))
-        except FileNotFoundError:
-            return {}
-        told = (
-            (entry["name"], next((entry[key] for key in TIMES if entry.get(key)), None)) for entry in entries
-        )
-        return {f"{folder}/{str(name).rsplit('/', 1)[-1]}": _seconds(when) for name, when in told if when}
+        """The time of each file in ``folder`` in seconds since 1970, without files whose file system gives none."""
+        found = {}
+        for entry in self._entries(folder, True):
+            when = next((entry[key] for key in TIMES if entry.get(key)), None)
+            when = datetime.fromisoformat(when) if isinstance(when, str) else when
+            if when is not None:
+                name = f"{folder}/{str(entry['name']).rsplit('/', 1)[-1]}"
+                found[name] = float(when.timestamp() if isinstance(when, datetime) else when)
+        return found
 
     @contextlib.contextmanager
     def open_write(self, name: str) -> Iterator[IO[bytes]]:
-        """A stream into ``name``, which appears, whole, when the block is left without an exception."""
+        """Open a stream into ``name``. The file appears, complete, when the block ends without an exception."""
         if self._local:
             with self._scratch(name) as (scratch, stream):
                 yield stream
@@ -134,36 +171,36 @@ class Store:
             yield stream
         except BaseException:
             stream.discard()
-            # Or it would be flushed when it is collected.
+            # Otherwise garbage collection would flush the stream.
             stream.closed = True
             raise
         stream.close()
 
     def write(self, name: str, data: bytes) -> None:
-        """Write a whole file; an existing one is replaced."""
+        """Write a whole file; an existing file is replaced."""
 
         def write() -> None:
             with self.open_write(name) as stream:
                 stream.write(data)
 
-        _lasting(write)
+        _retry(write)
 
     def create_exclusive(self, name: str, data: bytes) -> bool:
-        """Create ``name`` whole, unless it exists. True for the one caller that made it.
+        """Create a whole file, unless it exists. Returns True to the one caller that created it.
 
-        Local files are linked into place; object stores put on condition that the key is absent (fsspec's
-        ``mode="create"``). A local file system without links creates with O_EXCL: a kill in the middle of that leaves
-        a torn file, which its seal gives away.
+        A local file is linked into place. An object store puts on the condition that the key is absent (fsspec's
+        ``mode="create"``). A local file system without links creates with O_EXCL: a kill during that leaves an
+        incomplete file, which its checksum reveals.
         """
         try:
-            _lasting(lambda: self._create(name, data))
+            _retry(lambda: self._create(name, data))
         except FileExistsError:
-            # The answer to a call that did create it may have been lost on the way, and the call made again.
+            # An object store may have created the file at the first try, whose answer was lost.
             return not self._local and self.read(name) == data
         return True
 
     def prove_exclusive(self) -> None:
-        """Raises StoreError if the store lets two create one file, or is no one's but this process's."""
+        """Raise StoreError if the store lets two writers create one file, or only this process can see it."""
         if self.url.startswith("memory://"):
             raise StoreError(
                 f"out={self.url}: every process has a memory of its own: give a folder or s3://…"
@@ -181,12 +218,21 @@ class Store:
             raise StoreError(f"out={self.url} lets two create one file, so units could be lost: {ELSEWHERE}")
 
     def remove(self, name: str) -> None:
+        """Remove a file, if it exists."""
         with contextlib.suppress(FileNotFoundError):
-            _lasting(lambda: self._fs.rm_file(self.path(name)))
+            _retry(lambda: self._fs.rm_file(self.path(name)))
+
+    def sweep_scratch(self, folder: str) -> None:
+        """Remove the files that killed writers left in ``folder``. A living writer holds a lock on its file."""
+        if self._local:
+            for scratch in Path(self.path(folder)).glob(".*.tmp"):
+                with contextlib.suppress(OSError), scratch.open("rb") as stream:
+                    fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    scratch.unlink(missing_ok=True)
 
     def _read(self, path: str) -> bytes:
         if self._local:
-            # Without the stream that fsspec lays around the file: commits and parts are many and small.
+            # Without fsspec's stream around the file: commits and parts are many and small.
             with open(path, "rb", buffering=0) as stream:
                 return stream.readall()
         return bytes(self._fs.cat_file(path))
@@ -208,43 +254,88 @@ class Store:
                     _flush(final)
             _flush_folder(scratch.parent)
 
-    def _fresh(self) -> AbstractFileSystem:
-        """The file system without what it remembers of listings: others write too."""
-        self._fs.invalidate_cache()
-        return self._fs
-
-    def sweep_scratch(self, folder: str) -> None:
-        """Remove what killed writers left in ``folder``; what another one is writing stays."""
-        if self._local:
-            for scratch in Path(self.path(folder)).glob(".*.tmp"):
-                file_lock.sweep(scratch)
+    def _entries(self, folder: str, detail: bool) -> Sequence[Any]:
+        """The paths in ``folder``, or with ``detail`` the file system's dicts; empty if the folder is absent."""
+        try:
+            return cast(Sequence[Any], _retry(lambda: self._fs.ls(self.path(folder), detail=detail)))
+        except FileNotFoundError:
+            return []
 
     @contextlib.contextmanager
     def _scratch(self, name: str) -> Iterator[tuple[Path, IO[bytes]]]:
+        """Open a locked file beside ``name``, which is removed at the end if it was not renamed."""
         final = Path(self.path(name))
         _make_folder(final.parent)
-        held = False
-        while not held:
+        locked = False
+        while not locked:
             scratch = final.with_name(f".{final.name}.{uuid.uuid4().hex}.tmp")
             with scratch.open("xb") as stream:
-                held = file_lock.hold(stream, scratch)
-                if held:
+                locked = _lock(stream, scratch)
+                if locked:
                     try:
                         yield scratch, stream
                     finally:
                         scratch.unlink(missing_ok=True)
 
 
+def seal(record: dict[str, Any]) -> str:
+    """Return the record as one line of JSON with its checksum. ``record`` has no key ``sha256``."""
+    return _json({**record, CHECKSUM: _digest(record)})
+
+
+def unseal(text: str | bytes, name: str) -> dict[str, Any]:
+    """Return the record that ``seal`` was given. Raises DamageError, which names ``name``, for any other text."""
+    try:
+        record = json.loads(text)
+        checksum = record.pop(CHECKSUM)
+    except (ValueError, KeyError, AttributeError, TypeError):
+        checksum, record = "", {}
+    if checksum != _digest(record):
+        raise DamageError(
+            f"{name} is not what was written (cut off, or edited): pairforge repair OUT makes it anew"
+        )
+    return dict(record)
+
+
+def map_in_threads(
+    act: Callable[[Item], Result], items: Iterable[Item], threads: int, most: int
+) -> Generator[Result, None, None]:
+    """Yield ``act(item)`` of each item in order. Threads work on the next items, ``most`` at a time, meanwhile.
+
+    Waiting for a disk or a server, and hashing, do not hold Python's lock. An error of ``act`` is raised in the place
+    of its result, and items that were not begun by then are dropped.
+    """
+    waiting = deque[Future[Result]]()
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            for item in items:
+                waiting.append(pool.submit(act, item))
+                if len(waiting) == most:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
 def no_folder(path: Path) -> str:
-    """Why ``path`` neither is nor can become a folder: it, or what it lies below, is a file. "" if it can."""
+    """Why ``path`` neither is nor can become a folder: it, or a place above it, is a file. "" if it can."""
     file = next((place for place in (path, *path.parents) if place.is_file()), None)
     if file is None:
         return ""
     return "is a file" if file == path else f"lies below {file}, which is a file"
 
 
-def _lasting(act: Callable[[], Result]) -> Result:
-    """What ``act`` returns, tried again where it fails for a reason that may pass."""
+def _digest(record: dict[str, Any]) -> str:
+    return hashlib.sha256(_json(record).encode()).hexdigest()
+
+
+def _json(record: dict[str, Any]) -> str:
+    return json.dumps(record, ensure_ascii=False, sort_keys=True)
+
+
+def _retry(act: Callable[[], Result]) -> Result:
+    """Call ``act``, again after each of ``PAUSES`` while it fails for a reason that may be temporary."""
     for pause in PAUSES:
         try:
             return act()
@@ -255,6 +346,21 @@ def _lasting(act: Callable[[], Result]) -> Result:
                 raise
         time.sleep(pause * random.uniform(0.5, 1.5))
     return act()
+
+
+def _lock(stream: IO[bytes], path: Path) -> bool:
+    """Lock a new file until it is closed. False if ``path`` was swept before that. True on file systems without locks.
+
+    On those nothing is swept either.
+    """
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+    except OSError:
+        return True
+    try:
+        return os.stat(path).st_ino == os.fstat(stream.fileno()).st_ino
+    except FileNotFoundError:
+        return False
 
 
 def _flush(stream: IO[bytes]) -> None:
@@ -270,7 +376,7 @@ def _make_folder(folder: Path) -> None:
 
 
 def _flush_folder(folder: Path) -> None:
-    """A file outlives a power cut once its name does, which is its folder's content."""
+    """Flush the names in a folder: a file survives a power cut only if its name does."""
     try:
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -278,12 +384,6 @@ def _flush_folder(folder: Path) -> None:
         finally:
             os.close(descriptor)
     except OSError as error:
-        # Some file systems have no such call for folders, and a folder that may be written to need not be readable.
+        # Some file systems cannot flush folders, and a folder that is writable need not be readable.
         if error.errno not in NO_FLUSH:
             raise
-
-
-def _seconds(when: float | str | datetime) -> float:
-    if isinstance(when, str):
-        when = datetime.fromisoformat(when)
-    return when.timestamp() if isinstance(when, datetime) else float(when)

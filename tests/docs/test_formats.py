@@ -10,7 +10,7 @@ import pytest
 from pipeline.dataset.card import CARD
 from stages.candidates.selection import sample_metadata
 from stages.captions.fields import KNOWN
-from stages.formats import score_table
+from stages.formats import parquet_tables
 from stages.records import Candidate, Quarantined
 from tests import runs
 from tests.docs.snippets import ROOT
@@ -41,8 +41,8 @@ def test_the_json_of_a_sample_has_the_listed_fields(setting: str):
 
 
 def test_the_scores_have_the_listed_columns():
-    assert {field.name: str(field.type) for field in score_table.SCHEMA} == table("scores")
-    assert not any(field.nullable for field in score_table.SCHEMA)
+    assert {field.name: str(field.type) for field in parquet_tables.SCORES} == table("scores")
+    assert not any(field.nullable for field in parquet_tables.SCORES)
 
 
 def test_the_card_describes_every_field():

@@ -12,7 +12,6 @@ from pipeline.planning.plan import MANIFEST, Plan
 from pipeline.planning.run_fingerprint import FORMAT
 from stages import write
 from stages.storage import plan_files
-from stages.storage.checksum import seal
 from stages.storage.store import Store
 from tests import runs
 from tests.stages.unit_results import unit_result
@@ -21,13 +20,11 @@ from tests.stages.unit_results import unit_result
 def planned(folder: Path | str, count: int) -> tuple[Store, Plan]:
     """A plan of ``count`` units of one pair."""
     store = Store(str(folder))
-    _, files = plan_files.write_units(
-        store, plan_files.lines_of(unit_result(index, 0).unit for index in range(count))
-    )
+    _, files = plan_files.write_units(store, (unit_result(index, 0).unit for index in range(count)))
     plan = Plan(count, count, 0, {"format": FORMAT, "model.fingerprint": "f"}, tuple(files))
     composed = runs.config(Path("/no/model"), Path("/no/clip"), f"out={folder}", "shards.samples=2")
     saved.write(store, composed)
-    store.write(MANIFEST, seal(asdict(plan)).encode())
+    store.write_record(MANIFEST, asdict(plan))
     return store, plan
 
 

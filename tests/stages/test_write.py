@@ -7,9 +7,9 @@ import pytest
 
 from conf.schema import ImageFormat
 from stages import write
-from stages.formats import previews, score_table, tar
-from stages.storage.commits import PARTS, PartError, committed_units, read_commit, read_part
-from stages.storage.store import Store
+from stages.formats import parquet_tables, previews, tar
+from stages.storage.commits import PARTS, committed_units, read_commit, read_part
+from stages.storage.store import DamageError, Store
 from tests.stages.unit_results import unit_result
 
 
@@ -35,8 +35,8 @@ def test_a_committed_unit_is_read_back_whole(tmp_path: Path):
 def test_scores_hold_every_candidate_with_its_captions(tmp_path: Path):
     store, result = Store(str(tmp_path)), unit_result(0, kept=1)
     commit(store, result)
-    table = score_table.from_bytes(read_part(store, read_commit(store, 0), "scores"))
-    assert table.schema.equals(score_table.SCHEMA)
+    table = parquet_tables.from_bytes(read_part(store, read_commit(store, 0), "scores"))
+    assert table.schema.equals(parquet_tables.SCORES)
     rows = table.to_pylist()
     assert [row["kept"] for row in rows] == [True, False, False]
     assert [row["reason"] for row in rows] == ["", "clip_sim_dir", "clip_sim_dir"]
@@ -70,7 +70,7 @@ def test_a_damaged_part_is_named(tmp_path: Path):
     whole = store.read(name)
     assert read_part(store, record, "samples") == whole
     store.write(name, whole[:700] + bytes([whole[700] ^ 1]) + whole[701:])
-    with pytest.raises(PartError, match=name) as error:
+    with pytest.raises(DamageError, match=name) as error:
         read_part(store, record, "samples")
     assert "unit 3" in str(error.value)
     assert "pairforge repair" in str(error.value)

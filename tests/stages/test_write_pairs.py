@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.pairs import pairs_settings
 from stages.candidates.requests import derive_seed
-from stages.formats import answers
+from stages.formats import parquet_tables
 from stages.records import CaptionPair, Unit
 from stages.write_pairs import WritePairs
 from tests.pipeline.pairs import small
@@ -32,7 +32,7 @@ def test_every_edit_of_every_caption_has_its_own_seed(tmp_path: Path) -> None:
     assert [one.seed for one in result.answers] == [
         derive_seed(5, caption.id, index) for caption in UNIT.pairs for index in range(3)
     ]
-    assert list(answers.from_bytes(answers.to_bytes(result.answers))) == list(result.answers)
+    assert parquet_tables.answers_of(parquet_tables.answers_table(result.answers)) == list(result.answers)
     alone = [one for caption in UNIT.pairs for one in stage(Unit(9, (caption,))).answers]
     assert alone == list(result.answers)
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from conf.schema import Config, ImageFormat
 from stages.candidates.selection import sample_metadata
-from stages.formats.images import encode
+from stages.formats.tar import encode_image
 from stages.records import Candidate, CaptionPair, Failure, Preview, Sample, Unit, UnitResult
 from tests import runs
 
@@ -70,4 +70,4 @@ def pixels(seed: int) -> np.ndarray:
 
 
 def picture(seed: int) -> bytes:
-    return encode(pixels(seed), ImageFormat.png, 100)
+    return encode_image(pixels(seed), ImageFormat.png, 100)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.cli.main import main
-from stages.storage import heartbeat, in_flight
+from stages.storage import heartbeat
 from tests.pipeline.outputs import commit, planned
 
 
@@ -20,8 +20,8 @@ def status(capsys: pytest.CaptureFixture[str], out: Path) -> str:
 def test_a_live_run_shows_what_is_done_in_flight_kept_and_left(tmp_path: Path, capsys):
     store, _ = planned(tmp_path, 4)
     commit(store, [1, 2])
-    in_flight.note(store, 1)
-    in_flight.note(store, 2)
+    heartbeat.note_unit(store, 1)
+    heartbeat.note_unit(store, 2)
     with heartbeat.keep_heartbeat(store, lambda: 0.5):
         said = status(capsys, tmp_path)
     assert "running on" in said
@@ -51,7 +51,7 @@ def test_a_run_that_was_stopped_says_so(tmp_path: Path, capsys):
 def test_a_silent_driver_counts_as_killed(tmp_path: Path, capsys):
     store, _ = planned(tmp_path, 3)
     commit(store, [1])
-    in_flight.note(store, 2)
+    heartbeat.note_unit(store, 2)
     with heartbeat.keep_heartbeat(store, float):
         pass
     (one,) = heartbeat.read_heartbeats(store)

@@ -17,8 +17,8 @@ from pipeline.cli.main import main
 from pipeline.dataset.pack import pack
 from stages import write
 from stages.formats import tar
-from stages.storage.commits import PartError, read_commit, read_commits
-from stages.storage.store import Store
+from stages.storage.commits import read_commit, read_commits
+from stages.storage.store import DamageError, Store
 from tests.pipeline.outputs import planned
 from tests.stages.unit_results import unit_result
 
@@ -119,7 +119,7 @@ def test_a_damaged_part_spoils_no_shard(tmp_path: Path):
     store = Store(str(tmp_path))
     commits = committed(store, [1, 1])
     store.write(commits[1]["part"]["samples"]["name"], b"")
-    with pytest.raises(PartError):
+    with pytest.raises(DamageError):
         pack(store, commits, 3)
     assert store.list("data") == []
 

@@ -9,9 +9,8 @@ import pytest
 from conf.schema import Config
 from pipeline.execution.ray_tasks import GenerateRow, write_row
 from pipeline.tasks.task import task_of
-from stages.records import Unit
 from stages.storage.commits import committed_units, read_commit
-from stages.storage.plan_files import create_manifest, cut, lines_of, write_units
+from stages.storage.plan_files import create_manifest, cut, write_units
 from stages.storage.store import Store
 from stages.worker.launch import forkserver
 from tests import runs
@@ -30,7 +29,7 @@ def forked(sd1_folder: Path, clip_folder: Path) -> Iterator[None]:
 
 def test_a_row_goes_from_a_unit_s_index_to_its_commit(sd1_folder: Path, clip_folder: Path, tmp_path: Path):
     store = Store(str(tmp_path))
-    _, files = write_units(store, lines_of(Unit(*one) for one in cut(runs.PAIRS, 2)))
+    _, files = write_units(store, cut(runs.PAIRS, 2))
     assert create_manifest(store, {"files": files})
     generate = generator(runs.config(sd1_folder, clip_folder, f"out={tmp_path}"), "f" * 64)
     row = generate({"unit": 1})

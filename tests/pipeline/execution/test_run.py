@@ -22,7 +22,7 @@ from datasets import load_dataset
 from PIL import Image
 
 from pipeline.cli.main import main
-from stages.formats.images import decode
+from stages.formats.tar import decode_image
 from stages.generate import Generate
 from stages.records import CaptionPair, Unit
 from tests import runs
@@ -139,8 +139,8 @@ def test_webdataset_reads_what_was_generated(out: Path, run: Run):
     read = samples(out)
     assert [sample["__key__"] for sample in read] == [sample.key for sample in wanted]
     for sample, own in zip(read, wanted, strict=True):
-        np.testing.assert_array_equal(decode(sample["input_image.png"]), own.input_image)
-        np.testing.assert_array_equal(decode(sample["edited_image.png"]), own.edited_image)
+        np.testing.assert_array_equal(decode_image(sample["input_image.png"]), own.input_image)
+        np.testing.assert_array_equal(decode_image(sample["edited_image.png"]), own.edited_image)
         assert sample["edit_prompt.txt"].decode() == own.edit_prompt
         about = json.loads(sample["json"])
         assert len(about.pop("model_fingerprint")) >= 16
@@ -155,7 +155,9 @@ def test_load_dataset_reads_the_folder_by_its_card(out: Path, tmp_path: Path):
     )
     row, (first, *_) = data[0], samples(out)
     assert isinstance(row["input_image.png"], Image.Image)
-    np.testing.assert_array_equal(np.asarray(row["edited_image.png"]), decode(first["edited_image.png"]))
+    np.testing.assert_array_equal(
+        np.asarray(row["edited_image.png"]), decode_image(first["edited_image.png"])
+    )
     assert row["edit_prompt.txt"] == first["edit_prompt.txt"].decode()
     fields = data.features["json"]
     floats = ("p2p_threshold", "cfg_scale", "clip_sim_0", "clip_sim_1", "clip_sim_dir", "clip_sim_image")
@@ -297,7 +299,7 @@ def test_v_prediction_runs_on_an_existing_cluster(
     read = samples(tmp_path / "out")
     about = [json.loads(sample["json"]) for sample in read]
     assert len({(text["p2p_threshold"], text["cfg_scale"], text["seed"]) for text in about}) == 6
-    assert {decode(sample["edited_image.webp"]).shape for sample in read} == {(16, 16, 3)}
+    assert {decode_image(sample["edited_image.webp"]).shape for sample in read} == {(16, 16, 3)}
     assert len(dataset(tmp_path / "out", tmp_path / "cache")) == 6
 
 

@@ -16,7 +16,7 @@ from pipeline.planning.plan import Plan, PlanError, make_or_resume
 from pipeline.tasks.pair_task import PairTask
 from pipeline.tasks.task import task_of
 from stages.captions import CaptionSource, open_captions
-from stages.formats import answers
+from stages.formats import parquet_tables
 from stages.records import CaptionPair, WrittenPair
 from stages.storage.commits import committed_units, read_commits
 from stages.storage.plan_files import read_unit
@@ -92,7 +92,7 @@ def test_what_is_packed_is_read_and_true(tmp_path: Path) -> None:
             "url": f"http://x/{small.CAPTIONS.index(pair.input)}",
             "source_edit": "none",
         }
-    every = list(answers.from_bytes(store.read(ANSWERS)))
+    every = parquet_tables.answers_of(parquet_tables.from_bytes(store.read(ANSWERS)))
     assert len(every) == 20
     assert [one.reason for one in every if one.caption == "a girl riding a horse"] == ["unknown_caption"] * 2
     funnel = funnel_of(plan, read_commits(store, range(plan.units)))
@@ -164,10 +164,13 @@ def test_near_duplicates_across_captions_go_in_plan_order(tmp_path: Path) -> Non
     )
     for unit, own in enumerate([[answer("a", first)], [answer("b", near), answer("c", other)]]):
         record = {"unit": unit, "candidates": len(own)}
-        write_unit(store, {"answers": answers.to_bytes(own)}, record)
+        write_unit(store, {"answers": parquet_tables.to_bytes(parquet_tables.answers_table(own))}, record)
     commits = list(read_commits(store, [0, 1]))
     written = pack(store, commits, 0.8)
     assert (written.pairs, written.captions, written.across) == (2, 2, 1)
-    reasons = {one.pair_id: one.reason for one in answers.from_bytes(store.read(ANSWERS))}
+    reasons = {
+        one.pair_id: one.reason
+        for one in parquet_tables.answers_of(parquet_tables.from_bytes(store.read(ANSWERS)))
+    }
     assert reasons == {"a": "", "b": "near_duplicate_across", "c": ""}
     assert pack(store, commits, 0.8) == written

@@ -14,7 +14,7 @@ from pipeline.dataset.pack import pack
 from pipeline.planning.plan import Plan, PlanError, load, make_or_resume
 from pipeline.tasks.task import task_of
 from stages import write
-from stages.records import CaptionPair, Unit
+from stages.records import CaptionPair
 from stages.storage import plan_files
 from stages.storage.commits import committed_units, read_commits
 from stages.storage.store import Store
@@ -170,9 +170,7 @@ def test_a_kill_before_a_write_leaves_an_old_or_a_new_plan(
             with pytest.raises(Killed):
                 job.plan(18, "extend=true")
             assert load(job.store) == old
-            assert list(plan_files.read_units(job.store, old.units)) == [
-                Unit(*one) for one in plan_files.cut(PAIRS[:6], 4)
-            ]
+            assert list(plan_files.read_units(job.store, old.units)) == [*plan_files.cut(PAIRS[:6], 4)]
         else:
             job.plan(18, "extend=true")
     plan = job.plan(18, "extend=true")

@@ -8,8 +8,7 @@ from pipeline.cli.main import main
 from pipeline.planning.plan import MANIFEST, load, make_or_resume
 from pipeline.tasks.task import task_of
 from stages.records import CaptionPair
-from stages.storage.checksum import seal, unseal
-from stages.storage.store import Store
+from stages.storage.store import Store, seal, unseal
 from tests import runs
 from tests.pipeline import outputs
 

@@ -16,7 +16,7 @@ from p2p.models.loading import load
 from pipeline.cli.main import main
 from pipeline.config import resolve
 from pipeline.tasks.image_task import ImageTask
-from stages.formats import score_table
+from stages.formats import parquet_tables
 from stages.generate import Generate
 from stages.storage.commits import committed_units, read_commits
 from stages.storage.store import Store
@@ -72,7 +72,7 @@ def shards(out: Path) -> dict[str, bytes]:
 
 def table(out: Path) -> pa.Table:
     files = sorted((out / "scores").iterdir())
-    return pa.concat_tables(score_table.from_bytes(file.read_bytes()) for file in files)
+    return pa.concat_tables(parquet_tables.from_bytes(file.read_bytes()) for file in files)
 
 
 def commits(out: Path) -> list[dict]:

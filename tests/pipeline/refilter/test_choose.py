@@ -15,7 +15,7 @@ from pipeline.refilter.choose import NO_IMAGE, Chooser
 from pipeline.refilter.stored_unit import StoredUnit
 from stages.candidates.early_scoring import LEFT_EARLY
 from stages.candidates.near_duplicates import EarlierSamples
-from stages.formats.images import encode
+from stages.formats.tar import encode_image
 from stages.records import Candidate, CaptionPair, Unit
 from tests.stages.unit_results import candidate, picture, pixels
 
@@ -107,7 +107,9 @@ def test_a_new_measure_applies_to_stored_candidates_only():
 @pytest.mark.parametrize(("bits", "kept"), [(0, 4), (192, 2)])
 def test_of_near_duplicates_in_a_pair_the_best_stays(bits: int, kept: int):
     unit = held(3, set(range(18)))
-    images = {k: tuple(encode(pixels(10 * k + n), ImageFormat.png, 100) for n in range(2)) for k in range(18)}
+    images = {
+        k: tuple(encode_image(pixels(10 * k + n), ImageFormat.png, 100) for n in range(2)) for k in range(18)
+    }
     unit = replace(unit, images=images)
     rules = Filter(**{**limits(-1.0, 2), **dict.fromkeys(NAMES, -1.0)}, near_duplicate=bits)
     candidates, _ = Chooser(rules).choose(unit)

@@ -13,10 +13,9 @@ from pipeline.config import saved
 from pipeline.planning.plan import LINES, MANIFEST, Plan
 from pipeline.planning.run_fingerprint import FORMAT
 from stages import write
-from stages.formats.images import encode
+from stages.formats.tar import encode_image
 from stages.records import CaptionPair, Preview, Quarantined, Unit, UnitResult, WordMaps
 from stages.storage import plan_files
-from stages.storage.checksum import seal
 from stages.storage.store import Store
 from tests import runs
 from tests.stages.unit_results import picture, unit_result
@@ -63,7 +62,7 @@ def maps(pair: CaptionPair) -> tuple[WordMaps, WordMaps]:
     """A row a word that brightens to the right: of the source, and of the edit at the second τ."""
     ramp = np.tile(np.linspace(0, 255, 8).astype(np.uint8), (8, 1))
     return tuple(
-        WordMaps(edit, tuple(words), encode(np.concatenate([ramp] * len(words)), ImageFormat.png, 100))
+        WordMaps(edit, tuple(words), encode_image(np.concatenate([ramp] * len(words)), ImageFormat.png, 100))
         for edit, words in ((-1, ["a", "ball", "<b>"]), (1, ["a", "blue", "ball", ","]))
     )
 
@@ -72,13 +71,13 @@ def output(url: str, done: int, planned: int = 6) -> tuple[Store, list[UnitResul
     """``done`` of ``planned`` units committed, so many lines of input quarantined."""
     store = Store(url)
     results = [result(index, EDITS[index % len(EDITS)]) for index in range(planned)]
-    count, files = plan_files.write_units(store, plan_files.lines_of(one.unit for one in results))
+    count, files = plan_files.write_units(store, (one.unit for one in results))
     bad = [Quarantined("f", 3 + number, "not JSON", HOSTILE) for number in range(QUARANTINED)]
     store.write(LINES, "".join(json.dumps(asdict(one)) + "\n" for one in bad).encode())
     settings = runs.config(Path("/no/model"), Path("/no/clip"), f"out={url}", "filter.clip_sim_dir=0.2")
     saved.write(store, settings)
     plan = Plan(count, 2 * planned, QUARANTINED, {"format": FORMAT, "model.fingerprint": "f"}, tuple(files))
-    store.write(MANIFEST, seal(asdict(plan)).encode())
+    store.write_record(MANIFEST, asdict(plan))
     for one in results[:done]:
         write.write_unit(store, write.encode_part(one, ImageFormat.png), write.summarise(one))
     return store, results

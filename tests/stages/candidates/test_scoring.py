@@ -10,7 +10,7 @@ from conf.schema import Config
 from filters.measures.changed_area import ChangedArea
 from filters.measures.ssim import Ssim
 from stages.candidates.scoring import Scorer, make_measure_specs
-from stages.formats.score_table import SCHEMA, measures, table
+from stages.formats.parquet_tables import SCORES, measures_of, scores_table
 from stages.generate import Generate
 from stages.records import Unit
 from tests import runs
@@ -37,9 +37,9 @@ def test_measures_score_every_candidate_and_select(config: Config) -> None:
         assert (candidate.reason == "area") == (np.float32(candidate.measures["area"]) < np.float32(least))
     assert 0 < len(result.samples) < len(areas)
     assert "area" in {candidate.reason for candidate in result.candidates}
-    rows = table(UNIT.pairs, result.candidates)
-    assert rows.schema.names == [*SCHEMA.names, "ssim", "area"]
-    assert measures(rows.schema) == ["ssim", "area"]
+    rows = scores_table(UNIT.pairs, result.candidates)
+    assert rows.schema.names == [*SCORES.names, "ssim", "area"]
+    assert measures_of(rows.schema) == ["ssim", "area"]
     for sample in result.samples:
         before, after = sample.input_image[None], sample.edited_image[None]
         assert sample.metadata["ssim"] == pytest.approx(Ssim().score(before, after)[0])

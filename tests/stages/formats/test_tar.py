@@ -3,16 +3,18 @@ from __future__ import annotations
 import io
 import tarfile
 
+import numpy as np
 import pytest
 import webdataset
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conf.schema import ImageFormat
+from conf.schema import ImageFormat, Shards
 from stages.formats import tar
 from stages.records import Sample
 from tests.stages.unit_results import picture, pixels
 
+IMAGE = np.random.default_rng(0).integers(0, 256, (24, 24, 3), dtype=np.uint8).repeat(4, 0).repeat(4, 1)
 SAMPLE = Sample("0123456789abcdef-003", pixels(1), pixels(2), "make it blue", {"tau": 0.5, "b": "é"})
 
 
@@ -74,3 +76,31 @@ def test_samples_end_where_the_next_key_begins(counts: list[int], width: int, fo
 def test_bytes_that_are_no_tar_are_refused(data: bytes):
     with pytest.raises(tarfile.TarError):
         tar.sample_ends(data)
+
+
+@pytest.mark.parametrize("format", [ImageFormat.png, ImageFormat.webp])
+def test_lossless_is_lossless(format: ImageFormat):
+    np.testing.assert_array_equal(tar.decode_image(tar.encode_image(IMAGE, format, 100)), IMAGE)
+
+
+@pytest.mark.parametrize("format", [ImageFormat.jpeg, ImageFormat.webp])
+def test_quality_trades_bytes_for_likeness(format: ImageFormat):
+    low, high = tar.encode_image(IMAGE, format, 20), tar.encode_image(IMAGE, format, 95)
+    assert len(low) < len(high)
+
+    def error(data: bytes) -> float:
+        return float(np.abs(tar.decode_image(data).astype(int) - IMAGE.astype(int)).mean())
+
+    assert error(high) < error(low)
+
+
+@pytest.mark.parametrize("format", list(ImageFormat))
+def test_same_pixels_same_bytes(format: ImageFormat):
+    assert tar.encode_image(IMAGE, format, 90) == tar.encode_image(IMAGE.copy(), format, 90)
+
+
+@pytest.mark.parametrize("quality", [90, 100])
+@pytest.mark.parametrize("format", list(ImageFormat))
+def test_as_stored_is_what_comes_back(format: ImageFormat, quality: int):
+    stored = tar.as_stored(IMAGE, Shards(samples=1, format=format, quality=quality))
+    np.testing.assert_array_equal(stored, tar.decode_image(tar.encode_image(IMAGE, format, quality)))

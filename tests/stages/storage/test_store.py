@@ -1,7 +1,12 @@
 from __future__ import annotations
 
 import errno
+import hashlib
+import json
 import os
+import signal
+import subprocess
+import sys
 import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -9,10 +14,11 @@ from pathlib import Path
 from typing import IO
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import stages.storage.store
-from stages.storage.checksum import DamageError, seal, unseal
-from stages.storage.store import Store, StoreError
+from stages.storage.store import DamageError, Store, StoreError, map_in_threads, seal, unseal
 
 
 @pytest.fixture(params=["local", "memory"])
@@ -233,3 +239,127 @@ def test_a_folder_may_be_writable_but_not_readable(tmp_path: Path, monkeypatch: 
         store.write("run/x", b"one")
         assert store.create_exclusive("run/y", b"two")
     assert (store.read("run/x"), store.read("run/y")) == (b"one", b"two")
+
+
+ROOT = Path(__file__).parents[3]
+WRITER = """
+import sys
+from stages.storage.store import DamageError, Store, StoreError, map_in_threads, seal, unseal
+with Store(sys.argv[1]).open_write("data/a") as stream:
+    stream.write(b"half")
+    stream.flush()
+    print("here", flush=True)
+    sys.stdin.read()
+"""
+
+
+def start_writer(folder: Path) -> subprocess.Popen[bytes]:
+    """A process in the middle of writing data/a."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(folder)],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"here\n"
+    return process
+
+
+def test_files_of_a_living_writer_stay_others_are_removed(tmp_path: Path):
+    living, killed = start_writer(tmp_path), start_writer(tmp_path)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    assert len(os.listdir(tmp_path / "data")) == 2
+    Store(str(tmp_path)).sweep_scratch("data")
+    assert len(os.listdir(tmp_path / "data")) == 1
+    living.communicate(b"", timeout=60)
+    assert [(path.name, path.read_bytes()) for path in (tmp_path / "data").iterdir()] == [("a", b"half")]
+
+
+def test_a_file_that_was_swept_before_it_was_held_is_told(tmp_path: Path):
+    path = tmp_path / "data" / ".scratch.tmp"
+    path.parent.mkdir()
+    with path.open("xb") as stream:
+        Store(str(tmp_path)).sweep_scratch("data")
+        assert not stages.storage.store._lock(stream, path)
+    with path.open("xb") as stream:
+        assert stages.storage.store._lock(stream, path)
+        Store(str(tmp_path)).sweep_scratch("data")
+        assert path.exists()
+
+
+RECORDS = st.dictionaries(
+    st.text(max_size=5).filter(lambda name: name != "sha256"),
+    st.none() | st.integers() | st.floats(allow_nan=False) | st.text() | st.lists(st.text(), max_size=3),
+    max_size=4,
+)
+
+
+@given(RECORDS)
+def test_what_is_sealed_is_read(record: dict):
+    assert unseal(seal(record), "x") == record
+
+
+@given(RECORDS, st.data())
+def test_what_is_cut_off_is_told(record: dict, data: st.DataObject):
+    text = seal(record)
+    with pytest.raises(DamageError, match="here"):
+        unseal(text[: data.draw(st.integers(0, len(text) - 1))], "here")
+
+
+def test_what_is_edited_by_hand_is_told():
+    edited = {**json.loads(seal({"samples": 3})), "samples": 4}
+    for text in (json.dumps(edited), json.dumps({"samples": 3}), "[]", "3", b"\xff"):
+        with pytest.raises(DamageError, match="commits/1"):
+            unseal(text, "commits/1")
+
+
+@given(st.integers(0, 30), st.integers(1, 4), st.integers(1, 8))
+def test_results_come_in_the_order_of_the_items(count: int, threads: int, held: int) -> None:
+    assert list(map_in_threads(lambda n: n * n, range(count), threads, held)) == [n * n for n in range(count)]
+
+
+def test_no_more_is_held_than_asked_for() -> None:
+    taken: list[int] = []
+    results = map_in_threads(lambda n: n, (taken.append(n) or n for n in range(100)), 2, 5)
+    assert next(results) == 0
+    assert taken == [0, 1, 2, 3, 4]
+    results.close()
+
+
+def test_items_are_worked_on_beside_one_another() -> None:
+    """Each waits for the other: one after the other they would wait for good."""
+    both = threading.Barrier(2, timeout=60)
+    assert len(list(map_in_threads(lambda _: both.wait(), range(2), 2, 2))) == 2
+
+
+def test_an_error_is_raised_in_its_place_and_ends_it() -> None:
+    def act(number: int) -> int:
+        if number == 2:
+            raise OSError("full")
+        return number
+
+    results = map_in_threads(act, range(100), 2, 4)
+    assert [next(results), next(results)] == [0, 1]
+    with pytest.raises(OSError, match="full"):
+        next(results)
+
+
+def test_a_checked_file_that_is_missing_or_damaged_is_named(store: Store):
+    digest = hashlib.sha256(b"one").hexdigest()
+    with pytest.raises(DamageError, match="run/x is missing: pairforge repair"):
+        store.read_checked("run/x", digest)
+    store.write("run/x", b"one")
+    assert store.read_checked("run/x", digest) == b"one"
+    store.write("run/x", b"two")
+    with pytest.raises(DamageError, match=r"run/x is damaged: pairforge repair .* packs it"):
+        store.read_checked("run/x", digest, "packs it")
+
+
+def test_a_record_is_created_once_and_replaced_by_writing(store: Store):
+    assert store.create_record("run/x", {"unit": 1})
+    assert not store.create_record("run/x", {"unit": 2})
+    assert store.read_record("run/x") == {"unit": 1}
+    store.write_record("run/x", {"unit": 3})
+    assert store.read_record("run/x") == {"unit": 3}
