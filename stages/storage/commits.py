@@ -48,7 +48,8 @@ def read_part(store: Store, commit: dict[str, Any], kind: str) -> bytes | None:
     file = commit["part"].get(kind)
     if file is None:
         return None
-    return store.read_checked(file["name"], file["sha256"], f"makes unit {commit['unit']} again")
+    owner = f" of unit {commit['unit']}"
+    return store.read_checked(file["name"], file["sha256"], owner, fix="makes the unit again")
 
 
 def parts_deleted(store: Store, commits: Sequence[dict[str, Any]]) -> bool:

@@ -96,17 +96,17 @@ class Store:
         """Read a whole file. Raises FileNotFoundError."""
         return _retry(lambda: self._read(self.path(name)))
 
-    def read_checked(self, name: str, sha256: str, fix: str = "makes it again") -> bytes:
+    def read_checked(self, name: str, sha256: str, owner: str = "", fix: str = "makes it again") -> bytes:
         """Read a whole file. Raises DamageError if it is missing or has another SHA-256.
 
-        ``fix`` says in the error what ``pairforge repair`` does about it.
+        The error says whose file it is (``owner``) and what ``pairforge repair`` does about it (``fix``).
         """
         try:
             data, problem = self.read(name), "is damaged"
         except FileNotFoundError:
             data, problem = b"", "is missing"
         if hashlib.sha256(data).hexdigest() != sha256:
-            raise DamageError(f"{self.path(name)} {problem}: pairforge repair {self.url} {fix}")
+            raise DamageError(f"{self.path(name)}{owner} {problem}: pairforge repair {self.url} {fix}")
         return data
 
     def read_record(self, name: str) -> dict[str, Any]:

@@ -354,7 +354,7 @@ def test_a_checked_file_that_is_missing_or_damaged_is_named(store: Store):
     assert store.read_checked("run/x", digest) == b"one"
     store.write("run/x", b"two")
     with pytest.raises(DamageError, match=r"run/x is damaged: pairforge repair .* packs it"):
-        store.read_checked("run/x", digest, "packs it")
+        store.read_checked("run/x", digest, fix="packs it")
 
 
 def test_a_record_is_created_once_and_replaced_by_writing(store: Store):
