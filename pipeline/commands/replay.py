@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -12,13 +13,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from conf.compose import ConfigError
+from conf.messages import nearest_names
 from conf.schema import Config, Keep
 from pipeline.config import environment, saved
-from pipeline.dataset.stored_sample import find_sample
+from pipeline.dataset.pack import manifest
 from pipeline.planning.plan import Plan, load
 from pipeline.planning.run_fingerprint import difference, identify, settings_of
 from stages.candidates.scoring import CLIP_SCORES
 from stages.candidates.selection import sample_key, sample_metadata
+from stages.formats import tar
 from stages.formats.tar import as_stored
 from stages.records import Candidate, Sample, UnitResult
 from stages.storage.commits import read_commit
@@ -28,6 +31,11 @@ from stages.worker.process import load_stage
 
 DIFFERENT = 1
 IMAGES = ("input_image", "edited_image")
+SUGGESTED = 4
+
+
+class KeyUnknownError(ValueError):
+    """The output has no sample of this key: one line with similar keys."""
 
 
 def replay(out: str, key: str, picture: str | None = None) -> int:
@@ -70,6 +78,22 @@ def replay(out: str, key: str, picture: str | None = None) -> int:
         store.write(f"replay/{key}.png", buffer.getvalue())
     print(f"both, and the difference: {picture or store.path(f'replay/{key}.png')}")
     return 0 if _compare(stored, again) else DIFFERENT
+
+
+def find_sample(store: Store, key: str) -> Sample:
+    """Read a sample from its shard. Raises KeyUnknownError, and DamageError for a damaged shard."""
+    keys: list[str] = []
+    for file in manifest(store):
+        if file.name.startswith("data/"):
+            for name, members in tar.read_samples(store.read_checked(file.name, file.sha256)):
+                if name == key:
+                    files = {member.partition(".")[0]: content for member, content in members.items()}
+                    images = (tar.decode_image(files[image]) for image in IMAGES)
+                    return Sample(key, *images, files["edit_prompt"].decode(), json.loads(files["json"]))
+                keys.append(name)
+    near = nearest_names(key, keys, most=SUGGESTED, least=0.5)
+    suggestion = f" (did you mean {' or '.join(near)}?)" if near else ""
+    raise KeyUnknownError(f"{store.url} has no sample {key}{suggestion}")
 
 
 def draw(stored: Sample, again: Sample) -> Image.Image:

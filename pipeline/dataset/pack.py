@@ -21,7 +21,7 @@ from stages.storage.store import DamageError, Store, map_in_threads
 
 MANIFEST = "run/pack.json"
 SCORES_RECORDS, SCORES_GROUP = 1_000_000, 65_536
-READERS, READ_BYTES, READ_COMMITS = 4, 2**21, 64
+READERS = 4
 
 
 @dataclass(frozen=True)
@@ -106,26 +106,10 @@ def _slices(
 def read_parts(store: Store, commits: Iterable[dict[str, Any]], kind: str) -> Iterator[bytes]:
     """Yields the parts of that kind, in order. Threads read and check the next ones meanwhile. Raises DamageError."""
 
-    def read(batch: Sequence[dict[str, Any]]) -> list[bytes]:
-        parts = (read_part(store, commit, kind) for commit in batch)
-        return [data for data in parts if data is not None]
-
-    with closing(map_in_threads(read, _batches(commits, kind), READERS, 2 * READERS)) as batches:
-        for batch in batches:
-            yield from batch
-
-
-def _batches(commits: Iterable[dict[str, Any]], kind: str) -> Iterator[list[dict[str, Any]]]:
-    """Groups the commits, in order, so that handing a group to a thread costs little compared with reading it."""
-    batch, size = list[dict[str, Any]](), 0
-    for commit in commits:
-        batch.append(commit)
-        size += commit["part"].get(kind, {"bytes": 0})["bytes"]
-        if size >= READ_BYTES or len(batch) == READ_COMMITS:
-            yield batch
-            batch, size = [], 0
-    if batch:
-        yield batch
+    with closing(
+        map_in_threads(lambda commit: read_part(store, commit, kind), commits, READERS, 2 * READERS)
+    ) as parts:
+        yield from (data for data in parts if data is not None)
 
 
 def _pack_scores(store: Store, commits: Iterable[dict[str, Any]]) -> Iterator[PackedFile]:

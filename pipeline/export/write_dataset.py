@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from datasets import Features, Image, Value
+from datasets import Features, Image
 
 from conf.compose import ConfigError
 from conf.messages import error_line, typed_error_line
@@ -31,7 +31,6 @@ from stages.storage.store import Store
 GROUP = 100
 """Samples of a row group, which a reader loads at once."""
 IMAGES = ("input_image", "edited_image")
-TYPES = {bool: "bool", int: "int64", float: "float64", str: "string"}
 
 
 def write_dataset(store: Store, target: Store, settings: Export) -> dict[str, int]:
@@ -164,7 +163,5 @@ def _make_record(key: str, files: tar.Files) -> dict[str, Any]:
 
 def _infer_schema(record: dict[str, Any]) -> pa.Schema:
     """The types of the columns, from one record: a field of the JSON has the same type in every sample."""
-    columns = {
-        name: Image() if name in IMAGES else Value(TYPES[type(value)]) for name, value in record.items()
-    }
-    return Features(columns).arrow_schema
+    inferred = Features.from_arrow_schema(pa.Table.from_pylist([record]).schema)
+    return Features({**inferred, **{name: Image() for name in IMAGES}}).arrow_schema

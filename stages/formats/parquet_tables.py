@@ -96,20 +96,9 @@ def scores_table(pairs: Sequence[CaptionPair], candidates: Sequence[Candidate]) 
 
 def score_columns(pair: CaptionPair, candidate: Candidate) -> dict[str, str | int | float]:
     """Return a candidate's settings and CLIP scores, by the names that users of InstructPix2Pix parse."""
-    return {
-        "pair_id": pair.id,
-        "sample_index": candidate.sample_index,
-        "input_prompt": pair.input,
-        "edit_prompt": pair.edit,
-        "output_prompt": pair.output,
-        "seed": candidate.seed,
-        "p2p_threshold": candidate.tau,
-        "cfg_scale": candidate.cfg_scale,
-        "clip_sim_0": candidate.clip_sim_0,
-        "clip_sim_1": candidate.clip_sim_1,
-        "clip_sim_dir": candidate.clip_sim_dir,
-        "clip_sim_image": candidate.clip_sim_image,
-    }
+    captions = {"input_prompt": pair.input, "edit_prompt": pair.edit, "output_prompt": pair.output}
+    values = {**asdict(candidate), **captions, "p2p_threshold": candidate.tau}
+    return {name: values[name] for name in SCORES.names if name not in ("kept", "reason")}
 
 
 def candidates_of(scores: pa.Table) -> list[Candidate]:
