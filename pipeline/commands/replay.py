@@ -88,8 +88,9 @@ def find_sample(store: Store, key: str) -> Sample:
             for name, members in tar.read_samples(store.read_checked(file.name, file.sha256)):
                 if name == key:
                     files = {member.partition(".")[0]: content for member, content in members.items()}
-                    images = (tar.decode_image(files[image]) for image in IMAGES)
-                    return Sample(key, *images, files["edit_prompt"].decode(), json.loads(files["json"]))
+                    source, edit = (tar.decode_image(files[image]) for image in IMAGES)
+                    prompt, metadata = files["edit_prompt"].decode(), json.loads(files["json"])
+                    return Sample(key, source, edit, prompt, metadata)
                 keys.append(name)
     near = nearest_names(key, keys, most=SUGGESTED, least=0.5)
     suggestion = f" (did you mean {' or '.join(near)}?)" if near else ""
