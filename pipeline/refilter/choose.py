@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 
@@ -12,7 +11,7 @@ import numpy as np
 import filters
 from conf.schema import Filter
 from filters.choice import NEAR_DUPLICATE
-from pipeline.refilter.stored_unit import Encoded, StoredUnit
+from pipeline.refilter.stored_unit import Encoded, StoredUnit, group_indices
 from stages.candidates.early_scoring import LEFT_EARLY
 from stages.candidates.near_duplicates import EarlierSamples, ImagePair, find_near_candidates
 from stages.candidates.scoring import CLIP_SCORES, make_measure_specs, make_thresholds
@@ -42,7 +41,7 @@ class Chooser:
         """
         candidates = self._measure(stored)
         reasons, missing = [""] * len(candidates), list[int]()
-        for indices in _by_pair(candidates):
+        for indices in group_indices(candidate.pair_id for candidate in candidates).values():
             pair_reasons, pair_missing = self._choose_of_pair(
                 [candidates[index] for index in indices], [stored.images.get(index) for index in indices]
             )
@@ -144,14 +143,6 @@ class Chooser:
             outside = filters.outside(scores, {name: bounds[name] for name in scores}, 1)
             reasons += [LEFT_EARLY] if candidate.reason == LEFT_EARLY else outside
         return reasons
-
-
-def _by_pair(candidates: Sequence[Candidate]) -> Iterable[list[int]]:
-    """Return the indices of each caption pair's candidates, in their order."""
-    indices: dict[str, list[int]] = defaultdict(list)
-    for index, candidate in enumerate(candidates):
-        indices[candidate.pair_id].append(index)
-    return indices.values()
 
 
 def _decode(encoded: Encoded) -> ImagePair:

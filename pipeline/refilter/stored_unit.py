@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -42,7 +42,7 @@ def read(store: Store, unit: int) -> StoredUnit:
         read_part(store, commit, kind) for kind in ("samples", "rejected", "scores", "previews")
     )
     candidates = tuple(parquet_tables.candidates_of(parquet_tables.from_bytes(scores))) if scores else ()
-    indices = _by_sample(candidates)
+    indices = group_indices(map(sample_key, candidates))
     images = {}
     for key, files in _read_samples(kept):
         index = next(index for index in indices[key] if candidates[index].kept)
@@ -84,10 +84,11 @@ def record(
     return old | count_verdicts(candidates) | {"missing": missing_records}
 
 
-def _by_sample(candidates: Sequence[Candidate]) -> dict[str, list[int]]:
+def group_indices(keys: Iterable[str]) -> dict[str, list[int]]:
+    """Return the indices of equal keys, in order."""
     indices: dict[str, list[int]] = defaultdict(list)
-    for index, candidate in enumerate(candidates):
-        indices[sample_key(candidate)].append(index)
+    for index, key in enumerate(keys):
+        indices[key].append(index)
     return indices
 
 
@@ -116,7 +117,7 @@ def _samples(
 def _rejected(
     stored: StoredUnit, candidates: Sequence[Candidate], extension: str
 ) -> Iterator[tuple[str, tar.Files]]:
-    for key, indices in _by_sample(candidates).items():
+    for key, indices in group_indices(map(sample_key, candidates)).items():
         images = {
             number: stored.images[index]
             for number, index in enumerate(indices)
@@ -127,10 +128,10 @@ def _rejected(
 
 
 def _missing_record(candidate: Candidate) -> dict[str, Any]:
-    values = asdict(candidate)
-    for name in ("kept", "reason", "measures"):
-        del values[name]
-    return {"key": sample_key(candidate), "p2p_threshold": values.pop("tau"), **values}
+    values = {"key": sample_key(candidate), "p2p_threshold": candidate.tau, **asdict(candidate)}
+    return {
+        name: value for name, value in values.items() if name not in ("tau", "kept", "reason", "measures")
+    }
 
 
 def _judge_again(preview: Preview, candidates: Sequence[Candidate]) -> Preview:
