@@ -18,8 +18,14 @@ from stages.records import Candidate, Preview, Unit, UnitResult, WrittenPair
 from stages.storage.commits import PARTS, commit_name
 from stages.storage.store import Store
 
-TABLES = ("scores", "answers")
-"""Kinds of a part's files that are Parquet; others are tar."""
+EXTENSIONS = {
+    "samples": "tar",
+    "rejected": "tar",
+    "previews": "tar",
+    "scores": "parquet",
+    "answers": "parquet",
+}
+"""Extensions of a part's files by kind."""
 
 
 def encode_part(result: UnitResult, format: ImageFormat, quality: int = 100) -> dict[str, bytes]:
@@ -101,7 +107,7 @@ def write_unit(store: Store, files: dict[str, bytes], record: dict[str, Any]) ->
     attempt = uuid.uuid4().hex[:12]
     part = {}
     for kind, data in files.items():
-        name = f"{PARTS}/{record['unit']:08d}-{attempt}.{kind}{'.parquet' if kind in TABLES else '.tar'}"
+        name = f"{PARTS}/{record['unit']:08d}-{attempt}.{kind}.{EXTENSIONS[kind]}"
         store.write(name, data)
         part[kind] = {"name": name, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
         if kind == "samples":

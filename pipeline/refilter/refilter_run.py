@@ -33,6 +33,8 @@ from stages.write import write_unit
 
 MISSING = "run/missing.jsonl"
 THREADS = 8
+Choice = tuple[StoredUnit, tuple[Candidate, ...], tuple[Candidate, ...]]
+"""A unit, its candidates with their new verdicts, and the missing ones."""
 
 
 def refilter_run(settings: RefilterSettings) -> None:
@@ -113,7 +115,7 @@ def _rewrite(settings: RefilterSettings, plan: Plan) -> None:
         None if settings.duplicates is None else EarlierSamples(settings.duplicates),
     )
 
-    def choose() -> Iterator[tuple[StoredUnit, tuple[Candidate, ...], tuple[Candidate, ...]]]:
+    def choose() -> Iterator[Choice]:
         # One unit after the other, in the plan's order. Threads read and write meanwhile.
         read = map_in_threads(
             lambda unit: stored_unit.read(settings.source, unit), units, THREADS, 2 * THREADS
@@ -123,7 +125,7 @@ def _rewrite(settings: RefilterSettings, plan: Plan) -> None:
             if stored.unit.index not in done and not (missing and settings.generate):
                 yield stored, candidates, missing
 
-    def write(choice: tuple[StoredUnit, tuple[Candidate, ...], tuple[Candidate, ...]]) -> None:
+    def write(choice: Choice) -> None:
         stored, candidates, missing = choice
         files = stored_unit.encode(stored, candidates, settings.new, plan.model_fingerprint)
         write_unit(settings.target, files, stored_unit.record(stored, candidates, missing))

@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.dataset.contact_sheet import SHEET
-from tests.pipeline.commands.test_export import KEPT, finished
 from tests.pipeline.export.hub import Hub, serving
+from tests.pipeline.export.test_write_dataset import KEPT, finished
 
 pytestmark = pytest.mark.long
 
