@@ -52,16 +52,7 @@ class Checker:
         self._window = p2p.load_prompts(checks.model, checks.revision, checks.family)
         self._blocked = compile_blocklist(load_blocklist(checks.block, checks.block_file, "checks"))
         self._language = Language(checks.language, checks.language_least) if checks.language else None
-        self._moderation = (
-            Moderation(
-                checks.moderation,
-                checks.moderation_revision,
-                checks.moderation_label,
-                checks.moderation_most,
-            )
-            if checks.moderation
-            else None
-        )
+        self._moderation = Moderation(checks) if checks.moderation else None
 
     def __call__(self, caption: str, answers: Sequence[Answer]) -> list[str]:
         """Returns "" for each answer to the caption that is kept, and the reason for each other, in order."""

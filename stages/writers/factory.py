@@ -5,14 +5,20 @@ from __future__ import annotations
 import hashlib
 from dataclasses import asdict
 from enum import Enum
+from pkgutil import resolve_name
 from typing import Any
 
 from conf.pairs import Writer as Settings
 from conf.pairs import WriterKind
 from stages.writers import few_shot_template
 from stages.writers.base import Writer
-from stages.writers.completion_format import CompletionFormat
 
+_CLASSES = {
+    WriterKind.grammar: "GrammarWriter",
+    WriterKind.transformers: "TransformersWriter",
+    WriterKind.openai: "OpenAIWriter",
+    WriterKind.vllm: "VllmWriter",
+}
 _PROMPTS = ("ask", "format", "template", "temperature", "top_p", "max_tokens")
 RESULT_SETTINGS: dict[WriterKind, tuple[str, ...]] = {
     WriterKind.grammar: (),
@@ -24,34 +30,12 @@ RESULT_SETTINGS: dict[WriterKind, tuple[str, ...]] = {
 
 
 def make(settings: Settings) -> Writer:
-    """Loads the writer. Raises WriterError."""
-    format = CompletionFormat(settings.format.separator, settings.format.divider, settings.format.stop)
-    if settings.kind is WriterKind.transformers:
-        # Imported here: torch takes seconds to load, and other writers do not need it.
-        from stages.writers.transformers_writer import Sampling, TransformersWriter
-
-        return TransformersWriter(
-            settings.model,
-            settings.revision,
-            device=settings.device,
-            dtype=settings.dtype.value,
-            ask=settings.ask.value,
-            format=format,
-            template=settings.template,
-            sampling=Sampling(settings.temperature, settings.top_p, settings.max_tokens),
-            rows=settings.rows,
-        )
-    if settings.kind is WriterKind.openai:
-        from stages.writers.openai_writer import OpenAIWriter
-
-        return OpenAIWriter(settings, format)
-    if settings.kind is WriterKind.vllm:
-        from stages.writers.vllm_writer import VllmWriter
-
-        return VllmWriter(settings, format)
-    from stages.writers.grammar_writer import GrammarWriter
-
-    return GrammarWriter()
+    """Loads the writer. Raises WriterError, and FormatError for invalid marks."""
+    # By name: torch takes seconds to load, and not every writer needs it.
+    writer: Writer = resolve_name(f"stages.writers.{settings.kind.value}_writer:{_CLASSES[settings.kind]}")(
+        settings
+    )
+    return writer
 
 
 def identify(settings: Settings) -> str:

@@ -1,16 +1,20 @@
-"""Loads templates of few-shot prompts: YAML files with a system message, a question and examples."""
+"""Few-shot prompts from templates: YAML files with a system message, a question and examples."""
 
 from __future__ import annotations
 
+import json
+import re
 import string
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
 import yaml
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from conf.messages import error_line, suggest_name
+from conf.setting_keys import options
 from stages.writers.base import WriterError
 
 FIELDS = ("caption",)
@@ -18,46 +22,77 @@ _KEYS = ("system", "ask", "examples")
 _EXAMPLE = ("caption", "instruction", "edited_caption")
 
 
+_Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, pattern=r"^[^\r\n]*$")]
+
+
+class JsonAnswer(BaseModel):
+    """The schema of an answer in JSON."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    instruction: _Line
+    edited_caption: _Line
+
+
 @dataclass(frozen=True)
-class Example:
-    """A caption and the wanted answer."""
+class FewShotTemplate:
+    """The style of models that were not fine-tuned: messages with examples, answered by the JSON of ``JsonAnswer``.
 
-    caption: str
-    instruction: str
-    edited_caption: str
-
-
-@dataclass(frozen=True)
-class Template:
-    """A system message, which may be empty, a ``question`` with ``{caption}`` in it, and examples."""
+    ``system`` may be empty, ``question`` has ``{caption}`` in it, and an example has the fields of ``_EXAMPLE``.
+    """
 
     system: str
     question: str
-    examples: tuple[Example, ...]
+    examples: tuple[dict[str, str], ...]
+    stop: ClassVar[str] = ""
 
-    def ask(self, caption: str) -> str:
-        return self.question.format(caption=caption)
+    def messages(self, caption: str) -> list[dict[str, str]]:
+        """Returns ``role`` and ``content`` of the messages, for a model that was trained on conversations."""
+        messages = [{"role": "system", "content": self.system}] if self.system else []
+        for example in self.examples:
+            answer = {name: example[name] for name in JsonAnswer.model_fields}
+            messages.append({"role": "user", "content": self.question.format(caption=example["caption"])})
+            messages.append({"role": "assistant", "content": json.dumps(answer, ensure_ascii=False)})
+        return [*messages, {"role": "user", "content": self.question.format(caption=caption)}]
+
+    def prompt(self, caption: str) -> str:
+        """Returns the text that a model without roles continues."""
+        return "\n\n".join(message["content"] for message in self.messages(caption)) + "\n\n"
+
+    def parse(self, text: str) -> tuple[str, str] | str:
+        """Parses the first JSON object in the text; models often put a fence or a sentence before it."""
+        start = text.find("{")
+        if start < 0:
+            return "no_json"
+        try:
+            value, _ = json.JSONDecoder().raw_decode(text, start)
+        except (ValueError, RecursionError):
+            return "no_json"
+        try:
+            answer = JsonAnswer.model_validate(value)
+        except ValidationError:
+            return "not_the_schema"
+        return _one_line(answer.instruction), _one_line(answer.edited_caption)
 
 
-def list_templates() -> list[str]:
-    """Returns the names of the templates in this package."""
-    files = resources.files("conf").joinpath("templates").iterdir()
-    return sorted(file.name.removesuffix(".yaml") for file in files if file.name.endswith(".yaml"))
+def _one_line(text: str) -> str:
+    return re.sub(r"\s+", " ", text)
 
 
 def read_template(name: str) -> str:
     """Returns the text of a template in this package, or of a file. Raises WriterError if there is neither."""
-    if name in list_templates():
+    built_in = options("templates")
+    if name in built_in:
         return resources.files("conf").joinpath("templates", f"{name}.yaml").read_text()
     try:
         return Path(name).read_text()
     except (OSError, UnicodeDecodeError) as error:
         raise WriterError(
-            f"writer.template={name} cannot be read: give a file, or one of {', '.join(list_templates())}"
+            f"writer.template={name} cannot be read: give a file, or one of {', '.join(built_in)}"
         ) from error
 
 
-def load_template(name: str) -> Template:
+def load_template(name: str) -> FewShotTemplate:
     """Loads a template. Raises WriterError if it is missing, is not YAML, or has an unknown field."""
     try:
         fields = yaml.safe_load(read_template(name))
@@ -68,11 +103,11 @@ def load_template(name: str) -> Template:
     if not isinstance(question, str) or not isinstance(system, str) or not isinstance(examples, list):
         raise WriterError(f"writer.template={name}: ask and system are texts, examples is a list")
     _check_fields(name, question)
-    return Template(
+    return FewShotTemplate(
         system.strip(),
         question.strip(),
         tuple(
-            Example(**_mapping(name, f"example {number}", example, _EXAMPLE, _EXAMPLE))
+            _mapping(name, f"example {number}", example, _EXAMPLE, _EXAMPLE)
             for number, example in enumerate(examples, 1)
         ),
     )

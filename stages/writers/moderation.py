@@ -7,13 +7,14 @@ from pathlib import Path
 from safetensors import SafetensorError
 
 from conf.messages import error_line
+from conf.pairs import Checks
 from stages.writers.base import WriterError
 
 
 class Moderation:
-    """Says whether the probability of a label for a text is at most ``most``."""
+    """Says whether the probability of a label for a text is at most ``checks.moderation_most``."""
 
-    def __init__(self, model: str, revision: str | None, label: str, most: float) -> None:
+    def __init__(self, checks: Checks) -> None:
         """Loads a text classifier of transformers from a folder or the hub, safetensors only.
 
         Raises WriterError if the model does not load or has no such label.
@@ -21,10 +22,12 @@ class Moderation:
         # Imported here: the library takes a second to load.
         from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
 
+        model, label = str(checks.moderation), checks.moderation_label
+        options = {"revision": checks.moderation_revision, "trust_remote_code": False}
         try:
-            tokenizer = AutoTokenizer.from_pretrained(model, revision=revision, trust_remote_code=False)
+            tokenizer = AutoTokenizer.from_pretrained(model, **options)
             classifier = AutoModelForSequenceClassification.from_pretrained(
-                model, revision=revision, use_safetensors=True, trust_remote_code=False
+                model, use_safetensors=True, **options
             )
         except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
             reason = error_line(error)
@@ -37,7 +40,7 @@ class Moderation:
                 f"checks.moderation_label={label} is not a label of {model}: {', '.join(labels)}"
             )
         self._classify = pipeline("text-classification", classifier, tokenizer=tokenizer, top_k=None)
-        self._label, self._most = label, most
+        self._label, self._most = label, checks.moderation_most
 
     def __call__(self, text: str) -> bool:
         (scores,) = self._classify([text], truncation=True)

@@ -12,8 +12,9 @@ from typing import Any
 from conf.messages import error_line
 from conf.pairs import Writer as Settings
 from stages.writers.base import Answer, EditRequest, NoAnswer, WriterError, to_answer
-from stages.writers.completion_format import CompletionFormat, FormatError
-from stages.writers.prompts import FewShotPrompts, JsonAnswer, choose_style
+from stages.writers.completion_format import FormatError
+from stages.writers.few_shot_template import FewShotTemplate, JsonAnswer
+from stages.writers.prompts import choose_style
 
 _HOLDS = 3
 """Pauses of all requests after which a rate limit ends the run."""
@@ -30,7 +31,7 @@ class OpenAIWriter:
     The key is read from the environment once and sent to the endpoint only.
     """
 
-    def __init__(self, settings: Settings, format: CompletionFormat | None = None) -> None:
+    def __init__(self, settings: Settings) -> None:
         """Connects to the endpoint.
 
         Raises:
@@ -54,7 +55,7 @@ class OpenAIWriter:
             http_client=openai.DefaultHttpxClient(event_hooks={"request": [lambda _: self._wait()]}),
         )
         # Models behind an endpoint are assumed to be trained on conversations.
-        self._style = choose_style(settings.ask, True, format or CompletionFormat(), settings.template)
+        self._style = choose_style(settings, conversations=True)
         self._limit = "max_tokens"
         self._check_model()
 
@@ -72,7 +73,7 @@ class OpenAIWriter:
 
     def _check_model(self) -> None:
         """Raises WriterError for an endpoint that is unusable or lists no such model. The list may be missing."""
-        openai, endpoint, model = self._openai, self._settings.endpoint, self._settings.model
+        openai, model = self._openai, self._settings.model
         try:
             names = [entry.id for entry in self._client.with_options(max_retries=1).models.list()]
         except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
@@ -83,9 +84,7 @@ class OpenAIWriter:
             return
         if names and model not in names:
             shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
-            raise WriterError(
-                self._safe(f"writer.endpoint={endpoint} has no model {model!r}: it has {shown}")
-            )
+            raise self._error(f"has no model {model!r}: it has {shown}")
 
     def _answer(self, request: EditRequest) -> Answer | NoAnswer:
         openai = self._openai
@@ -96,11 +95,9 @@ class OpenAIWriter:
         except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
             raise self._refused(error) from None
         except openai.RateLimitError as error:
-            raise WriterError(
-                self._safe(
-                    f"writer.endpoint={self._settings.endpoint} lets no request through: {error_line(error)}; raise "
-                    "the limit or lower writer.requests_per_minute, what is committed stays, the same command goes on"
-                )
+            raise self._error(
+                f"lets no request through: {error_line(error)}; raise the limit or lower writer.requests_per_minute, "
+                "what is committed stays, the same command goes on"
             ) from None
         except openai.APITimeoutError:
             return NoAnswer(f"no answer in {self._settings.timeout:g} s, {self._settings.retries + 1} times")
@@ -141,20 +138,17 @@ class OpenAIWriter:
             "temperature": settings.temperature,
             "top_p": settings.top_p,
             "seed": request.seed & 0x7FFFFFFF,
+            self._limit: settings.max_tokens,
         }
-        if isinstance(self._style, FewShotPrompts):
-            more: dict[str, Any] = {self._limit: settings.max_tokens}
+        if isinstance(self._style, FewShotTemplate):
             if settings.structured:
-                more["response_format"] = _SCHEMA
+                arguments["response_format"] = _SCHEMA
             messages: Any = self._style.messages(request.caption)
-            response: Any = self._client.chat.completions.create(messages=messages, **arguments, **more)
+            response: Any = self._client.chat.completions.create(messages=messages, **arguments)
             return str(response.choices[0].message.content or "")
         stop = self._style.stop
         response = self._client.completions.create(
-            prompt=self._style.prompt(request.caption),
-            stop=[stop],
-            max_tokens=settings.max_tokens,
-            **arguments,
+            prompt=self._style.prompt(request.caption), stop=[stop], **arguments
         )
         choice = response.choices[0]
         # Servers drop the stop sequence from the text.
@@ -162,18 +156,14 @@ class OpenAIWriter:
         return f"{choice.text}{stop}" if dropped else str(choice.text)
 
     def _gone(self) -> WriterError:
-        return WriterError(
-            f"writer.endpoint={self._settings.endpoint} does not answer: start the server, or give another address "
-            "that ends with /v1"
-        )
+        return self._error("does not answer: start the server, or give another address that ends with /v1")
 
     def _refused(self, error: Exception) -> WriterError:
         where = f" in {self._settings.key_env}" if self._settings.key_env else ""
-        return WriterError(
-            self._safe(
-                f"writer.endpoint={self._settings.endpoint} refuses the key{where}: {error_line(error)}"
-            )
-        )
+        return self._error(f"refuses the key{where}: {error_line(error)}")
+
+    def _error(self, reason: str) -> WriterError:
+        return WriterError(self._safe(f"writer.endpoint={self._settings.endpoint} {reason}"))
 
     def _safe(self, text: str) -> str:
         # Servers repeat their input in errors.

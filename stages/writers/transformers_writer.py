@@ -2,43 +2,36 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
+from torch import Tensor
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
     AutoTokenizer,
     GenerationConfig,
+    LogitsProcessor,
     LogitsProcessorList,
     PretrainedConfig,
-    PreTrainedTokenizerBase,
     StoppingCriteriaList,
+    StopStringCriteria,
 )
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 
 import p2p
 from conf.messages import error_line
-from conf.pairs import Ask
+from conf.pairs import Writer as Settings
 from stages.writers.base import Answer, EditRequest, NoAnswer, WriterError, to_answer
-from stages.writers.completion_format import CompletionFormat, FormatError
 from stages.writers.prompts import choose_style, encode_prompt
-from stages.writers.sampling import StopAtSequence, TokenSampler
 
 _BUCKET = 32
 """Prompts are padded to multiples of this number of tokens."""
-
-
-@dataclass(frozen=True)
-class Sampling:
-    """``temperature`` 0 takes the likeliest token; ``top_p`` is in (0, 1]; an answer has at most ``tokens``."""
-
-    temperature: float = 0.7
-    top_p: float = 1.0
-    tokens: int = 256
+_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class TransformersWriter:
@@ -48,108 +41,109 @@ class TransformersWriter:
     prompt: ``rows`` × the prompt's length rounded up.
     """
 
-    def __init__(
-        self,
-        model: str,
-        revision: str | None = None,
-        device: str = "auto",
-        dtype: str = "auto",
-        ask: str = "auto",
-        format: CompletionFormat | None = None,
-        template: str = "instructpix2pix",
-        sampling: Sampling | None = None,
-        rows: int = 16,
-    ) -> None:
-        """Loads the model.
-
-        Args:
-            device: "cpu", "cuda" or "auto".
-            dtype: "fp32", "bf16", "fp16" or "auto": the model's own on a GPU, fp32 elsewhere.
-            ask: "completion" in ``format``, "few_shot" by ``template``, "auto": few_shot if there is a chat template.
-            rows: the number of rows of a batch.
+    def __init__(self, settings: Settings) -> None:
+        """Loads the model. ``dtype=auto`` is the model's own on a GPU, and fp32 elsewhere.
 
         Raises:
             WriterError: the model is missing, is no causal language model, or does not load; the template is missing.
         """
-        on_gpu = device != "cpu" and torch.cuda.is_available()
-        known = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-        load_config(model, revision)
+        self._settings = settings
+        on_gpu = settings.device != "cpu" and torch.cuda.is_available()
+        load_config(settings.model, settings.revision)
+        options = {"revision": settings.revision, "trust_remote_code": False}
         try:
-            self._tokenizer = AutoTokenizer.from_pretrained(model, revision=revision, trust_remote_code=False)
+            self._tokenizer = AutoTokenizer.from_pretrained(settings.model, **options)
             self._model = AutoModelForCausalLM.from_pretrained(
-                model,
-                revision=revision,
-                dtype=known.get(dtype, "auto" if on_gpu else torch.float32),
+                settings.model,
+                dtype=_DTYPES.get(settings.dtype.value, "auto" if on_gpu else torch.float32),
                 use_safetensors=True,
-                trust_remote_code=False,
+                **options,
             )
         except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-            raise _does_not_load(model, error) from error
+            raise _does_not_load(settings.model, error) from error
         self._model = self._model.eval().to("cuda" if on_gpu else "cpu")
-        conversations = bool(self._tokenizer.chat_template)
-        self._style = choose_style(Ask(ask), conversations, format or CompletionFormat(), template)
-        self._sampling = sampling or Sampling()
-        self._rows = rows
+        self._style = choose_style(settings, conversations=bool(self._tokenizer.chat_template))
+        self._stops = StoppingCriteriaList()
+        if self._style.stop:
+            self._stops.append(StopStringCriteria(self._tokenizer, self._style.stop))
 
     def write(self, requests: Sequence[EditRequest]) -> list[Answer | NoAnswer]:
         """Implements ``Writer.write``."""
-        answers: list[Answer | NoAnswer] = [NoAnswer("it was not asked for")] * len(requests)
-        prompts: dict[int, list[tuple[int, list[int]]]] = {}
+        answers: dict[int, Answer] = {}
+        prompts: defaultdict[int, list[tuple[int, list[int]]]] = defaultdict(list)
         for place, request in enumerate(requests):
-            try:
-                ids = encode_prompt(self._tokenizer, self._style, request.caption)
-            except FormatError:
-                answers[place] = Answer(reason="separator_in_caption", text=request.caption)
-                continue
-            prompts.setdefault(-(-len(ids) // _BUCKET) * _BUCKET, []).append((place, ids))
-        for tokens, all_of_length in sorted(prompts.items()):
-            for start in range(0, len(all_of_length), self._rows):
-                batch = all_of_length[start : start + self._rows]
-                texts = self._continue(
-                    tokens, [ids for _, ids in batch], [requests[place].seed for place, _ in batch]
-                )
-                for (place, _), text in zip(batch, texts, strict=True):
+            ids = encode_prompt(self._tokenizer, self._style, request.caption)
+            if isinstance(ids, Answer):
+                answers[place] = ids
+            else:
+                prompts[-(-len(ids) // _BUCKET) * _BUCKET].append((place, ids))
+        rows = self._settings.rows
+        for tokens, all_of_length in prompts.items():
+            for start in range(0, len(all_of_length), rows):
+                places, batch = zip(*all_of_length[start : start + rows], strict=True)
+                texts = self._continue(tokens, batch, [requests[place].seed for place in places])
+                for place, text in zip(places, texts, strict=True):
                     answers[place] = to_answer(text, self._style.parse(text))
-        return answers
+        return [answers[place] for place in range(len(requests))]
 
     @torch.inference_mode()
     def _continue(self, tokens: int, prompts: Sequence[list[int]], seeds: Sequence[int]) -> list[str]:
         """Returns the continuations of the prompts, in a batch of ``rows`` × ``tokens``, padded on the left."""
-        pad = _pad_token(self._tokenizer)
-        filled = [*prompts, *[prompts[0]] * (self._rows - len(prompts))]
+        settings, defaults, tokenizer = self._settings, self._model.generation_config, self._tokenizer
+        ends = (defaults.eos_token_id, tokenizer.eos_token_id)
+        pads = (tokenizer.pad_token_id, tokenizer.eos_token_id, 0)
+        pad = next(token for token in pads if token is not None)
+        # Copies of the first row fill the batch and end with it.
+        missing = settings.rows - len(prompts)
+        filled, all_seeds = [*prompts, *[prompts[0]] * missing], [*seeds, *[seeds[0]] * missing]
         ids = torch.tensor([[pad] * (tokens - len(prompt)) + prompt for prompt in filled])
         mask = torch.tensor([[0] * (tokens - len(prompt)) + [1] * len(prompt) for prompt in filled])
-        defaults = self._model.generation_config
-        sampling = self._sampling
         draws = LogitsProcessorList()
-        if sampling.temperature > 0:
-            all_seeds = [*seeds, *[0] * (self._rows - len(seeds))]
-            draws.append(TokenSampler(all_seeds, sampling.temperature, sampling.top_p))
+        if settings.temperature > 0:
+            draws.append(TokenSampler(all_seeds, settings.temperature, settings.top_p))
         generated = self._model.generate(
             input_ids=ids.to(self._model.device),
             attention_mask=mask.to(self._model.device),
             generation_config=GenerationConfig(
-                max_new_tokens=sampling.tokens,
+                max_new_tokens=settings.max_tokens,
                 do_sample=False,
-                eos_token_id=defaults.eos_token_id
-                if defaults.eos_token_id is not None
-                else self._tokenizer.eos_token_id,
+                eos_token_id=next((token for token in ends if token is not None), None),
                 pad_token_id=pad,
             ),
             logits_processor=draws,
-            stopping_criteria=StoppingCriteriaList(
-                [StopAtSequence(self._tokenizer, self._style.stop, len(prompts), tokens)]
-            ),
+            stopping_criteria=self._stops,
         )
         new = generated[: len(prompts), tokens:]
-        return [str(text) for text in self._tokenizer.batch_decode(new, skip_special_tokens=True)]
+        return [str(text) for text in tokenizer.batch_decode(new, skip_special_tokens=True)]
 
 
-def _pad_token(tokenizer: PreTrainedTokenizerBase) -> int:
-    for token in (tokenizer.pad_token_id, tokenizer.eos_token_id):
-        if token is not None:
-            return int(token)
-    return 0
+class TokenSampler(LogitsProcessor):
+    """Samples one token for each row and leaves only its logit, so that greedy decoding takes it.
+
+    transformers samples all rows from one generator, so that a row's text depends on the other rows. Here each row
+    draws one number a token from its own generator, and takes the token at that quantile of its distribution.
+    """
+
+    def __init__(self, seeds: Sequence[int], temperature: float, top_p: float) -> None:
+        """``temperature`` over 0; ``top_p`` in (0, 1], the mass of the likeliest tokens that are drawn from."""
+        self._draws = [np.random.default_rng(seed) for seed in seeds]
+        self._temperature = temperature
+        self._top_p = top_p
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        """(rows, vocabulary) logits → the same with all but one token of each row at -inf."""
+        likely, tokens = torch.sort(scores.double() / self._temperature, descending=True, stable=True)
+        mass = torch.softmax(likely, -1)
+        until = torch.cumsum(mass, -1)
+        mass = mass * (until - mass < self._top_p)
+        until = torch.cumsum(mass, -1)
+        drawn = torch.tensor(
+            [[draw.random()] for draw in self._draws], dtype=until.dtype, device=until.device
+        )
+        place = torch.searchsorted(until, drawn * until[:, -1:], right=True)
+        last = (mass > 0).sum(-1, keepdim=True) - 1
+        sampled = tokens.gather(-1, torch.minimum(place, last))
+        return torch.full_like(scores, -torch.inf).scatter(-1, sampled, 0.0)
 
 
 def identify(model: str, revision: str | None = None) -> str:

@@ -10,8 +10,8 @@ from typing import Any
 from conf.messages import error_line
 from conf.pairs import Writer as Settings
 from stages.writers.base import Answer, EditRequest, NoAnswer, WriterError, to_answer
-from stages.writers.completion_format import CompletionFormat, FormatError
-from stages.writers.prompts import JsonAnswer, PromptStyle, choose_style, encode_prompt
+from stages.writers.few_shot_template import JsonAnswer
+from stages.writers.prompts import PromptStyle, choose_style, encode_prompt
 
 # vLLM reads these when it is imported. In this process the engine schedules the same requests in the same way each
 # time, and ends with the stage. Usage statistics are off.
@@ -25,7 +25,7 @@ class VllmWriter:
     same unit gives the same answers on the same hardware, whatever units came before.
     """
 
-    def __init__(self, settings: Settings, format: CompletionFormat) -> None:
+    def __init__(self, settings: Settings) -> None:
         """Loads the model into all GPUs that this process sees.
 
         Raises:
@@ -39,29 +39,26 @@ class VllmWriter:
         from stages.writers.transformers_writer import identify
 
         identify(settings.model, settings.revision)
+        options = {"revision": settings.revision, "trust_remote_code": False}
         try:
-            self._tokenizer = AutoTokenizer.from_pretrained(
-                settings.model, revision=settings.revision, trust_remote_code=False
-            )
+            self._tokenizer = AutoTokenizer.from_pretrained(settings.model, **options)
             self._engine = vllm.LLM(
                 settings.model,
-                revision=settings.revision,
                 tokenizer_revision=settings.revision,
                 # Without this vLLM loads pickled weights if there are no others.
                 load_format="safetensors",
-                trust_remote_code=False,
                 dtype=_DTYPES[settings.dtype.value],
                 max_model_len=settings.context,
                 gpu_memory_utilization=settings.gpu_memory,
                 tensor_parallel_size=max(1, torch.cuda.device_count()),
+                **options,
             )
         # Any error: too little memory, an unknown architecture, missing weights.
         except Exception as error:
             raise WriterError(
                 f"writer.model={settings.model} does not load in vLLM: {error_line(error)}"
             ) from error
-        conversations = bool(self._tokenizer.chat_template)
-        self._style = choose_style(settings.ask, conversations, format, settings.template)
+        self._style = choose_style(settings, conversations=bool(self._tokenizer.chat_template))
         self._settings = settings
         self._tokens = int(self._engine.llm_engine.model_config.max_model_len)
 
@@ -69,30 +66,28 @@ class VllmWriter:
         """Implements ``Writer.write``, for the same unit on the same hardware."""
         import vllm
 
-        answers: list[Answer | NoAnswer] = [NoAnswer("it was not asked for")] * len(requests)
+        answers: dict[int, Answer | NoAnswer] = {}
         places, prompts, parameters = [], [], []
         for place, request in enumerate(requests):
-            try:
-                ids = encode_prompt(self._tokenizer, self._style, request.caption)
-            except FormatError:
-                answers[place] = Answer(reason="separator_in_caption", text=request.caption)
-                continue
-            if len(ids) + self._settings.max_tokens > self._tokens:
+            ids = encode_prompt(self._tokenizer, self._style, request.caption)
+            if isinstance(ids, Answer):
+                answers[place] = ids
+            elif len(ids) + self._settings.max_tokens > self._tokens:
                 answers[place] = NoAnswer(
                     f"its prompt of {len(ids)} tokens and an answer of {self._settings.max_tokens} do not fit "
                     f"into the {self._tokens} that the model has (writer.context)"
                 )
-                continue
-            places.append(place)
-            prompts.append({"prompt_token_ids": ids})
-            parameters.append(vllm.SamplingParams(**sampling(self._settings, self._style, request.seed)))
+            else:
+                places.append(place)
+                prompts.append({"prompt_token_ids": ids})
+                parameters.append(vllm.SamplingParams(**sampling(self._settings, self._style, request.seed)))
         # Cached prefixes of earlier units would change the last bits of the answers.
         self._engine.reset_prefix_cache()
         outputs = self._engine.generate(prompts, parameters, use_tqdm=False) if prompts else []
         for place, output in zip(places, outputs, strict=True):
             text = str(output.outputs[0].text)
             answers[place] = to_answer(text, self._style.parse(text))
-        return answers
+        return [answers[place] for place in range(len(requests))]
 
 
 def sampling(settings: Settings, style: PromptStyle, seed: int) -> dict[str, Any]:

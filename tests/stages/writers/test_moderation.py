@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from conf.pairs import Checks
 from stages.writers.base import WriterError
 from stages.writers.moderation import Moderation
 from tests.llamas import save_classifier
@@ -27,13 +28,13 @@ class Touching:
 
 
 def test_a_pickle_is_named_and_never_loaded(classifier: Path, tmp_path: Path):
-    assert Moderation(str(classifier), None, "toxic", 1.0)("a red ball")
+    assert Moderation(Checks(moderation=str(classifier), moderation_most=1.0))("a red ball")
     (classifier / "model.safetensors").unlink()
     (classifier / "pytorch_model.bin").write_bytes(pickle.dumps(Touching(tmp_path / "mark")))
     with pytest.raises(
         WriterError, match=r"checks\.moderation=.*pickled weights only, which are never loaded"
     ):
-        Moderation(str(classifier), None, "toxic", 1.0)
+        Moderation(Checks(moderation=str(classifier), moderation_most=1.0))
     assert not (tmp_path / "mark").exists()
 
 
@@ -41,5 +42,5 @@ def test_damaged_weights_are_one_line(classifier: Path):
     weights = classifier / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:40])
     with pytest.raises(WriterError, match=r"checks\.moderation=.* does not load") as error:
-        Moderation(str(classifier), None, "toxic", 1.0)
+        Moderation(Checks(moderation=str(classifier), moderation_most=1.0))
     assert "\n" not in str(error.value)

@@ -7,15 +7,20 @@ import pytest
 import torch
 from transformers import CLIPTextConfig, CLIPTextModel
 
+from conf.pairs import Ask, Writer, WriterKind
 from stages.writers.base import Answer, EditRequest, WriterError
-from stages.writers.sampling import TokenSampler
-from stages.writers.transformers_writer import Sampling, TransformersWriter, load_config
+from stages.writers.transformers_writer import TokenSampler, TransformersWriter, load_config
 
 ASKED = [EditRequest(" ".join(["a photo of a red ball"] * (1 + k % 3)), seed=k) for k in range(7)]
 
 
+def settings(model: Path, **more: object) -> Writer:
+    return Writer(kind=WriterKind.transformers, model=str(model), **more)
+
+
 def writer(model: Path, **more: object) -> TransformersWriter:
-    return TransformersWriter(str(model), device="cpu", sampling=Sampling(1.0, 0.9, 12), rows=4, **more)
+    drawn = {"temperature": 1.0, "top_p": 0.9, "max_tokens": 12, "rows": 4}
+    return TransformersWriter(settings(model, device="cpu", **drawn, **more))
 
 
 def test_an_answer_depends_on_nothing_but_its_own_question(untrained: Path) -> None:
@@ -36,7 +41,7 @@ def test_a_seed_decides(untrained: Path) -> None:
 def test_the_chat_template_is_taken_where_there_is_one(untrained_chat: Path) -> None:
     answers = writer(untrained_chat).write(ASKED[:2])
     assert {answer.reason for answer in answers} == {"no_json"}
-    by_format = writer(untrained_chat, ask="completion").write(ASKED[:2])
+    by_format = writer(untrained_chat, ask=Ask.completion).write(ASKED[:2])
     assert {answer.reason for answer in by_format} == {"no_stop"}
 
 
@@ -67,12 +72,12 @@ def test_what_is_no_causal_language_model_is_one_line(tmp_path: Path) -> None:
         CLIPTextConfig(hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=1)
     ).save_pretrained(tmp_path)
     with pytest.raises(WriterError, match="is a clip_text_model model, not a causal language model"):
-        TransformersWriter(str(tmp_path))
+        TransformersWriter(settings(tmp_path))
     with pytest.raises(WriterError, match="there is no such folder"):
-        TransformersWriter(str(tmp_path / "none"))
+        TransformersWriter(settings(tmp_path / "none"))
     (tmp_path / "empty").mkdir()
     with pytest.raises(WriterError, match="does not load") as caught:
-        TransformersWriter(str(tmp_path / "empty"))
+        TransformersWriter(settings(tmp_path / "empty"))
     assert "\n" not in str(caught.value)
 
 
@@ -80,4 +85,4 @@ def test_a_configuration_is_read_without_weights(untrained: Path, tmp_path: Path
     shutil.copy(untrained / "config.json", tmp_path)
     assert load_config(str(tmp_path)).model_type == "llama"
     with pytest.raises(WriterError, match="does not load"):
-        TransformersWriter(str(tmp_path))
+        TransformersWriter(settings(tmp_path))

@@ -15,7 +15,6 @@ from stages.writers import few_shot_template, vllm_writer
 from stages.writers.base import Answer, EditRequest, NoAnswer, WriterError
 from stages.writers.completion_format import CompletionFormat
 from stages.writers.factory import make
-from stages.writers.prompts import CompletionPrompts, FewShotPrompts
 
 HERE = importlib.util.find_spec("vllm") is not None
 SETTINGS = Writer(kind=WriterKind.vllm, model="x", temperature=0.3, top_p=0.8, max_tokens=9)
@@ -23,14 +22,9 @@ SETTINGS = Writer(kind=WriterKind.vllm, model="x", temperature=0.3, top_p=0.8, m
 
 def test_an_answer_uses_its_seed_and_the_stop_sequence() -> None:
     drawn = {"temperature": 0.3, "top_p": 0.8, "max_tokens": 9, "seed": 2**32 - 1}
-    assert (
-        vllm_writer.sampling(
-            SETTINGS, FewShotPrompts(few_shot_template.load_template("miniworld")), 2**32 - 1
-        )
-        == drawn
-    )
+    assert vllm_writer.sampling(SETTINGS, few_shot_template.load_template("miniworld"), 2**32 - 1) == drawn
     with_stop = {**drawn, "stop": ["\nEND"], "include_stop_str_in_output": True}
-    assert vllm_writer.sampling(SETTINGS, CompletionPrompts(CompletionFormat()), 2**32 - 1) == with_stop
+    assert vllm_writer.sampling(SETTINGS, CompletionFormat(), 2**32 - 1) == with_stop
 
 
 @pytest.mark.skipif(HERE, reason="vLLM is installed")

@@ -7,13 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conf.setting_keys import options
 from stages.writers import few_shot_template
 from stages.writers.base import WriterError
-from stages.writers.completion_format import CompletionFormat
-from stages.writers.prompts import CompletionPrompts, FewShotPrompts
 
 LINES = st.text(st.characters(exclude_categories=("Cs", "Cc", "Z")), min_size=1)
-EXAMPLES = FewShotPrompts(few_shot_template.load_template("instructpix2pix"))
+EXAMPLES = few_shot_template.load_template("instructpix2pix")
 
 
 @given(LINES, LINES, st.sampled_from(["", "Sure!\n```json\n"]), st.sampled_from(["", "\n```\nIs that good?"]))
@@ -49,13 +48,7 @@ def test_messages_hold_the_examples_and_end_with_the_caption() -> None:
     assert EXAMPLES.prompt("a ball").endswith("\n\nCaption: a ball\n\n")
 
 
-def test_completion_is_the_format() -> None:
-    way = CompletionPrompts(CompletionFormat())
-    assert (way.prompt("a"), way.stop) == ("a\n##\n", "\nEND")
-    assert way.parse("b\n%%\nc\nEND") == ("b", "c")
-
-
-@pytest.mark.parametrize("name", few_shot_template.list_templates())
+@pytest.mark.parametrize("name", options("templates"))
 def test_templates_that_come_along_load(name: str) -> None:
     assert few_shot_template.load_template(name).examples
 
