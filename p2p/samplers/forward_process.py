@@ -84,7 +84,8 @@ def clip_range(config: Mapping[str, Any]) -> float:
 class VarianceExploding:
     """x = x₀ + σ ε, of which the denoiser is given x / √(σ² + 1) (Karras et al. 2022, table 1).
 
-    ``sigma`` (T + 1,) are the noise levels, the last one that of the result.
+    ``sigma`` (T + 1,) are the noise levels, the last one that of the result. (diffusers gives a log-linear schedule one
+    level more, which no step uses.)
     """
 
     timesteps: Tensor
@@ -94,7 +95,7 @@ class VarianceExploding:
 
     @property
     def noise_level(self) -> Tensor:
-        return self.sigma[:-1]
+        return self.sigma[: len(self.timesteps)]
 
     def start(self, noise: Tensor) -> State:
         return State(noise * self.starting_scale)
