@@ -1,4 +1,4 @@
-"""The Ray graph: one dataset row a unit, a fixed pool of actors that generate, and tasks that write and commit."""
+"""The Ray graph: one record a unit, and a fixed pool of actors that generate, write and commit."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import json
 import logging
 import os
 import sys
+import threading
+import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import Any
 
-# Read by Ray when it is imported: no usage statistics leave the machine, and what Ray Data still has to clear away
-# after ray.shutdown() starts no new cluster for it.
+# Ray reads these when it is imported: it sends no usage statistics, and the cleanup of Ray Data after ray.shutdown()
+# starts no new cluster.
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")
 
@@ -24,22 +26,80 @@ from ray.exceptions import RayError
 from conf.either import Settings
 from conf.messages import error_line
 from conf.running import Cluster, ClusterKind
-from pipeline.errors import RunError
+from pipeline.errors import RunError, unwritable
 from pipeline.execution import metrics
-from pipeline.execution.ray_tasks import GenerateRow, write_row
+from stages.errors import StageError
 from stages.records import UnitResult
+from stages.storage import heartbeat
+from stages.storage.plan_files import read_unit
+from stages.storage.store import Store
+from stages.worker.supervisor import Supervised
+from stages.write import summarise, write_unit
 
-# A unit whose process dies is tried so often, and so is its write; then its row is dropped and the rest goes on.
+# Attempts for a unit whose actor dies. Then the unit is dropped and the others are made.
 TRIES = 3
-# Workers that die one after the other before they are ready; Ray Data's own default is to give up at the first.
+# Actors that may die one after the other before they are ready. Ray Data's default is to give up at the first.
 DEATHS_AT_START = 20
-WRITERS = 1
-# Processes that Ray starts here inherit these; those of a cluster that runs already have to be given them.
+# The actors of a Ray that is started here inherit these variables; a running cluster has to be given them.
 CARRIED = ("HF_HUB_DISABLE_TELEMETRY", "HF_HUB_OFFLINE", "TRANSFORMERS_VERBOSITY", "DIFFUSERS_VERBOSITY")
 
 
 class WorkerError(ValueError):
     """A worker could not be set up: one line that names what it missed."""
+
+
+class MakeUnit:
+    """Generates, writes and commits a unit per call.
+
+    Two calls run at once: the files of one unit are encoded and written while the models, in a process of their own,
+    make the next unit.
+    """
+
+    def __init__(
+        self, config: Settings, model_fingerprint: str, encode: Callable[[UnitResult], dict[str, bytes]]
+    ) -> None:
+        self.store = Store(config.out)
+        self.encode = encode
+        self.error = ""
+        # An exception here would kill the actor, and Ray would not show its text.
+        try:
+            self.generate = Supervised(config, model_fingerprint)
+        except StageError as error:
+            self.error = str(error)
+        self.metrics = metrics.WorkerMetrics(config.out)
+        self.since = time.perf_counter()
+        self.model = threading.Lock()
+
+    def __call__(self, record: dict[str, Any]) -> dict[str, str]:
+        """Makes the unit with the index ``record["unit"]``. Returns its summary as JSON, and an error or "".
+
+        Without a summary, no other unit can be made either.
+        """
+        if self.error:
+            return {"summary": "", "error": self.error}
+        unit = read_unit(self.store, int(record["unit"]))
+        with self.model:
+            heartbeat.note_unit(self.store, unit.index)
+            try:
+                with self.metrics.unit():
+                    result = self.generate(unit)
+            except StageError as error:
+                self.error = str(error)
+                return {"summary": "", "error": self.error}
+            summary = summarise(result)
+            # The rest of the worker's time, waiting included, lies between activities.
+            now = time.perf_counter()
+            summary["seconds"]["between"] = round(now - self.since - sum(result.seconds.values()), 3)
+            self.since = now
+            self.metrics.count_unit(result, summary["seconds"])
+        files, error = self.encode(result), ""
+        try:
+            write_unit(self.store, files, summary)
+            heartbeat.remove_note(self.store, unit.index)
+        except OSError as failure:
+            # Ray would retry after an exception; this error reaches the user once.
+            error = unwritable(failure, f"the output {self.store.url}")
+        return {"summary": json.dumps(summary), "error": error}
 
 
 @contextmanager
@@ -54,7 +114,7 @@ def cluster(config: Settings) -> Iterator[None]:
                 logging_level=level,
                 runtime_env={"env_vars": {name: os.environ[name] for name in CARRIED if name in os.environ}},
             )
-        # An address that is none, nobody there, and another version of Ray or of Python than the cluster's.
+        # A malformed address, no answer, or a cluster with another version of Ray or Python.
         except (ValueError, ConnectionError, RuntimeError) as error:
             silent = isinstance(error, ConnectionError)
             raise WorkerError(
@@ -65,15 +125,15 @@ def cluster(config: Settings) -> Iterator[None]:
         try:
             ray.init(
                 address="local",
-                num_cpus=(config.cluster.workers or _cores()) + WRITERS,
-                # None: as many as Ray finds, without torch's seconds. It counts Apple's, which torch does not.
+                num_cpus=config.cluster.workers or _cores(),
+                # None: Ray counts the GPUs, faster than torch. On a Mac it counts one that torch does not use.
                 num_gpus=0 if sys.platform == "darwin" else None,
                 include_dashboard=False,
                 _metrics_export_port=metrics.check_port(config.cluster.metrics_port),
                 log_to_driver=False,
                 logging_level=level,
             )
-        # Ray tells a node that was too slow to start by nothing more particular.
+        # Ray raises a plain Exception if a node was too slow to start.
         except Exception as error:
             if "timed out during startup" not in str(error):
                 raise
@@ -93,27 +153,31 @@ def run(
     units: Sequence[int],
     encode: Callable[[UnitResult], dict[str, bytes]],
 ) -> Generator[dict[str, Any], None, None]:
-    """Generate, write and commit ``units``; yields each one's summary once it is committed.
+    """Generate, write and commit ``units``; yield the summary of each after its commit.
 
-    ``encode`` makes a unit's files by kind. The order of ``units`` and the number of workers are free: a unit's
-    batches are made of its own pairs alone, and packing follows the plan. A unit without a summary failed ``TRIES``
-    times. Raises WorkerError if the models cannot be loaded where they are needed, RunError if Ray gives up.
+    ``encode`` encodes a unit's files by kind. The order of ``units`` and the number of workers do not change results:
+    a unit's batches hold its own pairs only, and packing follows the plan. A unit without a summary failed ``TRIES``
+    times. Raises WorkerError if a worker cannot load the models, RunError if Ray gives up or a unit cannot be written.
     """
     context = DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
     context.max_errored_blocks = len(units)
     context.max_consecutive_actor_init_deaths = DEATHS_AT_START
-    context.execution_no_progress_timeout_s = _longest(config)
+    # No unit takes longer, even if each of its pairs hangs twice, alone and in every half.
+    longest = 4 * config.unit_pairs * config.cluster.unit_seconds
+    context.execution_no_progress_timeout_s = longest + config.cluster.wait_seconds
     resources = ray.cluster_resources()
-    gpus, cpus = int(resources.get("GPU", 0)), int(resources["CPU"]) - WRITERS
-    workers = config.cluster.workers or _fitting(config.cluster, gpus, cpus)
-    # One unit a block: a block is what Ray drops when a process dies for good.
-    rows = ray.data.from_items([{"unit": unit} for unit in units], override_num_blocks=len(units))
-    generated = rows.map(
-        GenerateRow,  # type: ignore[arg-type]
+    gpus, cpus = int(resources.get("GPU", 0)), int(resources["CPU"])
+    share = _gpu_share(config.cluster, gpus)
+    workers = config.cluster.workers or max(1, min(cpus, int(gpus / share)) if share else cpus)
+    # One unit a block, because Ray drops a block when its process dies for good.
+    records = ray.data.from_items([{"unit": unit} for unit in units], override_num_blocks=len(units))
+    made = records.map(
+        MakeUnit,  # type: ignore[arg-type]
         fn_constructor_args=(config, model_fingerprint, encode),
-        # Two tasks each: a worker begins a unit when it ends one, which Ray Data is a tenth of a second late to see.
+        # Two units for each actor: it begins the second as it ends the first, and Ray Data reacts a tenth of a second
+        # later.
         compute=ActorPoolStrategy(
             size=min(workers, len(units)),
             max_tasks_in_flight_per_actor=2,
@@ -121,29 +185,22 @@ def run(
             enable_true_multi_threading=True,
         ),
         num_cpus=1,
-        num_gpus=_gpu_share(config.cluster, gpus),
+        num_gpus=share,
         max_task_retries=TRIES - 1,
     )
-    written = generated.map(
-        write_row,  # type: ignore[arg-type]
-        fn_args=(config.out,),
-        num_cpus=WRITERS,
-        max_retries=TRIES - 1,
-    )
-    # Closed whatever happens: an executor that outlives its cluster keeps the process from ending.
-    # Nothing is fetched ahead: a summary would wait for the next one.
-    blocks: Any = written.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)
+    # No prefetch: a summary would wait for the next one.
+    batches: Any = made.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)
     with (
-        closing(metrics.DriverMetrics(config.out, len(units))) as waiting,
-        closing(iter(blocks)) as blocks_written,
+        closing(metrics.DriverMetrics(config.out, len(units))) as counters,
+        # An executor that outlives its cluster would keep the process from ending.
+        closing(iter(batches)) as blocks,
     ):
         try:
-            for row in (row for block in blocks_written for row in block.to_pylist()):
-                if row["error"]:
-                    # With a record, the unit was made and could not be written.
-                    raise (RunError if row["record"] else WorkerError)(row["error"])
-                waiting.count_unit()
-                yield json.loads(row["record"])
+            for record in (record for block in blocks for record in block.to_pylist()):
+                if record["error"]:
+                    raise (RunError if record["summary"] else WorkerError)(record["error"])
+                counters.count_unit()
+                yield json.loads(record["summary"])
         except (RayError, ExecutionTimeoutError) as error:
             reason = str(error).strip().partition("\n")[0]
             raise RunError(
@@ -152,7 +209,7 @@ def run(
 
 
 def room(config: Settings) -> Callable[[], bool]:
-    """A function that says whether some machine of the cluster, as it is then, can hold a worker, free or not."""
+    """Return a function that returns True if a machine of the cluster can now hold a worker, free or not."""
     share = 0.0
 
     def has_room() -> bool:
@@ -160,21 +217,11 @@ def room(config: Settings) -> Callable[[], bool]:
         if not ray.is_initialized():
             return False
         machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-        # The GPUs may be what was lost: a worker that was planned with one does without it no more.
+        # The largest share seen: workers that were planned with a GPU still need one after all GPUs are lost.
         share = max(share, _gpu_share(config.cluster, int(sum(m.get("GPU", 0) for m in machines))))
         return any(m.get("CPU", 0) >= 1 and m.get("GPU", 0) >= share for m in machines)
 
     return has_room
-
-
-def _longest(config: Settings) -> float:
-    """In seconds: no unit takes longer, were each of its pairs to hang, twice, alone and in every half."""
-    return 4 * config.unit_pairs * config.cluster.unit_seconds + config.cluster.wait_seconds
-
-
-def _fitting(cluster: Cluster, gpus: int, cpus: int) -> int:
-    share = _gpu_share(cluster, gpus)
-    return max(1, min(cpus, int(gpus / share)) if share else cpus)
 
 
 def _gpu_share(cluster: Cluster, gpus: int) -> float:
