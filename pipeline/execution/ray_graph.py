@@ -92,14 +92,15 @@ class MakeUnit:
             summary["seconds"]["between"] = round(now - self.since - sum(result.seconds.values()), 3)
             self.since = now
             self.metrics.count_unit(result, summary["seconds"])
-        files, error = self.encode(result), ""
+        made = {"summary": json.dumps(summary), "error": ""}
+        files = self.encode(result)
         try:
             write_unit(self.store, files, summary)
             heartbeat.remove_note(self.store, unit.index)
-        except OSError as failure:
+        except OSError as error:
             # Ray would retry after an exception; this error reaches the user once.
-            error = unwritable(failure, f"the output {self.store.url}")
-        return {"summary": json.dumps(summary), "error": error}
+            return {**made, "error": unwritable(error, f"the output {self.store.url}")}
+        return made
 
 
 @contextmanager
