@@ -138,9 +138,9 @@ class OpenAIWriter:
             "temperature": settings.temperature,
             "top_p": settings.top_p,
             "seed": request.seed & 0x7FFFFFFF,
-            self._limit: settings.max_tokens,
         }
         if isinstance(self._style, FewShotTemplate):
+            arguments[self._limit] = settings.max_tokens
             if settings.structured:
                 arguments["response_format"] = _SCHEMA
             messages: Any = self._style.messages(request.caption)
@@ -148,7 +148,10 @@ class OpenAIWriter:
             return str(response.choices[0].message.content or "")
         stop = self._style.stop
         response = self._client.completions.create(
-            prompt=self._style.prompt(request.caption), stop=[stop], **arguments
+            prompt=self._style.prompt(request.caption),
+            stop=[stop],
+            max_tokens=settings.max_tokens,
+            **arguments,
         )
         choice = response.choices[0]
         # Servers drop the stop sequence from the text.
