@@ -1,4 +1,4 @@
-"""Completes folders and settings at the Tab key, and adapts click's scripts to ``key=value``."""
+"""Completes folders and settings at the Tab key. The scripts of the shells lie beside this file."""
 
 from __future__ import annotations
 
@@ -76,79 +76,9 @@ def _members(kind: Any) -> list[str]:
 
 @shell_completion.add_completion_class
 class Bash(shell_completion.BashComplete):
-    """Bash takes ``=`` for the end of a word, so it inserts only what follows the part that it does not replace."""
-
-    source_template = """\
-%(complete_func)s() {
-    local line=${COMP_LINE:0:COMP_POINT} IFS=$'\\n' response type value
-    local typed=${line##*[[:space:]]}
-    response=$(env COMP_WORDS="$line" %(complete_var)s=bash_complete "$1")
-    for completion in $response; do
-        IFS=',' read -r type value <<< "$completion"
-        case $type in
-            dir) compopt -o dirnames ;;
-            file) compopt -o default ;;
-            plain)
-                COMPREPLY+=("${value#"${typed%%"$2"}"}")
-                [[ $value == *= ]] && compopt -o nospace ;;
-        esac
-    done
-}
-complete -o nosort -F %(complete_func)s %(prog_name)s
-"""
+    """Reads the line as typed from ``completion.bash``, because Bash takes ``=`` for the end of a word."""
 
     def get_completion_args(self) -> tuple[list[str], str]:
         # The mark keeps an empty last word.
         _, *args, last = shell_completion.split_arg_string(environ["COMP_WORDS"] + "|")
         return args, last.removesuffix("|")
-
-
-@shell_completion.add_completion_class
-class Zsh(shell_completion.ZshComplete):
-    """Without a space after ``key=``, and with files after it."""
-
-    source_template = """\
-#compdef %(prog_name)s
-%(complete_func)s() {
-    local type key about
-    local -a response values abouts
-    response=("${(@f)$(env COMP_WORDS="${words[1,CURRENT]}" COMP_CWORD=$((CURRENT-1)) \
-%(complete_var)s=zsh_complete %(prog_name)s)}")
-    for type key about in ${response}; do
-        case $type in
-            dir) _path_files -/ ;;
-            file) compset -P '*='; _path_files ;;
-            plain)
-                if [[ $key == *= ]]; then compadd -U -S '' -V settings -- "$key"
-                elif [[ $about == _ ]]; then compadd -U -V words -- "$key"
-                else abouts+=("$key:$about"); fi ;;
-        esac
-    done
-    (( $#abouts )) && _describe -V words abouts -U
-}
-compdef %(complete_func)s %(prog_name)s
-"""
-
-
-@shell_completion.add_completion_class
-class Fish(shell_completion.FishComplete):
-    """With commas in what is said about a word, and with files after ``key=``."""
-
-    source_template = """\
-function %(complete_func)s
-    for item in (env COMP_WORDS=(commandline -cp) COMP_CWORD=(commandline -t) \
-%(complete_var)s=fish_complete %(prog_name)s)
-        set -l parts (string split -m 1 "," -- $item)
-        set -l key (string match -r '^[^=]*=' -- $parts[2])
-        switch $parts[1]
-            case dir
-                __fish_complete_directories $parts[2]
-            case file
-                printf "$key%%s\\n" (__fish_complete_path (string replace -- "$key" "" $parts[2]))
-            case plain
-                echo $parts[2]
-        end
-    end
-end
-complete --no-files --command %(prog_name)s --arguments "(%(complete_func)s)"
-"""

@@ -10,13 +10,14 @@ import click
 from click.shell_completion import shell_complete
 
 from conf.messages import error_line, suggest_name
-from pipeline.cli.registry import COMMAND_LINE
-from pipeline.commands.completion import VARIABLE
+from pipeline.cli.registry import COMMAND_LINE, RUN
 from pipeline.errors import INTERRUPTED, STOPPED, UNFINISHED, USER_ERROR, RunError, TabledError, misplaced
 
 PACKAGES = frozenset({"pipeline", "stages", "editor", "p2p", "filters", "miniworld", "conf"})
 LONGEST = 2000
 """Characters of an error."""
+COMPLETE = "_PAIRFORGE_COMPLETE"
+"""The environment variable in which the script of a shell asks for words."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -49,12 +50,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: list[str]) -> int:
-    instruction = os.environ.get(VARIABLE)
+    instruction = os.environ.get(COMPLETE)
     if instruction:
-        return shell_complete(COMMAND_LINE, {}, "pairforge", VARIABLE, instruction)
+        return shell_complete(COMMAND_LINE, {}, "pairforge", COMPLETE, instruction)
     # Not click's own main(), which prints usage blocks and an empty line at Ctrl-C.
-    with COMMAND_LINE.make_context("pairforge", arguments) as context:
-        return int(COMMAND_LINE.invoke(context))
+    command = COMMAND_LINE if arguments else RUN
+    with command.make_context("pairforge", arguments) as context:
+        return int(command.invoke(context))
 
 
 def _print_error(message: str, exit_code: int, table: Sequence[str] = ()) -> int:

@@ -68,7 +68,7 @@ class Run(LazyCommand):
 
 
 class CommandLine(click.Group):
-    """``pairforge COMMAND …``, or a run if the first word is a setting or an option, or if there is none."""
+    """``pairforge COMMAND …``, or a run if the first word is a setting or an option."""
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -102,7 +102,7 @@ RUN = Run(
 )
 COMMANDS = [
     LazyCommand(
-        "attention", click.Argument(["prompt"], metavar="PROMPT"), Settings("[settings]", extra=["groups"])
+        "attention", click.Argument(["prompt"], metavar="PROMPT"), Settings("[key=value …]", extra=["groups"])
     ),
     LazyCommand(
         "completion", click.Argument(["shell"], type=click.Choice(["bash", "zsh", "fish"]), metavar="SHELL")
@@ -112,7 +112,7 @@ COMMANDS = [
     LazyCommand(
         "pairs", *OUTPUT_MODE, Settings("captions.path=FILE …", "conf.pairs:PairsConfig"), groups=["writer"]
     ),
-    LazyCommand("plan", *OUTPUT_MODE, Settings("[settings]", extra=["probe"])),
+    LazyCommand("plan", *OUTPUT_MODE, Settings("[key=value …]", extra=["probe"])),
     LazyCommand(
         "refilter",
         OUT,
@@ -137,26 +137,15 @@ COMMANDS = [
 ]
 
 
-@click.pass_context
-def _run_without_settings(ctx: click.Context) -> int:
-    """Run if the command line is empty. Click calls this before every command."""
-    if ctx.invoked_subcommand is not None:
-        return 0
-    with RUN.make_context("", [], parent=ctx) as run:
-        return int(RUN.invoke(run))
-
-
 COMMAND_LINE = click.version_option(package_name="pairforge", message="pairforge %(version)s")(
     CommandLine(
         "pairforge",
         commands=COMMANDS,
-        callback=_run_without_settings,
-        invoke_without_command=True,
         subcommand_metavar="[COMMAND] [key=value …]",
         # An option that is none of the group's is one of the run's.
         context_settings={
             "help_option_names": ["-h", "--help"],
-            "terminal_width": 100,
+            "max_content_width": 100,
             "ignore_unknown_options": True,
         },
     )

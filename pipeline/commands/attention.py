@@ -17,10 +17,12 @@ OUT, GROUPS = "attention.png", 4
 def attention(prompt: str, settings: Sequence[str]) -> int:
     """Draw where the model attends to each word of a prompt: attention.png.
 
-    pairforge attention "a red ball on grass" groups=4 out=attention.png sampler.steps=30
+    groups=4            parts of the steps that are drawn apart
+    out=attention.png   the picture
 
-    groups=4             parts of the steps that are drawn apart
-    out=attention.png    the picture; seed, model and sampler are those of a run
+    Seed, model and sampler are settings of a run: seed=0, model=miniworld, …
+
+    Example: pairforge attention "a red ball on grass" sampler.steps=30
 
     Raises ConfigError, p2p.ModelError and p2p.P2PError.
     """

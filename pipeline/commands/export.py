@@ -11,10 +11,13 @@ from stages.storage.store import Store
 def export(out: str, settings: Sequence[str]) -> int:
     """Write a finished run as Parquet for datasets and trainers.
 
-    to=DIR                  an empty folder or a URL
-    split=[0.9,0.05,0.05]   shares of train, validation and test
-    rows=1000               samples of a Parquet file
-    push_to_hub=OWNER/NAME  upload the folder to this dataset of the Hugging Face hub
+    to=DIR              an empty folder or a URL
+    format=hf-parquet   what the datasets library reads
+    split=[1.0]         shares of train, validation and test
+    rows=1000           samples of a Parquet file
+    push_to_hub=null    OWNER/NAME: upload to this dataset of the hub
+
+    Example: pairforge export out to=parquet split=[0.9,0.05,0.05]
 
     Raises ConfigError for invalid settings, for an output without samples, for a folder that is not empty, and for what
     the hub refuses; StoreError.

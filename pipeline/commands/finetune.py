@@ -11,10 +11,23 @@ from pipeline.finetune import finetune_settings
 def finetune(settings: Sequence[str]) -> int:
     """Train a language model on triples, so that it writes caption pairs.
 
-    data=FILE            triples of input caption, instruction, output caption
-    writer.model=MODEL   the causal language model to begin with: a folder or a name on the hub
-    out=DIR              the new model: pairforge pairs writer=transformers writer.model=DIR
-    epochs=20 batch=16 validation=0.1 patience=4 keep=best|last learning_rate=… lora.rank=0
+    data=FILE            triples of caption, instruction and edited caption
+    writer.model=MODEL   the causal language model to begin with, by folder
+                         or hub name
+    out=DIR              the folder of the new model
+    epochs=20            passes over the data at most
+    patience=4           epochs without progress before training stops
+    keep=best            the epoch whose weights are kept: best or last
+    batch=16             examples of a step
+    validation=0.1       share of the captions held out from training
+    learning_rate=null   null: 5e-5, or 2e-4 with LoRA
+    lora.rank=0          0 trains all weights, and not LoRA's
+    seed=0               of the order and the held-out captions
+
+    Examples:
+
+      pairforge finetune data=triples.jsonl writer.model=NAME out=writer
+      pairforge pairs captions.path=FILE writer=transformers writer.model=writer
 
     Raises ConfigError for invalid settings, triples or models, CaptionsError for an unreadable file.
     """

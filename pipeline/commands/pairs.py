@@ -14,10 +14,18 @@ def pairs(settings: Sequence[str], quiet: bool, json: bool) -> int:
     """Write caption pairs from captions.
 
     captions.path=FILE   the captions
-    writer=WRITER        what writes instructions and edited captions
-    out=pairs            the folder: pairforge captions=jsonl captions.path=pairs/pairs.jsonl
+    writer=miniworld     what writes instructions and edited captions
+    edits=1              edits of each caption
+    out=pairs            the folder of pairs.jsonl and of the report
 
-    The same command resumes a run that was stopped. Exit code 3: captions failed, and strict=true.
+    seed, limit, strict, extend, log, captions, cluster and tracker mean the
+    same as in a run. The same command resumes a run that was stopped. Exit
+    code 3: captions failed, and strict=true.
+
+    Examples:
+
+      pairforge pairs captions.path=captions.txt limit=100
+      pairforge captions=jsonl captions.path=pairs/pairs.jsonl
 
     Raises ConfigError, WriterError and as ``pipeline.execution.run.run`` does.
     """

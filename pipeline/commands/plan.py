@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.filesize import decimal
 
 from conf.compose import ConfigError
 from pipeline.config import environment, resolve
@@ -18,15 +19,17 @@ if TYPE_CHECKING:
     from pipeline.tasks.estimate import Estimate
 
 PROBE_SECONDS = 20.0
-BYTE_UNITS = ("kB", "MB", "GB", "TB", "PB")
 
 
 def plan(settings: Sequence[str], quiet: bool, json: bool) -> int:
     """Estimate a run: pairs, rows, hours, bytes. Writes nothing.
 
-    Takes the settings of the run, reads its input and times a few caption pairs.
+    Takes the settings of the run, reads its input and times a few caption
+    pairs.
 
-    probe=20             seconds of the probe
+    probe=20   seconds of the probe
+
+    Example: pairforge plan experiment=instructpix2pix probe=60
 
     Raises what a run raises before it starts: ConfigError, CaptionsError, ModelError, FilterError, PlanError.
     """
@@ -47,14 +50,6 @@ def plan(settings: Sequence[str], quiet: bool, json: bool) -> int:
     return 0
 
 
-def size(number: float) -> str:
-    """Return a number of bytes with its unit, by thousands."""
-    scaled, unit = number / 1000, 0
-    while scaled >= 1000 and unit < len(BYTE_UNITS) - 1:
-        scaled, unit = scaled / 1000, unit + 1
-    return f"{scaled:.3g} {BYTE_UNITS[unit]}" if scaled < 100 else f"{scaled:.0f} {BYTE_UNITS[unit]}"
-
-
 def _lines(run: Estimate) -> Iterator[str]:
     probe = run.probe
     yield f"caption pairs  {run.pairs:,} in {run.units:,} units; {run.quarantined:,} lines would be quarantined"
@@ -70,7 +65,7 @@ def _lines(run: Estimate) -> Iterator[str]:
     times = ", ".join(f"{clock(hours * 3600)} on {workers}" for workers, hours in run.hours.items())
     yield f"time           {times} workers like it"
     # Packing copies the parts, which stay so that a shard can be packed again.
-    yield f"samples        {run.samples:,}; {size(run.bytes)} of parts, and as much again of shards and scores"
+    yield f"samples        {run.samples:,}; {decimal(int(run.bytes))} of parts, and as much again of shards and scores"
     yield "nothing was written; a longer probe gives a better estimate: probe=60"
 
 

@@ -11,13 +11,16 @@ from pipeline.refilter import refilter_settings
 def refilter(out: str, settings: Sequence[str]) -> int:
     """Choose again under other thresholds, without generation.
 
-    out2=DIR             the new dataset; OUT stays as it is
-    filter.…=…           the new thresholds, like filter.clip_sim_dir=0.25
-    duplicates=N         drop samples that nearly repeat an earlier caption pair's: bits of 192
-    generate=true        generate the units again that lack an image which is now kept
-    shards.samples=N, keep=kept|all-images
+    out2=DIR              the new dataset; OUT stays as it is
+    filter.…              a new threshold; without it, that of the run
+    duplicates=null       N: drop a sample whose two images differ in at most
+                          N of 192 bits from an earlier caption pair's
+    generate=false        true: generate units that lack an image again
+    shards.samples, keep  those of the run, unless given
 
     The same command resumes what was stopped.
+
+    Example: pairforge refilter out out2=strict filter.clip_sim_dir=0.25
 
     Raises ConfigError for settings that need generation, and as ``pipeline.refilter.refilter_run`` does.
     """

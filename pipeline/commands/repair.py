@@ -17,8 +17,10 @@ from stages.storage.store import Store
 def repair(out: str) -> int:
     """Make again what verify reports as damaged.
 
-    Damaged shards are packed again from the parts. Units with a damaged part or commit are
-    generated again.
+    Packs damaged shards again from the parts. Generates units with a damaged
+    part or commit again.
+
+    Example: pairforge repair out
 
     Raises PlanError for a damaged plan or a live run, and as ``pipeline.execution.run.run`` does.
     """

@@ -39,12 +39,15 @@ class KeyUnknownError(ValueError):
 
 
 def replay(out: str, key: str, picture: str | None = None) -> int:
-    """Make one sample again and compare it with the stored one: 1 if they differ.
+    """Make one sample again and compare it with the stored one.
 
-    Renders the sample's whole unit in the batches in which it was made, because batches of another
-    shape round differently. On one kind of hardware the difference is 0.
+    Renders the sample's whole unit in the batches in which it was made,
+    because batches of another shape round differently. On one kind of
+    hardware the difference is 0. Exit code 1: the samples differ.
 
-    PNG shows both samples and their difference (default: OUT/replay/KEY.png).
+    PNG shows both samples and their difference: OUT/replay/KEY.png.
+
+    Example: pairforge replay out KEY difference.png
 
     Raises KeyUnknownError, DamageError for a damaged shard or plan, PlanError, ModelError and FilterError.
     """

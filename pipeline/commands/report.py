@@ -13,6 +13,8 @@ def report(out: str) -> int:
 
     The run may be live, ended or killed.
 
+    Example: pairforge report out
+
     Raises PlanError for an output without a plan, DamageError for damage.
     """
     for store in two_step_output.planned_stores(out):

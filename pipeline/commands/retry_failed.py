@@ -10,8 +10,10 @@ from stages.storage.commits import committed_units, read_commits
 def retry_failed(out: str) -> int:
     """Make again the units that have a failed pair.
 
-    If a run wrote its caption pairs first, only units of its images are made again: a caption pair
-    that came later would move others.
+    If the run also wrote its caption pairs, only units of images are made
+    again: a caption pair that came later would move others.
+
+    Example: pairforge retry-failed out
 
     Raises PlanError for a live run, and as ``pipeline.execution.run.run`` does.
     """

@@ -25,6 +25,8 @@ def status(out: str) -> int:
 
     Reads the output alone, wherever it lies and whoever runs it.
 
+    Example: pairforge status s3://bucket/out
+
     Raises PlanError for an output without a plan.
     """
     stores = two_step_output.planned_stores(out)

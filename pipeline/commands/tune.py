@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
@@ -40,55 +41,52 @@ class Tuning:
 
     def __init__(self, scores: pa.Table, kinds: Mapping[str, str]) -> None:
         """``scores``: every candidate. ``kinds``: the kind of edit by pair id, "" for none."""
-        ids = scores["pair_id"].combine_chunks().dictionary_encode()
-        self._scores = {name: scores[name].to_numpy().astype(np.float32) for name in CLIP_SCORES}
-        self._finished = scores["reason"].to_numpy(zero_copy_only=False) != LEFT_EARLY
-        pair = ids.indices.to_numpy().astype(np.int64)
-        sample_index = scores["sample_index"].to_numpy().astype(np.int64)
-        # A sample is one seed and guidance of a pair: at most one of its τ is kept.
-        samples_per_pair = int(sample_index.max()) + 1 if len(sample_index) else 1
-        samples, self._sample = np.unique(pair * samples_per_pair + sample_index, return_inverse=True)
-        self._pair_of_sample = samples // samples_per_pair
-        self._kind_of_pair = np.array([kinds.get(name, "") for name in ids.dictionary.to_pylist()])
-        self.kinds = (ALL, *sorted(set(self._kind_of_pair.tolist()) - {""}))
-
-    def pairs(self, kind: str = ALL) -> int:
-        """Return the number of caption pairs of a kind that have a candidate."""
-        return int(self._is_kind(kind).sum())
+        pair_ids = scores["pair_id"].to_pylist()
+        counts = Counter(kinds.get(pair_id, "") for pair_id in set(pair_ids))
+        self.pairs = {ALL: counts.total(), **{kind: counts[kind] for kind in sorted(counts) if kind}}
+        """The number of caption pairs of each kind that have a candidate."""
+        self._scores = scores
+        kind_column = pa.array([kinds.get(pair_id, "") for pair_id in pair_ids], pa.string())
+        self._finished = scores.append_column("kind", kind_column).filter(pc.field("reason") != LEFT_EARLY)
 
     def values(self, name: str, present: float) -> list[float]:
         """Return thresholds to try for a score: from its 2nd to its 98th percentile, and the present one."""
-        low, high = np.percentile(self._scores[name], [2, 98])
+        low, high = np.percentile(self._scores[name].to_numpy(), [2, 98])
         return sorted({*(round(float(value), 2) for value in np.linspace(low, high, VALUES)), present})
 
-    def curve(
-        self, name: str, values: Sequence[float], thresholds: Filter, kind: str = ALL
-    ) -> list[KeptCounts]:
-        """Count what is kept as the threshold of ``name`` takes each of ``values`` and the others stay.
+    def curves(self, name: str, values: Sequence[float], thresholds: Filter) -> dict[str, list[KeptCounts]]:
+        """Count by kind what is kept as the threshold of ``name`` takes each of ``values`` and the others stay.
 
         The choice is that of ``filters.choose``: at most one τ of a sample and ``max_per_pair`` samples of a pair.
         """
-        passing = self._finished.copy()
+        passing = self._finished
         for other in CLIP_SCORES:
             if other != name:
-                passing &= self._scores[other] >= np.float32(getattr(thresholds, other))
-        best = np.full(len(self._pair_of_sample), -np.inf, np.float32)
-        np.maximum.at(best, self._sample[passing], self._scores[name][passing])
-        is_kind, curve = self._is_kind(kind), []
+                passing = passing.filter(pc.field(other) >= _float32(getattr(thresholds, other)))
+        # A sample is one seed and guidance of a pair: at most one of its τ is kept.
+        best = passing.group_by(["kind", "pair_id", "sample_index"]).aggregate([(name, "max")])
+        curves: dict[str, list[KeptCounts]] = {kind: [] for kind in self.pairs}
         for value in values:
-            pairs = self._pair_of_sample[best >= np.float32(value)]
-            samples = np.minimum(np.bincount(pairs, minlength=len(is_kind))[is_kind], thresholds.max_per_pair)
-            curve.append(KeptCounts(value, int((samples > 0).sum()), int(samples.sum())))
-        return curve
+            kept = best.filter(pc.field(f"{name}_max") >= _float32(value))
+            pairs = kept.group_by(["kind", "pair_id"]).aggregate([([], "count_all")])
+            kinds = pairs["kind"].to_numpy()
+            samples = np.minimum(pairs["count_all"].to_numpy(), thresholds.max_per_pair)
+            for kind, curve in curves.items():
+                of_kind = samples if kind == ALL else samples[kinds == kind]
+                curve.append(KeptCounts(value, len(of_kind), int(of_kind.sum())))
+        return curves
 
-    def _is_kind(self, kind: str) -> NDArray[np.bool_]:
-        return np.ones(len(self._kind_of_pair), bool) if kind == ALL else self._kind_of_pair == kind
+
+def _float32(value: float) -> pa.Scalar:
+    return pa.scalar(np.float32(value))
 
 
 def tune(out: str) -> int:
     """Show what other thresholds would keep: tables, and report/tune.png.
 
     Reads the scores of the run alone. Prints a table for each threshold.
+
+    Example: pairforge tune out
 
     Raises PlanError for what is not the output of a run, ConfigError for one without a candidate.
     """
@@ -111,13 +109,12 @@ def tune(out: str) -> int:
 
 def _table(tuning: Tuning, name: str, thresholds: Filter) -> Table:
     table = Table(box=None)
-    for column in ("reach", "samples", *tuning.kinds):
+    for column in ("reach", "samples", *tuning.pairs):
         table.add_column(column, justify="right", no_wrap=True)
     present = getattr(thresholds, name)
-    values = tuning.values(name, present)
-    curves = [tuning.curve(name, values, thresholds, kind) for kind in tuning.kinds]
-    for value, *counts in zip(values, *curves, strict=True):
-        mark = "*" if value == present else ""
+    curves = tuning.curves(name, tuning.values(name, present), thresholds)
+    for counts in zip(*curves.values(), strict=True):
+        mark, value = "*" if counts[0].threshold == present else "", counts[0].threshold
         table.add_row(f"{mark}{value:.2f}", str(counts[0].samples), *(str(count.pairs) for count in counts))
     return table
 
@@ -129,17 +126,16 @@ def draw(tuning: Tuning, thresholds: Filter) -> bytes:
         present = getattr(thresholds, name)
         tried = tuning.values(name, present)
         values = sorted({*np.linspace(tried[0], tried[-1], 60).tolist(), present})
-        for kind in tuning.kinds:
-            curve = tuning.curve(name, values, thresholds, kind)
-            shares = [100 * kept.pairs / tuning.pairs(kind) for kept in curve]
+        for kind, curve in tuning.curves(name, values, thresholds).items():
+            shares = [100 * kept.pairs / tuning.pairs[kind] for kept in curve]
             axes.plot(values, shares, label=kind, linewidth=2.4 if kind == ALL else 1.2)
         axes.axvline(present, color="0.4", linestyle="--", linewidth=1)
         axes.set_xlabel(f"filter.{name}")
         axes.set_ylabel("caption pairs kept, %")
         axes.set_ylim(bottom=0)
         axes.grid(alpha=0.3)
-    if len(tuning.kinds) > 1:
-        figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=len(tuning.kinds))
+    if len(tuning.pairs) > 1:
+        figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=len(tuning.pairs))
     stream = io.BytesIO()
     figure.savefig(stream, format="png", dpi=110)
     return stream.getvalue()

@@ -15,9 +15,12 @@ DAMAGED = 1
 
 
 def verify(out: str) -> int:
-    """Check every digest, count, sample and image: 1 if any is damaged.
+    """Check every checksum, count, sample and image of an output.
 
-    Prints a line for each damaged file. pairforge repair makes damaged files again.
+    Prints a line for each damaged file. pairforge repair makes damaged files
+    again. Exit code 1: files are damaged.
+
+    Example: pairforge verify out
 
     Raises PlanError and DamageError.
     """

@@ -8,7 +8,6 @@ import pytest
 from conf.schema import Config
 from conf.sweeps import AdaptiveSweep
 from pipeline.cli.main import main
-from pipeline.commands.plan import size
 from pipeline.config import resolve
 from pipeline.tasks import estimate
 from pipeline.tasks.prior_from import freeze_priors
@@ -61,11 +60,6 @@ def test_an_input_without_a_good_pair_says_why(given: list[str], tmp_path: Path,
     said = capsys.readouterr().err
     assert "none of 1 lines" in said
     assert len(said.splitlines()) == 1
-
-
-@pytest.mark.parametrize(("number", "text"), [(950, "0.95 kB"), (12_340_000, "12.3 MB"), (5.2e14, "520 TB")])
-def test_bytes_are_told_by_thousands(number: float, text: str):
-    assert size(number) == text
 
 
 def test_the_prior_is_learnt_as_a_run_learns_it(

@@ -60,8 +60,7 @@ def test_it_counts_what_the_run_would_have_chosen(
     table = candidates(np.random.default_rng(seed), count)
     now = dict(zip(CLIP_SCORES, limits, strict=False))
     tuning = Tuning(table, KINDS)
-    for kind in tuning.kinds:
-        [kept] = tuning.curve(name, [limits[4]], Filter(**now, max_per_pair=most), kind)
+    for kind, [kept] in tuning.curves(name, [limits[4]], Filter(**now, max_per_pair=most)).items():
         again = chosen(table, filters.Thresholds(**{**now, name: limits[4]}, max_per_pair=most))
         own = [samples for pair, samples in again.items() if kind in (ALL, KINDS[pair])]
         assert (kept.pairs, kept.samples) == (sum(map(bool, own)), sum(own))
