@@ -1,9 +1,10 @@
-"""Composes the settings of the command line into one resolved configuration."""
+"""Reads the settings of the command line: composes the configuration of a run, or fills the dataclass of a command."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from hydra import compose, initialize_config_module
 from hydra.core.config_store import ConfigStore
@@ -13,6 +14,7 @@ from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from conf.bounds import out_of_bounds
 from conf.messages import nearest_names
 from conf.pairs import PairsConfig
 from conf.schema import Config
@@ -21,17 +23,17 @@ from conf.sweeps import AdaptiveSweep, GridSweep, RandomSweep
 
 
 class ConfigError(ValueError):
-    """A setting that cannot be: its message is one line that names the key and the mend."""
+    """An invalid setting. The message is one line that names the key and the fix."""
 
 
 def compose_config(
     settings: Sequence[str], miniworld: Callable[[str], str], schema: type = Config
 ) -> DictConfig:
-    """The configuration that ``settings`` (``key=value``, Hydra's grammar) make of ``conf/config.yaml``, or with
-    the schema PairsConfig of ``conf/pairs.yaml``.
+    """Compose ``conf/config.yaml`` with ``settings`` (``key=value``, Hydra's grammar); with the schema PairsConfig,
+    compose ``conf/pairs.yaml``.
 
     ``miniworld`` resolves ``${miniworld:model}``, ``${miniworld:clip}`` and ``${miniworld:captions}`` to paths.
-    Raises ConfigError for a key, an option or a value that does not exist, and for a key left without value.
+    Raises ConfigError for a key, an option or a value that does not exist, and for a key without a value.
     """
     OmegaConf.register_new_resolver("miniworld", miniworld, replace=True)
     store = ConfigStore.instance()
@@ -41,15 +43,12 @@ def compose_config(
     store.store(group="schema/sweep", name="random", node=RandomSweep)
     store.store(group="schema/sweep", name="adaptive", node=AdaptiveSweep)
     for setting in settings:
-        if "=" not in setting or setting[0] in "+~":
-            raise ConfigError(f"{setting!r} is no setting: write key=value (see pairforge --help)")
+        _check_form(setting)
     GlobalHydra.instance().clear()
     try:
         with initialize_config_module("conf", version_base="1.3"):
             config = compose("config" if schema is Config else "pairs", overrides=list(settings))
-        missing = sorted(OmegaConf.missing_keys(config))
-        if missing:
-            raise ConfigError(f"{missing[0]} has no value: give {missing[0]}=…")
+        _check_missing(config)
         OmegaConf.resolve(config)
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(_explain(error, schema)) from error
@@ -59,15 +58,15 @@ def compose_config(
 def changed(
     config: Config, settings: Sequence[str], allowed: Sequence[str], why_not: Callable[[str], str]
 ) -> DictConfig:
-    """A configuration with other values of some keys.
+    """Return a configuration with other values of some keys.
 
-    Raises ConfigError for a key that is none, one that is not ``allowed``, as ``why_not`` says, and a bad value.
+    Raises ConfigError for an unknown key, for a key that is not ``allowed`` (``why_not`` gives the message), and for an
+    invalid value.
     """
     node = OmegaConf.structured(config)
     parser = OverridesParser.create()
     for setting in settings:
-        if "=" not in setting or setting[0] in "+~":
-            raise ConfigError(f"{setting!r} is no setting: write key=value (see pairforge --help)")
+        _check_form(setting)
         try:
             override = parser.parse_override(setting)
             key = override.key_or_group
@@ -81,10 +80,24 @@ def changed(
     return node
 
 
-def one_line(error: OmegaConfBaseException) -> str:
-    """OmegaConf's several lines as one, with the key first where it names one."""
-    reason = _reason(str(error))
-    return f"{error.full_key}: {reason}" if error.full_key else reason
+def read_settings(schema: type, settings: Sequence[str], command: str) -> Any:
+    """Return an object of ``schema``, the dataclass of a command's own settings.
+
+    Raises ConfigError for a wrong key or value, a key without a value, and a value out of its bound.
+    """
+    help_hint = f"see pairforge {command} --help"
+    for setting in settings:
+        if "=" not in setting:
+            raise ConfigError(f"{setting!r} is not a setting: write key=value; {help_hint}")
+    try:
+        merged = OmegaConf.merge(OmegaConf.structured(schema), OmegaConf.from_dotlist(list(settings)))
+        _check_missing(merged, f"; {help_hint}")
+        values = OmegaConf.to_object(merged)
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"{_explain(error)}; {help_hint}") from error
+    for problem in out_of_bounds(values):
+        raise ConfigError(problem)
+    return values
 
 
 def to_object(config: DictConfig | ListConfig) -> Config:
@@ -92,8 +105,18 @@ def to_object(config: DictConfig | ListConfig) -> Config:
     return OmegaConf.to_object(config)  # type: ignore[return-value]
 
 
+def _check_form(setting: str) -> None:
+    if "=" not in setting or setting[0] in "+~":
+        raise ConfigError(f"{setting!r} is no setting: write key=value (see pairforge --help)")
+
+
+def _check_missing(config: DictConfig | ListConfig, hint: str = "") -> None:
+    for key in sorted(OmegaConf.missing_keys(config)):
+        raise ConfigError(f"{key} has no value: give {key}=…{hint}")
+
+
 def _explain(error: Exception, schema: type = Config) -> str:
-    """Hydra's several lines as one, with near matches for a key that does not exist."""
+    """The error of Hydra or OmegaConf as one line, with near matches for an unknown key."""
     if isinstance(error, OverrideParseException):
         return f"{error.override}: put a value with special characters in quotes: key='\"a value, with = and ,\"'"
     chain = [str(e) for e in _causes(error)]
@@ -107,15 +130,11 @@ def _explain(error: Exception, schema: type = Config) -> str:
     if absent:
         group, choice = absent[1], absent[2]
         return f"no option {choice!r} in group {group!r}: choose one of {', '.join(options(group))}"
-    reason = _reason(chain[-1])
+    reason = " ".join(chain[-1].split("full_key:")[0].split())
     key = re.search(r"full_key: (\S+)", chain[-1])
     setting = re.search(r"Error merging override (\S+)", chain[0])
     name = setting[1] if setting else key[1] if key else ""
     return f"{name}: {reason}" if name else reason
-
-
-def _reason(text: str) -> str:
-    return " ".join(text.split("full_key:")[0].split())
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

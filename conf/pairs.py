@@ -1,4 +1,4 @@
-"""Schema of ``pairforge pairs``: how caption pairs are written from captions."""
+"""Schema of ``pairforge pairs``, which writes caption pairs from captions."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from pathlib import Path
 
 from omegaconf import MISSING
 
+from conf.bounds import CHANCE, NOT_NEGATIVE, POSITIVE, SHARE, Bound, at_least, bounded
 from conf.running import Cluster, LogLevel, Tracker
-from conf.schema import Captions, Dtype
+from conf.schema import Captions, Config, Dtype
 
 
 class WriterKind(Enum):
@@ -17,6 +18,10 @@ class WriterKind(Enum):
     transformers = "transformers"
     openai = "openai"
     vllm = "vllm"
+
+
+LOADED_WRITERS = (WriterKind.transformers, WriterKind.vllm)
+"""Writers whose model is a folder or a hub name."""
 
 
 class PairsFile(Enum):
@@ -69,19 +74,19 @@ class Writer:
     ask: Ask = Ask.auto
     format: Marks = field(default_factory=Marks)
     template: str = "instructpix2pix"
-    temperature: float = 0.7
-    top_p: float = 1.0
-    max_tokens: int = 256
-    rows: int = 16
+    temperature: float = bounded(NOT_NEGATIVE, 0.7)
+    top_p: float = bounded(SHARE, 1.0)
+    max_tokens: int = bounded(at_least(1), 256)
+    rows: int = bounded(at_least(1), 16)
     endpoint: str = ""
     key_env: str | None = "OPENAI_API_KEY"
-    concurrency: int = 8
-    timeout: float = 60.0
-    retries: int = 5
-    requests_per_minute: float | None = None
+    concurrency: int = bounded(at_least(1), 8)
+    timeout: float = bounded(POSITIVE, 60.0)
+    retries: int = bounded(NOT_NEGATIVE, 5)
+    requests_per_minute: float | None = bounded(POSITIVE, None)
     structured: bool = False
-    context: int | None = None
-    gpu_memory: float = 0.9
+    context: int | None = bounded(at_least(1), None)
+    gpu_memory: float = bounded(SHARE, 0.9)
 
 
 @dataclass
@@ -102,23 +107,23 @@ class Checks:
     model: str = MISSING
     revision: str | None = None
     family: str | None = None
-    instruction_words: int = 40
-    near_duplicate: float | None = 0.9
+    instruction_words: int = bounded(at_least(1), 40)
+    near_duplicate: float | None = bounded(Bound(SHARE.holds, f"{SHARE.requirement}, or null"), 0.9)
     block: list[str] = field(default_factory=list)
     block_file: str | None = None
     language: str | None = None
-    language_least: float = 0.5
+    language_least: float = bounded(CHANCE, 0.5)
     moderation: str | None = None
     moderation_revision: str | None = None
     moderation_label: str = "toxic"
-    moderation_most: float = 0.5
+    moderation_most: float = bounded(CHANCE, 0.5)
 
 
 @dataclass
 class Examples:
     """The report shows so many ``pairs`` that were kept."""
 
-    pairs: int = 12
+    pairs: int = bounded(NOT_NEGATIVE, 12)
 
 
 @dataclass
@@ -135,10 +140,10 @@ class PairsConfig:
 
     out: str = "pairs"
     seed: int = 0
-    limit: int | None = None
-    edits: int = 1
+    limit: int | None = bounded(at_least(1), None)
+    edits: int = bounded(at_least(1), 1)
     file: PairsFile = PairsFile.jsonl
-    unit_pairs: int = 16
+    unit_pairs: int = bounded(at_least(1), 16)
     stage: str = "stages.write_pairs.WritePairs"
     strict: bool = False
     extend: bool = False
@@ -153,6 +158,10 @@ class PairsConfig:
     def stays_local(self) -> bool:
         """Return True if everything that the run reads is on this machine, so that no hub is needed."""
         models = [self.checks.model, self.checks.moderation]
-        if self.writer.kind in (WriterKind.transformers, WriterKind.vllm):
+        if self.writer.kind in LOADED_WRITERS:
             models.append(self.writer.model)
         return all(Path(path).is_dir() for path in models if path) and Path(self.captions.path).exists()
+
+
+Settings = Config | PairsConfig
+"""The settings of either kind of run: one that makes samples, or one that writes caption pairs."""

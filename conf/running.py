@@ -7,6 +7,8 @@ from enum import Enum
 
 from omegaconf import MISSING
 
+from conf.bounds import NOT_NEGATIVE, Bound, at_least, bounded
+
 
 class ClusterKind(Enum):
     local = "local"
@@ -43,14 +45,14 @@ class Cluster:
 
     kind: ClusterKind = MISSING
     address: str | None = None
-    workers: int | None = None
+    workers: int | None = bounded(at_least(1), None)
     gpus_per_worker: float | None = None
-    threads: int = 1
-    batch_rows: int | None = 32
-    unit_seconds: float = 3600.0
-    wait_seconds: float = 600.0
-    hours: float | None = None
-    metrics_port: int | None = None
+    threads: int = bounded(at_least(1), 1)
+    batch_rows: int | None = bounded(at_least(4), 32)
+    unit_seconds: float = bounded(at_least(1), 3600.0)
+    wait_seconds: float = bounded(at_least(1), 600.0)
+    hours: float | None = bounded(Bound(lambda hours: hours > 0, "be over 0, or null for no limit"), None)
+    metrics_port: int | None = bounded(at_least(1), None)
 
 
 @dataclass
@@ -76,5 +78,5 @@ class Sheet:
       compiled model gives none.
     """
 
-    pairs: int = 12
-    attention: int = 3
+    pairs: int = bounded(NOT_NEGATIVE, 12)
+    attention: int = bounded(NOT_NEGATIVE, 3)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from omegaconf import MISSING
 
+from conf.bounds import NOT_NEGATIVE, Bound, at_least, bounded
 from conf.running import Cluster, LogLevel, Sheet, Tracker
 from conf.sweeps import Sweep
 
@@ -90,6 +91,13 @@ class ImageFormat(Enum):
 # The functional form allows the hyphen.
 Keep = Enum("Keep", {"kept": "kept", "all-images": "all-images"})
 
+NOISE_LEVELS = Bound(
+    lambda levels: len(levels) == 2 and 0 <= levels[0] < levels[1],
+    "be two noise levels that rise from 0, like [0.3,5.0]",
+    spec="",
+)
+SHARE_OF_STEPS = Bound(lambda at: 0 < at < 1, "be a share of the steps between 0 and 1, or null for never")
+
 
 @dataclass
 class Fields:
@@ -163,9 +171,9 @@ class Sampler:
     """
 
     name: str = MISSING
-    steps: int = MISSING
+    steps: int = bounded(at_least(1))
     guidance: float = MISSING
-    guidance_interval: list[float] | None = None
+    guidance_interval: list[float] | None = bounded(NOISE_LEVELS, None)
 
 
 @dataclass
@@ -227,9 +235,9 @@ class Filter:
     clip_sim_1: float = MISSING
     clip_sim_dir: float = MISSING
     clip_sim_image: float = MISSING
-    max_per_pair: int = MISSING
+    max_per_pair: int = bounded(at_least(1))
     measures: list[Measure] = field(default_factory=list)
-    near_duplicate: int | None = None
+    near_duplicate: int | None = bounded(NOT_NEGATIVE, None)
 
 
 @dataclass
@@ -241,20 +249,20 @@ class Early:
     seed stop, its source stops too.
     """
 
-    at: float | None = None
-    clip_sim_0: float = 0.2
-    clip_sim_1: float = 0.4
-    clip_sim_dir: float = 0.6
-    clip_sim_image: float = 0.4
+    at: float | None = bounded(SHARE_OF_STEPS, None)
+    clip_sim_0: float = bounded(NOT_NEGATIVE, 0.2)
+    clip_sim_1: float = bounded(NOT_NEGATIVE, 0.4)
+    clip_sim_dir: float = bounded(NOT_NEGATIVE, 0.6)
+    clip_sim_image: float = bounded(NOT_NEGATIVE, 0.4)
 
 
 @dataclass
 class Shards:
     """Samples in each shard, and the format of the images; ``quality`` is 1 to 100."""
 
-    samples: int = MISSING
+    samples: int = bounded(at_least(1))
     format: ImageFormat = MISSING
-    quality: int = MISSING
+    quality: int = bounded(Bound(lambda quality: 1 <= quality <= 100, "be from 1 to 100"))
 
 
 @dataclass
@@ -272,8 +280,8 @@ class Config:
 
     out: str = "out"
     seed: int = 0
-    limit: int | None = None
-    unit_pairs: int = 4
+    limit: int | None = bounded(at_least(1), None)
+    unit_pairs: int = bounded(at_least(1), 4)
     stage: str = "stages.generate.Generate"
     strict: bool = False
     extend: bool = False

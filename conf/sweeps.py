@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 from omegaconf import MISSING
 
+from conf.bounds import NOT_NEGATIVE, POSITIVE, at_least, bounded
+
 
 @dataclass
 class Sweep:
@@ -16,7 +18,7 @@ class Sweep:
 class GridSweep(Sweep):
     """Every τ for every seed: ``seeds × len(taus)`` candidates for each pair."""
 
-    seeds: int = MISSING
+    seeds: int = bounded(at_least(1))
     taus: list[float] = MISSING
 
 
@@ -24,7 +26,7 @@ class GridSweep(Sweep):
 class RandomSweep(Sweep):
     """Each candidate has its own seed, τ ~ U(tau_min, tau_max) and guidance ~ U(guidance_min, guidance_max)."""
 
-    samples: int = MISSING
+    samples: int = bounded(at_least(1))
     tau_min: float = MISSING
     tau_max: float = MISSING
     guidance_min: float = MISSING
@@ -59,18 +61,18 @@ class AdaptiveSweep(Sweep):
     - ``priors``: the learnt priors, or your own, such as sweep.priors=[{kind:colour,prior:[0.2,0.5]}].
     """
 
-    seeds: int = MISSING
+    seeds: int = bounded(at_least(1))
     taus: list[float] = MISSING
     prior: list[float] = MISSING
-    prior_seeds: float = MISSING
-    taus_per_seed: int = MISSING
-    apart: float = MISSING
-    reach: float = MISSING
-    aim: float = MISSING
-    aim_seeds: int = MISSING
-    patience: int = MISSING
-    lack: float = MISSING
-    bisections: int = MISSING
-    bracket: float = MISSING
+    prior_seeds: float = bounded(POSITIVE)
+    taus_per_seed: int = bounded(at_least(1))
+    apart: float = bounded(NOT_NEGATIVE)
+    reach: float = bounded(POSITIVE)
+    aim: float = bounded(NOT_NEGATIVE)
+    aim_seeds: int = bounded(at_least(1))
+    patience: int = bounded(at_least(1))
+    lack: float = bounded(NOT_NEGATIVE)
+    bisections: int = bounded(NOT_NEGATIVE)
+    bracket: float = bounded(POSITIVE)
     prior_from: str | None = None
     priors: list[KindPrior] = field(default_factory=list)

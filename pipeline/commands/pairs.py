@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipeline.config import environment
+from pipeline.config import environment, resolve
 from pipeline.errors import FAILED_PAIRS
 from pipeline.output import output_mode
-from pipeline.pairs import pairs_settings
 
 
 def pairs(settings: Sequence[str], quiet: bool, json: bool) -> int:
@@ -30,7 +29,7 @@ def pairs(settings: Sequence[str], quiet: bool, json: bool) -> int:
     Raises ConfigError, WriterError and as ``pipeline.execution.run.run`` does.
     """
     mode = output_mode(quiet, json)
-    config = pairs_settings.read(settings)
+    config = resolve.read_pairs_settings(settings)
     environment.prepare(config)
     # Imported here, because the libraries read the environment when they are imported.
     from pipeline.execution.run import run

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from conf.either import Settings
+from conf.pairs import Settings
 
 
 def prepare(*configs: Settings) -> None:

@@ -6,8 +6,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from conf.compose import ConfigError, to_object
-from conf.either import Settings, schema_of
 from conf.messages import error_line
+from conf.pairs import PairsConfig, Settings
 from conf.schema import Config
 from conf.sweeps import AdaptiveSweep, GridSweep, RandomSweep, Sweep
 from stages.storage.store import Store
@@ -25,7 +25,7 @@ def read(store: Store) -> Settings:
         raise ConfigError(f"{store.url} is not the output of a run: it has no {NAME}")
     try:
         kept = OmegaConf.create(store.read(NAME).decode())
-        schema = OmegaConf.structured(schema_of(kept))
+        schema = OmegaConf.structured(PairsConfig if "writer" in kept else Config)
         if "sweep" in kept:
             schema.sweep = OmegaConf.structured(_sweep_schema(kept.sweep))
         merged = OmegaConf.merge(schema, kept, {"out": store.url})

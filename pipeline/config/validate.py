@@ -1,46 +1,22 @@
-"""Validates settings of every kind of run: minimum values, names, cluster and tracker."""
+"""Validates the settings of a run: bounds, names, and settings that exclude each other."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from importlib.util import find_spec
 
+from conf.bounds import out_of_bounds
 from conf.messages import suggest_name
-from conf.running import Cluster, ClusterKind, Tracker, TrackerKind
+from conf.pairs import PairsConfig, Settings
+from conf.running import ClusterKind, TrackerKind
+from conf.schema import CaptionsKind, Config, EditMethod, Keep, SamplerName
+from conf.sweeps import AdaptiveSweep, GridSweep, RandomSweep
 
 
-def check_minimums(settings: Iterable[tuple[str, float | None, int]]) -> Iterator[str]:
-    """Yield a line for each setting (key, value, minimum) below its minimum. A value of None has none."""
-    for key, value, least in settings:
-        if value is not None and value < least:
-            yield f"{key}={value} must be {least} or more"
-
-
-def check_name(key: str, name: str, known: Collection[str]) -> Iterator[str]:
-    """Yield a line if ``name`` is neither one of ``known`` nor the name of a module that Python finds.
-
-    Nothing is imported: the libraries read the environment on import, and it is not prepared yet.
-    """
-    if name in known or _has_module(name.partition(".")[0]):
-        return
-    hint = suggest_name(name, known) or "; is its folder on PYTHONPATH?"
-    yield f"{key}={name} is none of {', '.join(known)}, and Python finds no module of that name{hint}"
-
-
-def check_execution(out: str, cluster: Cluster, tracker: Tracker) -> Iterator[str]:
-    """Yield a line for each invalid setting of the cluster or the tracker."""
-    yield from check_minimums(
-        (
-            ("cluster.workers", cluster.workers, 1),
-            ("cluster.batch_rows", cluster.batch_rows, 4),
-            ("cluster.threads", cluster.threads, 1),
-            ("cluster.unit_seconds", cluster.unit_seconds, 1),
-            ("cluster.wait_seconds", cluster.wait_seconds, 1),
-            ("cluster.metrics_port", cluster.metrics_port, 1),
-        )
-    )
-    if cluster.hours is not None and cluster.hours <= 0:
-        yield f"cluster.hours={cluster.hours:g} must be over 0, or null for no limit"
+def find_problems(config: Settings) -> Iterator[str]:
+    """Yield a line for each invalid setting. The schema has the bounds of single settings."""
+    cluster, tracker = config.cluster, config.tracker
+    yield from out_of_bounds(config)
     if cluster.kind is ClusterKind.ray and not cluster.address:
         yield "cluster=ray needs cluster.address=HOST:PORT, or cluster.address=auto for the cluster of this machine"
     if cluster.kind is ClusterKind.ray and cluster.metrics_port is not None:
@@ -48,12 +24,72 @@ def check_execution(out: str, cluster: Cluster, tracker: Tracker) -> Iterator[st
             "cluster.metrics_port is for a Ray that pairforge starts; a running Ray has its own port: "
             "ray start --metrics-export-port=PORT"
         )
-    if tracker.kind is TrackerKind.tensorboard and "://" in out and not tracker.folder:
-        yield f"tracker=tensorboard does not write to {out}: give tracker.folder=FOLDER"
+    if tracker.kind is TrackerKind.tensorboard and "://" in config.out and not tracker.folder:
+        yield f"tracker=tensorboard does not write to {config.out}: give tracker.folder=FOLDER"
+    yield from check_name("captions.kind", config.captions.kind, [*CaptionsKind])
+    if not isinstance(config, PairsConfig):
+        yield from _image_problems(config)
+    elif config.captions.kind == CaptionsKind.from_captions:
+        yield "captions=from_captions is for pairforge without pairs: pairforge captions=from_captions captions.path=…"
 
 
-def _has_module(name: str) -> bool:
+def check_name(key: str, name: str, known: Collection[str]) -> Iterator[str]:
+    """Yield a line if ``name`` is neither one of ``known`` nor the name of a module that Python finds.
+
+    Nothing is imported: the libraries read the environment on import, and it is not prepared yet.
+    """
     try:
-        return find_spec(name) is not None
+        has_module = find_spec(name.partition(".")[0]) is not None
     except (ImportError, ValueError):
-        return False
+        has_module = False
+    if name not in known and not has_module:
+        hint = suggest_name(name, known) or "; is its folder on PYTHONPATH?"
+        yield f"{key}={name} is none of {', '.join(known)}, and Python finds no module of that name{hint}"
+
+
+def _image_problems(config: Config) -> Iterator[str]:
+    sweep, method = config.sweep, config.edit.method
+    yield from check_name("sampler.name", config.sampler.name, [*SamplerName])
+    if config.captions.kind == CaptionsKind.from_captions:
+        yield (
+            "captions=from_captions works for a run alone: write the caption pairs with pairforge pairs, "
+            "and give their file as captions.path=…"
+        )
+    if config.keep is Keep["all-images"] and config.model.scoring_decoder:
+        yield (
+            "keep=all-images would store the images of model.scoring_decoder, which are not meant as data: "
+            "give model.scoring_decoder=null or keep=kept"
+        )
+    if isinstance(sweep, GridSweep):
+        if not _differ(sweep.taus):
+            yield f"sweep.taus={sweep.taus} must be one or more values, each once"
+        if not _are_chances(sweep.taus):
+            yield f"sweep.taus={sweep.taus} must lie from 0 to 1"
+    if isinstance(sweep, RandomSweep):
+        if not 0 <= sweep.tau_min <= sweep.tau_max <= 1:
+            yield f"sweep.tau_min={sweep.tau_min} and sweep.tau_max={sweep.tau_max} must rise, from 0 to 1"
+        if sweep.guidance_min > sweep.guidance_max:
+            yield "sweep.guidance_min must not be over sweep.guidance_max"
+    if isinstance(sweep, AdaptiveSweep):
+        yield from _adaptive_problems(sweep)
+        if method is not EditMethod.p2p:
+            yield f"edit.method={method.value} has no tau to adapt: give sweep=grid"
+
+
+def _adaptive_problems(sweep: AdaptiveSweep) -> Iterator[str]:
+    count = len(sweep.taus)
+    if not _differ(sweep.taus) or not _are_chances(sweep.taus):
+        yield f"sweep.taus={sweep.taus} must be one or more values from 0 to 1, each once"
+    if len(sweep.prior) != count or not _are_chances(sweep.prior):
+        yield f"sweep.prior={sweep.prior} must be a chance from 0 to 1 for each of the {count} sweep.taus"
+    for entry in sweep.priors:
+        if len(entry.prior) != count or not _are_chances(entry.prior):
+            yield f"sweep.priors: {entry.kind}'s {entry.prior} must be a chance from 0 to 1 for each of {sweep.taus}"
+
+
+def _differ(numbers: Sequence[float]) -> bool:
+    return 0 < len(set(numbers)) == len(numbers)
+
+
+def _are_chances(numbers: Sequence[float]) -> bool:
+    return all(0 <= number <= 1 for number in numbers)

@@ -23,8 +23,8 @@ from ray.data import ActorPoolStrategy, DataContext
 from ray.data.exceptions import ExecutionTimeoutError
 from ray.exceptions import RayError
 
-from conf.either import Settings
 from conf.messages import error_line
+from conf.pairs import Settings
 from conf.running import Cluster, ClusterKind
 from pipeline.errors import RunError, unwritable
 from pipeline.execution import metrics

@@ -15,7 +15,7 @@ from typing import Any, TextIO
 
 from rich.console import Console
 
-from conf.either import Settings
+from conf.pairs import Settings
 from conf.running import LogLevel
 from pipeline.config import saved
 from pipeline.dataset.funnel import Funnel, funnel_of

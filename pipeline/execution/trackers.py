@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-from conf.either import Settings
 from conf.messages import error_line
+from conf.pairs import Settings
 from conf.running import Tracker, TrackerKind
 from pipeline.dataset.funnel import Funnel
 from stages.storage.store import Store

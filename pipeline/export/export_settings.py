@@ -8,8 +8,7 @@ from enum import Enum
 
 from omegaconf import MISSING
 
-from conf.compose import ConfigError
-from pipeline.config.command_settings import read_settings
+from conf.compose import ConfigError, read_settings
 from pipeline.dataset import split
 
 # In this form because of the hyphen.

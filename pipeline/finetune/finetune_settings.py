@@ -9,10 +9,11 @@ from pathlib import Path
 
 from omegaconf import MISSING
 
+from conf import compose
+from conf.bounds import NOT_NEGATIVE, Bound, at_least, bounded
 from conf.compose import ConfigError
 from conf.pairs import Marks
 from conf.schema import CaptionsKind
-from pipeline.config import command_settings, validate
 from stages.storage.store import no_folder
 
 
@@ -33,14 +34,18 @@ class Base:
 class Lora:
     """Low-rank updates of every linear layer; rank 0 trains all weights instead."""
 
-    rank: int = 0
+    rank: int = bounded(NOT_NEGATIVE, 0)
     alpha: float = 16.0
-    dropout: float = 0.0
+    dropout: float = bounded(Bound(lambda share: 0 <= share < 1, "be at least 0 and below 1"), 0.0)
 
 
 class Kept(Enum):
     best = "best"
     last = "last"
+
+
+LEARNING_RATE = Bound(lambda rate: rate > 0, "be greater than 0, or null")
+VALIDATION = Bound(lambda share: 0 < share < 1, "lie between 0 and 1 (a share of the captions)")
 
 
 @dataclass
@@ -58,46 +63,30 @@ class Finetune:
     out: str = MISSING
     kind: CaptionsKind = CaptionsKind.auto
     split: str | None = None
-    limit: int | None = None
+    limit: int | None = bounded(at_least(2), None)
     writer: Base = field(default_factory=Base)
     lora: Lora = field(default_factory=Lora)
-    epochs: int = 20
-    batch: int = 16
-    micro_batch: int = 16
-    learning_rate: float | None = None
-    validation: float = 0.1
-    patience: int = 4
+    epochs: int = bounded(at_least(1), 20)
+    batch: int = bounded(at_least(1), 16)
+    micro_batch: int = bounded(at_least(1), 16)
+    learning_rate: float | None = bounded(LEARNING_RATE, None)
+    validation: float = bounded(VALIDATION, 0.1)
+    patience: int = bounded(at_least(1), 4)
     keep: Kept = Kept.best
     seed: int = 0
 
 
 def read_settings(arguments: Sequence[str]) -> Finetune:
     """The settings of the command line. Raises ConfigError."""
-    settings: Finetune = command_settings.read_settings(Finetune, arguments, "finetune")
+    settings: Finetune = compose.read_settings(Finetune, arguments, "finetune")
     for problem in _find_problems(settings):
         raise ConfigError(problem)
     return settings
 
 
 def _find_problems(settings: Finetune) -> Iterator[str]:
-    yield from validate.check_minimums(
-        (
-            ("limit", settings.limit, 2),
-            ("lora.rank", settings.lora.rank, 0),
-            ("epochs", settings.epochs, 1),
-            ("batch", settings.batch, 1),
-            ("micro_batch", settings.micro_batch, 1),
-            ("patience", settings.patience, 1),
-        )
-    )
     if settings.batch % min(settings.micro_batch, settings.batch):
         yield f"batch={settings.batch} must be a multiple of micro_batch={settings.micro_batch}"
-    if not 0 < settings.validation < 1:
-        yield f"validation={settings.validation:g} must lie between 0 and 1 (a share of the captions)"
-    if settings.learning_rate is not None and settings.learning_rate <= 0:
-        yield f"learning_rate={settings.learning_rate:g} must be greater than 0, or null"
-    if not 0 <= settings.lora.dropout < 1:
-        yield f"lora.dropout={settings.lora.dropout:g} must be at least 0 and below 1"
     if "://" in settings.out:
         yield f"out={settings.out} must be a local folder: checkpoints are written to it"
     if not settings.data or not settings.writer.model:

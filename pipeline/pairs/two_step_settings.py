@@ -8,8 +8,7 @@ from dataclasses import replace
 from conf.compose import ConfigError
 from conf.pairs import PairsConfig, PairsFile
 from conf.schema import Config
-from pipeline.config import resolve as of_images
-from pipeline.pairs import pairs_settings as of_captions
+from pipeline.config import resolve
 
 FOLDER = "pairs"
 OPTION = "captions=from_captions"
@@ -51,8 +50,8 @@ def configured(settings: Sequence[str]) -> tuple[PairsConfig, Config]:
     keys = [setting.partition("=")[0] for setting in writing]
     if "out" in keys:
         raise ConfigError("pairs.out cannot be given: captions=from_captions writes the pairs to OUT/pairs")
-    images = of_images.checked(of_images.compose([*making, "captions=file", _PATH]))
-    pairs = of_captions.read(writing)
+    images = resolve.checked(resolve.compose([*making, "captions=file", _PATH]))
+    pairs = resolve.read_pairs_settings(writing)
     pairs = replace(pairs, out=folder_of(images.out))
     if "checks.model" not in keys:
         model = images.model

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import IO, Any, Protocol
 
-from conf.either import Settings
+from conf.pairs import Settings
 from pipeline.errors import TabledError
 from pipeline.planning import caption_input
 from pipeline.planning.run_fingerprint import FORMAT, Change, Models, changes

@@ -8,10 +8,9 @@ from pathlib import Path
 
 from omegaconf import MISSING
 
-from conf.compose import ConfigError, changed
+from conf.compose import ConfigError, changed, read_settings
 from conf.schema import Config, Filter
 from pipeline.config import resolve, saved
-from pipeline.config.command_settings import read_settings
 from stages.storage.store import Store
 
 CLIP_MODEL = ("name", "pretrained")

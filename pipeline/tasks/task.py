@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from conf.either import Settings
-from conf.pairs import PairsConfig
+from conf.pairs import PairsConfig, Settings
 from pipeline.config import saved
 from pipeline.dataset.funnel import Funnel
 from pipeline.planning.plan import Plan, PlanSource

@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from conf.either import Settings
+from conf.pairs import Settings
 from conf.running import ClusterKind
 from stages.worker.forkserver import NUMBER
 

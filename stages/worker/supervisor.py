@@ -7,7 +7,7 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 
-from conf.either import Settings
+from conf.pairs import Settings
 from stages.errors import StageError
 from stages.records import CaptionPair, Failure, Unit, UnitResult
 from stages.worker.launch import linked, start

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
-import pytest
-from omegaconf import OmegaConf
+from dataclasses import dataclass
 
-from conf.compose import ConfigError, compose_config, to_object
+import pytest
+from omegaconf import MISSING, OmegaConf
+
+from conf.bounds import at_least, bounded
+from conf.compose import ConfigError, compose_config, read_settings, to_object
 from conf.schema import CaptionsKind, ImageFormat, Measure, SamplerName
 from conf.setting_keys import GROUPS, options
 from conf.sweeps import GridSweep, RandomSweep
@@ -134,3 +137,35 @@ def test_every_sampler_of_the_schema_is_an_option_under_its_name():
     assert set(options("sampler")) == {name.value for name in SamplerName}
     for name in SamplerName:
         assert composed(f"sampler={name.value}").sampler.name == name
+
+
+@dataclass
+class Command:
+    to: str = MISSING
+    rows: int = bounded(at_least(1), 3)
+
+
+def test_settings_fill_the_dataclass_of_a_command():
+    assert read_settings(Command, ["to=there", "rows=7"], "example") == Command("there", 7)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ([], "to has no value: give to=…"),
+        (["to=there", "rows"], "'rows' is not a setting"),
+        (["to=there", "rows=many"], "rows: "),
+        (["to=there", "row=3"], "row: "),
+    ],
+)
+def test_an_error_of_a_command_names_its_help(settings: list[str], message: str):
+    with pytest.raises(ConfigError) as error:
+        read_settings(Command, settings, "example")
+    assert message in str(error.value)
+    assert "see pairforge example --help" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_value_out_of_its_bound_is_refused():
+    with pytest.raises(ConfigError, match=r"^rows=0 must be 1 or more$"):
+        read_settings(Command, ["to=there", "rows=0"], "example")

@@ -12,8 +12,8 @@ import pytest
 
 from pipeline.cli.registry import COMMAND_LINE
 from pipeline.config import resolve
+from pipeline.config.resolve import read_pairs_settings
 from pipeline.finetune.finetune_settings import read_settings as read_finetune
-from pipeline.pairs.pairs_settings import read as read_pairs
 from tests.docs.snippets import ROOT
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -35,7 +35,7 @@ def test_every_command_is_valid(line: str):
     if "=" in first:
         resolve.compose([first, *more])
     elif first == "pairs":
-        read_pairs(more)
+        read_pairs_settings(more)
     elif first == "finetune":
         read_finetune(more)
     else:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.pairs import pairs_settings
+from pipeline.config import resolve
 from stages.candidates.requests import derive_seed
 from stages.formats import parquet_tables
 from stages.records import CaptionPair, Unit
@@ -24,7 +24,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 
 
 def test_every_edit_of_every_caption_has_its_own_seed(tmp_path: Path) -> None:
-    stage = WritePairs(pairs_settings.read(small.settings(tmp_path, "edits=3", "seed=5")), "")
+    stage = WritePairs(resolve.read_pairs_settings(small.settings(tmp_path, "edits=3", "seed=5")), "")
     result = stage(UNIT)
     assert [(one.pair_id, one.sample_index) for one in result.answers] == [
         (caption.id, index) for caption in UNIT.pairs for index in range(3)
@@ -39,7 +39,7 @@ def test_every_edit_of_every_caption_has_its_own_seed(tmp_path: Path) -> None:
 
 def test_a_caption_without_an_answer_fails_alone(tmp_path: Path, server: Server) -> None:
     more = ["writer=openai", f"writer.model={MODEL}", f"writer.endpoint={server.url}", "writer.concurrency=1"]
-    stage = WritePairs(pairs_settings.read(small.settings(tmp_path, *more)), "")
+    stage = WritePairs(resolve.read_pairs_settings(small.settings(tmp_path, *more)), "")
     server.faults.extend(["", "", "", 400])
     result = stage(UNIT)
     (failure,) = result.failures

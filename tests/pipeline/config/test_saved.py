@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.cli.main import main
 from pipeline.config import saved
-from pipeline.pairs.pairs_settings import read
+from pipeline.config.resolve import read_pairs_settings
 from pipeline.planning.plan import make_or_resume
 from pipeline.tasks.task import task_of
 from stages.storage.store import Store
@@ -17,7 +17,7 @@ from tests.pipeline.pairs import small
 
 @pytest.fixture
 def written(tmp_path: Path) -> str:
-    config = read(small.settings(tmp_path))
+    config = read_pairs_settings(small.settings(tmp_path))
     store = Store(config.out)
     make_or_resume(store, task_of(config))
     saved.write(store, config)

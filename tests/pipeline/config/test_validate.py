@@ -5,9 +5,8 @@ from pathlib import Path
 import pytest
 
 from conf.compose import ConfigError
-from pipeline.config import validate
+from pipeline.config import resolve, validate
 from pipeline.config.resolve import checked, compose
-from pipeline.pairs import pairs_settings as of_captions
 from tests.pipeline.pairs import small
 
 
@@ -33,7 +32,7 @@ def test_a_run_of_either_kind_is_refused_by_name(tmp_path: Path, settings: list[
     with pytest.raises(ConfigError) as of_images:
         checked(compose(settings))
     with pytest.raises(ConfigError) as of_texts:
-        of_captions.read([*small.settings(tmp_path), *settings])
+        resolve.read_pairs_settings([*small.settings(tmp_path), *settings])
     assert said in str(of_images.value)
     assert str(of_images.value) == str(of_texts.value)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from conf.either import Settings
+from conf.pairs import Settings
 from pipeline.dataset.funnel import Funnel
 from pipeline.errors import RunError
 from pipeline.execution import interrupt, two_step_run

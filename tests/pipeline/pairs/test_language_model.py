@@ -11,7 +11,7 @@ import miniworld
 from conf.pairs import WriterKind
 from miniworld.check_pair import Verdict, judge
 from pipeline.cli.main import main
-from pipeline.pairs import pairs_settings
+from pipeline.config import resolve
 from pipeline.planning.plan import load
 from stages.storage.store import Store
 
@@ -19,7 +19,7 @@ COUNT = 24
 
 
 def test_it_is_the_writer_unless_another_is_named() -> None:
-    writer = pairs_settings.read(["captions=miniworld_captions"]).writer
+    writer = resolve.read_pairs_settings(["captions=miniworld_captions"]).writer
     assert writer.kind is WriterKind.transformers
     assert writer.model == str(miniworld.WRITER)
 

@@ -9,8 +9,8 @@ import pytest
 from conf.pairs import PairsConfig
 from miniworld.check_pair import Verdict, judge
 from pipeline.cli.main import main
+from pipeline.config import resolve
 from pipeline.dataset.funnel import funnel_of
-from pipeline.pairs import pairs_settings
 from pipeline.pairs.pack_pairs import ANSWERS, pack
 from pipeline.planning.plan import Plan, PlanError, make_or_resume
 from pipeline.tasks.pair_task import PairTask
@@ -27,7 +27,7 @@ from tests.pipeline.pairs import small
 
 
 def planned(folder: Path, *more: str) -> tuple[PairsConfig, Store, Plan]:
-    config = pairs_settings.read(small.settings(folder, *more))
+    config = resolve.read_pairs_settings(small.settings(folder, *more))
     store = Store(config.out)
     return config, store, make_or_resume(store, task_of(config))
 

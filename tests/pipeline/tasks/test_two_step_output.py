@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.pairs import pairs_settings as of_captions
+from pipeline.config import resolve
 from pipeline.planning.plan import PlanError, make_or_resume
 from pipeline.tasks import two_step_output
 from pipeline.tasks.task import task_of
@@ -22,7 +22,7 @@ def test_an_output_of_images_alone_is_one(tmp_path: Path) -> None:
 def test_the_writing_step_comes_first_and_may_stand_alone(tmp_path: Path) -> None:
     with pytest.raises(PlanError, match="not the output of a run"):
         two_step_output.planned_stores(str(tmp_path))
-    config = of_captions.read(small.settings(tmp_path, f"out={tmp_path / 'pairs'}"))
+    config = resolve.read_pairs_settings(small.settings(tmp_path, f"out={tmp_path / 'pairs'}"))
     make_or_resume(Store(config.out), task_of(config))
     assert [store.url for store in two_step_output.planned_stores(str(tmp_path))] == [config.out]
     assert [store.url for store in two_step_output.planned_stores(config.out)] == [config.out]

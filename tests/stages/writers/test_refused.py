@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.pairs import pairs_settings
+from pipeline.config import resolve
 from stages.errors import StageError
 from stages.records import CaptionPair, Unit, UnitResult
 from stages.worker.supervisor import Supervised
@@ -24,7 +24,7 @@ def test_a_writer_that_stops_reports_once_and_splits_no_unit(
             f"writer.endpoint={server.url}",
             "writer.retries=0",
         ]
-        config = pairs_settings.read(small.settings(tmp_path, *asking, "writer.concurrency=1"))
+        config = resolve.read_pairs_settings(small.settings(tmp_path, *asking, "writer.concurrency=1"))
         stage = Supervised(config, "")
         made = stage(unit)
         assert isinstance(made, UnitResult)

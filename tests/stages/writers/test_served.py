@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 import miniworld
-from pipeline.pairs import pairs_settings
+from pipeline.config import resolve
 from stages.writers import factory
 from stages.writers.base import Answer, EditRequest, WriterError
 from tests.stages.writers.openai_server import KEY
@@ -21,9 +21,9 @@ def test_a_model_behind_an_endpoint_writes_what_it_writes_here(monkeypatch: pyte
     asked = [EditRequest(json.loads(line)["input"], seed) for seed, line in enumerate(lines)]
     port = free_port()
     given = ["captions.path=unread", "writer.temperature=0", "writer.ask=completion", "writer.max_tokens=96"]
-    here = factory.make(pairs_settings.read([*given, "writer=miniworld"]).writer).write(asked)
+    here = factory.make(resolve.read_pairs_settings([*given, "writer=miniworld"]).writer).write(asked)
     endpoint = [f"writer.model={MODEL}", f"writer.endpoint=http://127.0.0.1:{port}/v1", "writer.retries=0"]
-    read = pairs_settings.read([*given, "writer=openai", *endpoint]).writer
+    read = resolve.read_pairs_settings([*given, "writer=openai", *endpoint]).writer
     with transformers_server(port):
         writer = factory.make(read)
         there = writer.write(asked)
