@@ -41,7 +41,6 @@ bench: .venv/ready
 	$(BIN)/python -m benchmarks.speed.sweep_speed
 	$(BIN)/python -m benchmarks.speed.sweep_speed --self-gain 0.5 --edits 9 --steps 50
 	$(BIN)/python -m benchmarks.speed.sweep_speed --sd15 runs/sd15-256 --edits 5 --steps 4 --repeats 1
-	$(BIN)/python -m benchmarks.speed.cost_model
 
 bench-scale: .venv/ready
 	$(BIN)/python -m benchmarks.scale.large_runs
@@ -66,7 +65,6 @@ figures: .venv/ready
 	$(BIN)/python -m benchmarks.figures.paper_figures
 	test -d out/data || $(BIN)/pairforge
 	$(BIN)/python -m benchmarks.figures.method_figures
-	$(BIN)/python -m benchmarks.truth.attention_overlap
 	$(BIN)/python -m benchmarks.truth.background_preservation
 
 docs: .venv/ready

@@ -26,17 +26,14 @@ class Benchmark:
 
 BENCHMARKS = (
     Benchmark("speed.sweep_speed", "20 min"),
-    Benchmark("speed.cost_model", "5 min"),
     Benchmark("speed.attention_memory", "2 min"),
     Benchmark("speed.gpu_utilisation", "not measured", gpu=True),
     Benchmark("yields.rows_per_kept", "a day"),
     Benchmark("truth.filter_precision", "15 min"),
     Benchmark("truth.background_preservation", "5 min"),
-    Benchmark("truth.attention_overlap", "2 min"),
     Benchmark("truth.caption_writer", "5 min"),
     Benchmark("scale.large_runs", "20 min"),
     Benchmark("scale.unit_gaps", "10 min"),
-    Benchmark("scale.report_cost", "5 min"),
     Benchmark("figures.paper_figures", "5 min"),
     Benchmark("figures.method_figures", "1 min"),
 )

@@ -1,1 +1,1 @@
-"""Costs that grow with a run: planning, commits, packing, scheduling, the report."""
+"""Costs that grow with a run: planning, commits, packing, scheduling."""

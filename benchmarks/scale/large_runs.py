@@ -155,7 +155,6 @@ def draw_figure(measured: Sequence[tuple[int, dict[str, float]]], path: Path) ->
     memory.set(xscale="log", xlabel="caption pairs", ylabel="driver's peak memory, MiB", ylim=(0, 1600))
     for axes in (speed, memory):
         axes.spines[["top", "right"]].set_visible(False)
-    path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120)
 
 

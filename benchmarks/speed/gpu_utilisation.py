@@ -25,7 +25,7 @@ from benchmarks.common.markdown import markdown_table
 from benchmarks.common.results_file import publish
 from benchmarks.speed import sweep_speed
 from benchmarks.speed.random_models import random_clip, save_sd15, save_sdxl
-from benchmarks.speed.sweep_requests import SOURCE, TARGET, requests
+from benchmarks.speed.sweep_speed import SOURCE, TARGET, spread_taus
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,12 @@ COLUMNS = (
     *("model", "rows:,", "seconds:.1f", "TFLOP/s:.0f", "of the peak:.0%", "denoiser, of the peak:.0%"),
     *("denoising:.0%", "CLIP:.0%", "padding:.1%"),
 )
+
+
+def requests(pairs: int, edits: int, steps: int) -> list[p2p.SweepRequest]:
+    """One request a caption pair; pairs differ by their seed."""
+    taus = spread_taus(edits)
+    return [p2p.SweepRequest(SOURCE, TARGET, taus, seed=k, steps=steps, self_gain=0.5) for k in range(pairs)]
 
 
 def dense_peak(device: str, dtype: torch.dtype, size: int = 8192, repeats: int = 50) -> float:

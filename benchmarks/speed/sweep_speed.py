@@ -27,8 +27,8 @@ from benchmarks.common.markdown import markdown_table
 from benchmarks.common.peak_memory import with_peak
 from benchmarks.speed.random_models import save_sd15
 from benchmarks.speed.reference_sweeps import Edits, Task, instructpix2pix, one_batch, plain
-from benchmarks.speed.sweep_requests import SOURCE, TARGET, spread_taus
 
+SOURCE, TARGET = "a photo of a red ball on grass by day", "a photo of a blue ball on grass by day"
 OURS, MAPS = "ours", "one batch, maps"
 # One batch of plain generation is as large as the largest of the others.
 BATCH_ROWS = 32
@@ -44,6 +44,11 @@ class Timing:
     rows: int
     seconds: float
     peak: float
+
+
+def spread_taus(count: int) -> tuple[float, ...]:
+    """Values of τ spread evenly over the inside of [0, 1]: .1 … .9 for 9."""
+    return tuple((k + 1) / (count + 1) for k in range(count))
 
 
 def methods(

@@ -18,7 +18,6 @@ import torch
 from omegaconf import OmegaConf
 
 import conf
-import miniworld
 from benchmarks.common.results_file import FIGURES, publish
 from benchmarks.truth import reader_accuracy, truth_tables
 from benchmarks.truth.candidate_cache import MEASURES, SCORES, Candidates, Settings, load_candidates
@@ -26,7 +25,6 @@ from benchmarks.truth.edit_truth import EditTruth, judge_edit
 from benchmarks.truth.precision_recall import curve, margin, passing, point
 from benchmarks.truth.truth_plot import plot, sweep_threshold
 from miniworld.edits import Edit
-from miniworld.evaluate import SmallClip
 from miniworld.scene_reader import Reader, load_reader
 from stages.candidates.scoring import CLIP_SCORES
 
@@ -82,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--plot", type=Path, default=FIGURES / "truth.png")
     parser.add_argument("--dry", action="store_true", help="only print")
     options = parser.parse_args(arguments)
-    reader, clip = load_reader(), SmallClip(miniworld.CLIP)
+    reader = load_reader()
     settings = Settings(per_kind=options.per_kind, seeds=options.seeds)
     edits, candidates = load_candidates(settings, options.folder)
     truths = judge_candidates(reader, edits, candidates)
@@ -96,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     kinds = [edits[k].kind for k in candidates.edit]
     tables = [
         truth_tables.intro(settings, len(edits), len(right), torch.get_num_threads()),
-        truth_tables.reader_table(reader, clip, reader_accuracy.unseen_layouts(DRAWN), edits, candidates),
+        truth_tables.reader_table(reader, reader_accuracy.unseen_layouts(DRAWN)),
         truth_tables.drawn_pairs_table(reader, reader_accuracy.drawn_pairs(DRAWN_PER_KIND)),
         truth_tables.filter_table(kinds, truths, passes, kept),
         truth_tables.tau_table(candidates.tau, truths, passes),

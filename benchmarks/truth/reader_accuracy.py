@@ -1,4 +1,4 @@
-"""Accuracy of the mini world's reader on drawn scenes, and its agreement with captions of generated ones."""
+"""Accuracy of the mini world's reader on drawn scenes and on drawn edits."""
 
 from __future__ import annotations
 
@@ -6,17 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from benchmarks.truth.edit_truth import EditTruth, judge_edit, layout_after
 from benchmarks.truth.image_functions import through_vae
 from miniworld.calibrate import FAULTS
 from miniworld.drawing.draw import draw
 from miniworld.edits import EDITS, Edit, random_edit
-from miniworld.evaluate import UNSEEN, SmallClip
-from miniworld.language import caption
+from miniworld.evaluate import UNSEEN
 from miniworld.scene import Layout, Scene, random_layout, random_scene, variations
-from miniworld.scene_reader import Reader, Reading
+from miniworld.scene_reader import Reader
 
 ATTRIBUTES = ("style", "ground", "sky", "colour", "object")
 
@@ -41,27 +39,6 @@ def agreement(read: Scene, scene: Scene) -> dict[str, bool]:
         "colour": all(read_colours[kind] == colours[kind] for kind in colours if kind in read_colours),
         "object": set(read_colours) == set(colours),
     }
-
-
-def clip_agreement(clip: SmallClip, scene: Scene, feature: torch.Tensor) -> dict[str, bool]:
-    """Whether CLIP prefers the scene's caption to all that are false by one of `ATTRIBUTES`, for each of them."""
-    others = variations(scene)
-    similarity = (clip.texts([caption(scene), *(caption(other) for _, other in others)]) @ feature).numpy()
-    best_false: dict[str, float] = dict.fromkeys(ATTRIBUTES, -1.0)
-    for (name, _), value in zip(others, similarity[1:], strict=True):
-        best_false[name] = max(best_false[name], value)
-    return {name: bool(similarity[0] > value) for name, value in best_false.items()}
-
-
-def place_errors(readings: Sequence[Reading], drawn: Sequence[tuple[Scene, Layout]]) -> np.ndarray:
-    """(M,) the largest error of x, foot's y and size of each object that was found, in fractions of the side."""
-    errors = []
-    for reading, (scene, layout) in zip(readings, drawn, strict=True):
-        places = dict(zip((thing.kind for thing in scene.things), layout.places, strict=False))
-        for thing, place in zip(reading.scene.things, reading.places, strict=True):
-            if thing.kind in places:
-                errors.append(np.abs(np.subtract(place, places[thing.kind])).max())
-    return np.array(errors)
 
 
 def unseen_layouts(count: int) -> list[tuple[Scene, Layout]]:

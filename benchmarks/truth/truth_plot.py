@@ -79,6 +79,5 @@ def plot(
     for panel in (axes, *halves[1].axes):
         panel.grid(alpha=0.25)
         panel.spines[["top", "right"]].set_visible(False)
-    path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=100)
     plt.close(figure)

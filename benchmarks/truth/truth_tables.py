@@ -7,22 +7,14 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from benchmarks.common.markdown import markdown_table
-from benchmarks.truth.candidate_cache import Candidates, Settings
+from benchmarks.truth.candidate_cache import Settings
 from benchmarks.truth.edit_truth import MAX_MOVE, MIN_PSNR, EditTruth
 from benchmarks.truth.image_functions import through_vae
 from benchmarks.truth.precision_recall import Curve, point
-from benchmarks.truth.reader_accuracy import (
-    ATTRIBUTES,
-    DrawnPair,
-    agreement,
-    clip_agreement,
-    judge_pairs,
-    place_errors,
-)
+from benchmarks.truth.reader_accuracy import ATTRIBUTES, DrawnPair, agreement, judge_pairs
 from miniworld.calibrate import FAULTS
 from miniworld.drawing.draw import draw
-from miniworld.edits import EDITS, Edit
-from miniworld.evaluate import SmallClip
+from miniworld.edits import EDITS
 from miniworld.scene import Layout, Scene
 from miniworld.scene_reader import Reader
 
@@ -48,47 +40,20 @@ def intro(settings: Settings, edits: int, candidates: int, threads: int) -> str:
     )
 
 
-def reader_table(
-    reader: Reader,
-    clip: SmallClip,
-    drawn: Sequence[tuple[Scene, Layout]],
-    edits: Sequence[Edit],
-    candidates: Candidates,
-) -> str:
-    """Share of images of which each attribute is read as drawn, or as a generated source's caption says."""
+def reader_table(reader: Reader, drawn: Sequence[tuple[Scene, Layout]]) -> str:
+    """Share of drawn images of which each attribute is read as it was drawn."""
     images = np.stack([draw(scene, layout) for scene, layout in drawn])
     records: list[tuple[object, ...]] = []
     for name, shown in (("drawn", images), ("drawn, through the VAE", through_vae(images))):
-        readings = reader.read(shown)
-        agrees = [
-            agreement(reading.scene, scene) for reading, (scene, _) in zip(readings, drawn, strict=True)
-        ]
-        error = np.quantile(place_errors(readings, drawn), 0.95)
-        records.append((name, len(drawn), *_shares(agrees), error))
-    edit_of = dict(zip(candidates.source.tolist(), candidates.edit.tolist(), strict=True))
-    scenes = [edits[edit_of[k]].before for k in range(len(candidates.sources))]
-    pairs = list(zip(reader.read(candidates.sources), scenes, strict=True))
-    agrees = [agreement(reading.scene, scene) for reading, scene in pairs]
-    features = clip.images(list(candidates.sources))
-    clip_agrees = [clip_agreement(clip, *pair) for pair in zip(scenes, features, strict=True)]
-    records.append(("generated, by its caption", len(scenes), *_shares(agrees), None))
-    records.append(("generated: CLIP picks the caption's", len(scenes), *_shares(clip_agrees), None))
-    both = [
-        np.mean([read[name] for read, picked in zip(agrees, clip_agrees, strict=True) if picked[name]])
-        for name in ATTRIBUTES
-    ]
-    records.append(("generated, where CLIP picks the caption's", "", *both, None))
-    columns = ["read from", "images", *(f"{name}:.1%" for name in ATTRIBUTES), "place, 95 %:.3f"]
+        readings = zip(reader.read(shown), drawn, strict=True)
+        agrees = [agreement(reading.scene, scene) for reading, (scene, _) in readings]
+        shares = (np.mean([agree[attribute] for agree in agrees]) for attribute in ATTRIBUTES)
+        records.append((name, len(drawn), *shares))
     return (
         "The reader (0.25 M weights; `python -m miniworld.train.reader`) on unseen scenes. Object: exactly the kinds "
-        "that are there. Colour: of the objects found. Place: the 95 % quantile of the largest error of x, y, size. "
-        "A generated source can differ from its caption; the last line has those that CLIP reads like the caption.\n\n"
-        + markdown_table(columns, records)
+        "that are there. Colour: of the objects found.\n\n"
+        + markdown_table(["read from", "images", *(f"{name}:.1%" for name in ATTRIBUTES)], records)
     )
-
-
-def _shares(agrees: Sequence[Mapping[str, bool]]) -> list[float]:
-    return [float(np.mean([agree[name] for agree in agrees])) for name in ATTRIBUTES]
 
 
 def drawn_pairs_table(reader: Reader, pairs: Sequence[DrawnPair]) -> str:

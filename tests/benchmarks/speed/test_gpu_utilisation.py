@@ -12,8 +12,8 @@ from torch.utils.flop_counter import FlopCounterMode
 import filters
 import p2p
 from benchmarks.speed import gpu_utilisation
+from benchmarks.speed.gpu_utilisation import requests
 from benchmarks.speed.random_models import random_clip, sd15_unet, sdxl_unet
-from benchmarks.speed.sweep_requests import requests
 from benchmarks.speed.sweep_speed import MAPS, OURS, Timing, measure, table
 from tests import clips, models
 
