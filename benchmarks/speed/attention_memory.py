@@ -3,7 +3,7 @@
 The layer is the first one of Stable Diffusion 1 at 512 pixels: 64×64 latents, heads of 40 channels, a source and 8
 edits, guided and unguided. With ``--heads 1`` of its 8 heads it fits into a small machine; both forms take the same
 memory for every head. Each form runs in a process of its own, after a small run that allocates what libraries allocate
-once. The materialised form is lean: it keeps logits and maps, and copies the source's maps over the edits' in place.
+once.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from torch import Tensor
 
 from benchmarks.common.markdown import markdown_table
 from benchmarks.common.peak_memory import with_peak
+from benchmarks.speed.reference_sweeps import MaterialisedAttention
 from p2p.attention.processor import InjectedAttention
 from p2p.attention.routing import CrossRouting, Injected, SelfRouting
 
@@ -38,15 +39,11 @@ def ours(layer: Attention, hidden: Tensor, source: list[int]) -> Tensor:
 
 def materialised(layer: Attention, hidden: Tensor, source: list[int]) -> Tensor:
     """The layer with maps of all rows in memory; the source's maps overwrite those of its edits."""
-    query, key, value = (
-        layer.head_to_batch_dim(project(hidden)) for project in (layer.to_q, layer.to_k, layer.to_v)
-    )
-    maps = layer.get_attention_scores(query, key)
-    by_row = maps.view(len(hidden), layer.heads, *maps.shape[1:])
-    for row, source_row in enumerate(source):
-        if source_row != row:
-            by_row[row] = by_row[source_row]
-    return layer.to_out[0](layer.batch_to_head_dim(maps @ value))
+    edits = [row for row, source_row in enumerate(source) if source_row != row]
+    processor = MaterialisedAttention()
+    processor.self_attention = [source[row] for row in edits], edits
+    layer.set_processor(processor)
+    return layer(hidden)
 
 
 FORMS = {"ours": ours, "materialised": materialised}
