@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from functools import cached_property
 from hashlib import sha256
 from json.encoder import encode_basestring as quoted
 from typing import Any
@@ -14,13 +13,16 @@ import orjson
 from numpy.typing import NDArray
 
 
-@dataclass(frozen=True)
+@dataclass
 class CaptionPair:
     """One record of input.
 
     ``meta`` is the JSON text of the record's other fields ("{}" without any): as text it has one type in all samples
     of a dataset. ``line`` is the record's line in its file, counted from 1 (0: unknown); it does not count for
     equality.
+
+    ``id`` is the pair's name for seeds, keys and files: 16 hex digits of the SHA-256 of the three texts as a JSON list
+    without spaces, in UTF-8.
     """
 
     input: str
@@ -29,13 +31,9 @@ class CaptionPair:
     meta: str = "{}"
     line: int = field(default=0, compare=False)
 
-    @cached_property
-    def id(self) -> str:
-        """The pair's name for seeds, keys and files: 16 hex digits of the SHA-256 of the three texts as a JSON list.
-
-        The list is without spaces, in UTF-8.
-        """
-        return sha256(orjson.dumps([self.input, self.edit, self.output])).hexdigest()[:16]
+    # Plans have millions of pairs: a frozen dataclass takes three times as long to make, a cached property has a lock.
+    def __post_init__(self) -> None:
+        self.id = sha256(orjson.dumps([self.input, self.edit, self.output])).hexdigest()[:16]
 
     @property
     def text(self) -> str:

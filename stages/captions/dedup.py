@@ -11,14 +11,16 @@ class DuplicateCheck:
     def __init__(self) -> None:
         self._places: dict[int, int] = {}
         # Lines are counted on from file to file, so that a place is one small integer.
-        self._starts: list[tuple[int, str]] = []
+        self._starts: list[tuple[int, str]] = [(0, "")]
         self._last = 0
 
     def __call__(self, pair: CaptionPair, file: str) -> str:
         """Returns "" for a new pair, otherwise the reason with the place of the first. Takes pairs in input order."""
-        if not self._starts or self._starts[-1][1] != file:
-            self._starts.append((self._last, file))
-        place = self._last = self._starts[-1][0] + pair.line
+        start, last_file = self._starts[-1]
+        if last_file != file:
+            start = self._last
+            self._starts.append((start, file))
+        place = self._last = start + pair.line
         first = self._places.setdefault(int(pair.id, 16), place)
         if first == place:
             return ""
