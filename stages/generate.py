@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -15,7 +14,6 @@ import p2p
 from conf.messages import typed_error_line
 from conf.schema import Config, Keep
 from conf.sweeps import AdaptiveSweep
-from p2p.models.loading import preload
 from p2p.sweep.batch_size import BatchRows
 from stages.candidates.adaptive_rounds import sweep_in_rounds
 from stages.candidates.early_scoring import make_early_stop, mark_early
@@ -29,13 +27,6 @@ from stages.records import CaptionPair, Failure, Unit, UnitResult
 
 class Generate:
     """The stage of a worker: loads the models once, then each call makes the result of a unit."""
-
-    @staticmethod
-    def prepare(config: Config) -> None:
-        """Import what loading the models imports, ahead of it. Raises p2p.ModelError."""
-        model = config.model
-        preload(model.path, model.revision, model.family)
-        importlib.import_module("filters.clip.clip_loader")
 
     def __init__(self, config: Config, model_fingerprint: str) -> None:
         """Load the models.

@@ -84,15 +84,6 @@ def load(
     return Editor(loaded, pad=compile != "none", scoring_decoder=decoder)
 
 
-def preload(model: str | Path, revision: str | None = None, family: str | None = None) -> None:
-    """Import the libraries that ``load`` of the same arguments needs, which is most of its time.
-
-    Raises:
-        ModelError: the model does not exist, or its family is not supported or cannot be imported.
-    """
-    find_family(local_folder(model, revision, whole=False), family)
-
-
 def _check_weights(folder: Path) -> None:
     """Raises ModelError unless every part of the pipeline with weights has them as safetensors."""
     for part in _weighted_parts(folder):

@@ -12,7 +12,6 @@ from pipeline.config import environment, resolve
 from pipeline.errors import FAILED_PAIRS
 from pipeline.output import OutputMode, output_mode
 from pipeline.pairs import two_step_settings
-from stages.worker.launch import forkserver
 
 
 def make_dataset(settings: Sequence[str], cfg: str | None, quiet: bool, json: bool) -> int:
@@ -43,9 +42,7 @@ def _print_configuration(settings: Sequence[str]) -> int:
 
 def _run(config: Config, mode: OutputMode) -> int:
     environment.prepare(config)
-    # First of all, because the libraries of the models take longest to import.
-    with forkserver(config):
-        # Imported here, because the libraries read the environment when they are imported.
-        from pipeline.execution.run import run
+    # Imported here, because the libraries read the environment when they are imported.
+    from pipeline.execution.run import run
 
-        return FAILED_PAIRS if run(config, mode).failed and config.strict else 0
+    return FAILED_PAIRS if run(config, mode).failed and config.strict else 0

@@ -31,7 +31,6 @@ from pipeline.tasks.task import Task, task_of
 from stages.storage.commits import committed_units, read_commits
 from stages.storage.heartbeat import keep_heartbeat
 from stages.storage.store import Store
-from stages.worker.launch import forkserver
 
 LOG = "run/ray.log"
 LIBRARIES = [
@@ -88,8 +87,7 @@ def complete(
     missing = sorted(set(range(plan.units)) - committed_units(store))
     first_kept = None
     if missing:
-        with forkserver(config):
-            first_kept = _generate(task, plan, store, missing, mode, over)
+        first_kept = _generate(task, plan, store, missing, mode, over)
         check_deadline(over)
     commits = list(read_commits(store, range(plan.units)))
     funnel = task.finish(plan, store, commits)

@@ -14,7 +14,7 @@ from conf.messages import error_line, typed_error_line
 from stages.errors import StageError
 
 SECONDS_BETWEEN_CHECKS = 1.0
-# diffusers imports it if it is installed, which takes a second at every start, for adapters that no stage loads.
+# diffusers imports it if it is installed, for adapters that no stage loads. That takes a second at every start.
 UNUSED_PACKAGE = "peft"
 
 
@@ -23,14 +23,15 @@ def load_stage(name: str) -> Any:
 
     Raises ImportError or AttributeError if there is no such class.
     """
-    # The colon makes an import error within the module come through as it is.
+    # With a colon, resolve_name() raises an import error of the module itself.
     return resolve_name(":".join(name.rsplit(".", 1)))
 
 
 def serve(descriptor: int) -> None:
     """Loads a stage, then answers every unit with its result until the other end closes."""
     threading.Thread(target=_exit_with, args=(os.getppid(),), daemon=True).start()
-    hide_unused()
+    # As if it were not installed.
+    sys.modules[UNUSED_PACKAGE] = None  # type: ignore[assignment]
     link = Connection(descriptor)
     name, *arguments = link.recv()
     try:
@@ -50,16 +51,11 @@ def serve(descriptor: int) -> None:
         except StageError as error:
             link.send(StageError(error_line(error, limit=None)))
             return
-        # Includes MemoryError: this process exits, and a new one starts without the memory that it holds.
+        # Includes MemoryError: this process exits, and a new one starts with free memory.
         except Exception as error:
             link.send(f"it raised {typed_error_line(error)}")
             return
         link.send(result)
-
-
-def hide_unused() -> None:
-    """Hides the package that no stage uses, as if it were not installed."""
-    sys.modules[UNUSED_PACKAGE] = None  # type: ignore[assignment]
 
 
 def _exit_with(parent: int) -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import socket
+import subprocess
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from multiprocessing.connection import Connection
 
 from conf.pairs import Settings
 from stages.errors import StageError
 from stages.records import CaptionPair, Failure, Unit, UnitResult
-from stages.worker.launch import linked, start
 
-# A process may also die of what is not the pairs' fault, so the same pairs are tried again before they are split.
+# A process may also die without a fault of its pairs, so the same pairs are tried again before they are split.
 TRIES = 2
 
 
@@ -104,7 +107,15 @@ class Supervised:
         return reason
 
     def _start(self) -> None:
-        self._process, self._link = linked(start)
+        here, there = socket.socketpair()
+        with here, there:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "stages.worker.process", str(there.fileno())],
+                pass_fds=[there.fileno()],
+                # The stage may be importable from this process's path only.
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+            )
+            self._link = Connection(here.detach())
         try:
             self._link.send(self._arguments)
             ready = self._link.poll(self._seconds)

@@ -180,11 +180,7 @@ def _works(process: psutil.Process) -> bool:
         line = process.cmdline()
     except (psutil.NoSuchProcess, psutil.ZombieProcess):
         return False
-    return bool(line) and (
-        line[0].startswith(("ray::Map", "ray::IDLE"))
-        or "stages.worker.process" in line
-        or "stages.worker.forkserver" in line
-    )
+    return bool(line) and (line[0].startswith(("ray::Map", "ray::IDLE")) or "stages.worker.process" in line)
 
 
 def interrupt(process: subprocess.Popen[bytes]) -> None:

@@ -15,7 +15,6 @@ from pipeline.tasks.task import task_of
 from stages.generate import Generate
 from stages.storage.commits import read_commits
 from stages.storage.store import Store
-from stages.worker.launch import forkserver
 from tests import runs
 from tests.fire.fire import digests, environment
 
@@ -45,7 +44,7 @@ def test_workers_and_order_do_not_change_the_bytes(
         runs.config(sd1_folder, clip_folder, *source, f"out={tmp_path / name}") for name in ("one", "two")
     )
     expected = runs.packed(one, Generate)
-    with forkserver(two), ray_graph.cluster(two):
+    with ray_graph.cluster(two):
         assert made(two, [2, 0, 1]) == expected
     assert sum(file.rows for file in expected if file.name.startswith("data/")) == 10
     assert digests(Path(two.out)) == digests(Path(one.out))

@@ -1,17 +1,105 @@
 from __future__ import annotations
 
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
 
+from conf.compose import compose_config, to_object
+from stages.errors import StageError
+from stages.records import CaptionPair, Unit
 from stages.worker.process import load_stage
+from tests.stages.worker.poison_stage import MEMORY, Poisonable
+
+STAGE = "tests.stages.worker.poison_stage.Poisonable"
+CONFIG = to_object(compose_config((f"stage={STAGE}",), "/nowhere/{}".format))
+UNIT = Unit(3, (CaptionPair("a", "e", "o"),))
+ROOT = Path(__file__).parents[3]
+
+STAGES = """
+from stages.errors import StageError
+
+class Gone:
+    def __call__(self, unit):
+        raise StageError("the endpoint is gone")
+
+class WithPeft:
+    def __init__(self):
+        import peft
+"""
+
+
+@pytest.fixture
+def started(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], Connection]]:
+    """A process that serves, in a folder with the module ``own_stages``, and the link to it."""
+    (tmp_path / "own_stages.py").write_text(STAGES)
+    here, there = socket.socketpair()
+    with here, there:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "stages.worker.process", str(there.fileno())],
+            pass_fds=[there.fileno()],
+            env={"PYTHONPATH": f"{ROOT}:{tmp_path}"},
+        )
+        link = Connection(here.detach())
+    yield process, link
+    link.close()
+    process.kill()
+    process.wait()
 
 
 def test_a_stage_is_found_by_its_dotted_name(tmp_path: Path, monkeypatch) -> None:
-    assert load_stage("tests.stages.worker.environment_stage.Surroundings").__name__ == "Surroundings"
+    assert load_stage(STAGE) is Poisonable
     with pytest.raises(AttributeError, match="NoStage"):
-        load_stage("tests.stages.worker.environment_stage.NoStage")
+        load_stage("tests.stages.worker.poison_stage.NoStage")
     (tmp_path / "broken_stage.py").write_text("import no_such_library\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(ImportError, match="no_such_library"):
         load_stage("broken_stage.Stage")
+
+
+def test_each_unit_is_answered_until_the_link_closes(started) -> None:
+    process, link = started
+    link.send((STAGE, CONFIG, "f"))
+    assert link.recv() == ""
+    for _ in range(2):
+        link.send(UNIT)
+        result = link.recv()
+        assert result.unit == UNIT
+        assert [sample.key for sample in result.samples] == [f"{UNIT.pairs[0].id}-000"]
+    link.close()
+    assert process.wait() == 0
+
+
+def test_an_error_of_a_unit_is_a_reason_and_ends_the_process(started) -> None:
+    process, link = started
+    link.send((STAGE, CONFIG, "f"))
+    assert link.recv() == ""
+    link.send(Unit(0, (CaptionPair(MEMORY, "e", "o"),)))
+    assert link.recv().startswith("it raised MemoryError")
+    assert process.wait() == 0
+
+
+def test_an_error_of_the_stage_comes_as_it_is(started) -> None:
+    process, link = started
+    link.send(("own_stages.Gone",))
+    assert link.recv() == ""
+    link.send(UNIT)
+    error = link.recv()
+    assert isinstance(error, StageError)
+    assert str(error) == "the endpoint is gone"
+    assert process.wait() == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [((STAGE, CONFIG, "no models"), "/no/model is not there"), (("own_stages.WithPeft",), "peft")],
+)
+def test_a_stage_that_cannot_be_set_up_is_a_reason(started, arguments: tuple, reason: str) -> None:
+    process, link = started
+    link.send(arguments)
+    assert reason in link.recv()
+    assert process.wait() == 0

@@ -4,7 +4,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,6 @@ import pytest
 from conf.compose import compose_config, to_object
 from conf.schema import ImageFormat
 from stages.records import CaptionPair, Rejected, Unit, UnitResult, WrittenPair
-from stages.worker.launch import forkserver
 from stages.worker.supervisor import StageError, Supervised, merge
 from stages.write import encode_part
 from tests.stages.worker import poison_stage
@@ -33,12 +32,11 @@ def packed(result: UnitResult) -> dict[str, bytes]:
     return encode_part(result, ImageFormat.png)
 
 
-@pytest.fixture(scope="module", params=[True, False], ids=["forked", "started"])
-def stage(request: pytest.FixtureRequest) -> Iterator[Supervised]:
-    with forkserver(CONFIG) if request.param else nullcontext():
-        supervised = Supervised(CONFIG, "f")
-        yield supervised
-        supervised.close()
+@pytest.fixture(scope="module")
+def stage() -> Iterator[Supervised]:
+    supervised = Supervised(CONFIG, "f")
+    yield supervised
+    supervised.close()
 
 
 def unit(*captions: str) -> Unit:
@@ -101,6 +99,14 @@ def test_a_pair_that_hangs_is_ended_at_its_deadline():
 def test_a_stage_that_cannot_be_set_up_says_why():
     with pytest.raises(StageError, match="/no/model is not there"):
         Supervised(CONFIG, "no models")
+
+
+def test_the_process_imports_from_the_path_of_its_starter(tmp_path: Path, monkeypatch):
+    (tmp_path / "stage_elsewhere.py").write_text("from tests.stages.worker.poison_stage import Poisonable\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    supervised = Supervised(replace(CONFIG, stage="stage_elsewhere.Poisonable"), "f")
+    assert supervised(unit("a")).failures == ()
+    supervised.close()
 
 
 def test_the_process_ends_with_whoever_started_it():
