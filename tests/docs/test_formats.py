@@ -14,7 +14,7 @@ from stages.formats import parquet_tables
 from stages.records import Candidate, Quarantined
 from tests import runs
 from tests.docs.snippets import ROOT
-from tests.stages.unit_results import candidate
+from tests.stages.unit_parts import candidate
 
 TEXT = (ROOT / "docs" / "formats.md").read_text()
 NAMES = {str: "text", int: "integer", float: "number", bool: "true or false"}

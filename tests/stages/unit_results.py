@@ -5,13 +5,11 @@ from __future__ import annotations
 import functools
 from pathlib import Path
 
-import numpy as np
-
-from conf.schema import Config, ImageFormat
+from conf.schema import Config
 from stages.candidates.selection import sample_metadata
-from stages.formats.tar import encode_image
-from stages.records import Candidate, CaptionPair, Failure, Preview, Sample, Unit, UnitResult
+from stages.records import CaptionPair, Failure, Preview, Sample, Unit, UnitResult
 from tests import runs
+from tests.stages.unit_parts import candidate, picture, pixels
 
 
 def unit_result(index: int, kept: int, rejected: int = 2, failed: int = 0, previews: int = 0) -> UnitResult:
@@ -47,27 +45,3 @@ def unit_result(index: int, kept: int, rejected: int = 2, failed: int = 0, previ
 @functools.cache
 def _config() -> Config:
     return runs.config(Path("/no/model"), Path("/no/clip"))
-
-
-def candidate(pair: CaptionPair, number: int, reason: str) -> Candidate:
-    return Candidate(
-        pair_id=pair.id,
-        sample_index=number,
-        seed=1000 + number,
-        tau=0.5,
-        cfg_scale=5.0,
-        clip_sim_0=0.25,
-        clip_sim_1=0.5,
-        clip_sim_dir=0.125,
-        clip_sim_image=0.75,
-        kept=reason == "",
-        reason=reason,
-    )
-
-
-def pixels(seed: int) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, 256, (8, 8, 3), dtype=np.uint8)
-
-
-def picture(seed: int) -> bytes:
-    return encode_image(pixels(seed), ImageFormat.png, 100)

@@ -14,7 +14,8 @@ from stages import write
 from stages.records import CaptionPair, Preview
 from stages.storage.commits import read_commits
 from stages.storage.store import DamageError, Store
-from tests.stages.unit_results import candidate, picture, unit_result
+from tests.stages.unit_parts import candidate, picture
+from tests.stages.unit_results import unit_result
 
 PAIR = CaptionPair("a red ball", "make it blue", "a blue ball")
 

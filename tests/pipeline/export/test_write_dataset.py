@@ -21,7 +21,8 @@ from pipeline.export.write_dataset import write_dataset
 from stages.storage.commits import read_commits
 from stages.storage.store import Store
 from tests.pipeline.outputs import commit, planned
-from tests.stages.unit_results import picture, pixels, unit_result
+from tests.stages.unit_parts import picture, pixels
+from tests.stages.unit_results import unit_result
 
 KEPT = [1, 3, 0, 2, 4, 1, 2]
 

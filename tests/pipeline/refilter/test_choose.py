@@ -17,7 +17,7 @@ from stages.candidates.early_scoring import LEFT_EARLY
 from stages.candidates.near_duplicates import EarlierSamples
 from stages.formats.tar import encode_image
 from stages.records import Candidate, CaptionPair, Unit
-from tests.stages.unit_results import candidate, picture, pixels
+from tests.stages.unit_parts import candidate, picture, pixels
 
 PAIRS = (CaptionPair("a", "b", "c"), CaptionPair("d", "e", "f"))
 NAMES = [field.name for field in fields(filters.ClipScores)]

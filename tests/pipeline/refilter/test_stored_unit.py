@@ -12,7 +12,8 @@ from stages.records import Rejected, UnitResult
 from stages.storage.store import DamageError, Store
 from tests import runs
 from tests.pipeline.outputs import planned
-from tests.stages.unit_results import pixels, unit_result
+from tests.stages.unit_parts import pixels
+from tests.stages.unit_results import unit_result
 
 
 @pytest.fixture

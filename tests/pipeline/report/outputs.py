@@ -18,7 +18,8 @@ from stages.records import CaptionPair, Preview, Quarantined, Unit, UnitResult, 
 from stages.storage import plan_files
 from stages.storage.store import Store
 from tests import runs
-from tests.stages.unit_results import picture, unit_result
+from tests.stages.unit_parts import picture
+from tests.stages.unit_results import unit_result
 
 HOSTILE = "<script>window.hurt = 1</script></script><img src=x onerror='window.hurt=2'>\"&"
 QUARANTINED = 120

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from stages.formats import previews
 from stages.records import CaptionPair, Preview, WordMaps
-from tests.stages.unit_results import candidate
+from tests.stages.unit_parts import candidate
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
 PAIRS = st.builds(CaptionPair, input=TEXT, edit=TEXT, output=TEXT, line=st.integers(0, 99))

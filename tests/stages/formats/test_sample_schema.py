@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from stages.candidates.selection import sample_metadata
 from stages.formats import sample_schema
 from tests import runs
-from tests.stages.unit_results import candidate
+from tests.stages.unit_parts import candidate
 
 VALUES = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.lists(st.integers()), st.just({})

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from conf.schema import ImageFormat, Shards
 from stages.formats import tar
 from stages.records import Sample
-from tests.stages.unit_results import picture, pixels
+from tests.stages.unit_parts import picture, pixels
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (24, 24, 3), dtype=np.uint8).repeat(4, 0).repeat(4, 1)
 SAMPLE = Sample("0123456789abcdef-003", pixels(1), pixels(2), "make it blue", {"tau": 0.5, "b": "é"})

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from conf.schema import Config
 from stages.records import Preview, Sample, Unit, UnitResult
-from tests.stages.unit_results import candidate, picture, pixels
+from tests.stages.unit_parts import candidate, picture, pixels
 
 SEGFAULT, KILLED, HANG, MEMORY, ONCE = "segfault", "killed", "hang", "takes all memory", "die once, leaving "
 WHILE = "die while there is "
