@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from omegaconf import MISSING
 
-from conf.bounds import NOT_NEGATIVE, POSITIVE, at_least, bounded
+from conf.bounds import CHANCE, NOT_NEGATIVE, POSITIVE, Bound, at_least, bounded
 
 
 @dataclass
@@ -41,6 +41,13 @@ class KindPrior:
     prior: list[float] = MISSING
 
 
+DIFFERENT_TAUS = Bound(
+    lambda taus: 0 < len(set(taus)) == len(taus) and all(map(CHANCE.holds, taus)),
+    "be one or more values from 0 to 1, each once",
+    spec="",
+)
+
+
 @dataclass
 class AdaptiveSweep(Sweep):
     """One seed after the other, at the τ that the caption pair's own candidates suggest
@@ -62,7 +69,7 @@ class AdaptiveSweep(Sweep):
     """
 
     seeds: int = bounded(at_least(1))
-    taus: list[float] = MISSING
+    taus: list[float] = bounded(DIFFERENT_TAUS)
     prior: list[float] = MISSING
     prior_seeds: float = bounded(POSITIVE)
     taus_per_seed: int = bounded(at_least(1))

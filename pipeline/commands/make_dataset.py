@@ -19,7 +19,7 @@ def make_dataset(settings: Sequence[str], cfg: str | None, quiet: bool, json: bo
     if cfg:
         return _print_configuration(settings)
     mode = output_mode(quiet, json)
-    if not two_step_settings.wanted(settings):
+    if two_step_settings.OPTION not in settings:
         return _run(resolve.checked(resolve.compose(settings)), mode)
     pairs, images = two_step_settings.configured(settings)
     # The file that the second step reads is yet to be written.
@@ -32,7 +32,7 @@ def make_dataset(settings: Sequence[str], cfg: str | None, quiet: bool, json: bo
 
 def _print_configuration(settings: Sequence[str]) -> int:
     """As YAML, one document for each step of the run."""
-    if two_step_settings.wanted(settings):
+    if two_step_settings.OPTION in settings:
         steps = [OmegaConf.structured(step) for step in two_step_settings.configured(settings)]
     else:
         steps = [resolve.compose(settings)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from importlib.util import find_spec
 
-from conf.bounds import out_of_bounds
+from conf.bounds import CHANCE, out_of_bounds
 from conf.messages import suggest_name
 from conf.pairs import PairsConfig, Settings
 from conf.running import ClusterKind, TrackerKind
@@ -61,7 +61,7 @@ def _image_problems(config: Config) -> Iterator[str]:
             "give model.scoring_decoder=null or keep=kept"
         )
     if isinstance(sweep, GridSweep):
-        if not _differ(sweep.taus):
+        if not sweep.taus or len(set(sweep.taus)) < len(sweep.taus):
             yield f"sweep.taus={sweep.taus} must be one or more values, each once"
         if not _are_chances(sweep.taus):
             yield f"sweep.taus={sweep.taus} must lie from 0 to 1"
@@ -78,8 +78,6 @@ def _image_problems(config: Config) -> Iterator[str]:
 
 def _adaptive_problems(sweep: AdaptiveSweep) -> Iterator[str]:
     count = len(sweep.taus)
-    if not _differ(sweep.taus) or not _are_chances(sweep.taus):
-        yield f"sweep.taus={sweep.taus} must be one or more values from 0 to 1, each once"
     if len(sweep.prior) != count or not _are_chances(sweep.prior):
         yield f"sweep.prior={sweep.prior} must be a chance from 0 to 1 for each of the {count} sweep.taus"
     for entry in sweep.priors:
@@ -87,9 +85,5 @@ def _adaptive_problems(sweep: AdaptiveSweep) -> Iterator[str]:
             yield f"sweep.priors: {entry.kind}'s {entry.prior} must be a chance from 0 to 1 for each of {sweep.taus}"
 
 
-def _differ(numbers: Sequence[float]) -> bool:
-    return 0 < len(set(numbers)) == len(numbers)
-
-
 def _are_chances(numbers: Sequence[float]) -> bool:
-    return all(0 <= number <= 1 for number in numbers)
+    return all(map(CHANCE.holds, numbers))

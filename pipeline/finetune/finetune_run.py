@@ -5,21 +5,24 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, is_dataclass
 from enum import Enum
 from importlib.metadata import PackageNotFoundError, version
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 import transformers
 
 from conf.compose import ConfigError
+from conf.setting_keys import setting_types
 from pipeline.finetune.finetune_settings import Finetune
 from pipeline.finetune.model import BaseModel, add_lora, load_base
 from pipeline.finetune.training import TrainResult, train
 from pipeline.finetune.triple_dataset import Example, Triples, encode_triple, read_triples
+from pipeline.planning.run_fingerprint import changes
 from stages.records import CaptionPair
 from stages.storage.store import Store
 from stages.writers.completion_format import CompletionFormat, FormatError
@@ -45,11 +48,7 @@ def run(settings: Finetune, log: Callable[[str], None]) -> TrainResult:
     train_set = _encode_triples(triples.train, base, settings)
     validation_set = _encode_triples(triples.validation, base, settings, edited_only=True)
     _prepare_folder(out, identity)
-    counts = {
-        "train": len(triples.train),
-        "validation": len(triples.validation),
-        "refused": len(triples.refused),
-    }
+    counts = {name: len(lines) for name, lines in vars(triples).items()}
     log(f"{settings.data}: " + ", ".join(f"{name} {count:,}" for name, count in counts.items()))
     for bad in triples.refused[:3]:
         log(f"refused {bad.file}:{bad.line}: {bad.reason}")
@@ -99,12 +98,10 @@ def _prepare_folder(out: Path, identity: dict[str, Any]) -> None:
             raise ConfigError(
                 f"{record} is damaged (cut off, or edited): give another folder, or remove {out}"
             ) from error
-        changed = sorted(
-            key for key in identity.keys() | before.keys() if identity.get(key) != before.get(key)
-        )
+        changed = ", ".join(key for key, _, _ in changes(before, identity))
         if changed:
             raise ConfigError(
-                f"out={out} was begun with other values of {', '.join(changed)}: set them as before to resume, or "
+                f"out={out} was begun with other values of {changed}: set them as before to resume, or "
                 "give another folder"
             )
         return
@@ -116,15 +113,12 @@ def _prepare_folder(out: Path, identity: dict[str, Any]) -> None:
 
 def _flatten_settings(settings: Finetune) -> dict[str, Any]:
     """The settings that decide the result, by dotted name."""
-    return {key: value for key, value in _flatten(asdict(settings)) if key not in _FREE}
-
-
-def _flatten(settings: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in settings.items():
-        if isinstance(value, dict):
-            yield from _flatten(value, f"{prefix}{key}.")
-        else:
-            yield prefix + key, value.value if isinstance(value, Enum) else value
+    values = {key: attrgetter(key)(settings) for key in setting_types(Finetune) if key not in _FREE}
+    return {
+        key: value.value if isinstance(value, Enum) else value
+        for key, value in values.items()
+        if not is_dataclass(value)
+    }
 
 
 def _digest(triples: Triples) -> str:

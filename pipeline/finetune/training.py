@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from datasets import Dataset
 from torch import Tensor
 from transformers import (
     DataCollatorForSeq2Seq,
@@ -54,20 +53,16 @@ class _EpochLog(TrainerCallback):
 
     def __init__(self, log: Log) -> None:
         self._log = log
-        self._train = float("nan")
-
-    def on_log(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        self._train = kwargs["logs"].get("loss", self._train)
 
     def on_evaluate(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         epoch = f"epoch {round(state.epoch or 0)}/{round(args.num_train_epochs)}"
         metrics = kwargs["metrics"]
+        # The Trainer logs the loss of an epoch before it evaluates.
+        loss = next((entry["loss"] for entry in reversed(state.log_history) if "loss" in entry), float("nan"))
         self._log(
-            f"{epoch}: loss {self._train:.4f}, validation {metrics['eval_loss']:.4f}, "
+            f"{epoch}: loss {loss:.4f}, validation {metrics['eval_loss']:.4f}, "
             f"right {metrics['eval_accuracy']:.2%} of tokens"
         )
 
@@ -91,8 +86,8 @@ def train(
     trainer = Trainer(
         model=model,
         args=_arguments(settings, checkpoints),
-        train_dataset=Dataset.from_list(list(train_set)),
-        eval_dataset=Dataset.from_list(list(validation_set)),
+        train_dataset=train_set,
+        eval_dataset=validation_set,
         data_collator=DataCollatorForSeq2Seq(tokenizer, label_pad_token_id=IGNORED),
         compute_metrics=_accuracy,
         preprocess_logits_for_metrics=_predict,

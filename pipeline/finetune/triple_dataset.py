@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import takewhile
 
 from transformers import PreTrainedTokenizerBase
@@ -26,9 +26,9 @@ Example = dict[str, list[int]]
 class Triples:
     """Triples for training and validation, which share no input caption, and the refused lines."""
 
-    train: tuple[CaptionPair, ...]
-    validation: tuple[CaptionPair, ...]
-    refused: tuple[Quarantined, ...]
+    train: list[CaptionPair] = field(default_factory=list)
+    validation: list[CaptionPair] = field(default_factory=list)
+    refused: list[Quarantined] = field(default_factory=list)
 
 
 def read_triples(settings: Finetune) -> Triples:
@@ -37,25 +37,24 @@ def read_triples(settings: Finetune) -> Triples:
     Raises CaptionsError if the file cannot be read, ConfigError if training or validation would be empty.
     """
     source = CaptionSource(settings.kind.value, settings.data, settings.split, settings.limit)
-    train, validation, refused = [], [], []
+    triples = Triples()
     for record in open_captions(source):
         if isinstance(record, Quarantined):
-            refused.append(record)
-        elif choose_split(record.input, (1 - settings.validation, settings.validation)) == "train":
-            train.append(record)
+            triples.refused.append(record)
         else:
-            validation.append(record)
-    good = len(train) + len(validation)
+            split = choose_split(record.input, (1 - settings.validation, settings.validation))
+            (triples.train if split == "train" else triples.validation).append(record)
+    good = len(triples.train) + len(triples.validation)
     if not good:
-        reason = f", the first was refused because {refused[0].reason}" if refused else ""
+        reason = f", the first was refused because {triples.refused[0].reason}" if triples.refused else ""
         raise ConfigError(f"data={settings.data} has no triples{reason}: a line needs input, edit and output")
-    if not train or not validation:
-        empty = "validation" if train else "training"
+    if not triples.train or not triples.validation:
+        empty = "validation" if triples.train else "training"
         raise ConfigError(
             f"data={settings.data}: none of {good} triples is left for {empty} with "
             f"validation={settings.validation:g}: give more triples, or another share"
         )
-    return Triples(tuple(train), tuple(validation), tuple(refused))
+    return triples
 
 
 def encode_triple(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -17,8 +18,14 @@ from stages.records import WrittenPair
 
 PAIR_FIELDS = ("input", "edit", "output")
 _RESERVED = frozenset(name for names in KNOWN.values() for name in names)
-_KINDS = {str: pa.string(), bool: pa.bool_(), int: pa.int64(), float: pa.float64()}
 _INT64 = range(-(2**63), 2**63)
+_COLUMN_TYPES = {
+    frozenset({bool}): pa.bool_(),
+    frozenset({int}): pa.int64(),
+    frozenset({float}): pa.float64(),
+    frozenset({int, float}): pa.float64(),
+}
+"""The type of a column by the types of its values. Every other column is text."""
 
 
 def record(answer: WrittenPair) -> dict[str, Any]:
@@ -54,46 +61,31 @@ def schema_of(records: Iterable[Mapping[str, Any]]) -> pa.Schema:
 
     A field that always holds text, a boolean or a number has a column of that type; any other field is JSON text.
     """
-    kinds: dict[str, set[pa.DataType]] = {}
+    kinds: dict[str, set[type]] = defaultdict(set)
     for fields in records:
         for name, value in fields.items():
-            if value is not None:
-                kinds.setdefault(name, set()).add(_kind(value))
-            elif name not in kinds:
-                kinds[name] = set()
-    others = sorted(name for name in kinds if name not in PAIR_FIELDS)
+            is_large = type(value) is int and value not in _INT64
+            kinds[name] |= {str} if is_large else {type(value)} - {type(None)}
     columns = [pa.field(name, pa.string(), nullable=False) for name in PAIR_FIELDS]
-    return pa.schema([*columns, *(pa.field(_encodable(name), _common(kinds[name])) for name in others)])
+    for name in sorted(kinds.keys() - PAIR_FIELDS):
+        columns.append(pa.field(_encodable(name), _COLUMN_TYPES.get(frozenset(kinds[name]), pa.string())))
+    return pa.schema(columns)
 
 
 def table(answers: Sequence[WrittenPair], schema: pa.Schema) -> pa.Table:
+    """The pairs in the columns of the schema, which is that of their records."""
+    texts = {field.name for field in schema if field.type == pa.string()}
     records = [{_encodable(name): value for name, value in record(answer).items()} for answer in answers]
-    columns = [
-        pa.array([_convert(fields.get(field.name), field.type) for fields in records], field.type)
-        for field in schema
-    ]
-    return pa.table(columns, schema=schema)
+    for fields in records:
+        for name in fields.keys() & texts:
+            fields[name] = _to_text(fields[name])
+    return pa.Table.from_pylist(records, schema=schema)
 
 
-def _kind(value: Any) -> pa.DataType:
-    if type(value) is int and value not in _INT64:
-        return pa.null()
-    return _KINDS.get(type(value), pa.null())
-
-
-def _common(kinds: set[pa.DataType]) -> pa.DataType:
-    if kinds == {pa.int64(), pa.float64()}:
-        return pa.float64()
-    (kind,) = kinds if len(kinds) == 1 else (pa.null(),)
-    return pa.string() if kind == pa.null() else kind
-
-
-def _convert(value: Any, kind: pa.DataType) -> Any:
-    if value is None or kind != pa.string():
-        return value
-    return _encodable(
-        value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
-    )
+def _to_text(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value and _encodable(value)
+    return _encodable(json.dumps(value, ensure_ascii=False, sort_keys=True))
 
 
 def _encodable(text: str) -> str:

@@ -16,9 +16,10 @@ from pipeline.dataset.funnel import Funnel, funnel_of
 from pipeline.dataset.pack import MANIFEST, HashingStream, digest_of, read_packed, read_parts
 from pipeline.pairs import output_file
 from pipeline.pairs.two_step_settings import name_of
-from pipeline.planning.plan import Plan
+from pipeline.planning.plan import Plan, load
 from stages.formats import parquet_tables
 from stages.records import WrittenPair
+from stages.storage.commits import committed_units, read_commits
 from stages.storage.store import Store
 from stages.writers.minhash import NearAcross
 
@@ -46,6 +47,14 @@ def pack_and_count(store: Store, plan: Plan, commits: Sequence[dict[str, Any]]) 
         funnel.rejected[ACROSS] = written.across
     funnel.samples, funnel.pairs_kept = written.pairs, written.captions
     return funnel
+
+
+def complete_funnel(store: Store) -> Funnel | None:
+    """Return the funnel of an output of caption pairs, which is packed if it is not; None if a unit is missing."""
+    plan = load(store)
+    if len(committed_units(store)) < plan.units:
+        return None
+    return pack_and_count(store, plan, list(read_commits(store, range(plan.units))))
 
 
 def pack(
@@ -76,7 +85,8 @@ def pack(
                 pa.PythonFile(every_answer, "w"), parquet_tables.ANSWERS, compression="zstd"
             ) as writer,
         ):
-            for group in _groups(_reject_near(store, commits, near_duplicate)):
+            answers = _reject_near(store, commits, near_duplicate)
+            while group := list(islice(answers, _GROUP)):
                 kept_answers = [answer for answer in group if answer.kept]
                 writer.write_table(parquet_tables.answers_table(group))
                 write(kept_answers)
@@ -108,8 +118,3 @@ def _reject_near(
         if answer.kept and near is not None and near(text, answer.pair_id):
             answer = replace(answer, kept=False, reason=ACROSS)
         yield answer
-
-
-def _groups(items: Iterator[WrittenPair]) -> Iterator[list[WrittenPair]]:
-    while group := list(islice(items, _GROUP)):
-        yield group

@@ -16,11 +16,6 @@ PREFIX = "pairs."
 """Prefix of a setting of the first step alone."""
 _WRITING = ("captions", "writer", "checks", "edits", "file", "limit")
 _BOTH = ("seed", "strict", "extend", "log", "cluster", "tracker")
-_PATH = "captions.path=pairs"
-
-
-def wanted(settings: Sequence[str]) -> bool:
-    return OPTION in settings
 
 
 def split(settings: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -50,7 +45,7 @@ def configured(settings: Sequence[str]) -> tuple[PairsConfig, Config]:
     keys = [setting.partition("=")[0] for setting in writing]
     if "out" in keys:
         raise ConfigError("pairs.out cannot be given: captions=from_captions writes the pairs to OUT/pairs")
-    images = resolve.checked(resolve.compose([*making, "captions=file", _PATH]))
+    images = resolve.checked(resolve.compose([*making, "captions=file", "captions.path=pairs"]))
     pairs = resolve.read_pairs_settings(writing)
     pairs = replace(pairs, out=folder_of(images.out))
     if "checks.model" not in keys:

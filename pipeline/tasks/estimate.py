@@ -7,18 +7,20 @@ from collections import Counter
 from dataclasses import dataclass
 
 from conf.schema import Config
+from pipeline.dataset.funnel import Funnel
 from pipeline.planning.plan import PlanError
 from pipeline.tasks.image_task import ImageTask
-from stages.records import CaptionPair, Quarantined, Unit, UnitResult
+from stages.records import CaptionPair, Quarantined, Unit
 from stages.storage.store import Store
 from stages.worker.process import load_stage
+from stages.write import summarise
 
 WORKERS = (1, 8, 64)
 
 
 @dataclass(frozen=True)
 class Probe:
-    """What some pairs took on one worker, after its models were loaded and warmed up."""
+    """The counts of some pairs, and the seconds that one worker with loaded and warm models took for them."""
 
     pairs: int
     failed: int
@@ -73,10 +75,7 @@ def estimate(config: Config, probe_seconds: float) -> Estimate:
         reasons=dict(reasons.most_common()),
         units=-(-pairs // unit_pairs),
         probe=probe,
-        candidates=round(probe.candidates * factor),
-        rows=round(probe.rows * factor),
-        samples=round(probe.samples * factor),
-        bytes=round(probe.bytes * factor),
+        **{name: round(getattr(probe, name) * factor) for name in ("candidates", "rows", "samples", "bytes")},
         hours={workers: probe.seconds * factor / workers / 3600 for workers in WORKERS},
     )
 
@@ -86,20 +85,13 @@ def _probe(task: ImageTask, pairs: list[CaptionPair], seconds: float) -> Probe:
     generate = load_stage(config.stage)(config, task.identify().generator)
     # The first pair warms up memory, kernels and a compiled denoiser.
     generate(Unit(0, tuple(pairs[:1])))
-    results, spent = list[UnitResult](), 0.0
-    for start in range(0, len(pairs), config.unit_pairs):
+    funnel, size, spent = Funnel(), 0, 0.0
+    for index, start in enumerate(range(0, len(pairs), config.unit_pairs)):
         began = time.perf_counter()
-        results.append(generate(Unit(len(results), tuple(pairs[start : start + config.unit_pairs]))))
+        result = generate(Unit(index, tuple(pairs[start : start + config.unit_pairs])))
         spent += time.perf_counter() - began
+        funnel.add(summarise(result))
+        size += sum(map(len, task.encode(result).values()))
         if spent >= seconds:
             break
-    parts = [task.encode(result) for result in results]
-    return Probe(
-        pairs=sum(len(result.unit.pairs) for result in results),
-        failed=sum(len(result.failures) for result in results),
-        seconds=spent,
-        candidates=sum(len(result.candidates) for result in results),
-        rows=sum(result.rows for result in results),
-        samples=sum(len(result.samples) for result in results),
-        bytes=sum(len(data) for part in parts for data in part.values()),
-    )
+    return Probe(funnel.pairs, funnel.failed, spent, funnel.candidates, funnel.rows, funnel.samples, size)

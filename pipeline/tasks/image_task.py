@@ -32,15 +32,20 @@ from stages.write import encode_part
 
 @dataclass(frozen=True)
 class ImageTask:
-    """Reads caption pairs and makes samples of them; see ``pipeline.tasks.task.Task``."""
+    """Reads caption pairs and makes samples of them; see ``pipeline.planning.plan.PlanSource``.
+
+    ``nouns`` are plural nouns for what the run reads and what it makes.
+    """
 
     config: Config
     nouns = ("pairs", "samples")
 
     def freeze(self, store: Store) -> ImageTask:
+        """Return the task with the priors that an earlier output gives. Raises as ``freeze_priors``."""
         return ImageTask(freeze_priors(self.config, store))
 
     def check(self) -> None:
+        """Raise ValueError for a model that is missing, before anything is planned."""
         self.identify()
 
     def read(self) -> Iterator[CaptionPair | Quarantined]:
@@ -57,6 +62,7 @@ class ImageTask:
 
     @property
     def encode(self) -> Callable[[UnitResult], dict[str, bytes]]:
+        """The function that encodes a unit's result as files by kind. It can be pickled."""
         shards = self.config.shards
         return partial(encode_part, format=shards.format, quality=shards.quality)
 
@@ -80,13 +86,17 @@ class ImageTask:
         return funnel
 
     def write_report(self, store: Store) -> bool:
+        """Write report/index.html again; False if the pictures for it are gone."""
         # matplotlib takes a second to import, which a wrong setting need not wait for.
         from pipeline.report import page
 
         return page.write_report(store, two_step_output.pairs_funnel(store))
 
     def tell(self, funnel: Funnel, first_kept: float | None) -> None:
-        """Print the funnel, the speed, and where the dataset is."""
+        """Print the funnel, the speed, and where the dataset is.
+
+        ``first_kept``: seconds from the command to the first kept sample, None if this command made none.
+        """
         console = Console(highlight=False, soft_wrap=True)
         console.print(image_table(funnel), soft_wrap=False)
         if first_kept is not None:

@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 import p2p
 from conf.pairs import Checks, PairsConfig, WriterKind
@@ -17,22 +16,21 @@ from p2p.models.family_module import family_digest
 from pipeline.dataset.funnel import Funnel
 from pipeline.dataset.quarantine import write_failures
 from pipeline.pairs import pairs_report
-from pipeline.pairs.pack_pairs import pack_and_count
+from pipeline.pairs.pack_pairs import complete_funnel, pack_and_count
 from pipeline.pairs.two_step_settings import name_of
 from pipeline.planning.caption_input import digest_of_files, read_captions
 from pipeline.planning.plan import Plan, PlanError, load
 from pipeline.planning.run_fingerprint import FORMAT, Models
 from pipeline.report.template import REPORT
-from pipeline.tasks.funnel_table import table
+from pipeline.tasks.funnel_table import pair_table
 from pipeline.tasks.two_step_output import PAIRS
 from stages.captions.blocklist import load_blocklist
 from stages.records import CaptionPair, Quarantined, UnitResult
-from stages.storage.commits import committed_units, read_commits
+from stages.storage.commits import committed_units
 from stages.storage.store import Store
 from stages.write import encode_answers
 from stages.writers import factory
 from stages.writers.base import WriterError
-from stages.writers.checks import REASONS
 from stages.writers.language_id import Language
 
 # Settings of checks that enter the plan by the content they name.
@@ -41,7 +39,7 @@ _BY_CONTENT = ("model", "revision", "family", "block", "block_file", "moderation
 
 @dataclass(frozen=True)
 class PairTask:
-    """Reads captions and writes caption pairs of them; see ``pipeline.tasks.task.Task``."""
+    """Reads captions and writes caption pairs of them; see ``ImageTask``."""
 
     config: PairsConfig
     nouns = ("captions", "caption pairs")
@@ -50,7 +48,7 @@ class PairTask:
         return self
 
     def check(self) -> None:
-        """Raise WriterError for an API key or a library that is missing on this machine."""
+        """Raise WriterError for an API key or a library that is missing, before anything is planned."""
         writer = self.config.writer
         if writer.kind is WriterKind.openai:
             from stages.writers.openai_writer import key_of
@@ -124,13 +122,12 @@ class PairTask:
         return funnel
 
     def write_report(self, store: Store) -> bool:
-        plan = load(store)
-        done = len(committed_units(store))
-        if done < plan.units:
-            raise PlanError(
-                f"{store.url} is not complete ({done:,} of {plan.units:,} units): end its run first"
-            )
-        self._write_report(store, pack_and_count(store, plan, list(read_commits(store, range(plan.units)))))
+        """Write report/index.html again. Raises PlanError for a run that is not complete."""
+        funnel = complete_funnel(store)
+        if funnel is None:
+            done = f"{len(committed_units(store)):,} of {load(store).units:,} units"
+            raise PlanError(f"{store.url} is not complete ({done}): end its run first")
+        self._write_report(store, funnel)
         return True
 
     def _write_report(self, store: Store, funnel: Funnel) -> None:
@@ -152,26 +149,6 @@ class PairTask:
         )
         if funnel.failed:
             console.print(f"{funnel.failed} captions got no answer: quarantine/pairs.jsonl gives the reasons")
-
-
-def pair_table(funnel: Funnel) -> Table:
-    """The funnel from the captions read to the pairs kept, without reasons that never occurred."""
-    rejected = [
-        (funnel.rejected[reason], f"  {text}", funnel.candidates)
-        for reason, text in REASONS.items()
-        if reason in funnel.rejected
-    ]
-    return table(
-        [
-            (funnel.read, "captions read", None),
-            (funnel.quarantined, "quarantined lines", funnel.read),
-            (funnel.failed, "captions without an answer", funnel.read),
-            (funnel.candidates, "answers", None),
-            *rejected,
-            (funnel.samples, "caption pairs kept", funnel.candidates),
-            (funnel.pairs_kept, "captions with a pair kept", funnel.pairs),
-        ]
-    )
 
 
 def _moderation(checks: Checks) -> str | None:

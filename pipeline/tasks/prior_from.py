@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -37,11 +37,11 @@ def freeze_priors(config: Config, store: Store) -> Config:
     if isinstance(planned, AdaptiveSweep) and planned.prior_from == sweep.prior_from:
         priors = planned.priors
     else:
-        priors = learn_from(sweep.prior_from, config.filter, sweep)
+        priors = _learn_from(sweep.prior_from, config.filter, sweep)
     return replace(config, sweep=replace(sweep, priors=priors))
 
 
-def learn_from(url: str, filter_settings: Filter, sweep: AdaptiveSweep) -> list[KindPrior]:
+def _learn_from(url: str, filter_settings: Filter, sweep: AdaptiveSweep) -> list[KindPrior]:
     """The priors that the output at ``url`` gives under these thresholds. Raises as ``freeze_priors``."""
     # Imported here: most runs learn no priors, and the report's data take a second to import.
     from pipeline.report.report_data import read_report_data
@@ -56,22 +56,21 @@ def learn_from(url: str, filter_settings: Filter, sweep: AdaptiveSweep) -> list[
     if not earlier.scores.num_rows:
         raise ConfigError(f"sweep.prior_from={url} has no candidates yet: give an output that has some")
     return learn_priors(
-        trials_by_kind(earlier.scores, earlier.pairs, make_thresholds(filter_settings)), sweep
+        _trials_by_kind(earlier.scores, earlier.pairs, make_thresholds(filter_settings)), sweep
     )
 
 
-def trials_by_kind(
+def _trials_by_kind(
     scores: pa.Table, pairs: Mapping[str, CaptionPair], limits: filters.Thresholds
 ) -> dict[str, list[list[Trial]]]:
     """The candidates of each seed, by kind of edit, judged by CLIP's scores alone under these thresholds."""
     columns = {name: scores[name].to_numpy().astype(np.float32) for name in CLIP_SCORES}
     reasons = filters.verdicts(filters.ClipScores(**columns), limits)
-    clip_scores: Iterable[tuple[float, ...]] = zip(*(c.tolist() for c in columns.values()), strict=True)
+    candidates = scores.select(["pair_id", "sample_index", "p2p_threshold", *CLIP_SCORES]).to_pylist()
     seeds: dict[tuple[str, int], list[Trial]] = defaultdict(list)
-    ids, samples, taus = (scores[name].to_pylist() for name in ("pair_id", "sample_index", "p2p_threshold"))
-    for pair, sample, tau, values, reason in zip(ids, samples, taus, clip_scores, reasons, strict=True):
-        by_name = dict(zip(CLIP_SCORES, values, strict=True))
-        seeds[pair, sample].append(make_trial(sample, tau, by_name, reason, limits))
+    for candidate, reason in zip(candidates, reasons, strict=True):
+        pair, sample, tau = (candidate.pop(name) for name in ("pair_id", "sample_index", "p2p_threshold"))
+        seeds[pair, sample].append(make_trial(sample, tau, candidate, reason, limits))
     kinds: dict[str, list[list[Trial]]] = defaultdict(list)
     for (pair, _), seed in seeds.items():
         kinds[instruction_kind_or_verb(pairs[pair])].append(seed)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from pipeline.dataset.funnel import Funnel
-from pipeline.pairs.pack_pairs import pack_and_count
+from pipeline.pairs.pack_pairs import complete_funnel
 from pipeline.pairs.two_step_settings import folder_of
 from pipeline.planning.plan import MANIFEST, load
-from stages.storage.commits import committed_units, read_commits
 from stages.storage.store import Store
 
 PAIRS = "pairs"
@@ -22,12 +21,7 @@ def pairs_store(store: Store) -> Store | None:
 def pairs_funnel(store: Store) -> Funnel | None:
     """The funnel of the first step of an output; None if it has no first step or that is not complete."""
     first = pairs_store(store)
-    if first is None:
-        return None
-    plan = load(first)
-    if len(committed_units(first)) < plan.units:
-        return None
-    return pack_and_count(first, plan, list(read_commits(first, range(plan.units))))
+    return None if first is None else complete_funnel(first)
 
 
 def planned_stores(out: str) -> list[Store]:

@@ -1,11 +1,53 @@
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from pipeline.dataset.funnel import Funnel
-from pipeline.pairs.answer_statistics import Tally
-from pipeline.pairs.pairs_report import html
-from tests.pipeline.pairs.test_answer_statistics import KEPT
+from pipeline.pairs.pairs_report import Sample, Tally, difference, diversity, html
+from stages.records import WrittenPair
+
+KEPT = WrittenPair("a", 0, 1, "a <ball>", "make it blue", "a blue ball", True, "", "", "{}")
+TEXTS = st.lists(st.sampled_from(["a", "red", "blue", "ball", "box", "on"])).map(" ".join)
+
+
+def test_verbs_lengths_and_diversity_are_those_of_the_kept_alone() -> None:
+    tally = Tally(shown=2)
+    answers = [KEPT, replace(KEPT, instruction="Make it red!"), replace(KEPT, instruction="add a tree to it")]
+    answers += [replace(KEPT, kept=False, reason="blocked", instruction="make x")] * 5
+    for answer in answers:
+        tally.add(answer)
+    assert tally.verbs == Counter({"make": 2, "add": 1})
+    assert tally.tried == Counter({"make": 7, "add": 1})
+    assert tally.lengths == Counter({3: 2, 5: 1})
+    assert [share for _, share in diversity(tally)] == ["100.0%", f"{8 / 11:.1%}", f"{7 / 8:.1%}", "2"]
+    assert len(tally.examples.answers()) == 2
+    assert len(tally.refused["blocked"].answers()) == 3
+
+
+@given(st.integers(0, 9), st.permutations(range(30)))
+def test_what_is_drawn_does_not_follow_from_who_was_first(count: int, order: list[int]) -> None:
+    drawn, sorted_ = Sample(count), Sample(count)
+    for number in order:
+        drawn.add(replace(KEPT, pair_id=str(number)))
+    for number in range(30):
+        sorted_.add(replace(KEPT, pair_id=str(number)))
+    names = [answer.pair_id for answer in drawn.answers()]
+    assert set(names) == {answer.pair_id for answer in sorted_.answers()}
+    assert len(names) == count
+    assert names == [str(number) for number in order if str(number) in names]
+
+
+@given(TEXTS, TEXTS)
+def test_a_difference_keeps_every_word_and_marks_changes(before: str, after: str) -> None:
+    one, other = difference(before, after)
+    assert " ".join(text for text, _ in one) == before
+    assert " ".join(text for text, _ in other) == after
+    assert [text for text, marked in one if not marked] == [text for text, marked in other if not marked]
+    assert before != after or not any(marked for _, marked in [*one, *other])
 
 
 def test_the_page_shows_both_and_escapes_what_was_written() -> None:
