@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -79,18 +79,12 @@ class Finetune:
 def read_settings(arguments: Sequence[str]) -> Finetune:
     """The settings of the command line. Raises ConfigError."""
     settings: Finetune = compose.read_settings(Finetune, arguments, "finetune")
-    for problem in _find_problems(settings):
-        raise ConfigError(problem)
-    return settings
-
-
-def _find_problems(settings: Finetune) -> Iterator[str]:
     if settings.batch % min(settings.micro_batch, settings.batch):
-        yield f"batch={settings.batch} must be a multiple of micro_batch={settings.micro_batch}"
+        raise ConfigError(f"batch={settings.batch} must be a multiple of micro_batch={settings.micro_batch}")
     if "://" in settings.out:
-        yield f"out={settings.out} must be a local folder: checkpoints are written to it"
+        raise ConfigError(f"out={settings.out} must be a local folder: checkpoints are written to it")
     if not settings.data or not settings.writer.model:
-        yield "data and writer.model must not be empty"
-    obstacle = no_folder(Path(settings.out))
-    if obstacle:
-        yield f"out={settings.out} {obstacle}: give a folder"
+        raise ConfigError("data and writer.model must not be empty")
+    if obstacle := no_folder(Path(settings.out)):
+        raise ConfigError(f"out={settings.out} {obstacle}: give a folder")
+    return settings

@@ -33,19 +33,13 @@ def load_base(base: Base, lora: Lora) -> BaseModel:
         ConfigError: it does not load.
     """
     config = load_config(base.model, base.revision)
+    source = {"revision": base.revision, "trust_remote_code": False}
     dtype = "auto" if lora.rank and on_gpu(base) else torch.float32
     try:
-        tokenizer = AutoTokenizer.from_pretrained(base.model, revision=base.revision, trust_remote_code=False)
-        model = AutoModelForCausalLM.from_pretrained(
-            base.model,
-            revision=base.revision,
-            dtype=dtype,
-            use_safetensors=True,
-            trust_remote_code=False,
-        )
+        tokenizer = AutoTokenizer.from_pretrained(base.model, **source)
+        model = AutoModelForCausalLM.from_pretrained(base.model, dtype=dtype, use_safetensors=True, **source)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        reason = error_line(error)
-        raise ConfigError(f"writer.model={base.model} does not load: {reason}") from error
+        raise ConfigError(f"writer.model={base.model} does not load: {error_line(error)}") from error
     if tokenizer.eos_token_id is None:
         raise ConfigError(f"writer.model={base.model}: its tokenizer has no end token (eos_token)")
     if tokenizer.pad_token_id is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from typing import Any
@@ -73,12 +72,8 @@ def pack(
         return PackedPairs(**earlier["written"])
     store.sweep_scratch("answers")
     captions, kept, across = set[str](), 0, 0
-    with (
-        store.open_write(name_of(file)) as pairs_file,
-        store.open_write(ANSWERS) as answers_file,
-        closing(HashingStream(pairs_file)) as pairs,
-        closing(HashingStream(answers_file)) as every_answer,
-    ):
+    with store.open_write(name_of(file)) as pairs_file, store.open_write(ANSWERS) as answers_file:
+        pairs, every_answer = HashingStream(pairs_file), HashingStream(answers_file)
         with (
             output_file.open_writer(file, pairs, lambda: _read_answers(store, commits)) as write,
             pq.ParquetWriter(
@@ -93,8 +88,8 @@ def pack(
                 across += sum(answer.reason == ACROSS for answer in group)
                 kept += len(kept_answers)
                 captions.update(answer.pair_id for answer in kept_answers)
-        count = sum(commit["candidates"] for commit in commits)
-        packed = [pairs.packed(name_of(file), kept), every_answer.packed(ANSWERS, count)]
+    count = sum(commit["candidates"] for commit in commits)
+    packed = [pairs.packed(name_of(file), kept), every_answer.packed(ANSWERS, count)]
     written = PackedPairs(kept, len(captions), across)
     record = {"commits": digest, "files": [asdict(file) for file in packed], "written": asdict(written)}
     store.write_record(MANIFEST, record)

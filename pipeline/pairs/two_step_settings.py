@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from conf.compose import ConfigError
 from conf.pairs import PairsConfig, PairsFile
 from conf.schema import Config
 from pipeline.config import resolve
 
-FOLDER = "pairs"
 OPTION = "captions=from_captions"
 PREFIX = "pairs."
 """Prefix of a setting of the first step alone."""
@@ -47,18 +45,17 @@ def configured(settings: Sequence[str]) -> tuple[PairsConfig, Config]:
         raise ConfigError("pairs.out cannot be given: captions=from_captions writes the pairs to OUT/pairs")
     images = resolve.checked(resolve.compose([*making, "captions=file", "captions.path=pairs"]))
     pairs = resolve.read_pairs_settings(writing)
-    pairs = replace(pairs, out=folder_of(images.out))
+    pairs.out = folder_of(images.out)
     if "checks.model" not in keys:
-        model = images.model
-        checks = replace(pairs.checks, model=model.path, revision=model.revision, family=model.family)
-        pairs = replace(pairs, checks=checks)
-    path = f"{pairs.out}/{name_of(pairs.file)}"
-    return pairs, replace(images, captions=replace(images.captions, path=path))
+        checks, model = pairs.checks, images.model
+        checks.model, checks.revision, checks.family = model.path, model.revision, model.family
+    images.captions.path = f"{pairs.out}/{name_of(pairs.file)}"
+    return pairs, images
 
 
 def folder_of(out: str) -> str:
     """The output of the first step of the output ``out``."""
-    return f"{out.rstrip('/')}/{FOLDER}"
+    return f"{out.rstrip('/')}/pairs"
 
 
 def name_of(file: PairsFile) -> str:
