@@ -32,17 +32,6 @@ def test_what_is_elsewhere_stays_what_it_is(tmp_path: Path, monkeypatch):
     assert config.out == "s3://bucket/a"
 
 
-def test_the_hub_is_asked_for_only_what_is_not_here(tmp_path: Path):
-    (tmp_path / "pairs.jsonl").write_text("")
-    here = ["model=path", f"model.path={tmp_path}", f"filter.name=local-dir:{tmp_path}", "captions=jsonl"]
-    here += [f"captions.path={tmp_path}/pairs.jsonl", "filter.pretrained=null"]
-    assert checked(compose(here)).stays_local()
-    for elsewhere in ("model.path=owner/name", "filter=clip", "captions.path=owner/name"):
-        group = elsewhere.startswith("filter=")
-        changed = [s for s in here if not (group and s.startswith("filter."))] + [elsewhere]
-        assert not checked(compose(changed)).stays_local()
-
-
 def test_a_tau_grid_may_hold_its_ends():
     assert checked(compose(["sweep.taus=[0,1]"])).sweep.taus == [0.0, 1.0]
     with pytest.raises(ConfigError, match=r"sweep\.taus"):

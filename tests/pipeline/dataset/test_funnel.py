@@ -6,10 +6,9 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from pipeline.dataset.funnel import REASONS, funnel_of
+from pipeline.dataset.funnel import funnel_of
 from pipeline.execution.progress import Display
 from pipeline.planning.plan import Plan
-from pipeline.tasks.funnel_table import image_table
 from stages.write import summarise
 from tests.stages.unit_results import unit_result
 
@@ -41,26 +40,9 @@ def test_the_score_shift_is_a_mean_over_rescored_candidates():
     assert funnel_of(PLAN, COMMITS[2:]).score_shift == {}
 
 
-def test_full_decoding_is_hidden_if_nothing_was_rescored():
-    console, stream = make_console()
-    console.print(image_table(funnel_of(PLAN, COMMITS[2:])))
-    assert "decoded in full" not in stream.getvalue()
-
-
 def test_an_empty_run_has_a_funnel():
     funnel = funnel_of(PLAN, [])
     assert (funnel.keep_rate, funnel.utilisation) == (0, 0)
-
-
-def test_the_table_lists_reasons_in_the_order_of_checks():
-    console, stream = make_console()
-    seldom = {**COMMITS[0], "rejected": {"near_duplicate": 1, "no_image": 2, "left_early": 3}}
-    console.print(image_table(funnel_of(PLAN, [*COMMITS, seldom])))
-    lines = stream.getvalue().splitlines()
-    assert [line for line in lines if "direction of the edit" in line and "8" in line and "50%" in line]
-    assert [line for line in lines if "failed" in line and "1" in line]
-    order = [next(k for k, line in enumerate(lines) if text in line) for text in REASONS.values()]
-    assert order == sorted(order)
 
 
 def test_without_a_terminal_progress_is_occasional_lines(monkeypatch):

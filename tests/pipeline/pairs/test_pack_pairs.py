@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ from pipeline.cli.main import main
 from pipeline.config import resolve
 from pipeline.dataset.funnel import funnel_of
 from pipeline.pairs.pack_pairs import ANSWERS, pack
-from pipeline.planning.plan import Plan, PlanError, make_or_resume
+from pipeline.planning.plan import Plan, make_or_resume
 from pipeline.tasks.pair_task import PairTask
 from pipeline.tasks.task import task_of
 from stages.captions import CaptionSource, open_captions
@@ -99,54 +98,6 @@ def test_what_is_packed_is_read_and_true(tmp_path: Path) -> None:
     assert (funnel.read, funnel.quarantined, funnel.candidates) == (11, 1, 20)
     assert funnel.rejected["unknown_caption"] == 2
     assert funnel.samples >= len(pairs)
-
-
-def differing(folder: Path, *more: str) -> set[str]:
-    """The settings by which a run with ``more`` is refused on the output of one without."""
-    with pytest.raises(PlanError, match="other settings") as caught:
-        planned(folder, *more)
-    if not caught.value.table:
-        return {str(caught.value).partition("(")[2].partition(" was ")[0]}
-    return {row.split()[0] for row in caught.value.table[1:]}
-
-
-def test_other_settings_are_refused_by_name_and_places_are_not(tmp_path: Path) -> None:
-    planned(tmp_path)
-    planned(tmp_path, "writer.timeout=3", "cluster.threads=2", "log=info", "sheet.pairs=3")
-    for name in ("seed=1", "edits=3", "file=parquet", "checks.near_duplicate=0.5", "checks.language=en"):
-        assert differing(tmp_path, name) == {name.partition("=")[0]}
-    assert differing(tmp_path, "captions.block=[none_has_this]") == {"captions.block"}
-    assert differing(tmp_path, "checks.block=[none_has_this]") == {"checks.block"}
-    asked = ("writer=openai", "writer.model=x", "edits=3")
-    assert {"writer.kind", "edits", "model.fingerprint", "writer.template"} <= differing(tmp_path, *asked)
-
-
-def test_files_and_models_are_known_by_what_they_hold(tmp_path: Path, untrained_chat: Path) -> None:
-    block, template, judge_of_words = tmp_path / "block", tmp_path / "own.yaml", tmp_path / "classifier"
-    block.write_text("naked\n")
-    template.write_text("ask: 'Caption: {caption}'")
-    shutil.copytree(untrained_chat, judge_of_words)
-    settings = [
-        "writer=openai",
-        "writer.model=x",
-        "writer.key_env=null",
-        f"writer.template={template}",
-        f"checks.block_file={block}",
-        f"captions.block_file={block}",
-        f"checks.moderation={judge_of_words}",
-    ]
-    planned(tmp_path, *settings)
-    other = block.rename(tmp_path / "other")
-    planned(tmp_path, *settings, f"checks.block_file={other}", f"captions.block_file={other}")
-    block.write_text("naked\nblue\n")
-    assert differing(tmp_path, *settings, f"captions.block_file={other}") == {"checks.block"}
-    block.write_text("Naked")
-    template.write_text("ask: 'The caption: {caption}'")
-    assert differing(tmp_path, *settings) == {"writer.template"}
-    template.write_text("ask: 'Caption: {caption}'")
-    planned(tmp_path, *settings)
-    (judge_of_words / "config.json").write_text("{}")
-    assert differing(tmp_path, *settings) == {"checks.moderation"}
 
 
 def test_near_duplicates_across_captions_go_in_plan_order(tmp_path: Path) -> None:

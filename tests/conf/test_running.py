@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+from conf.running import Cluster, ClusterKind, Sheet, Tracker, TrackerKind
+from conf.setting_keys import options
+from pipeline.config import resolve
+from pipeline.planning.run_fingerprint import Models, settings_of
+from pipeline.tasks.pair_task import PairTask
+from tests.pipeline.pairs import small
+
+BOTH = [
+    "cluster=ray",
+    "cluster.address=auto",
+    "cluster.workers=3",
+    "cluster.gpus_per_worker=0.5",
+    "cluster.threads=2",
+    "cluster.batch_rows=8",
+    "cluster.unit_seconds=10",
+    "cluster.wait_seconds=10",
+    "cluster.hours=1",
+    "tracker=wandb",
+    "tracker.project=other",
+    "tracker.folder=other",
+    "sheet.pairs=1",
+    "log=debug",
+]
+IMAGES = ["sheet.attention=0"]
+
+
+def test_the_settings_of_where_a_run_works_change_no_result(tmp_path: Path):
+    models = Models("generator", "clip")
+    plain, other = (resolve.checked(resolve.compose(more)) for more in ([], [*BOTH, *IMAGES]))
+    assert settings_of(plain, "", models) == settings_of(other, "", models)
+    given = small.settings(tmp_path)
+    plain_pairs, other_pairs = (resolve.read_pairs_settings([*given, *more]) for more in ([], BOTH))
+    assert PairTask(plain_pairs).settings("", models) == PairTask(other_pairs).settings("", models)
+
+
+def test_every_such_setting_was_tried():
+    # A running Ray has its own port, so that the port of metrics cannot be given with it.
+    tried = {setting.partition("=")[0] for setting in [*BOTH, *IMAGES]} | {"cluster.metrics_port"}
+    for name, schema in (("cluster", Cluster), ("tracker", Tracker), ("sheet", Sheet)):
+        assert {f"{name}.{entry.name}" for entry in fields(schema)} - {f"{name}.kind"} <= tried
+
+
+def test_every_kind_is_an_option_of_its_group():
+    assert set(options("cluster")) == {kind.value for kind in ClusterKind}
+    assert set(options("tracker")) == {kind.value for kind in TrackerKind}

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import pickle
+import shutil
+from pathlib import Path
+
+import pytest
+
+import p2p
+from conf.schema import Config
+from pipeline.dataset.contact_sheet import SHEET
+from pipeline.dataset.funnel import Funnel
+from pipeline.planning.plan import Plan
+from pipeline.tasks.image_task import ImageTask
+from stages.generate import Generate
+from stages.records import CaptionPair
+from stages.storage.commits import read_commits
+from stages.storage.store import Store
+from tests import runs
+from tests.stages.unit_results import unit_result
+
+
+@pytest.fixture
+def config(sd1_folder: Path, clip_folder: Path, tmp_path: Path) -> Config:
+    path = runs.write_pairs(tmp_path / "pairs.jsonl", runs.PAIRS[:3])
+    more = ("captions=jsonl", f"captions.path={path}", f"out={tmp_path / 'out'}", "sheet.attention=0")
+    return runs.config(sd1_folder, clip_folder, *more)
+
+
+def finish(config: Config, plan: Plan) -> Funnel:
+    store = Store(config.out)
+    return ImageTask(config).finish(plan, store, list(read_commits(store, range(plan.units))))
+
+
+def test_finishing_writes_the_dataset_and_its_documents(config: Config) -> None:
+    plan, store = runs.committed(config, Generate), Store(config.out)
+    funnel = finish(config, plan)
+    assert (funnel.pairs, funnel.candidates) == (3, 3 * 2 * 3)
+    assert funnel.samples > 0
+    for name in ("data/train-000000.tar", "scores/candidates-000000.parquet", SHEET, "report/index.html"):
+        assert store.exists(name), name
+    assert SHEET in store.read("README.md").decode()
+
+
+def test_pictures_stay_when_the_parts_were_deleted(config: Config) -> None:
+    plan, store = runs.committed(config, Generate), Store(config.out)
+    finish(config, plan)
+    names = (SHEET, "report/index.html", "README.md", "data/train-000000.tar")
+    before = {name: store.read(name) for name in names}
+    shutil.rmtree(Path(config.out) / "run/parts")
+    finish(config, plan)
+    assert {name: store.read(name) for name in names} == before
+    assert not ImageTask(config).write_report(store)
+
+
+def test_the_summary_says_why_nothing_is_there(config: Config, tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    ImageTask(config).tell(Funnel(read=2, pairs=2, failed=1, candidates=4), None)
+    shown = capsys.readouterr().out
+    assert "The dataset is in out: data/*.tar" in shown
+    assert "run/parts was deleted" in shown
+    assert "1 caption pairs failed" in shown
+    assert "Nothing was kept" in shown
+    ImageTask(config).tell(Funnel(read=2, pairs=2, samples=1, rescored=2, shifts={"clip_sim_0": 0.5}), 3.2)
+    shown = capsys.readouterr().out
+    assert "First sample kept after 3 s" in shown
+    assert "Score shift of the scoring decoder, mean absolute: clip_sim_0 0.2500" in shown
+    assert "Nothing was kept" not in shown
+
+
+def test_a_missing_model_is_refused_before_planning(config: Config, tmp_path: Path) -> None:
+    ImageTask(config).check()
+    config.model.path = str(tmp_path / "nowhere")
+    with pytest.raises(p2p.ModelError):
+        ImageTask(config).check()
+
+
+def test_the_task_reads_the_pairs_and_knows_their_file(config: Config) -> None:
+    task = ImageTask(config)
+    pairs = [item for item in task.read() if isinstance(item, CaptionPair)]
+    assert [(pair.input, pair.output) for pair in pairs] == [(p.input, p.output) for p in runs.PAIRS[:3]]
+    digest = task.source_digest()
+    runs.write_pairs(Path(config.captions.path), runs.PAIRS[:2])
+    assert task.source_digest() != digest
+
+
+def test_the_encoder_reaches_a_worker(config: Config) -> None:
+    encode, result = ImageTask(config).encode, unit_result(0, 1)
+    assert pickle.loads(pickle.dumps(encode))(result) == encode(result)
