@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from conf.compose import ConfigError
@@ -69,10 +70,9 @@ def _draw(prompt: str, config: Config, groups: int) -> bytes:
     )
     maps = [heatmap.Maps("all steps", words.maps)]
     if groups > 1:
-        ends = [round((k + 1) * sampler.steps / groups) for k in range(groups)]
-        starts = [1, *(end + 1 for end in ends[:-1])]
+        ends = [round(k * sampler.steps / groups) for k in range(groups + 1)]
         maps += [
-            heatmap.Maps(f"steps {start}-{end}", group)
-            for start, end, group in zip(starts, ends, words.groups, strict=True)
+            heatmap.Maps(f"steps {start + 1}-{end}", group)
+            for (start, end), group in zip(pairwise(ends), words.groups, strict=True)
         ]
     return heatmap.draw(prompt, words.image, words.words, maps)

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.filesize import decimal
 
 from conf.compose import ConfigError
@@ -45,8 +44,7 @@ def plan(settings: Sequence[str], quiet: bool, json: bool) -> int:
     if mode is OutputMode.json:
         print(json_line(asdict(run)))
     elif mode is OutputMode.text:
-        for line in _lines(run):
-            Console(highlight=False, soft_wrap=True).print(line, markup=False)
+        print(*_lines(run), sep="\n")
     return 0
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from conf.compose import ConfigError
-from conf.messages import nearest_names
+from conf.messages import suggest_name
 from conf.schema import Config, Keep
 from pipeline.config import environment, saved
 from pipeline.dataset.pack import manifest
@@ -31,11 +31,6 @@ from stages.worker.process import load_stage
 
 DIFFERENT = 1
 IMAGES = ("input_image", "edited_image")
-SUGGESTED = 4
-
-
-class KeyUnknownError(ValueError):
-    """The output has no sample of this key: one line with similar keys."""
 
 
 def replay(out: str, key: str, picture: str | None = None) -> int:
@@ -49,7 +44,7 @@ def replay(out: str, key: str, picture: str | None = None) -> int:
 
     Example: pairforge replay out KEY difference.png
 
-    Raises KeyUnknownError, DamageError for a damaged shard or plan, PlanError, ModelError and FilterError.
+    Raises ConfigError for an unknown key, DamageError, PlanError, ModelError and FilterError.
     """
     if picture and not Path(picture).parent.is_dir():
         raise ConfigError(f"{picture} is in a folder that does not exist: make it, or give another path")
@@ -68,11 +63,7 @@ def replay(out: str, key: str, picture: str | None = None) -> int:
     if sample is None:
         print(f"{key} was not kept this time: {_reason(result, stored)}")
         return DIFFERENT
-    again = replace(
-        sample,
-        input_image=as_stored(sample.input_image, config.shards),
-        edited_image=as_stored(sample.edited_image, config.shards),
-    )
+    again = replace(sample, **{name: as_stored(getattr(sample, name), config.shards) for name in IMAGES})
     buffer = io.BytesIO()
     draw(stored, again).save(buffer, "PNG")
     if picture:
@@ -84,7 +75,7 @@ def replay(out: str, key: str, picture: str | None = None) -> int:
 
 
 def find_sample(store: Store, key: str) -> Sample:
-    """Read a sample from its shard. Raises KeyUnknownError, and DamageError for a damaged shard."""
+    """Read a sample from its shard. Raises ConfigError for an unknown key, DamageError for a damaged shard."""
     keys: list[str] = []
     for file in manifest(store):
         if file.name.startswith("data/"):
@@ -95,9 +86,7 @@ def find_sample(store: Store, key: str) -> Sample:
                     prompt, metadata = files["edit_prompt"].decode(), json.loads(files["json"])
                     return Sample(key, source, edit, prompt, metadata)
                 keys.append(name)
-    near = nearest_names(key, keys, most=SUGGESTED, least=0.5)
-    suggestion = f" (did you mean {' or '.join(near)}?)" if near else ""
-    raise KeyUnknownError(f"{store.url} has no sample {key}{suggestion}")
+    raise ConfigError(f"{store.url} has no sample {key}{suggest_name(key, keys, most=4, least=0.5)}")
 
 
 def draw(stored: Sample, again: Sample) -> Image.Image:
@@ -167,12 +156,9 @@ def _compare(stored: Sample, again: Sample) -> bool:
     for name in CLIP_SCORES:
         before, now = stored.metadata[name], again.metadata[name]
         print(f"{name:<15} {before:.6f}, now {now:.6f}, difference {abs(now - before):.2g}")
-    others = [
-        {name: value for name, value in sample.metadata.items() if name not in CLIP_SCORES}
-        for sample in (stored, again)
-    ]
-    for line in difference(*others):
-        print(f"JSON: {line}")
+    for line in difference(stored.metadata, again.metadata):
+        if not line.startswith(CLIP_SCORES):
+            print(f"JSON: {line}")
     print("no difference" if equal else "the sample is another one")
     return equal
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from rich.console import Console
-
 from pipeline.dataset.funnel import Funnel, funnel_of
 from pipeline.execution.progress import clock
 from pipeline.planning.plan import load
@@ -44,23 +42,22 @@ def _print_status(store: Store) -> None:
     funnel = funnel_of(plan, read_commits(store, done))
     now, drivers = time.time(), heartbeat.read_heartbeats(store)
     alive = [driver for driver in drivers if driver.is_alive(now)]
-    console = Console(highlight=False, soft_wrap=True)
-    for line in (
+    print(
         f"{store.url}: {_state(drivers, alive, len(done) == plan.units, now)}",
         f"units      {len(done):,} of {plan.units:,} done ({len(done) / plan.units:.0%})",
         f"{inputs:<10} {funnel.pairs:,} of {plan.pairs:,} done, {funnel.failed:,} failed, "
         f"{funnel.quarantined:,} lines quarantined",
         f"kept       {funnel.samples:,} {products} of {funnel.pairs_kept:,} {inputs} ({funnel.keep_rate:.0%})",
         *_rates(alive, funnel, plan.pairs - funnel.pairs),
-    ):
-        console.print(line, markup=False)
+        sep="\n",
+    )
     label = "in flight" if alive else "interrupted"
     notes = [note for note in heartbeat.read_notes(store) if note.unit not in set(done)]
     for note in notes[:SHOWN]:
         age = clock(max(0.0, now - note.started))
-        console.print(f"{label:<10} unit {note.unit} on {note.host} (process {note.pid}), started {age} ago")
+        print(f"{label:<10} unit {note.unit} on {note.host} (process {note.pid}), started {age} ago")
     if len(notes) > SHOWN:
-        console.print(f"{label:<10} and {len(notes) - SHOWN} more")
+        print(f"{label:<10} and {len(notes) - SHOWN} more")
 
 
 def _state(drivers: Sequence[Heartbeat], alive: Sequence[Heartbeat], complete: bool, now: float) -> str:

@@ -6,13 +6,11 @@ import math
 from dataclasses import dataclass
 
 import torch
-from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
 
 from conf.compose import ConfigError
-from conf.messages import error_line
 from pipeline.finetune.finetune_settings import Base, Lora
-from stages.writers.transformers_writer import load_config
+from stages.writers.transformers_writer import load_config, load_pretrained
 
 
 @dataclass(frozen=True)
@@ -29,17 +27,14 @@ def load_base(base: Base, lora: Lora) -> BaseModel:
     """Load the model in fp32, or with LoRA on a GPU in the dtype of its weights. Accepts only safetensors.
 
     Raises:
-        WriterError: the model does not exist, or is not a causal language model.
-        ConfigError: it does not load.
+        WriterError: the model does not exist, is not a causal language model, or does not load.
+        ConfigError: its tokenizer has no end token.
     """
     config = load_config(base.model, base.revision)
-    source = {"revision": base.revision, "trust_remote_code": False}
     dtype = "auto" if lora.rank and on_gpu(base) else torch.float32
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(base.model, **source)
-        model = AutoModelForCausalLM.from_pretrained(base.model, dtype=dtype, use_safetensors=True, **source)
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        raise ConfigError(f"writer.model={base.model} does not load: {error_line(error)}") from error
+    tokenizer, model = load_pretrained(
+        AutoModelForCausalLM, "writer.model", base.model, base.revision, dtype=dtype
+    )
     if tokenizer.eos_token_id is None:
         raise ConfigError(f"writer.model={base.model}: its tokenizer has no end token (eos_token)")
     if tokenizer.pad_token_id is None:

@@ -49,6 +49,8 @@ class Checker:
             p2p.ModelError: the image model has no tokenizer.
         """
         self._checks = checks
+        # Equal texts are always duplicates: a caption pair must not stand twice in a file.
+        self._near = 1.0 if checks.near_duplicate is None else checks.near_duplicate
         self._window = p2p.load_prompts(checks.model, checks.revision, checks.family)
         self._blocked = compile_blocklist(load_blocklist(checks.block, checks.block_file, "checks"))
         self._language = Language(checks.language, checks.language_least) if checks.language else None
@@ -61,7 +63,7 @@ class Checker:
         for answer in answers:
             reason = answer.reason or self._reason(caption, answer)
             runs = shingles(f"{answer.instruction} {answer.edited}")
-            if not reason and any(self._is_near(runs, other) for other in kept):
+            if not reason and any(likeness(runs, other) >= self._near for other in kept):
                 reason = "near_duplicate"
             if not reason:
                 kept.append(runs)
@@ -89,12 +91,6 @@ class Checker:
         if self._moderation is not None and not self._moderation(text):
             return "moderation"
         return ""
-
-    def _is_near(self, one: frozenset[str], other: frozenset[str]) -> bool:
-        # Equal texts are always duplicates: a caption pair must not stand twice in a file.
-        return one == other or (
-            self._checks.near_duplicate is not None and likeness(one, other) >= self._checks.near_duplicate
-        )
 
 
 def _letters(text: str) -> str:

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
+from conf.pairs import Marks
+
 
 class FormatError(ValueError):
     """A mark of the format is invalid, or a text cannot be written in the format."""
 
 
-@dataclass(frozen=True)
-class CompletionFormat:
+@dataclass
+class CompletionFormat(Marks):
     """Prompt = caption + ``separator``; completion = instruction + ``divider`` + edited caption + ``stop``.
 
     The defaults are InstructPix2Pix's (its prompt_app.py and generate_txt_dataset.py).
 
     Raises FormatError for a mark that is empty, or is part of another.
     """
-
-    separator: str = "\n##\n"
-    divider: str = "\n%%\n"
-    stop: str = "\nEND"
 
     def __post_init__(self) -> None:
         for field in fields(self):

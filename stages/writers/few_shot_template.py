@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import string
 from dataclasses import dataclass
 from importlib import resources
@@ -72,11 +71,7 @@ class FewShotTemplate:
             answer = JsonAnswer.model_validate(value)
         except ValidationError:
             return "not_the_schema"
-        return _one_line(answer.instruction), _one_line(answer.edited_caption)
-
-
-def _one_line(text: str) -> str:
-    return re.sub(r"\s+", " ", text)
+        return " ".join(answer.instruction.split()), " ".join(answer.edited_caption.split())
 
 
 def read_template(name: str) -> str:

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from safetensors import SafetensorError
-
-from conf.messages import error_line
 from conf.pairs import Checks
 from stages.writers.base import WriterError
 
@@ -20,20 +15,14 @@ class Moderation:
         Raises WriterError if the model does not load or has no such label.
         """
         # Imported here: the library takes a second to load.
-        from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
+        from transformers import AutoModelForSequenceClassification, pipeline
+
+        from stages.writers.transformers_writer import load_pretrained
 
         model, label = str(checks.moderation), checks.moderation_label
-        options = {"revision": checks.moderation_revision, "trust_remote_code": False}
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(model, **options)
-            classifier = AutoModelForSequenceClassification.from_pretrained(
-                model, use_safetensors=True, **options
-            )
-        except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-            reason = error_line(error)
-            if any(Path(model).glob("*.bin")) and not any(Path(model).glob("*.safetensors")):
-                reason = "it has pickled weights only, which are never loaded: save it as safetensors"
-            raise WriterError(f"checks.moderation={model} does not load: {reason}") from error
+        tokenizer, classifier = load_pretrained(
+            AutoModelForSequenceClassification, "checks.moderation", model, checks.moderation_revision
+        )
         labels = [str(name) for name in classifier.config.id2label.values()]
         if label not in labels:
             raise WriterError(

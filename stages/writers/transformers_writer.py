@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -50,18 +51,11 @@ class TransformersWriter:
         self._settings = settings
         on_gpu = settings.device != "cpu" and torch.cuda.is_available()
         load_config(settings.model, settings.revision)
-        options = {"revision": settings.revision, "trust_remote_code": False}
-        try:
-            self._tokenizer = AutoTokenizer.from_pretrained(settings.model, **options)
-            self._model = AutoModelForCausalLM.from_pretrained(
-                settings.model,
-                dtype=_DTYPES.get(settings.dtype.value, "auto" if on_gpu else torch.float32),
-                use_safetensors=True,
-                **options,
-            )
-        except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-            raise _does_not_load(settings.model, error) from error
-        self._model = self._model.eval().to("cuda" if on_gpu else "cpu")
+        dtype = _DTYPES.get(settings.dtype.value, "auto" if on_gpu else torch.float32)
+        self._tokenizer, model = load_pretrained(
+            AutoModelForCausalLM, "writer.model", settings.model, settings.revision, dtype=dtype
+        )
+        self._model = model.eval().to("cuda" if on_gpu else "cpu")
         self._style = choose_style(settings, conversations=bool(self._tokenizer.chat_template))
         self._stops = StoppingCriteriaList()
         if self._style.stop:
@@ -162,7 +156,7 @@ def load_config(model: str, revision: str | None = None) -> PretrainedConfig:
     try:
         config = AutoConfig.from_pretrained(model, revision=revision, trust_remote_code=False)
     except (OSError, ValueError, KeyError) as error:
-        raise _does_not_load(model, error) from error
+        raise WriterError(f"writer.model={model} does not load: {error_line(error)}") from error
     if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
         raise WriterError(
             f"writer.model={model} is a {config.model_type} model, not a causal language model: name one such as "
@@ -171,5 +165,19 @@ def load_config(model: str, revision: str | None = None) -> PretrainedConfig:
     return config
 
 
-def _does_not_load(model: str, error: Exception) -> WriterError:
-    return WriterError(f"writer.model={model} does not load: {error_line(error)}")
+def load_pretrained(
+    kind: Any, setting: str, model: str, revision: str | None, **options: Any
+) -> tuple[Any, Any]:
+    """Loads the tokenizer and the model of a folder or a hub name; ``kind`` is one of transformers' automatic classes.
+
+    Raises WriterError if they do not load; pickled weights and code of the model are never loaded.
+    """
+    options |= {"revision": revision, "trust_remote_code": False}
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(model, revision=revision, trust_remote_code=False)
+        return tokenizer, kind.from_pretrained(model, use_safetensors=True, **options)
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        reason = error_line(error)
+        if any(Path(model).glob("*.bin")) and not any(Path(model).glob("*.safetensors")):
+            reason = "it has pickled weights only, which are never loaded: save it as safetensors"
+        raise WriterError(f"{setting}={model} does not load: {reason}") from error

@@ -66,23 +66,3 @@ def test_bash_completes_what_may_follow(script: str, environment, line: str, wan
     )
     assert done.stderr == ""
     assert " ".join(done.stdout.split()) == " ".join(wanted)
-
-
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_every_shell_has_a_script_that_asks_pairforge(shell: str, capsys, monkeypatch: pytest.MonkeyPatch):
-    assert main(["completion", shell]) == 0
-    assert f"_PAIRFORGE_COMPLETE={shell}_complete" in capsys.readouterr().out
-    monkeypatch.setenv("_PAIRFORGE_COMPLETE", f"{shell}_complete")
-    monkeypatch.setenv("COMP_WORDS", "pairforge sampler=eul")
-    monkeypatch.setenv("COMP_CWORD", "sampler=eul" if shell == "fish" else "1")
-    assert main([]) == 0
-    out = capsys.readouterr().out
-    assert "sampler=euler" in out
-    assert "sampler=euler_ancestral" in out
-
-
-def test_an_unknown_shell_gets_the_names_of_the_shells(capsys: pytest.CaptureFixture[str]):
-    assert main(["completion", "tcsh"]) == 2
-    (line,) = capsys.readouterr().err.splitlines()
-    for shell in ("bash", "zsh", "fish"):
-        assert shell in line

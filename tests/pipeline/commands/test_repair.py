@@ -1,11 +1,10 @@
-"""Units of images made again, by the command on real Ray: what was lost, what was damaged, what had failed."""
+"""Units of images made again, by the command on real Ray: what was lost, and what was damaged."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
-import tarfile
 from pathlib import Path
 
 import pytest
@@ -13,9 +12,7 @@ import pytest
 from pipeline.cli.main import main
 from pipeline.config import resolve
 from stages.generate import Generate
-from stages.records import CaptionPair
 from tests import runs
-from tests.stages.worker.poison_stage import WHILE
 
 ROOT = Path(__file__).parents[3]
 pytestmark = [pytest.mark.timeout(600), pytest.mark.long]
@@ -70,30 +67,3 @@ def test_units_whose_part_is_lost_or_damaged_are_generated_again(
     ]
     assert packed(out) == before
     assert main(["verify", str(out)]) == 0
-
-
-def test_a_pair_that_failed_once_is_listed_until_it_is_made(tmp_path: Path):
-    mark = tmp_path / "mark"
-    mark.touch()
-    sick = CaptionPair(f"{WHILE}{mark}", "make it blue", "a blue ball")
-    runs.write_pairs(
-        tmp_path / "pairs.jsonl", [sick, CaptionPair("a red ball", "make it blue", "a blue ball")]
-    )
-    source = (
-        "captions=jsonl",
-        "captions.path=pairs.jsonl",
-        "stage=tests.stages.worker.poison_stage.Poisonable",
-    )
-    said = command(tmp_path, *source, "cluster.workers=1", "unit_pairs=2", "edit.too_long=truncate")
-    failures = tmp_path / "out/quarantine/pairs.jsonl"
-    assert "1 caption pairs failed" in said
-    assert len(failures.read_text().splitlines()) == 1
-    mark.unlink()
-    assert "unit 0 is made again" in command(tmp_path, "retry-failed", "out")
-    assert not failures.exists()
-    assert sum(name.endswith(".json") for name in _members(tmp_path / "out")) == 2
-
-
-def _members(out: Path) -> list[str]:
-    with tarfile.open(out / "data/train-000000.tar") as shard:
-        return shard.getnames()

@@ -9,7 +9,7 @@ import pytest
 from pipeline.cli.main import main
 from pipeline.dataset.pack import MANIFEST, pack
 from stages.storage import plan_files
-from stages.storage.commits import commit_name, committed_units, read_commits
+from stages.storage.commits import commit_name, read_commits
 from stages.storage.heartbeat import keep_heartbeat
 from stages.storage.store import Store, seal, unseal
 from tests.pipeline.outputs import commit, planned
@@ -136,12 +136,6 @@ def test_a_damaged_commit_stops_the_command_by_name(out: Path, capsys):
     said = capsys.readouterr().err
     assert "00000001.json" in said
     assert "repair" in said
-
-
-def test_retry_failed_of_nothing_does_nothing(out: Path, capsys):
-    before = committed_units(Store(str(out)))
-    assert main(["retry-failed", str(out)]) == 0
-    assert committed_units(Store(str(out))) == before
 
 
 def _mended(tar: bytes) -> bytes:

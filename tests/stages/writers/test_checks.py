@@ -77,12 +77,6 @@ def test_language() -> None:
     assert english("a girl on a horse", [german]) == ["language"]
 
 
-@pytest.mark.parametrize("code", ["english", "EN", "en-US"])
-def test_a_language_by_another_name_than_its_code_is_refused(code: str) -> None:
-    with pytest.raises(WriterError, match=rf"checks\.language={code} is unknown .*, en, "):
-        checker(language=code)
-
-
 @pytest.fixture(scope="module")
 def classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A text classifier that has learnt nothing."""
