@@ -49,7 +49,7 @@ def _read(settings: Sequence[str]) -> tuple[Config, int]:
     if not groups.isdecimal() or not 1 <= int(groups) <= steps:
         raise ConfigError(f"groups={groups} must be from 1 to {steps}, the number of steps (sampler.steps)")
     if "://" in config.out or Path(config.out).suffix.lower() != ".png":
-        raise ConfigError(f"out={config.out} is no PNG on this machine: give out=NAME.png")
+        raise ConfigError(f"out={config.out} is not a PNG on this machine: give out=NAME.png")
     return config, int(groups)
 
 

@@ -55,7 +55,7 @@ def replay(out: str, key: str, picture: str | None = None) -> int:
     environment.prepare(config)
     planned = {name: value for name, value in plan.settings.items() if not name.startswith("refilter.")}
     for line in difference(planned, settings_of(config, plan.settings["captions"], identify(config))):
-        print(f"not what it was made with: {line}")
+        print(f"changed since the run: {line}")
     if plan.is_refiltered:
         # A run would not keep a sample that replaces one whose image is missing.
         config = replace(config, keep=Keep["all-images"])
@@ -72,7 +72,7 @@ def replay(out: str, key: str, picture: str | None = None) -> int:
         Path(picture).write_bytes(buffer.getvalue())
     else:
         store.write(f"replay/{key}.png", buffer.getvalue())
-    print(f"both, and the difference: {picture or store.path(f'replay/{key}.png')}")
+    print(f"both samples and their difference: {picture or store.path(f'replay/{key}.png')}")
     return 0 if _compare(stored, again) else DIFFERENT
 
 
@@ -161,7 +161,7 @@ def _compare(stored: Sample, again: Sample) -> bool:
     for line in difference(stored.metadata, again.metadata):
         if line.partition(" was ")[0] not in CLIP_SCORES:
             print(f"JSON: {line}")
-    print("no difference" if equal else "the sample is another one")
+    print("no difference" if equal else "the samples differ")
     return equal
 
 

@@ -22,7 +22,7 @@ REASONS = {
     "no_json": "malformed: no JSON object",
     "not_the_schema": "malformed: JSON of another schema",
     "separator_in_caption": "the caption has the separator in it",
-    "unknown_caption": "the caption is none of the mini world",
+    "unknown_caption": "the caption is not of the mini world",
     "same_caption": "the edited caption is the caption",
     "too_long": "the edited caption is too long for the image model",
     "long_instruction": "the instruction has too many words",
@@ -31,8 +31,8 @@ REASONS = {
     "blocked": "a word of the block list",
     "language": "another language",
     "moderation": "refused by the moderation model",
-    "near_duplicate": "almost another edit of the caption",
-    "near_duplicate_across": "almost a pair of an earlier caption",
+    "near_duplicate": "a near-duplicate of another edit of the caption",
+    "near_duplicate_across": "a near-duplicate of a pair of an earlier caption",
 }
 """The texts of the reasons, in the order of the checks."""
 

@@ -92,12 +92,13 @@ def load_template(name: str) -> FewShotTemplate:
     try:
         fields = yaml.safe_load(read_template(name))
     except yaml.YAMLError as error:
-        raise WriterError(f"writer.template={name} is no YAML: {error_line(error)}") from error
+        raise WriterError(f"writer.template={name} is not YAML: {error_line(error)}") from error
     fields = _mapping(name, "it", fields, _KEYS, ("ask",))
     question, system, examples = fields["ask"], fields.get("system") or "", fields.get("examples") or []
     if not isinstance(question, str) or not isinstance(system, str) or not isinstance(examples, list):
         raise WriterError(f"writer.template={name}: ask and system are texts, examples is a list")
-    _check_fields(name, question)
+    if problem := _find_problem(question):
+        raise WriterError(f"writer.template={name}: ask {problem}")
     return FewShotTemplate(
         system.strip(),
         question.strip(),
@@ -124,27 +125,22 @@ def _mapping(
     return {str(key): value for key, value in found.items()}
 
 
-def _check_fields(name: str, question: str) -> None:
+def _find_problem(question: str) -> str:
+    """Returns the reason why a question cannot be asked about a caption, or ""."""
     try:
         fields = [field for _, field, _, _ in string.Formatter().parse(question) if field is not None]
     except ValueError as error:
-        raise WriterError(
-            f"writer.template={name}: ask has a brace that is none of a field: {error}"
-        ) from error
+        return f"has a brace that belongs to no field: {error}"
     for field in fields:
         if field not in FIELDS:
-            raise WriterError(
-                f"writer.template={name}: ask has the unknown field {{{field}}}{_known(field, FIELDS)}; double a brace "
-                "that is to stay one"
-            )
+            return f"has the unknown field {{{field}}}{_known(field, FIELDS)}; double a brace that is to stay one"
     if not fields:
-        raise WriterError(f"writer.template={name}: ask has no {{caption}}: the model would not know it")
+        return "has no {caption}: the model would not see the caption"
     try:
         question.format(caption="a red ball")
     except (ValueError, LookupError) as error:
-        raise WriterError(
-            f"writer.template={name}: ask puts the caption in a form that text has none of ({error}): give {{caption}}"
-        ) from error
+        return f"formats the caption in a way that text does not support ({error}): give {{caption}}"
+    return ""
 
 
 def _known(key: str, known: tuple[str, ...]) -> str:

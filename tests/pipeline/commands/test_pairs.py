@@ -30,7 +30,7 @@ def test_captions_become_pairs_and_a_repeat_does_nothing(
     assert main(["pairs", *settings]) == 0
     said = capsys.readouterr().out
     assert "11  captions read" in said
-    assert "the caption is none of the mini world" in said
+    assert "the caption is not of the mini world" in said
     pairs = tmp_path / "pairs" / "pairs.jsonl"
     assert len(pairs.read_text().splitlines()) >= 12
     stamp = pairs.stat().st_mtime_ns

@@ -65,8 +65,8 @@ def test_another_model_is_named_and_so_is_the_difference(out: Path, made: Path, 
     (out / "run/config.yaml").write_text(config.replace(str(made / "model"), str(other)))
     assert main(["replay", str(out), keys(out)[0]]) == 1
     said = capsys.readouterr().out
-    assert "not what it was made with: model.fingerprint was" in said
-    assert "the sample is another one" in said
+    assert "changed since the run: model.fingerprint was" in said
+    assert "the samples differ" in said
 
 
 @pytest.mark.parametrize("change", [lambda key: "0" + key[1:], lambda key: key[:-1] + "9"])

@@ -59,9 +59,9 @@ def test_templates_that_come_along_load(name: str) -> None:
         ("ask: 'Caption: {captoin}'", "unknown field {captoin} (did you mean caption?)"),
         ("ask: '{caption} {0'", "brace"),
         ("ask: 'Caption:'", "no {caption}"),
-        ("ask: '{caption!z}'", "a form that text has none of (Unknown conversion specifier"),
-        ("ask: '{caption:d}'", "a form that text has none of (Unknown format code 'd'"),
-        ("ask: '{caption:{width}}'", "a form that text has none of ('width')"),
+        ("ask: '{caption!z}'", "a way that text does not support (Unknown conversion specifier"),
+        ("ask: '{caption:d}'", "a way that text does not support (Unknown format code 'd'"),
+        ("ask: '{caption:{width}}'", "a way that text does not support ('width')"),
         ("ask: '{caption}'\nsytem: x", "unknown field 'sytem' (did you mean system?)"),
         ("system: x", "lacks the field 'ask'"),
         (
@@ -70,7 +70,7 @@ def test_templates_that_come_along_load(name: str) -> None:
         ),
         ("ask: '{caption}'\nexamples: [3]", "example 1 has no fields"),
         ("- 3", "it has no fields"),
-        ("a: [", "is no YAML"),
+        ("a: [", "is not YAML"),
         ("ask: 3", "texts"),
     ],
 )
