@@ -31,7 +31,7 @@ def status(out: str) -> int:
     for store in stores:
         _print_status(store)
     if stores[-1].url != out:
-        print(f"{out}: the images start when the caption pairs are written")
+        print(f"{out}: its images begin when the caption pairs are written")
     return 0
 
 
