@@ -29,14 +29,15 @@ def test_it_prints_the_samples_of_each_split_that_it_wrote(out: Path, tmp_path: 
         assert sum(pq.read_table(file).num_rows for file in (target / "data").glob(f"{name}-*")) == count
 
 
-def test_a_folder_with_files_is_refused_and_left_as_it_is(out: Path, tmp_path: Path, capsys):
+def test_a_folder_with_a_dataset_is_refused_and_left_as_it_is(out: Path, tmp_path: Path, capsys):
     target = tmp_path / "set"
-    target.mkdir()
-    (target / "notes.txt").write_text("mine")
-    assert main(["export", str(out), f"to={target}"]) == 2
+    assert main(["export", str(out), f"to={target}"]) == 0
+    before = {path: path.read_bytes() for path in target.rglob("*") if path.is_file()}
+    capsys.readouterr()
+    assert main(["export", str(out), f"to={target}", "rows=3"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert str(target) in line
-    assert [path.name for path in target.iterdir()] == ["notes.txt"]
+    assert f"to={target} is not empty" in line
+    assert {path: path.read_bytes() for path in target.rglob("*") if path.is_file()} == before
 
 
 def test_a_run_without_shards_is_refused(tmp_path: Path, capsys):
