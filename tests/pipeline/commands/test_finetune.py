@@ -9,7 +9,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from tests.pipeline.cli.test_main import refused
 
 
-def test_it_prints_a_line_for_each_epoch_and_leaves_a_writer(base: Path, triples: Path, tmp_path: Path):
+def test_it_prints_each_epoch_and_leaves_a_writer(base: Path, triples: Path, tmp_path: Path):
     """In its own process, because the libraries read the environment when they are imported."""
     out = tmp_path / "writer"
     arguments = [f"data={triples}", f"writer.model={base}", f"out={out}", "epochs=2", "limit=30"]

@@ -20,7 +20,7 @@ def kept(out: Path) -> set[tuple[str, int, float]]:
     return {(row["pair_id"], row["seed"], row["p2p_threshold"]) for row in rows if row["kept"]}
 
 
-def test_a_stricter_choice_keeps_the_best_and_leaves_the_output_alone(out: Path, tmp_path: Path):
+def test_a_stricter_choice_keeps_the_best_of_each_pair(out: Path, tmp_path: Path):
     before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
     target = tmp_path / "strict"
     assert main(["refilter", str(out), f"out2={target}", "filter.max_per_pair=1"]) == 0

@@ -15,7 +15,7 @@ def test_an_answer_has_either_an_edit_or_a_reason_with_its_text(text: str, instr
     assert to_answer(text, "no_stop") == Answer("", "", reason="no_stop", text=text)
 
 
-def test_a_writer_s_error_passes_from_the_worker_s_process_as_it_is():
+def test_an_error_passes_between_processes():
     error = pickle.loads(pickle.dumps(WriterError("writer.model=x: there is no such folder")))
     assert isinstance(error, StageError)
     assert str(error) == "writer.model=x: there is no such folder"

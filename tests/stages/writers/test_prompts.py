@@ -48,7 +48,7 @@ def test_a_chat_template_frames_the_few_shot_messages(untrained: Path, untrained
     assert encode_prompt(chat, completion, CAPTION) == encode_prompt(plain, completion, CAPTION)
 
 
-def test_a_caption_with_the_separator_is_answered_without_the_model(untrained: Path) -> None:
+def test_a_caption_with_the_separator_has_its_answer(untrained: Path) -> None:
     tokenizer = AutoTokenizer.from_pretrained(untrained)
     bad = f"{CAPTION}\n##\n"
     assert encode_prompt(tokenizer, CompletionFormat(), bad) == Answer(
