@@ -10,6 +10,7 @@ import torch
 from conf.compose import ConfigError
 from pipeline.finetune.finetune_settings import Base, Lora
 from pipeline.finetune.model import add_lora, load_base, on_gpu
+from stages.writers.base import WriterError
 from tests.llamas import save_llama
 
 
@@ -38,7 +39,7 @@ def test_damaged_weights_are_one_line(base: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(base, tmp_path / "model")
     weights = folder / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:100])
-    with pytest.raises(ConfigError, match=r"^writer\.model=.* does not load: [^\n]*$"):
+    with pytest.raises(WriterError, match=r"^writer\.model=.* does not load: [^\n]*$"):
         load_base(Base(model=str(folder)), Lora())
 
 
@@ -46,7 +47,7 @@ def test_pickled_weights_are_refused(base: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(base, tmp_path / "model")
     (folder / "model.safetensors").unlink()
     torch.save({}, folder / "pytorch_model.bin")
-    with pytest.raises(ConfigError, match="does not load"):
+    with pytest.raises(WriterError, match="does not load: it has pickled weights only"):
         load_base(Base(model=str(folder)), Lora())
 
 
