@@ -27,9 +27,9 @@ class Gone:
     def __call__(self, unit):
         raise StageError("the endpoint is gone")
 
-class WithPeft:
-    def __init__(self):
-        import peft
+class Importing:
+    def __init__(self, name):
+        __import__(name)
 """
 
 
@@ -96,7 +96,11 @@ def test_an_error_of_the_stage_comes_as_it_is(started) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "reason"),
-    [((STAGE, CONFIG, "no models"), "/no/model is not there"), (("own_stages.WithPeft",), "peft")],
+    [
+        ((STAGE, CONFIG, "no models"), "/no/model is not there"),
+        (("own_stages.Importing", "peft"), "peft"),
+        (("own_stages.Importing", "wandb"), "wandb"),
+    ],
 )
 def test_a_stage_that_cannot_be_set_up_is_a_reason(started, arguments: tuple, reason: str) -> None:
     process, link = started

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import io
+import time
+
+import psutil
+import pytest
+from rich.console import Console
+
+from pipeline.dataset.funnel import funnel_of
+from pipeline.execution.progress import Display, clock
+from pipeline.planning.plan import Plan
+from stages.write import summarise
+from tests.stages.unit_results import unit_result
+
+PLAN = Plan(units=3, pairs=4, quarantined=2, settings={}, files=())
+COMMITS = [
+    summarise(unit_result(0, 2, 3)),
+    summarise(unit_result(1, 0, 5)),
+    summarise(unit_result(2, 1, 0, failed=1)),
+]
+
+
+@pytest.fixture
+def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time of the clock, in a list of one."""
+    times = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: times[0])
+    return times
+
+
+def display(stream: io.StringIO, *, terminal: bool = False, done: int = 1) -> Display:
+    console = Console(file=stream, width=100, force_terminal=terminal, color_system=None)
+    return Display(console, PLAN.pairs, funnel_of(PLAN, COMMITS[:done]))
+
+
+def test_without_a_terminal_progress_is_occasional_lines(now: list[float]):
+    stream = io.StringIO()
+    with display(stream).live() as shown:
+        now[0] = 10.0
+        shown.count_unit(COMMITS[1])
+        assert stream.getvalue() == ""
+        now[0] = 20.0
+        shown.count_unit(COMMITS[2])
+    # One pair was there before: 3 of 4 were made in the 20 seconds.
+    assert stream.getvalue() == "4/4 pairs, 2 kept (50%), 0.15 pairs/s, 0:00 left\n"
+
+
+def test_a_terminal_shows_pairs_rate_and_time_left(now: list[float]):
+    stream = io.StringIO()
+    with display(stream, terminal=True).live() as shown:
+        now[0] = 10.0
+        shown.count_unit(COMMITS[1])
+        shown._progress.refresh()
+    text = stream.getvalue()
+    assert "2/4 pairs" in text
+    assert "1 kept (50%), 0.10 pairs/s" in text
+    assert "0:20 left" in text
+
+
+def test_a_rate_counts_only_pairs_of_this_run(now: list[float]):
+    shown = display(io.StringIO(), done=2)
+    now[0] = 5.0
+    assert shown.rate() == 0
+    assert shown.seconds_left() is None
+    assert "pairs/s" not in shown.state()
+    shown.count_unit(COMMITS[2])
+    assert shown.rate() == 2 / 5
+    assert shown.seconds_left() == 0
+
+
+def test_the_first_kept_sample_counts_from_the_process_start():
+    shown = display(io.StringIO())
+    shown.count_unit(COMMITS[1])
+    assert shown.first_kept is None
+    shown.count_unit(COMMITS[2])
+    first = shown.first_kept
+    assert first == pytest.approx(time.time() - psutil.Process().create_time(), abs=5)
+    shown.count_unit(COMMITS[0])
+    assert shown.first_kept == first
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(None, "?"), (0, "0:00"), (59.6, "1:00"), (61, "1:01"), (3600, "1:00:00"), (360_005, "100:00:05")],
+)
+def test_a_time_is_written_as_a_clock_shows_it(seconds: float | None, text: str):
+    assert clock(seconds) == text
