@@ -1,1 +1,1 @@
-"""Hydra's groups, one YAML file a choice, and the typed schema that holds them to their keys."""
+"""Hydra groups with one YAML file for each option, and the typed schema that validates them."""

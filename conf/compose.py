@@ -72,7 +72,7 @@ def changed(
             key = override.key_or_group
             if key not in allowed:
                 if key not in known_keys():
-                    raise ConfigError(f"unknown key {key!r}{_near(key, allowed)}")
+                    raise ConfigError(f"unknown key {key!r}{_suggest_keys(key, allowed)}")
                 raise ConfigError(why_not(key))
             OmegaConf.update(node, key, override.value())
         except (HydraException, OmegaConfBaseException) as error:
@@ -126,7 +126,7 @@ def _explain(error: Exception, schema: type = Config) -> str:
         key = unknown[1]
         if key in known_keys(schema):
             return f"{key} belongs to another option of its group; pairforge --cfg job shows the chosen one's"
-        return f"unknown key {key!r}{_near(key, known_keys(schema))}; pairforge --cfg job shows every key"
+        return f"unknown key {key!r}{_suggest_keys(key, known_keys(schema))}; pairforge --cfg job shows every key"
     if absent:
         group, choice = absent[1], absent[2]
         return f"no option {choice!r} in group {group!r}: choose one of {', '.join(options(group))}"
@@ -143,10 +143,15 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__
 
 
-def _near(key: str, known: Sequence[str]) -> str:
-    last = key.rsplit(".", 1)[-1]
-    near = [name for name in known if name.rsplit(".", 1)[-1] == last]
+def _suggest_keys(key: str, known: Sequence[str]) -> str:
+    """ " (did you mean …?)" with keys that end as ``key`` does, or else look like it; "" if there are none."""
+    name, names = _last_name(key), [_last_name(other) for other in known]
+    near = [other for other in known if _last_name(other) == name]
     if not near:
-        close = nearest_names(last, [name.rsplit(".", 1)[-1] for name in known], most=3)
-        near = nearest_names(key, known, most=3) or [n for n in known if n.rsplit(".", 1)[-1] in close]
+        close = nearest_names(name, names, most=3)
+        near = nearest_names(key, known, most=3) or [o for o in known if _last_name(o) in close]
     return f" (did you mean {' or '.join(near[:3])}?)" if near else ""
+
+
+def _last_name(key: str) -> str:
+    return key.rsplit(".", 1)[-1]

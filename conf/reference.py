@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import re
 import types
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
@@ -36,7 +35,7 @@ def text() -> str:
         RandomSweep: _composed("sweep=random"),
         AdaptiveSweep: _composed("sweep=adaptive"),
     }
-    parts = [HEAD, "## The run\n", _prose(Config), _table(_own(Config), "", composed[GridSweep])]
+    parts = [HEAD, "## The run\n", _prose(Config), _table(_plain_settings(Config), "", composed[GridSweep])]
     hints = get_type_hints(Config)
     for group in [
         *GROUPS,
@@ -48,18 +47,18 @@ def text() -> str:
         kind = hints.get(group)
         if kind is Sweep:
             for option in composed:
-                parts += [_prose(option), _table(_own(option), "sweep.", composed[option])]
+                parts += [_prose(option), _table(_plain_settings(option), "sweep.", composed[option])]
         elif kind is not None:
             parts += [_prose(kind), _table(_leaves(kind, f"{group}."), "", composed[GridSweep])]
-    return "\n".join(part for part in [*parts, *_pairs()] if part)
+    return "\n".join(part for part in [*parts, *_pairs_section()] if part)
 
 
-def _pairs() -> Iterator[str]:
-    """The part on ``pairforge pairs``; the groups that it shares with a run stand there."""
+def _pairs_section() -> Iterator[str]:
+    """The section on ``pairforge pairs``. The groups that it shares with a run are in the sections before."""
     composed = compose_config(["captions.path=FILE"], "(the mini world's {})".format, PairsConfig)
     yield "## pairforge pairs\n"
     yield _prose(PairsConfig)
-    yield _table(_own(PairsConfig), "", composed)
+    yield _table(_plain_settings(PairsConfig), "", composed)
     yield "### writer\n"
     yield _options("writer")
     yield _prose(Writer)
@@ -74,9 +73,9 @@ def _composed(*settings: str) -> Any:
 
 
 def _prose(kind: type) -> str:
-    """The docstring, unless it is the one that dataclasses make."""
-    told = inspect.getdoc(kind) or ""
-    return "" if told.startswith(f"{kind.__name__}(") else re.sub("``", "`", told) + "\n"
+    """The docstring as Markdown, "" if the dataclass has a generated one."""
+    docstring = inspect.getdoc(kind) or ""
+    return "" if docstring.startswith(f"{kind.__name__}(") else docstring.replace("``", "`") + "\n"
 
 
 def _options(group: str) -> str:
@@ -84,7 +83,8 @@ def _options(group: str) -> str:
     return "\n".join(["| option | meaning |", "|---|---|", *lines, ""])
 
 
-def _own(schema: Any) -> Iterator[tuple[str, Any]]:
+def _plain_settings(schema: Any) -> Iterator[tuple[str, Any]]:
+    """The settings of the schema itself, without those of its groups."""
     hints = get_type_hints(schema)
     yield from (
         (entry.name, hints[entry.name]) for entry in fields(schema) if not is_dataclass(hints[entry.name])
@@ -111,7 +111,7 @@ def _table(keys: Iterator[tuple[str, Any]], prefix: str, composed: Any) -> str:
 
 def _type(kind: Any) -> str:
     if get_origin(kind) is types.UnionType:
-        return " or ".join("null" if one is types.NoneType else _type(one) for one in get_args(kind))
+        return " or ".join("null" if part is types.NoneType else _type(part) for part in get_args(kind))
     if get_origin(kind) is list:
         return f"list of {_type(get_args(kind)[0])}"
     if get_origin(kind) is dict:

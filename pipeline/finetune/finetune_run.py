@@ -21,7 +21,7 @@ from conf.setting_keys import setting_types
 from pipeline.finetune.finetune_settings import Finetune
 from pipeline.finetune.model import BaseModel, add_lora, load_base
 from pipeline.finetune.training import TrainResult, train
-from pipeline.finetune.triple_dataset import Example, Triples, encode_triple, read_triples
+from pipeline.finetune.triple_dataset import Example, encode_triple, read_triples
 from pipeline.planning.run_fingerprint import changes
 from stages.records import CaptionPair
 from stages.storage.store import Store
@@ -42,7 +42,9 @@ def run(settings: Finetune, log: Callable[[str], None]) -> TrainResult:
     """
     out = Path(settings.out)
     triples = read_triples(settings)
-    identity = _flatten_settings(settings) | {"triples": _digest(triples)}
+    texts = [[pair.input, pair.edit, pair.output] for pair in (*triples.train, *triples.validation)]
+    digest = hashlib.sha256(json.dumps(texts).encode()).hexdigest()
+    identity = _flatten_settings(settings) | {"triples": digest}
     transformers.set_seed(settings.seed)
     base = load_base(settings.writer, settings.lora)
     train_set = _encode_triples(triples.train, base, settings)
@@ -119,11 +121,6 @@ def _flatten_settings(settings: Finetune) -> dict[str, Any]:
         for key, value in values.items()
         if not is_dataclass(value)
     }
-
-
-def _digest(triples: Triples) -> str:
-    texts = [[pair.input, pair.edit, pair.output] for pair in (*triples.train, *triples.validation)]
-    return hashlib.sha256(json.dumps(texts).encode()).hexdigest()
 
 
 def _versions() -> dict[str, str]:

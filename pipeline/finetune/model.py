@@ -45,7 +45,7 @@ def load_base(base: Base, lora: Lora) -> BaseModel:
 
 
 def on_gpu(base: Base) -> bool:
-    """Whether training runs on a GPU."""
+    """Return True if training runs on a GPU."""
     return base.device != "cpu" and torch.cuda.is_available()
 
 

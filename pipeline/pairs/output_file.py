@@ -89,5 +89,5 @@ def _to_text(value: Any) -> str | None:
 
 
 def _encodable(text: str) -> str:
-    """Replace half surrogate pairs, which Parquet text cannot hold."""
+    """Replace lone surrogates, which Parquet text cannot hold."""
     return text.encode("utf-8", "replace").decode()

@@ -1,1 +1,1 @@
-"""The two kinds of run, images from caption pairs and caption pairs from captions, behind one protocol."""
+"""The two kinds of run, images from caption pairs and caption pairs from captions, with the same methods."""

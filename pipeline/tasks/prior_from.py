@@ -1,4 +1,4 @@
-"""``sweep.prior_from=OUT``: priors of each kind of edit, learned from an earlier output when a run is planned."""
+"""Learns the priors of ``sweep.prior_from=OUT`` from an earlier output when a run is planned."""
 
 from __future__ import annotations
 
@@ -55,9 +55,8 @@ def _learn_from(url: str, filter_settings: Filter, sweep: AdaptiveSweep) -> list
         )
     if not earlier.scores.num_rows:
         raise ConfigError(f"sweep.prior_from={url} has no candidates yet: give an output that has some")
-    return learn_priors(
-        _trials_by_kind(earlier.scores, earlier.pairs, make_thresholds(filter_settings)), sweep
-    )
+    trials = _trials_by_kind(earlier.scores, earlier.pairs, make_thresholds(filter_settings))
+    return learn_priors(trials, sweep)
 
 
 def _trials_by_kind(
