@@ -10,11 +10,16 @@ from json.encoder import encode_basestring_ascii as quoted
 from pathlib import Path
 from typing import Any
 
+import p2p
 from conf.schema import Captions, CaptionsKind, Config, TooLong
-from stages.captions import CaptionSource
-from stages.captions.blocklist import load_blocklist
+from stages.captions import CaptionSource, open_captions
+from stages.captions.pair_checks import (
+    blocklist_check,
+    duplicate_check,
+    load_blocklist,
+    token_limit_check,
+)
 from stages.captions.parquet_file import parquet_files
-from stages.read import read_pairs
 from stages.records import CaptionPair, Quarantined
 
 
@@ -34,15 +39,27 @@ def read_captions(
     truncate: bool = False,
     captions_only: bool = False,
 ) -> Iterator[CaptionPair | Quarantined]:
-    """Yields the pairs and bad records of ``captions``; the other arguments are those of `read_pairs`."""
-    source = caption_source(captions, limit, captions_only)
-    return read_pairs(source, load_blocklist(captions.block, captions.block_file), model, truncate)
+    """Yields, in order, each new pair that the model can take, and a quarantined line for each other record.
 
+    Args:
+        captions: the records to read.
+        limit: the number of good pairs after which reading stops; None reads all.
+        model: the arguments of `p2p.load_prompts`; the model's tokenizer counts.
+        truncate: whether captions may have more tokens than the model's text encoder takes.
+        captions_only: whether the source has captions without edits.
 
-def caption_source(captions: Captions, limit: int | None, captions_only: bool = False) -> CaptionSource:
-    """Returns the source that the settings describe."""
+    Raises:
+        CaptionsError: as `open_captions` and `load_blocklist`.
+        p2p.ModelError: the model has no tokenizer.
+    """
     fields = {name: column for name, column in asdict(captions.fields).items() if column}
-    return CaptionSource(captions.kind, captions.path, captions.split, limit, fields or None, captions_only)
+    source = CaptionSource(captions.kind, captions.path, captions.split, limit, fields or None, captions_only)
+    blocked = load_blocklist(captions.block, captions.block_file)
+    checks = [blocklist_check(blocked)] if blocked else []
+    prompts = p2p.load_prompts(*model)
+    if not truncate:
+        checks.append(token_limit_check(prompts.count, prompts.limit, prompts.spaces))
+    return open_captions(source, [*checks, duplicate_check()])
 
 
 class PairsDigest:

@@ -7,9 +7,15 @@ from collections.abc import Iterator
 
 from conf.messages import error_line
 from stages.captions.fields import check_columns
-from stages.captions.lines import ERRORS, open_lines
-from stages.captions.source import CaptionsError, CaptionSource
-from stages.captions.source_record import SourceRecord, until_broken
+from stages.captions.source import (
+    LINE_ERRORS,
+    CaptionsError,
+    CaptionSource,
+    SourceRecord,
+    open_lines,
+    undecodable,
+    until_broken,
+)
 
 
 def open_csv(source: CaptionSource) -> Iterator[SourceRecord]:
@@ -22,7 +28,7 @@ def open_csv(source: CaptionSource) -> Iterator[SourceRecord]:
     records = _Records(open_lines(path))
     try:
         header = next((cells for cells in records if cells), None)
-    except (csv.Error, *ERRORS) as error:
+    except (csv.Error, *LINE_ERRORS) as error:
         raise CaptionsError(f"{path} cannot be read: {error_line(error)}; is it CSV?") from error
     if header is None:
         raise CaptionsError(f"{path} is empty: its first line names the columns")
@@ -30,7 +36,7 @@ def open_csv(source: CaptionSource) -> Iterator[SourceRecord]:
     if len(names) == 1 and any(separator in names[0] for separator in ";\t|"):
         raise CaptionsError(f"{path} does not separate its columns by commas: save it with commas")
     check_columns(path, names, source)
-    return until_broken(_parse(path, names, records), path, ERRORS)
+    return until_broken(_parse(path, names, records), path, LINE_ERRORS)
 
 
 def _parse(file: str, names: list[str], records: _Records) -> Iterator[SourceRecord]:
@@ -49,7 +55,7 @@ def _parse(file: str, names: list[str], records: _Records) -> Iterator[SourceRec
         except csv.Error as error:
             flaw = f"not CSV: {error}"
         except UnicodeDecodeError as error:
-            flaw = f"not UTF-8: byte {error.start + 1} of the record is 0x{records.raw[error.start]:02X}"
+            flaw = undecodable(records.raw, error, "record")
         yield SourceRecord(file, records.line, None if flaw else fields, flaw, records.raw)
 
 

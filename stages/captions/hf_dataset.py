@@ -8,8 +8,7 @@ from typing import Any
 from conf.messages import error_line
 from stages.captions.fields import check_columns
 from stages.captions.parquet_file import text_columns
-from stages.captions.source import CaptionsError, CaptionSource
-from stages.captions.source_record import SourceRecord, until_broken
+from stages.captions.source import CaptionsError, CaptionSource, SourceRecord, until_broken
 
 
 def open_dataset(source: CaptionSource) -> Iterator[SourceRecord]:

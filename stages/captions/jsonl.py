@@ -9,18 +9,17 @@ from typing import Any
 import orjson
 
 from conf.messages import error_line
-from stages.captions.lines import ERRORS, MAX_LINE, open_lines
-from stages.captions.source import CaptionSource
-from stages.captions.source_record import SourceRecord, broken_record
+from stages.captions.source import (
+    LINE_ERRORS,
+    MAX_LINE,
+    CaptionSource,
+    SourceRecord,
+    broken_record,
+    open_lines,
+    type_name,
+    undecodable,
+)
 
-_KINDS = {
-    list: "a list",
-    str: "a text",
-    int: "a number",
-    float: "a number",
-    bool: "true or false",
-    type(None): "null",
-}
 _JSON_ONLY = {float, list, dict}
 """Types of values that orjson and json may read differently."""
 
@@ -40,7 +39,7 @@ def _records(file: str, lines: Iterator[bytes]) -> Iterator[SourceRecord]:
         for number, raw in enumerate(lines, 1):
             if not raw.isspace():
                 yield _record(file, number, raw)
-    except ERRORS as error:
+    except LINE_ERRORS as error:
         yield broken_record(file, number, error)
 
 
@@ -49,7 +48,7 @@ def _record(file: str, number: int, raw: bytes) -> SourceRecord:
     try:
         record = _parse(raw)
     except UnicodeDecodeError as error:
-        flaw = f"not UTF-8: byte {error.start + 1} of the line is 0x{raw[error.start]:02X}"
+        flaw = undecodable(raw, error)
     except RecursionError:
         flaw = "not JSON that can be read: it is nested too deeply"
     except json.JSONDecodeError as error:
@@ -59,7 +58,7 @@ def _record(file: str, number: int, raw: bytes) -> SourceRecord:
     if len(raw) >= MAX_LINE:
         flaw = f"the line is longer than {MAX_LINE} bytes"
     elif not flaw and not isinstance(record, dict):
-        flaw = f"not an object with fields but {_KINDS[type(record)]}"
+        flaw = f"not an object with fields but {type_name(record)}"
     return SourceRecord(file, number, None if flaw else record, flaw, raw)
 
 

@@ -11,10 +11,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from conf.messages import error_line, suggest_name
+from conf.messages import error_line
 from stages.captions.fields import CAPTION, KNOWN, check_columns
-from stages.captions.source import CaptionsError, CaptionSource
-from stages.captions.source_record import SourceRecord, until_broken
+from stages.captions.source import CaptionsError, CaptionSource, SourceRecord, suggest_sibling, until_broken
 
 _BATCH = 1024
 _ERRORS = (pa.ArrowException, OSError, ValueError)
@@ -28,9 +27,7 @@ def open_parquet(source: CaptionSource) -> Iterator[SourceRecord]:
     """
     files = parquet_files(source.path)
     if not files:
-        raise CaptionsError(
-            f"{source.path}: no Parquet file there{suggest_name(source.path, _siblings(source.path))}"
-        )
+        raise CaptionsError(f"{source.path}: no Parquet file there{suggest_sibling(source.path)}")
     columns = {}
     for file in files:
         schema = _schema(file)
@@ -104,8 +101,3 @@ def _value(scalar: pa.Scalar) -> Any:
     except UnicodeDecodeError:
         # Arrow does not check its strings: text that is not UTF-8 stays bytes.
         return scalar.as_buffer().to_pybytes() if hasattr(scalar, "as_buffer") else b""
-
-
-def _siblings(path: str) -> list[str]:
-    folder = Path(path).parent
-    return [str(sibling) for sibling in folder.iterdir()] if folder.is_dir() else []

@@ -1,26 +1,28 @@
-"""Opens a source of captions by its kind and reads caption pairs."""
+"""Reads caption pairs: opens a source by its kind, parses each record into a pair, and applies checks."""
 
 from __future__ import annotations
 
+import functools
+import json
+import math
+import re
 from collections.abc import Callable, Iterator, Sequence
+from json.encoder import encode_basestring as quoted
 from pathlib import Path
+from typing import Any
 
 from stages.captions.csv_file import open_csv
-from stages.captions.fields import check_given, roles
+from stages.captions.fields import Layout, check_given, find_layout, roles
 from stages.captions.hf_dataset import open_dataset
 from stages.captions.jsonl import open_jsonl
+from stages.captions.pair_checks import Check
 from stages.captions.parquet_file import open_parquet, parquet_files
-from stages.captions.parse import pair_parser
-from stages.captions.source import CaptionsError, CaptionSource
+from stages.captions.source import CaptionsError, CaptionSource, SourceRecord, type_name
 from stages.captions.source_plugin import open_module
-from stages.captions.source_record import SourceRecord
 from stages.captions.text_file import open_text
 from stages.records import CaptionPair, Quarantined
 
-Check = Callable[[CaptionPair, str], str]
-"""A function from a pair and the name of its file to the reason why it is set aside, or ""."""
-
-_KINDS = {
+_FORMATS = {
     "jsonl": open_jsonl,
     "csv": open_csv,
     "parquet": open_parquet,
@@ -28,6 +30,12 @@ _KINDS = {
     "text": open_text,
 }
 _SUFFIXES = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".parquet": "parquet", ".txt": "text"}
+
+
+_TEXT = {str}
+_UNUSABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_QUARANTINED = 500
+"""Characters of a quarantined record that are kept."""
 
 
 def open_captions(source: CaptionSource, checks: Sequence[Check] = ()) -> Iterator[CaptionPair | Quarantined]:
@@ -43,7 +51,7 @@ def open_captions(source: CaptionSource, checks: Sequence[Check] = ()) -> Iterat
     if source.limit is not None and source.limit < 0:
         raise CaptionsError(f"limit is {source.limit}: give a number of caption pairs, or null for all")
     kind = _kind_by_name(source.path) if source.kind == "auto" else source.kind
-    records = _KINDS[kind](source) if kind in _KINDS else open_module(source, [*_KINDS, "auto"])
+    records = _FORMATS[kind](source) if kind in _FORMATS else open_module(source, [*_FORMATS, "auto"])
     return _read(records, source, checks)
 
 
@@ -55,14 +63,25 @@ def _read(
         if count == source.limit:
             return
         pair = parse(record)
-        for check in checks:
-            if isinstance(pair, CaptionPair):
-                pair = check(pair, record.file) or pair
         if isinstance(pair, CaptionPair):
-            count += 1
-            yield pair
+            for check in checks:
+                if reason := check(pair, record.file):
+                    yield _quarantine(record, reason)
+                    break
+            else:
+                count += 1
+                yield pair
         else:
-            yield record.quarantine(pair)
+            yield _quarantine(record, pair)
+
+
+def _quarantine(record: SourceRecord, reason: str) -> Quarantined:
+    if record.raw is None:
+        text = to_json(record.fields or {})
+    else:
+        # A character has at most four bytes; a line may have millions.
+        text = record.raw[: 4 * _QUARANTINED].decode("utf-8", "replace").rstrip("\r\n")
+    return Quarantined(record.file, record.line, reason, text[:_QUARANTINED])
 
 
 def _kind_by_name(path: str) -> str:
@@ -77,3 +96,110 @@ def _kind_by_name(path: str) -> str:
             "or dataset"
         )
     return kind
+
+
+def pair_parser(source: CaptionSource) -> Callable[[SourceRecord], CaptionPair | str]:
+    """Returns a function from a record to its caption pair, or to the reason why it has none.
+
+    The texts are stripped; all other fields go to `meta`. The pair of a lone caption has no instruction and no output
+    caption.
+    """
+    # The records of a source have few different sets of names.
+    split_names = functools.lru_cache(maxsize=1024)(functools.partial(_split_names, source))
+
+    def parse(record: SourceRecord) -> CaptionPair | str:
+        fields = record.fields
+        if fields is None:
+            return record.flaw
+        layout, others, template = split_names(tuple(fields))
+        if isinstance(layout, str):
+            return layout
+        values = [fields[name] for name in layout]
+        texts = [value.strip() if isinstance(value, str) else "" for value in values]
+        # Printable text, which nearly all is, has no flaw.
+        if not (all(texts) and "".join(texts).isprintable()):
+            for name, value in zip(layout, values, strict=True):
+                if flaw := text_flaw(value):
+                    return f"field {name!r} {flaw}"
+        if source.captions_only:
+            texts += ["", ""]
+        elif texts[0] == texts[2]:
+            return f"fields {layout[0]!r} and {layout[2]!r} are the same text: there is no edit to show"
+        more = [fields[name] for name in others]
+        # Other fields are plain texts in most inputs: the encoder takes four times as long.
+        meta = template % tuple(map(quoted, more)) if _TEXT.issuperset(map(type, more)) else ""
+        if not (meta and meta.isascii()):
+            try:
+                meta = to_json(dict(zip(others, more, strict=True)))
+            except RecursionError:
+                return "its other fields are nested too deeply"
+        return CaptionPair(texts[0], texts[1], texts[2], meta, record.line)
+
+    return parse
+
+
+def _split_names(source: CaptionSource, names: tuple[str, ...]) -> tuple[Layout | str, list[str], str]:
+    """Returns the layout or the reason why there is none, the other names, and the template of their JSON text."""
+    layout = find_layout(names, source.fields or {}, roles(source.captions_only))
+    if isinstance(layout, str):
+        return layout, [], ""
+    others = [name for name in names if name not in layout]
+    if not _TEXT.issuperset(map(type, others)):
+        return layout, others, ""
+    others.sort()
+    template = ", ".join(f"{quoted(name).replace('%', '%%')}: %s" for name in others)
+    return layout, others, f"{{{template}}}"
+
+
+def text_flaw(value: object) -> str:
+    """Returns the reason why a field's value is not usable text; "" if it is."""
+    if value is None:
+        return "is null, not text"
+    if isinstance(value, bytes):
+        return "is not UTF-8"
+    if not isinstance(value, str):
+        return f"is {type_name(value)}, not text"
+    text = value.strip()
+    if not text:
+        return "is empty"
+    unusable = _UNUSABLE.search(text)
+    if unusable:
+        code = ord(unusable[0])
+        kind = "half of a surrogate pair" if code >= 0xD800 else "a control character"
+        return f"holds {kind} (U+{code:04X})"
+    if not any(letter.isprintable() and not letter.isspace() for letter in text):
+        return "has nothing that can be seen"
+    return ""
+
+
+def to_json(fields: dict[str, Any]) -> str:
+    """Encodes fields as valid JSON with sorted keys. Values without a JSON form (dates, decimals, NaN) become text."""
+    try:
+        text = _ENCODER.encode(fields)
+    except ValueError:
+        text = _ENCODER.encode(_finite(fields))
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            # Half of a surrogate pair has no UTF-8 form; it has an escape.
+            text = json.dumps(json.loads(text), sort_keys=True)
+    return text
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)
+
+
+def _finite(value: Any) -> Any:
+    """Replaces NaN and infinities by their names."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, allow_nan=False, default=_as_text)

@@ -1,9 +1,33 @@
-"""Describes a source of captions, and the error for one that cannot be read."""
+"""Describes a source of captions and its records, and reads the lines of text files, plain or gzip."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import gzip
+import io
+import zlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from conf.messages import error_line, suggest_name
+
+MAX_LINE = 16 * 2**20
+"""Bytes of a line; a longer line is cut here, so that it cannot fill the memory."""
+LINE_ERRORS = (OSError, EOFError, zlib.error)
+"""Errors of reading a damaged text file."""
+_TYPES = {
+    dict: "an object",
+    list: "a list",
+    str: "a text",
+    int: "a number",
+    float: "a number",
+    bool: "true or false",
+    type(None): "null",
+}
+_BOM = b"\xef\xbb\xbf"
+_GZIP = b"\x1f\x8b"
 
 
 class CaptionsError(ValueError):
@@ -31,3 +55,109 @@ class CaptionSource:
     limit: int | None = None
     fields: Mapping[str, str] | None = None
     captions_only: bool = False
+
+
+class SourceRecord(NamedTuple):
+    """One record of a source, good or bad.
+
+    Attributes:
+        file: the source's name.
+        line: the first line, counted from 1; for columnar sources the number of the record.
+        fields: the values by field name, or None for a bad record.
+        flaw: the reason why there are no fields, otherwise "".
+        raw: the bytes in the file, or None for formats without text.
+    """
+
+    file: str
+    line: int
+    fields: dict[str, Any] | None
+    flaw: str = ""
+    raw: bytes | None = None
+
+
+def until_broken(
+    records: Iterator[SourceRecord], file: str, errors: tuple[type[Exception], ...]
+) -> Iterator[SourceRecord]:
+    """Yields the records and, if reading fails with one of ``errors``, a bad record that says so.
+
+    Raises:
+        CaptionsError: reading fails before the first record.
+    """
+    line = 0
+    try:
+        for record in records:
+            line = record.line
+            yield record
+    except errors as error:
+        yield broken_record(file, line, error)
+
+
+def broken_record(file: str, line: int, error: Exception) -> SourceRecord:
+    """Returns the bad record for a file that cannot be read after ``line``.
+
+    Raises:
+        CaptionsError: ``line`` is 0, so nothing was read before.
+    """
+    if line == 0:
+        raise CaptionsError(f"{file} cannot be read: {error_line(error)}; is it damaged?") from error
+    return SourceRecord(file, line + 1, None, f"cannot be read from here on: {error_line(error)}", b"")
+
+
+def type_name(value: object) -> str:
+    """Returns the words for the JSON type of a value, or the name of its Python type."""
+    return _TYPES.get(type(value), f"a {type(value).__name__}")
+
+
+def undecodable(raw: bytes, error: UnicodeDecodeError, unit: str = "line") -> str:
+    """Returns the flaw of a line or record that is not UTF-8."""
+    return f"not UTF-8: byte {error.start + 1} of the {unit} is 0x{raw[error.start]:02X}"
+
+
+def suggest_sibling(path: str) -> str:
+    """Returns `suggest_name` for a missing file among the files in its folder."""
+    folder = Path(path).parent
+    return suggest_name(path, map(str, folder.iterdir()) if folder.is_dir() else ())
+
+
+def open_lines(path: str) -> Iterator[bytes]:
+    """Yields the file's lines with their ends, without a byte order mark. Decompresses gzip, which it knows by content.
+
+    One line at a time is in memory.
+
+    Raises:
+        CaptionsError: the file is missing, cannot be opened, or is not of the format that its name says.
+    """
+    return _lines(_open(path))
+
+
+def _open(path: str) -> io.BufferedIOBase:
+    file = Path(path)
+    if file.is_dir():
+        raise CaptionsError(
+            f"{path} is a folder: name a file in it, or read it with captions=parquet or dataset"
+        )
+    if not file.exists():
+        raise CaptionsError(f"{path}: no such file{suggest_sibling(path)}")
+    try:
+        with file.open("rb") as stream:
+            start = stream.read(2)
+        if start == _GZIP:
+            return gzip.GzipFile(file)
+        if file.suffix == ".gz" and start:
+            raise CaptionsError(f"{path} is not gzip: if it is plain text, rename it without .gz")
+        if start in (b"\xff\xfe", b"\xfe\xff"):
+            raise CaptionsError(f"{path} is UTF-16: save it as UTF-8")
+        return file.open("rb")
+    except OSError as error:
+        raise CaptionsError(f"{path} cannot be opened: {error.strerror or error}") from error
+
+
+def _lines(stream: io.BufferedIOBase) -> Iterator[bytes]:
+    with stream:
+        read = partial(stream.readline, MAX_LINE)
+        line = read().removeprefix(_BOM)
+        while line:
+            yield line
+            while len(line) == MAX_LINE and not line.endswith(b"\n"):
+                line = read()
+            line = read()

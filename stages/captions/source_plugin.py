@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, Protocol, cast
 
-from stages.captions.source import CaptionsError, CaptionSource
-from stages.captions.source_record import SourceRecord, until_broken
+from stages.captions.source import CaptionsError, CaptionSource, SourceRecord, until_broken
 
 
 class OwnCaptions(Protocol):

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from stages.captions.lines import ERRORS, open_lines
-from stages.captions.source import CaptionsError, CaptionSource
-from stages.captions.source_record import SourceRecord, until_broken
+from stages.captions.source import (
+    LINE_ERRORS,
+    CaptionsError,
+    CaptionSource,
+    SourceRecord,
+    open_lines,
+    undecodable,
+    until_broken,
+)
 
 
 def open_text(source: CaptionSource) -> Iterator[SourceRecord]:
@@ -20,7 +26,7 @@ def open_text(source: CaptionSource) -> Iterator[SourceRecord]:
             f"{source.path} is text and has captions only: write caption pairs for them with pairforge pairs, or give "
             "captions=jsonl, csv or parquet"
         )
-    return until_broken(_records(source.path, open_lines(source.path)), source.path, ERRORS)
+    return until_broken(_records(source.path, open_lines(source.path)), source.path, LINE_ERRORS)
 
 
 def _records(file: str, lines: Iterator[bytes]) -> Iterator[SourceRecord]:
@@ -30,5 +36,4 @@ def _records(file: str, lines: Iterator[bytes]) -> Iterator[SourceRecord]:
         try:
             yield SourceRecord(file, number, {"caption": raw.decode().strip()}, "", raw)
         except UnicodeDecodeError as error:
-            flaw = f"not UTF-8: byte {error.start + 1} of the line is 0x{raw[error.start]:02X}"
-            yield SourceRecord(file, number, None, flaw, raw)
+            yield SourceRecord(file, number, None, undecodable(raw, error), raw)

@@ -17,7 +17,7 @@ from conf.pairs import PairsFile
 from pipeline.dataset.pack import HashingStream
 from pipeline.pairs import output_file
 from stages.captions import CaptionSource, open_captions
-from stages.captions.source_record import to_json
+from stages.captions.reader import to_json
 from stages.records import CaptionPair, WrittenPair
 
 VALUES = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.integers())

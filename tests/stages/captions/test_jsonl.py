@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.captions import CaptionsError, CaptionSource, jsonl, lines, open_captions
+from stages.captions import CaptionsError, CaptionSource, jsonl, open_captions, source
 from stages.records import CaptionPair, Quarantined
 
 GOOD = {"input": "a red ball", "edit": "make it blue", "output": "a blue ball"}
@@ -104,7 +104,7 @@ def test_a_gzip_of_which_nothing_can_be_read_is_an_error(tmp_path: Path) -> None
 
 
 def test_a_line_without_end_does_not_fill_the_memory(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(lines, "MAX_LINE", 1000)
+    monkeypatch.setattr(source, "MAX_LINE", 1000)
     monkeypatch.setattr("stages.captions.jsonl.MAX_LINE", 1000)
     path = tmp_path / "pairs.jsonl"
     long = json.dumps({**GOOD, "more": "x" * 5000}).encode()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import count
 from pathlib import Path
@@ -13,9 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conf.schema import Captions
 from p2p import ModelError
-from stages.captions import CaptionsError, CaptionSource
-from stages.read import read_pairs
+from pipeline.planning.caption_input import read_captions
+from stages.captions import CaptionsError
 from stages.records import CaptionPair, Quarantined
 from tests.models import clip_tokenizer
 
@@ -33,11 +35,9 @@ def model(sd1_folder: Path) -> tuple[Path]:
 
 
 def read(
-    path: Path, model: tuple[Path], limit: int | None = None, **rules: Any
+    path: Path, model: tuple[Path], limit: int | None = None, block: Sequence[str] = (), **rules: Any
 ) -> list[CaptionPair | Quarantined]:
-    return list(
-        read_pairs(CaptionSource("auto", str(path), limit=limit), rules.pop("blocked", ()), model, **rules)
-    )
+    return list(read_captions(Captions("auto", str(path), block=list(block)), limit, model, **rules))
 
 
 def write(path: Path, records: list[object]) -> Path:
@@ -81,13 +81,13 @@ def test_the_limit_counts_what_passes_everything(tmp_path: Path, model: tuple[Pa
 
 def test_a_source_that_is_not_there_is_an_error_at_once(tmp_path: Path, model: tuple[Path]) -> None:
     with pytest.raises(CaptionsError, match="no such file"):
-        read_pairs(CaptionSource("auto", str(tmp_path / "absent.jsonl")), (), model)
+        read_captions(Captions("auto", str(tmp_path / "absent.jsonl")), None, model)
 
 
 def test_a_tokenizer_that_is_not_there_is_an_error_at_once(tmp_path: Path) -> None:
     path = write(tmp_path / "pairs.jsonl", [record(1)])
     with pytest.raises(ModelError, match="none"):
-        read_pairs(CaptionSource("auto", str(path)), (), (tmp_path / "none",))
+        read_captions(Captions("auto", str(path)), None, (tmp_path / "none",))
 
 
 def test_the_first_check_that_fails_gives_the_reason(tmp_path: Path, model: tuple[Path]) -> None:
@@ -102,7 +102,7 @@ def test_the_first_check_that_fails_gives_the_reason(tmp_path: Path, model: tupl
         record(2),
     ]
     path = write(tmp_path / "pairs.jsonl", records)
-    words = [getattr(item, "reason", "") for item in read(path, model, blocked=["bloody"])]
+    words = [getattr(item, "reason", "") for item in read(path, model, block=["bloody"])]
     expected = ["captions.block", "captions.block", "captions.block", "is empty", "", "same caption pair"]
     assert all(part in reason for part, reason in zip(expected, words, strict=True))
     assert "tokens" in read(path, model)[2].reason
