@@ -6,7 +6,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import accumulate, islice
+from itertools import islice
 
 import torch
 
@@ -16,10 +16,9 @@ from conf.schema import Config, Keep
 from conf.sweeps import AdaptiveSweep
 from p2p.sweep.batch_size import BatchRows
 from stages.candidates.adaptive_rounds import sweep_in_rounds
-from stages.candidates.early_scoring import make_early_stop, mark_early
 from stages.candidates.full_decode import rescore_survivors
 from stages.candidates.requests import make_requests
-from stages.candidates.scoring import Scorer, SweptSeed
+from stages.candidates.scoring import Scorer, SeedRequest, SweptSeed
 from stages.candidates.selection import RenderedPair, collect_rejected, make_samples, select
 from stages.candidates.sheet_previews import make_previews
 from stages.records import CaptionPair, Failure, Unit, UnitResult
@@ -96,10 +95,11 @@ class Generate:
         if isinstance(self.config.sweep, AdaptiveSweep):
             seeds = sweep_in_rounds(pairs, self.config, self.scorer, self._sweep)
         else:
-            requests = [make_requests(pair, self.config) for pair in pairs]
-            swept = iter(
-                self._sweep([(p, r) for p, group in zip(pairs, requests, strict=True) for r in group])
-            )
+            requests = [
+                [(pair, sample, request) for sample, request in enumerate(make_requests(pair, self.config))]
+                for pair in pairs
+            ]
+            swept = iter(self._sweep([request for group in requests for request in group]))
             seeds = [list(islice(swept, len(group))) for group in requests]
         rendered = [
             select(pair, group, self.scorer, self.config) for pair, group in zip(pairs, seeds, strict=True)
@@ -110,29 +110,18 @@ class Generate:
             self._rescored += count
         return rendered
 
-    def _sweep(self, requests: Sequence[tuple[CaptionPair, p2p.SweepRequest]]) -> list[SweptSeed]:
+    def _sweep(self, requests: Sequence[SeedRequest]) -> list[SweptSeed]:
         """Run all requests in shared batches, then score every edit."""
-        pairs = [pair for pair, _ in requests]
-        early_stop = make_early_stop(self.config.early, self.scorer, pairs)
+        early_stop = self.scorer.early_stop(self.config.early, [pair for pair, *_ in requests])
         batch_rows: BatchRows = self.config.cluster.batch_rows or "auto"
         denoised = -self.editor.usage.seconds
         with self._time("decode"):
-            sweeps = self.editor.sweep_many([request for _, request in requests], batch_rows, early_stop)
+            sweeps = self.editor.sweep_many([request for *_, request in requests], batch_rows, early_stop)
         denoised += self.editor.usage.seconds
         self._seconds["denoise"] += denoised
         self._seconds["decode"] -= denoised
         with self._time("score"):
-            scores = self.scorer.score(
-                [sweep.source for sweep in sweeps for _ in sweep.edits],
-                [edit for sweep in sweeps for edit in sweep.edits],
-                [pair for pair, sweep in zip(pairs, sweeps, strict=True) for _ in sweep.edits],
-            )
-            scores = mark_early(scores, sweeps)
-        ends = list(accumulate(len(sweep.edits) for sweep in sweeps))
-        return [
-            SweptSeed(request, sweep, scores.part(slice(end - len(sweep.edits), end)))
-            for (_, request), sweep, end in zip(requests, sweeps, ends, strict=True)
-        ]
+            return self.scorer.score_sweeps(requests, sweeps)
 
     @contextmanager
     def _time(self, activity: str) -> Iterator[None]:

@@ -17,8 +17,7 @@ from rich.table import Table
 from conf.compose import ConfigError
 from conf.schema import Filter
 from pipeline.report.report_data import read_report_data
-from stages.candidates.early_scoring import LEFT_EARLY
-from stages.candidates.scoring import CLIP_SCORES
+from stages.candidates.scoring import CLIP_SCORES, LEFT_EARLY
 from stages.records import instruction_kind
 from stages.storage.store import Store
 

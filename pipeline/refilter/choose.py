@@ -12,9 +12,9 @@ import filters
 from conf.schema import Filter
 from filters.choice import NEAR_DUPLICATE
 from pipeline.refilter.stored_unit import Encoded, StoredUnit, group_indices
-from stages.candidates.early_scoring import LEFT_EARLY
 from stages.candidates.near_duplicates import EarlierSamples, ImagePair, find_near_candidates
-from stages.candidates.scoring import CLIP_SCORES, make_measure_specs, make_thresholds
+from stages.candidates.scoring import LEFT_EARLY, make_measure_specs, make_thresholds
+from stages.candidates.selection import choose, judge
 from stages.formats.tar import decode_image
 from stages.records import Candidate
 
@@ -48,10 +48,7 @@ class Chooser:
             for index, reason in zip(indices, pair_reasons, strict=True):
                 reasons[index] = reason
             missing += [indices[number] for number in pair_missing]
-        chosen = tuple(
-            replace(candidate, kept=not reason, reason=reason)
-            for candidate, reason in zip(candidates, reasons, strict=True)
-        )
+        chosen = judge(candidates, reasons)
         return chosen, tuple(chosen[index] for index in missing)
 
     def _measure(self, stored: StoredUnit) -> list[Candidate]:
@@ -114,18 +111,8 @@ class Chooser:
         refused: Sequence[str],
         images: Callable[[int], ImagePair | None],
     ) -> list[str]:
-        columns = (np.array([getattr(c, name) for c in candidates], np.float32) for name in CLIP_SCORES)
-        bits = self.filter.near_duplicate
-        reasons = filters.choose(
-            [candidate.sample_index for candidate in candidates],
-            filters.ClipScores(*columns),
-            make_thresholds(self.filter),
-            refused,
-            None if bits is None else find_near_candidates(bits, images),
-        )
-        return [
-            LEFT_EARLY if why == LEFT_EARLY else reason for why, reason in zip(refused, reasons, strict=True)
-        ]
+        near = find_near_candidates(self.filter.near_duplicate, images)
+        return choose(candidates, refused, make_thresholds(self.filter), near)
 
     def _out_of_bounds(self, candidates: Sequence[Candidate], encoded: Sequence[Encoded | None]) -> list[str]:
         """Return the first measure of each candidate that is out of its bounds. What cannot be measured passes.

@@ -14,8 +14,7 @@ from conf.compose import ConfigError
 from conf.schema import Config, Filter
 from conf.sweeps import AdaptiveSweep, KindPrior
 from pipeline.config import saved
-from stages.candidates.adaptive import Trial, make_trial
-from stages.candidates.priors import learn_priors
+from stages.candidates.adaptive import Trial, learn_priors, make_trial
 from stages.candidates.scoring import CLIP_SCORES, make_thresholds
 from stages.records import CaptionPair, instruction_kind_or_verb
 from stages.storage.store import Store

@@ -2,19 +2,25 @@
 
 A pure function of the pair's own trials and the configuration, so the choice depends neither on the other pairs nor on
 the machine. A new seed is tried at the τ with the best chance of a pass for their rows. The chance is estimated from
-the pair's earlier seeds and a prior.
+the pair's earlier seeds and a prior, which may be learned from an earlier run for each kind of edit.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
-from itertools import combinations, pairwise
+from itertools import combinations, islice, pairwise
+from typing import Any
 
 import filters
-from conf.sweeps import AdaptiveSweep
+from conf.sweeps import AdaptiveSweep, KindPrior
+from stages.candidates.scoring import CLIP_SCORES
+from stages.records import CaptionPair, instruction_kind_or_verb
+
+ANY = ""
+"""The name of the prior that applies to every kind without its own."""
 
 
 class Outcome(Enum):
@@ -26,14 +32,6 @@ class Outcome(Enum):
     smaller = "smaller"
     measure = "measure"
     source = "source"
-
-
-class Stop(Enum):
-    """The reason why a pair is done: enough seeds passed, all seeds are tried, or none came close to passing."""
-
-    full = "full"
-    spent = "spent"
-    hopeless = "hopeless"
 
 
 @dataclass(frozen=True)
@@ -55,27 +53,21 @@ class Trial:
     lack: float
 
 
-@dataclass(frozen=True)
-class SeedTaus:
-    """The τ to try next with one seed, in one sweep."""
-
-    sample: int
-    taus: tuple[float, ...]
-
-
 Cost = Callable[[tuple[float, ...]], float]
 """The cost of a new seed at some τ, in any unit."""
 
 
 def make_trial(
-    sample: int, tau: float, scores: Mapping[str, float], reason: str, thresholds: filters.Thresholds
+    sample: int, tau: float, scores: Mapping[str, Any], reason: str, thresholds: filters.Thresholds
 ) -> Trial:
-    """The trial of a candidate from CLIP's scores by name and the first score or measure that it failed, or "".
+    """The trial of a candidate from its scores by name and the first score or measure that it failed, or "".
+
+    Of the scores CLIP's four count.
 
     If clip_sim_image missed its threshold a larger τ may help, even if the edit failed too: an edit with too little
     injection fails in both.
     """
-    over = {name: score - getattr(thresholds, name) for name, score in scores.items()}
+    over = {name: scores[name] - getattr(thresholds, name) for name in CLIP_SCORES}
     if not reason:
         outcome = Outcome.passed
     elif reason == "clip_sim_0":
@@ -90,8 +82,10 @@ def make_trial(
 
 def next_round(
     history: Sequence[Trial], settings: AdaptiveSweep, share: int, cost: Cost
-) -> tuple[SeedTaus, ...] | Stop:
-    """The next seeds and τ of a pair that may keep ``share`` samples, each of another seed; or the reason to stop.
+) -> dict[int, tuple[float, ...]]:
+    """The τ to try next by sample index, for a pair that may keep ``share`` samples, each of another seed.
+
+    Empty if the pair is done: enough seeds passed, all seeds are tried, or none came close to passing.
 
     No candidate is tried twice. At most ``settings.seeds`` seeds are tried, each at no more than
     ``settings.taus_per_seed + settings.bisections`` τ.
@@ -103,15 +97,16 @@ def next_round(
     convincing = [seed for seed in passed if any(_convinces(trial, settings) for trial in seed)]
     tried, aim_seeds = len(seeds), min(settings.aim_seeds, settings.seeds)
     if len(convincing) >= share or (len(passed) >= share and tried >= aim_seeds):
-        return Stop.full
+        return {}
     if not passed and tried >= settings.patience and min(trial.lack for trial in history) > settings.lack:
-        return Stop.hopeless
+        return {}
     missing = share - len(passed if len(passed) < share else convincing)
-    bisected = [part for sample, seed in seeds.items() if (part := _bisect(sample, seed, settings))][:missing]
+    middles = ((sample, _bisect(seed, settings)) for sample, seed in seeds.items())
+    bisected = list(islice(((sample, (tau,)) for sample, tau in middles if tau is not None), missing))
     limit = settings.seeds if len(passed) < share else aim_seeds
     new = range(tried, min(limit, tried + missing - len(bisected)))
     taus = best_taus(list(seeds.values()), settings, cost) if new else ()
-    return (*bisected, *(SeedTaus(sample, taus) for sample in new)) or Stop.spent
+    return dict([*bisected, *((sample, taus) for sample in new)])
 
 
 def best_taus(seeds: Sequence[Sequence[Trial]], settings: AdaptiveSweep, cost: Cost) -> tuple[float, ...]:
@@ -154,11 +149,39 @@ def pass_chances(seeds: Iterable[Sequence[Trial]], settings: AdaptiveSweep) -> l
     return [total / weight for total, weight in zip(sums, weights, strict=True)]
 
 
+def learn_priors(
+    seeds_by_kind: Mapping[str, Sequence[Sequence[Trial]]], settings: AdaptiveSweep
+) -> list[KindPrior]:
+    """For each kind of edit and for ``ANY`` the chance at each of ``settings.taus`` that a seed passes.
+
+    The estimate is ``pass_chances``. The prior of all kinds together is ``settings.prior``; the prior of each kind is
+    the estimate for all kinds. Both weigh as much as ``settings.prior_seeds`` seeds. Rounded to three digits.
+
+    Args:
+        seeds_by_kind: for each kind of edit the trials of each seed of an earlier run.
+        settings: the sweep that will use the priors.
+    """
+    overall = pass_chances([seed for seeds in seeds_by_kind.values() for seed in seeds], settings)
+    of_kinds = replace(settings, prior=overall)
+    priors = {ANY: overall} | {
+        kind: pass_chances(seeds, of_kinds) for kind, seeds in sorted(seeds_by_kind.items())
+    }
+    return [KindPrior(kind, [round(chance, 3) for chance in prior]) for kind, prior in priors.items()]
+
+
+def with_kind_prior(settings: AdaptiveSweep, pair: CaptionPair) -> AdaptiveSweep:
+    """The settings with the prior of the pair's kind of edit."""
+    priors = {entry.kind: entry.prior for entry in settings.priors}
+    return replace(
+        settings, prior=priors.get(instruction_kind_or_verb(pair), priors.get(ANY, settings.prior))
+    )
+
+
 def _convinces(trial: Trial, settings: AdaptiveSweep) -> bool:
     return trial.outcome is Outcome.passed and trial.direction >= settings.aim
 
 
-def _bisect(sample: int, seed: Sequence[Trial], settings: AdaptiveSweep) -> SeedTaus | None:
+def _bisect(seed: Sequence[Trial], settings: AdaptiveSweep) -> float | None:
     """The middle of the interval in which a failed seed may pass: above every τ that was too small, below every τ
     that was too large.
 
@@ -170,4 +193,4 @@ def _bisect(sample: int, seed: Sequence[Trial], settings: AdaptiveSweep) -> Seed
     if outcomes != {Outcome.larger, Outcome.smaller} or high - low < settings.bracket:
         return None
     bisections = len(seed) - settings.taus_per_seed
-    return SeedTaus(sample, (round((low + high) / 2, 6),)) if bisections < settings.bisections else None
+    return round((low + high) / 2, 6) if bisections < settings.bisections else None

@@ -8,18 +8,13 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import torch
 
-import p2p
 from conf.schema import Config
 from conf.sweeps import AdaptiveSweep
 from p2p.sweep.tree import evaluations
-from stages.candidates.adaptive import Stop, Trial, make_trial, next_round
-from stages.candidates.priors import with_kind_prior
+from stages.candidates.adaptive import Trial, make_trial, next_round, with_kind_prior
 from stages.candidates.requests import make_request
-from stages.candidates.scoring import Scorer, SweptSeed, join_scores
+from stages.candidates.scoring import Scorer, SeedRequest, SweptSeed
 from stages.records import CaptionPair
-
-SweepRequests = Callable[[Sequence[tuple[CaptionPair, p2p.SweepRequest]]], list[SweptSeed]]
-"""Sweeps the requests in shared batches and scores the edits."""
 
 
 @dataclass
@@ -33,9 +28,15 @@ class _Progress:
 
 
 def sweep_in_rounds(
-    pairs: Sequence[CaptionPair], config: Config, scorer: Scorer, sweep: SweepRequests
+    pairs: Sequence[CaptionPair],
+    config: Config,
+    scorer: Scorer,
+    sweep: Callable[[Sequence[SeedRequest]], list[SweptSeed]],
 ) -> list[list[SweptSeed]]:
-    """Sweeps until every pair is done. For each pair its seeds, each with all its τ, in the order of the samples."""
+    """Sweeps until every pair is done. For each pair its seeds, each with all its τ, in the order of the samples.
+
+    ``sweep`` runs the requests in shared batches and scores the edits.
+    """
     settings, edit, sampler = config.sweep, config.edit, config.sampler
     assert isinstance(settings, AdaptiveSweep)
 
@@ -45,24 +46,25 @@ def sweep_in_rounds(
     progress = [_Progress(pair, with_kind_prior(settings, pair)) for pair in pairs]
     while True:
         # A pair that is done stays done, because its trials do not change.
-        decisions = [next_round(p.trials, p.settings, config.filter.max_per_pair, cost) for p in progress]
         tries = [
-            (pair, seed)
-            for pair, decision in zip(progress, decisions, strict=True)
-            if not isinstance(decision, Stop)
-            for seed in decision
+            (pair, sample, taus)
+            for pair in progress
+            for sample, taus in next_round(
+                pair.trials, pair.settings, config.filter.max_per_pair, cost
+            ).items()
         ]
         if not tries:
             return [[merge_parts(pair.seeds[sample]) for sample in sorted(pair.seeds)] for pair in progress]
         requests = [
-            (pair.pair, make_request(pair.pair, config, seed.sample, seed.taus, sampler.guidance))
-            for pair, seed in tries
+            (pair.pair, sample, make_request(pair.pair, config, sample, taus, sampler.guidance))
+            for pair, sample, taus in tries
         ]
-        for (pair, seed), swept in zip(tries, sweep(requests), strict=True):
-            pair.seeds.setdefault(seed.sample, []).append(swept)
-            for k, (tau, reason) in enumerate(zip(seed.taus, scorer.verdicts(swept.scores), strict=True)):
-                scores = swept.scores.clip_of(k)
-                pair.trials.append(make_trial(seed.sample, tau, scores, reason, scorer.thresholds))
+        for (pair, sample, _), seed in zip(tries, sweep(requests), strict=True):
+            pair.seeds.setdefault(sample, []).append(seed)
+            pair.trials += [
+                make_trial(sample, candidate.tau, vars(candidate), reason, scorer.thresholds)
+                for candidate, reason in zip(seed.candidates, scorer.verdicts(seed.candidates), strict=True)
+            ]
 
 
 def merge_parts(parts: Sequence[SweptSeed]) -> SweptSeed:
@@ -83,6 +85,5 @@ def merge_parts(parts: Sequence[SweptSeed]) -> SweptSeed:
         ),
     )
     taus = tuple(tau for part in parts for tau in part.request.taus)
-    return SweptSeed(
-        replace(parts[0].request, taus=taus), sweep, join_scores([part.scores for part in parts])
-    )
+    candidates = tuple(candidate for part in parts for candidate in part.candidates)
+    return SweptSeed(replace(parts[0].request, taus=taus), sweep, candidates)

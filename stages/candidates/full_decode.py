@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import MutableMapping, Sequence
 from dataclasses import replace
 
-import numpy as np
 import torch
 
 import p2p
 from stages.candidates.scoring import CLIP_SCORES, Scorer
-from stages.candidates.selection import RenderedPair
-from stages.records import Candidate
+from stages.candidates.selection import RenderedPair, judge
 
 FULL_DECODE = "full_decode"
 
@@ -24,43 +22,34 @@ def rescore_survivors(
     A candidate that now misses a threshold is rejected as "full_decode". No other takes its place. Adds the absolute
     changes of each score to ``shifts``.
     """
-    result = list(rendered)
     survivors = [
-        (n, candidate) for n, pair in enumerate(rendered) for candidate in pair.candidates if candidate.kept
+        (n, candidate, place)
+        for n, pair in enumerate(rendered)
+        for seed in pair.seeds
+        for place, candidate in enumerate(seed.candidates)
+        if candidate.kept
     ]
     if not survivors:
-        return result, 0
+        return list(rendered), 0
+    seeds = [list(pair.seeds) for pair in rendered]
     latents = []
-    for n, candidate in survivors:
-        sweep, edit = rendered[n].find_edit(candidate)
-        latents += [sweep.source_latents, sweep.edit_latents[edit]]
+    for n, candidate, place in survivors:
+        sweep = seeds[n][candidate.sample_index].sweep
+        latents += [sweep.source_latents, sweep.edit_latents[place]]
     images = editor.decode(torch.stack(latents))
     sources, edits = list(images[0::2]), list(images[1::2])
-    scores = scorer.score(sources, edits, [rendered[n].pair for n, _ in survivors])
-    for place, reason in enumerate(scorer.verdicts(scores)):
-        n, candidate = survivors[place]
-        rescored = replace(
-            candidate,
-            **scores.clip_of(place),
-            measures=scores.measures_of(place),
-            kept=not reason,
-            reason=FULL_DECODE if reason else "",
-        )
-        result[n] = _replace_candidate(result[n], candidate, rescored, sources[place], edits[place])
+    scores = scorer.score(sources, edits, [rendered[n].pair for n, *_ in survivors])
+    rescored = [replace(survivor[1], **fields) for survivor, fields in zip(survivors, scores, strict=True)]
+    verdicts = [FULL_DECODE if reason else "" for reason in scorer.verdicts(rescored)]
+    for (n, old, place), new, source, edit in zip(
+        survivors, judge(rescored, verdicts), sources, edits, strict=True
+    ):
+        seed = seeds[n][old.sample_index]
+        seed_edits, candidates = seed.sweep.edits.copy(), list(seed.candidates)
+        seed_edits[place], candidates[place] = edit, new
+        sweep = replace(seed.sweep, source=source, edits=seed_edits)
+        seeds[n][old.sample_index] = replace(seed, sweep=sweep, candidates=tuple(candidates))
         for name in CLIP_SCORES:
-            shifts[name] = shifts.get(name, 0.0) + abs(getattr(rescored, name) - getattr(candidate, name))
-    return result, len(survivors)
-
-
-def _replace_candidate(
-    rendered: RenderedPair, old: Candidate, new: Candidate, source: np.ndarray, edited: np.ndarray
-) -> RenderedPair:
-    sweep, edit = rendered.find_edit(old)
-    edits = sweep.edits.copy()
-    edits[edit] = edited
-    seeds = list(rendered.seeds)
-    seeds[old.sample_index] = replace(
-        seeds[old.sample_index], sweep=replace(sweep, source=source, edits=edits)
-    )
-    candidates = tuple(new if candidate is old else candidate for candidate in rendered.candidates)
-    return replace(rendered, seeds=tuple(seeds), candidates=candidates)
+            shifts[name] = shifts.get(name, 0.0) + abs(getattr(new, name) - getattr(old, name))
+    pairs = [replace(pair, seeds=tuple(of_pair)) for pair, of_pair in zip(rendered, seeds, strict=True)]
+    return pairs, len(survivors)

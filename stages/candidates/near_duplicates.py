@@ -14,16 +14,20 @@ ImagePair = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 """Input and edited image, each uint8 (H, W, 3)."""
 
 
-def find_near_candidates(bits: int, images: Callable[[int], ImagePair | None]) -> Callable[[int, int], bool]:
+def find_near_candidates(
+    bits: int | None, images: Callable[[int], ImagePair | None]
+) -> Callable[[int, int], bool] | None:
     """A function that tells whether two candidates of a caption pair have near inputs, or near edits.
 
     One of both is enough, because caption and instruction are equal. Give the images as they are stored, so that a
     later choice from the shards decides the same.
 
     Args:
-        bits: near images differ in at most so many bits of their hashes.
+        bits: near images differ in at most so many bits of their hashes; with None nothing is compared.
         images: returns the images of a candidate by its index; None if they are not stored, which is near to nothing.
     """
+    if bits is None:
+        return None
 
     @cache
     def hashes(candidate: int) -> NDArray[np.uint64] | None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -11,62 +12,34 @@ from numpy.typing import NDArray
 
 import filters
 import p2p
-from conf.schema import Filter, Measure
+from conf.schema import Early, Filter, Measure
 from p2p.plugins import load_plugin, source_digest
-from stages.records import CaptionPair
+from stages.records import Candidate, CaptionPair
 
 Images = Sequence[NDArray[np.uint8]]
 CLIP_SCORES = tuple(field.name for field in fields(filters.ClipScores))
+LEFT_EARLY = "left_early"
 
 
-@dataclass(frozen=True)
-class CandidateScores:
-    """Scores of N candidates.
-
-    Attributes:
-        by_name: CLIP's four scores and the measures, each float32 (N,).
-        rejections: (N,) the first measure out of its bounds, or "left_early", or "".
-    """
-
-    by_name: dict[str, NDArray[np.float32]]
-    rejections: tuple[str, ...]
-
-    @property
-    def clip(self) -> filters.ClipScores:
-        """CLIP's four scores."""
-        return filters.ClipScores(*(self.by_name[name] for name in CLIP_SCORES))
-
-    def part(self, candidates: slice) -> CandidateScores:
-        """The scores of some of the candidates."""
-        by_name = {name: scores[candidates] for name, scores in self.by_name.items()}
-        return CandidateScores(by_name, self.rejections[candidates])
-
-    def clip_of(self, index: int) -> dict[str, Any]:
-        """CLIP's four scores of one candidate, floats by name."""
-        return {name: float(self.by_name[name][index]) for name in CLIP_SCORES}
-
-    def measures_of(self, index: int) -> dict[str, float]:
-        """The measures of one candidate by name."""
-        return {name: float(self.by_name[name][index]) for name in self.by_name if name not in CLIP_SCORES}
-
-
-def join_scores(parts: Sequence[CandidateScores]) -> CandidateScores:
-    """Concatenates one or more parts."""
-    by_name = {name: np.concatenate([part.by_name[name] for part in parts]) for name in parts[0].by_name}
-    return CandidateScores(by_name, tuple(reason for part in parts for reason in part.rejections))
+SeedRequest = tuple[CaptionPair, int, p2p.SweepRequest]
+"""A caption pair, a sample index, and the request of that sample."""
 
 
 @dataclass(frozen=True)
 class SweptSeed:
-    """One seed of a caption pair: its request, the images, and the scores of the edits in the order of τ."""
+    """One seed of a caption pair: its request, its images, and its candidates in the order of τ.
+
+    Until ``selection.select`` gives verdicts no candidate is kept, and its reason is LEFT_EARLY, or the first measure
+    out of its bounds, or "".
+    """
 
     request: p2p.SweepRequest
     sweep: p2p.Sweep
-    scores: CandidateScores
+    candidates: tuple[Candidate, ...]
 
 
 class Scorer:
-    """CLIP and the measures, loaded once."""
+    """CLIP and the measures, loaded once, with the thresholds of a kept candidate."""
 
     def __init__(self, chosen: Filter, device: str) -> None:
         """Raises filters.FilterError if a model cannot be loaded."""
@@ -76,19 +49,84 @@ class Scorer:
         self._measures = {spec.score: filters.load_measure(spec, device) for spec in specs}
         self._bounds = {spec.score: spec.bounds for spec in specs}
 
-    def score(self, inputs: Images, outputs: Images, pairs: Sequence[CaptionPair]) -> CandidateScores:
-        """Scores N image pairs, each uint8 (H, W, 3), under the captions of ``pairs`` (N)."""
-        clip = self.clip.score(
+    def score(self, inputs: Images, outputs: Images, pairs: Sequence[CaptionPair]) -> list[dict[str, Any]]:
+        """Scores N image pairs, each uint8 (H, W, 3), under the captions of ``pairs`` (N).
+
+        Returns fields of a `Candidate` for each: CLIP's four scores, ``measures``, and as ``reason`` the first measure
+        out of its bounds, or "".
+        """
+        clip = self._clip_scores(inputs, outputs, pairs)
+        measures = {name: measure.score(inputs, outputs) for name, measure in self._measures.items()}
+        return [
+            {name: float(scores[k]) for name, scores in vars(clip).items()}
+            | {"measures": {name: float(scores[k]) for name, scores in measures.items()}, "reason": reason}
+            for k, reason in enumerate(filters.outside(measures, self._bounds, len(pairs)))
+        ]
+
+    def score_sweeps(self, requests: Sequence[SeedRequest], sweeps: Sequence[p2p.Sweep]) -> list[SweptSeed]:
+        """Scores every edit of the sweeps. A stopped edit is LEFT_EARLY, however its prediction scores."""
+        scores = iter(
+            self.score(
+                [sweep.source for sweep in sweeps for _ in sweep.edits],
+                [edit for sweep in sweeps for edit in sweep.edits],
+                [pair for (pair, *_), sweep in zip(requests, sweeps, strict=True) for _ in sweep.edits],
+            )
+        )
+        seeds = []
+        for (pair, sample, request), sweep in zip(requests, sweeps, strict=True):
+            candidates = [
+                Candidate(
+                    pair.id,
+                    sample,
+                    request.seed,
+                    float(tau),
+                    float(request.guidance_scale),
+                    kept=False,
+                    **fields,
+                )
+                for tau, fields in zip(request.taus, islice(scores, len(sweep.edits)), strict=True)
+            ]
+            for place in sweep.stopped:
+                candidates[place] = replace(candidates[place], reason=LEFT_EARLY)
+            seeds.append(SweptSeed(request, sweep, tuple(candidates)))
+        return seeds
+
+    def verdicts(self, candidates: Sequence[Candidate]) -> list[str]:
+        """For each candidate the first score that misses its threshold, or else its reason so far."""
+        clip = filters.verdicts(stack_clip_scores(candidates), self.thresholds)
+        return [reason or candidate.reason for reason, candidate in zip(clip, candidates, strict=True)]
+
+    def early_stop(self, early: Early, pairs: Sequence[CaptionPair]) -> p2p.EarlyStop | None:
+        """Stops edits whose predicted images miss a threshold by more than its margin; None if ``early.at`` is null.
+
+        ``pairs`` has the caption pair of each sweep. A prediction is scored only with those of its own sweep, so the
+        decision does not depend on the rest of the batch.
+        """
+        if early.at is None:
+            return None
+
+        def go_on(predicted: p2p.PredictedImages) -> list[bool]:
+            least = {name: getattr(self.thresholds, name) - getattr(early, name) for name in CLIP_SCORES}
+            edits = list(predicted.edits)
+            count = len(edits)
+            scores = self._clip_scores([predicted.source] * count, edits, [pairs[predicted.request]] * count)
+            return [not missed for missed in filters.verdicts(scores, replace(self.thresholds, **least))]
+
+        return p2p.EarlyStop(early.at, go_on)
+
+    def _clip_scores(
+        self, inputs: Images, outputs: Images, pairs: Sequence[CaptionPair]
+    ) -> filters.ClipScores:
+        return self.clip.score(
             inputs, outputs, [pair.input for pair in pairs], [pair.output for pair in pairs]
         )
-        measures = {name: measure.score(inputs, outputs) for name, measure in self._measures.items()}
-        rejections = filters.outside(measures, self._bounds, len(pairs))
-        return CandidateScores({**vars(clip), **measures}, tuple(rejections))
 
-    def verdicts(self, scores: CandidateScores) -> list[str]:
-        """For each candidate the first score or measure that it fails, or ""."""
-        clip = filters.verdicts(scores.clip, self.thresholds)
-        return [reason or other for reason, other in zip(clip, scores.rejections, strict=True)]
+
+def stack_clip_scores(candidates: Sequence[Candidate]) -> filters.ClipScores:
+    """CLIP's scores of N candidates as arrays, each float32 (N,)."""
+    return filters.ClipScores(
+        *(np.array([getattr(c, name) for c in candidates], np.float32) for name in CLIP_SCORES)
+    )
 
 
 def make_thresholds(chosen: Filter) -> filters.Thresholds:

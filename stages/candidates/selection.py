@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 import filters
-import p2p
 from conf.schema import Config
-from stages.candidates.early_scoring import LEFT_EARLY
 from stages.candidates.near_duplicates import ImagePair, find_near_candidates
-from stages.candidates.scoring import Scorer, SweptSeed, join_scores
+from stages.candidates.scoring import LEFT_EARLY, Scorer, SweptSeed, stack_clip_scores
 from stages.formats.parquet_tables import score_columns
 from stages.formats.tar import as_stored
 from stages.records import Candidate, CaptionPair, Rejected, Sample
@@ -19,82 +18,86 @@ from stages.records import Candidate, CaptionPair, Rejected, Sample
 
 @dataclass(frozen=True)
 class RenderedPair:
-    """A caption pair with its seeds and its candidates: seed after seed, τ after τ."""
+    """A caption pair with its seeds, whose candidates have their verdicts."""
 
     pair: CaptionPair
     seeds: tuple[SweptSeed, ...]
-    candidates: tuple[Candidate, ...]
 
-    def find_edit(self, candidate: Candidate) -> tuple[p2p.Sweep, int]:
-        """The sweep of a candidate and the index of its edit there."""
-        seed = self.seeds[candidate.sample_index]
-        return seed.sweep, seed.request.taus.index(candidate.tau)
+    @property
+    def candidates(self) -> tuple[Candidate, ...]:
+        """The candidates: seed after seed, τ after τ."""
+        return tuple(candidate for seed in self.seeds for candidate in seed.candidates)
 
 
 def select(pair: CaptionPair, seeds: Sequence[SweptSeed], scorer: Scorer, config: Config) -> RenderedPair:
     """Gives every candidate of a pair its verdict."""
-    scores = join_scores([seed.scores for seed in seeds])
-    tried = [(index, seed, tau) for index, seed in enumerate(seeds) for tau in seed.request.taus]
-    samples, near = [index for index, _, _ in tried], _find_near(seeds, config)
-    reasons = filters.choose(samples, scores.clip, scorer.thresholds, scores.rejections, near)
-    candidates = []
-    for place, (index, seed, tau) in enumerate(tried):
-        reason = LEFT_EARLY if scores.rejections[place] == LEFT_EARLY else reasons[place]
-        candidates.append(
-            Candidate(
-                pair_id=pair.id,
-                sample_index=index,
-                seed=seed.request.seed,
-                tau=float(tau),
-                cfg_scale=float(seed.request.guidance_scale),
-                **scores.clip_of(place),
-                kept=reason == "",
-                reason=reason,
-                measures=scores.measures_of(place),
-            )
-        )
-    return RenderedPair(pair, tuple(seeds), tuple(candidates))
-
-
-def _find_near(seeds: Sequence[SweptSeed], config: Config) -> Callable[[int, int], bool] | None:
-    bits = config.filter.near_duplicate
+    candidates = [candidate for seed in seeds for candidate in seed.candidates]
     images = [(seed.sweep.source, edit) for seed in seeds for edit in seed.sweep.edits]
 
     def stored_images(candidate: int) -> ImagePair:
         source, edit = images[candidate]
         return as_stored(source, config.shards), as_stored(edit, config.shards)
 
-    return None if bits is None else find_near_candidates(bits, stored_images)
+    near = find_near_candidates(config.filter.near_duplicate, stored_images)
+    reasons = choose(candidates, [candidate.reason for candidate in candidates], scorer.thresholds, near)
+    judged = iter(judge(candidates, reasons))
+    return RenderedPair(
+        pair,
+        tuple(replace(seed, candidates=tuple(islice(judged, len(seed.candidates)))) for seed in seeds),
+    )
+
+
+def choose(
+    candidates: Sequence[Candidate],
+    refused: Sequence[str],
+    thresholds: filters.Thresholds,
+    near: Callable[[int, int], bool] | None,
+) -> list[str]:
+    """Chooses among the candidates of one caption pair, as ``filters.choose``; one that was stopped early stays so.
+
+    ``refused`` has for each candidate LEFT_EARLY, or the first measure out of its bounds, or "".
+    """
+    samples = [candidate.sample_index for candidate in candidates]
+    reasons = filters.choose(samples, stack_clip_scores(candidates), thresholds, refused, near)
+    return [LEFT_EARLY if why == LEFT_EARLY else reason for why, reason in zip(refused, reasons, strict=True)]
+
+
+def judge(candidates: Sequence[Candidate], reasons: Sequence[str]) -> tuple[Candidate, ...]:
+    """The candidates with their verdicts: "" for a kept one, the reason for each other."""
+    judged = zip(candidates, reasons, strict=True)
+    return tuple(replace(candidate, kept=not reason, reason=reason) for candidate, reason in judged)
 
 
 def make_samples(
     rendered: Sequence[RenderedPair], config: Config, model_fingerprint: str
 ) -> tuple[Sample, ...]:
     """The kept candidates with their images."""
-    samples = []
-    for result in rendered:
-        for candidate in result.candidates:
-            if candidate.kept:
-                sweep, edit = result.find_edit(candidate)
-                metadata = sample_metadata(result.pair, candidate, config, model_fingerprint)
-                key, prompt = sample_key(candidate), result.pair.edit
-                samples.append(Sample(key, sweep.source, sweep.edits[edit], prompt, metadata))
-    return tuple(samples)
+    return tuple(
+        Sample(
+            sample_key(candidate),
+            seed.sweep.source,
+            edit,
+            result.pair.edit,
+            sample_metadata(result.pair, candidate, config, model_fingerprint),
+        )
+        for result in rendered
+        for seed in result.seeds
+        for candidate, edit in zip(seed.candidates, seed.sweep.edits, strict=True)
+        if candidate.kept
+    )
 
 
 def collect_rejected(rendered: Sequence[RenderedPair]) -> tuple[Rejected, ...]:
     """The images of the candidates that were finished and not kept, sample by sample."""
     rejected = []
-    for result in rendered:
-        for index, seed in enumerate(result.seeds):
-            candidates = [candidate for candidate in result.candidates if candidate.sample_index == index]
-            edits = {
-                place: seed.sweep.edits[place]
-                for place, candidate in enumerate(candidates)
-                if not candidate.kept and candidate.reason != LEFT_EARLY
-            }
-            if edits:
-                rejected.append(Rejected(sample_key(candidates[0]), seed.sweep.source, edits))
+    for seed in (seed for result in rendered for seed in result.seeds):
+        edits = {
+            place: seed.sweep.edits[place]
+            for place, candidate in enumerate(seed.candidates)
+            if not candidate.kept and candidate.reason != LEFT_EARLY
+        }
+        if edits:
+            rejected.append(Rejected(sample_key(seed.candidates[0]), seed.sweep.source, edits))
     return tuple(rejected)
 
 

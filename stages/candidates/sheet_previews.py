@@ -11,9 +11,10 @@ from PIL import Image
 
 import p2p
 from conf.schema import Config, ImageFormat
+from stages.candidates.scoring import SweptSeed
 from stages.candidates.selection import RenderedPair
 from stages.formats.tar import encode_image
-from stages.records import Candidate, Preview, Unit, WordMaps
+from stages.records import Preview, Unit, WordMaps
 
 MAP_SIDE = 48
 """Pixels of a map's side in the report. The denoiser's maps have 16 or a few more."""
@@ -38,29 +39,25 @@ def _make_preview(rendered: RenderedPair, editor: p2p.Editor | None) -> Preview:
     With an editor also its attention maps.
     """
     best = max(rendered.candidates, key=lambda candidate: (candidate.kept, candidate.clip_sim_dir))
-    sweep = rendered.seeds[best.sample_index].sweep
-    candidates = tuple(c for c in rendered.candidates if c.sample_index == best.sample_index)
+    seed = rendered.seeds[best.sample_index]
     return Preview(
         pair=rendered.pair,
-        source=encode_image(sweep.source, ImageFormat.png, 100),
-        edits=tuple(encode_image(edit, ImageFormat.png, 100) for edit in sweep.edits),
-        candidates=candidates,
-        maps=_draw_maps(rendered, best, candidates.index(best), editor) if editor else (),
+        source=encode_image(seed.sweep.source, ImageFormat.png, 100),
+        edits=tuple(encode_image(edit, ImageFormat.png, 100) for edit in seed.sweep.edits),
+        candidates=seed.candidates,
+        maps=_draw_maps(seed, seed.candidates.index(best), editor) if editor else (),
     )
 
 
-def _draw_maps(
-    rendered: RenderedPair, best: Candidate, place: int, editor: p2p.Editor
-) -> tuple[WordMaps, ...]:
-    """The attention maps of the source and of the best edit; none for other methods than p2p.
+def _draw_maps(seed: SweptSeed, place: int, editor: p2p.Editor) -> tuple[WordMaps, ...]:
+    """The attention maps of the source and of the edit at ``place``; none for other methods than p2p.
 
     They are drawn by a second run, because recording them would change the last bits of the sweep. A compiled denoiser
     draws none, because it would have to be compiled again.
     """
-    request = rendered.seeds[best.sample_index].request
-    if request.method != "p2p" or editor.pad:
+    if seed.request.method != "p2p" or editor.pad:
         return ()
-    maps = editor.edit_attention(replace(request, taus=(best.tau,)))
+    maps = editor.edit_attention(replace(seed.request, taus=(seed.candidates[place].tau,)))
     return tuple(
         WordMaps(edit, image_maps.words, encode_image(stack_maps(image_maps.maps), ImageFormat.png, 100))
         for edit, image_maps in zip((-1, place), maps, strict=True)

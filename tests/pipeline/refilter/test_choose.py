@@ -13,8 +13,8 @@ import filters
 from conf.schema import Filter, ImageFormat, Measure
 from pipeline.refilter.choose import NO_IMAGE, Chooser
 from pipeline.refilter.stored_unit import StoredUnit
-from stages.candidates.early_scoring import LEFT_EARLY
 from stages.candidates.near_duplicates import EarlierSamples
+from stages.candidates.scoring import LEFT_EARLY
 from stages.formats.tar import encode_image
 from stages.records import Candidate, CaptionPair, Unit
 from tests.stages.unit_parts import candidate, picture, pixels

@@ -15,7 +15,7 @@ from pipeline.planning.run_fingerprint import Models, difference, settings_of
 from pipeline.tasks.prior_from import freeze_priors
 from pipeline.tasks.task import task_of
 from stages import write
-from stages.candidates.priors import ANY
+from stages.candidates.adaptive import ANY
 from stages.generate import Generate
 from stages.storage import plan_files
 from stages.storage.store import Store

@@ -1,27 +1,33 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import filters
-from conf.sweeps import AdaptiveSweep
+from conf.sweeps import AdaptiveSweep, KindPrior
 from p2p.sweep.tree import evaluations
+from pipeline.config.resolve import checked, compose
 from stages.candidates.adaptive import (
+    ANY,
     Outcome,
-    SeedTaus,
-    Stop,
     Trial,
     best_taus,
+    learn_priors,
     make_trial,
     next_round,
     pass_chances,
+    with_kind_prior,
 )
 from stages.candidates.scoring import CLIP_SCORES
+from stages.generate import Generate
+from stages.records import CaptionPair, Unit, instruction_kind_or_verb
+from tests import runs
 
 SETTINGS = AdaptiveSweep(
     seeds=12,
@@ -72,14 +78,14 @@ def settings(draw: st.DrawFn) -> AdaptiveSweep:
 
 
 @st.composite
-def trials(draw: st.DrawFn, seeds: Sequence[SeedTaus]) -> list[Trial]:
+def trials(draw: st.DrawFn, seeds: Mapping[int, Sequence[float]]) -> list[Trial]:
     made = []
-    for seed in seeds:
-        for tau in seed.taus:
+    for sample, taus in seeds.items():
+        for tau in taus:
             outcome = draw(OUTCOMES)
             failed = outcome is not Outcome.passed
             made.append(
-                trial(seed.sample, tau, outcome, draw(st.floats(-0.3, 0.3)), draw(st.floats(0, 0.3)) * failed)
+                trial(sample, tau, outcome, draw(st.floats(-0.3, 0.3)), draw(st.floats(0, 0.3)) * failed)
             )
     return made
 
@@ -91,10 +97,9 @@ def test_rounds_end_within_the_limits_and_repeat_no_candidate(
     history: list[Trial] = []
     for _ in range(chosen.seeds * (chosen.taus_per_seed + chosen.bisections) + 1):
         decision = next_round(history, chosen, share, cost)
-        if isinstance(decision, Stop):
+        if not decision:
             break
-        assert decision
-        assert len({seed.sample for seed in decision}) == len(decision) <= share
+        assert len(decision) <= share
         history += data.draw(trials(decision))
     else:
         raise AssertionError("the rounds do not end")
@@ -105,70 +110,72 @@ def test_rounds_end_within_the_limits_and_repeat_no_candidate(
     assert len(samples) <= chosen.seeds
     most = chosen.taus_per_seed + chosen.bisections
     assert all(sum(sample == other for other, _ in candidates) <= most for sample in samples)
-    passed = {tried.sample for tried in history if tried.outcome is Outcome.passed}
-    if decision is Stop.full:
-        assert len(passed) >= share
-    elif decision is Stop.hopeless:
-        assert not passed
-        assert len(samples) >= chosen.patience
-    else:
-        # With its share it stops at the latest after aim_seeds.
-        assert len(samples) >= (chosen.aim_seeds if len(passed) >= share else chosen.seeds)
+    passed = {tried.sample for tried in history if passes(tried)}
+    convincing = {tried.sample for tried in history if passes(tried) and tried.direction >= chosen.aim}
+    # A full pair has its share, all of it convincing or after aim_seeds; a hopeless one has nothing after its patience.
+    full = len(passed) >= share and len(samples) >= min(chosen.aim_seeds, chosen.seeds)
+    hopeless = not passed and len(samples) >= chosen.patience
+    assert len(convincing) >= share or full or hopeless or len(samples) == chosen.seeds
+
+
+def passes(tried: Trial) -> bool:
+    return tried.outcome is Outcome.passed
 
 
 @given(settings(), st.integers(1, 4))
 def test_a_pair_is_full_once_its_share_of_seeds_convinces(chosen: AdaptiveSweep, share: int):
     assume(chosen.seeds >= share)
     decision = next_round([], chosen, share, cost)
-    assert isinstance(decision, tuple)
     assert len(decision) == share
-    history = [trial(seed.sample, tau, Outcome.passed, chosen.aim) for seed in decision for tau in seed.taus]
-    assert next_round(history, chosen, share, cost) is Stop.full
-    again = next_round(history[: -len(decision[-1].taus)], chosen, share, cost)
-    assert again == (SeedTaus(share - 1, again[0].taus),)
+    history = [
+        trial(sample, tau, Outcome.passed, chosen.aim) for sample, taus in decision.items() for tau in taus
+    ]
+    assert next_round(history, chosen, share, cost) == {}
+    again = next_round(history[: -len(decision[share - 1])], chosen, share, cost)
+    assert list(again) == [share - 1]
 
 
 def test_two_passes_of_one_seed_count_once():
     history = [trial(0, tau, Outcome.passed, 0.2) for tau in (0.5, 1.0)]
     decision = next_round(history, SETTINGS, 2, cost)
-    assert [seed.sample for seed in decision] == [1]
+    assert list(decision) == [1]
 
 
 def test_a_full_pair_tries_on_for_the_aim_up_to_aim_seeds():
     history = [trial(k, 1.0, Outcome.passed, 0.05) for k in range(4)]
-    assert [seed.sample for seed in next_round(history, SETTINGS, 4, cost)] == [4, 5, 6, 7]
+    assert list(next_round(history, SETTINGS, 4, cost)) == [4, 5, 6, 7]
     history += [trial(k, 1.0, Outcome.larger, -0.1, 0.1) for k in range(4, 8)]
-    assert next_round(history, SETTINGS, 4, cost) is Stop.full
+    assert next_round(history, SETTINGS, 4, cost) == {}
     # Without its share the same number of seeds is not the end.
-    assert [seed.sample for seed in next_round(history[1:], SETTINGS, 5, cost)] == [7, 8]
+    assert list(next_round(history[1:], SETTINGS, 5, cost)) == [7, 8]
 
 
 @pytest.mark.parametrize(("lack", "given_up"), [(0.06, True), (0.04, False)])
 def test_a_pair_without_a_chance_is_hopeless(lack: float, given_up: bool):
     history = [trial(k, 1.0, Outcome.larger, -0.3, 0.3) for k in range(5)]
-    assert not isinstance(next_round(history, SETTINGS, 4, cost), Stop)
+    assert next_round(history, SETTINGS, 4, cost)
     history.append(trial(5, 1.0, Outcome.smaller, -0.1, lack))
-    assert (next_round(history, SETTINGS, 4, cost) is Stop.hopeless) == given_up
+    assert (next_round(history, SETTINGS, 4, cost) == {}) == given_up
     passed = [*history, trial(6, 1.0, Outcome.passed)]
-    assert not isinstance(next_round(passed, SETTINGS, 4, cost), Stop)
+    assert next_round(passed, SETTINGS, 4, cost)
 
 
 def test_a_seed_is_bisected_before_another_is_tried():
     history = [trial(0, 0.5, Outcome.larger), trial(0, 1.0, Outcome.smaller)]
-    assert next_round(history, SETTINGS, 1, cost) == (SeedTaus(0, (0.75,)),)
+    assert next_round(history, SETTINGS, 1, cost) == {0: (0.75,)}
     history.append(trial(0, 0.75, Outcome.larger))
     decision = next_round(history, replace(SETTINGS, bisections=2), 1, cost)
-    assert decision == (SeedTaus(0, (0.875,)),)
+    assert decision == {0: (0.875,)}
     for chosen in (SETTINGS, replace(SETTINGS, bisections=2, bracket=0.3)):
         decision = next_round(history, chosen, 1, cost)
-        assert [seed.sample for seed in decision] == [1], "no bisection is left, or the bracket is too narrow"
+        assert list(decision) == [1], "no bisection is left, or the bracket is too narrow"
 
 
 @pytest.mark.parametrize("outcome", [Outcome.passed, Outcome.measure, Outcome.source])
 def test_a_seed_that_no_tau_can_help_is_not_bisected(outcome: Outcome):
     history = [trial(0, 0.2, Outcome.larger), trial(0, 1.0, Outcome.smaller), trial(0, 0.6, outcome)]
     decision = next_round(history, replace(SETTINGS, bisections=3), 2, cost)
-    assert all(seed.sample > 0 for seed in decision)
+    assert all(sample > 0 for sample in decision)
 
 
 def test_without_trials_the_chances_are_the_prior():
@@ -199,7 +206,7 @@ def test_the_next_seed_is_tried_where_the_pair_passed():
         for tried in (trial(n, 0.25, Outcome.passed, 0.05), trial(n, 1.0, Outcome.smaller, -0.1, 0.1))
     ]
     decision = next_round(history, replace(SETTINGS, taus_per_seed=1), 4, cost)
-    assert {seed.taus for seed in decision} == {(0.25,)}
+    assert set(decision.values()) == {(0.25,)}
 
 
 @given(settings())
@@ -239,3 +246,86 @@ def test_scores_and_reason_give_the_outcome(
     assert (trial.sample, trial.tau, trial.outcome) == (3, 0.5, outcome)
     assert trial.lack == pytest.approx(lack)
     assert trial.direction == pytest.approx(scores[2] - 0.2)
+
+
+PRIOR_TAUS = (0.0, 0.5, 1.0)
+
+
+def adaptive(*more: str) -> AdaptiveSweep:
+    sweep = checked(
+        compose(["sweep=adaptive", f"sweep.taus={list(PRIOR_TAUS)}", "sweep.prior=[0.5,0.5,0.5]", *more])
+    ).sweep
+    assert isinstance(sweep, AdaptiveSweep)
+    return sweep
+
+
+def seed_of(sample: int, passed: tuple[bool, ...]) -> list[Trial]:
+    outcomes = (Outcome.passed if passes else Outcome.smaller for passes in passed)
+    return [Trial(sample, tau, outcome, 0.1, 0.0) for tau, outcome in zip(PRIOR_TAUS, outcomes, strict=True)]
+
+
+def learn(tried: dict[str, list[list[Trial]]], settings: AdaptiveSweep) -> dict[str, list[float]]:
+    return {prior.kind: prior.prior for prior in learn_priors(tried, settings)}
+
+
+def test_the_kind_is_the_record_s_or_the_first_word():
+    assert instruction_kind_or_verb(CaptionPair("a", "Make it blue", "b")) == "make"
+    assert instruction_kind_or_verb(CaptionPair("a", "make it blue", "b", '{"kind": "colour"}')) == "colour"
+    assert instruction_kind_or_verb(CaptionPair("a", "make it blue", "b", '{"edit_kind": "sky"}')) == "sky"
+    assert instruction_kind_or_verb(CaptionPair("a", "", "b")) == ""
+
+
+@given(
+    tried=st.dictionaries(
+        st.sampled_from(["sky", "style", "colour"]),
+        st.lists(st.tuples(*[st.booleans()] * 3).map(lambda passed: seed_of(0, passed)), max_size=6),
+        max_size=3,
+    )
+)
+def test_a_prior_lies_between_the_rates_of_all_and_of_its_kind(tried: dict[str, list[list[Trial]]]):
+    settings = adaptive()
+    priors = learn(tried, settings)
+    assert priors.keys() == {ANY, *tried}
+    for kind, seeds in tried.items():
+        for k in range(len(PRIOR_TAUS)):
+            share = sum(passes[k].outcome is Outcome.passed for passes in seeds) / max(1, len(seeds))
+            low, high = sorted([priors[ANY][k], share if seeds else priors[ANY][k]])
+            assert low - 1e-3 <= priors[kind][k] <= high + 1e-3
+
+
+def test_the_prior_of_many_seeds_is_their_pass_rate():
+    many = [seed_of(n, (False, n % 2 == 0, True)) for n in range(1000)]
+    priors = learn({"sky": many, "style": [seed_of(0, (True, False, False))]}, adaptive("sweep.reach=0.2"))
+    assert priors["sky"] == pytest.approx([0, 0.5, 1], abs=0.01)
+    assert priors["style"][0] > priors["sky"][0]
+
+
+def test_a_pair_has_the_prior_of_its_kind():
+    settings = adaptive("sweep.priors=[{kind:make,prior:[0.1,0.2,0.3]},{kind:sky,prior:[0.9,0.9,0.9]}]")
+    pair = CaptionPair("a", "make it blue", "b")
+    assert (
+        with_kind_prior(settings, pair).prior
+        == [0.1, 0.2, 0.3]
+        == pass_chances([], with_kind_prior(settings, pair))
+    )
+    other = CaptionPair("a", "add a boat", "b")
+    assert with_kind_prior(settings, other).prior == [0.5, 0.5, 0.5]
+    settings.priors.append(KindPrior(ANY, [0.7, 0.6, 0.5]))
+    assert with_kind_prior(settings, other).prior == [0.7, 0.6, 0.5]
+
+
+def test_the_first_tau_depends_on_the_kind(sd1_folder: Path, clip_folder: Path):
+    sweep = (
+        "sweep=adaptive",
+        "sweep.taus=[0.0,0.5,1.0]",
+        "sweep.prior=[0.5,0.5,0.5]",
+        "sweep.taus_per_seed=1",
+        "sweep.aim=0",
+        "filter.max_per_pair=1",
+        "sampler.guidance=3.0",
+        "sweep.priors=[{kind:add,prior:[0.9,0.1,0.1]},{kind:put,prior:[0.1,0.9,0.1]}]",
+    )
+    result = Generate(runs.config(sd1_folder, clip_folder, *sweep), "f" * 64)(Unit(0, runs.PAIRS[2:]))
+    first = {c.pair_id: c.tau for c in result.candidates if c.sample_index == 0}
+    verbs = {pair.edit.split()[0]: first[pair.id] for pair in runs.PAIRS[2:]}
+    assert (verbs["add"], verbs["put"]) == (0.0, 0.5)

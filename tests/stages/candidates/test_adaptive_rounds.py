@@ -8,7 +8,7 @@ import torch
 
 import p2p
 from stages.candidates.adaptive_rounds import merge_parts, sweep_in_rounds
-from stages.candidates.scoring import CandidateScores, SweptSeed
+from stages.candidates.scoring import CLIP_SCORES, SweptSeed
 from stages.generate import Generate
 from stages.records import Candidate, Unit
 from tests import runs
@@ -122,7 +122,8 @@ def test_scores_match_the_images_of_their_candidates(bisecting: Generate):
             edits = seed.sweep.edits
             assert len(edits) == len(seed.request.taus) == seed.sweep.edit_latents.shape[0]
             again = bisecting.scorer.score([seed.sweep.source] * len(edits), list(edits), [pair] * len(edits))
-            assert again.clip.clip_sim_dir == pytest.approx(seed.scores.clip.clip_sim_dir, abs=0.02)
+            for fields, candidate in zip(again, seed.candidates, strict=True):
+                assert fields["clip_sim_dir"] == pytest.approx(candidate.clip_sim_dir, abs=0.02)
             alone = bisecting.editor.sweep_many([seed.request])[0]
             assert np.abs(alone.edits.astype(int) - edits.astype(int)).max() <= 1
 
@@ -132,11 +133,12 @@ def test_a_bisected_seed_keeps_the_source_that_was_finished() -> None:
         image = np.full((2, 2, 3), value, np.uint8)
         latents = torch.full((4, 1, 1), float(value))
         edits, edit_latents = np.stack([image] * len(taus)), torch.stack([latents] * len(taus))
-        scores = CandidateScores({"clip_sim_0": np.float32(taus)}, ("",) * len(taus))
+        scores = dict.fromkeys(CLIP_SCORES, 0.5)
+        candidates = [Candidate("a", 0, 7, tau, 3.0, kept=False, reason="", **scores) for tau in taus]
         return SweptSeed(
             p2p.SweepRequest("a cat", "a dog", taus, seed=7),
             p2p.Sweep(image, edits, 10, latents, edit_latents, stopped),
-            scores,
+            tuple(candidates),
         )
 
     merged = merge_parts([part(1, (0, 1), (0.0, 1.0)), part(2, (0,), (0.2, 0.8)), part(3, (), (0.5,))])
@@ -145,4 +147,4 @@ def test_a_bisected_seed_keeps_the_source_that_was_finished() -> None:
     assert merged.sweep.edits[:, 0, 0, 0].tolist() == [1, 1, 2, 2, 3]
     assert merged.sweep.rows == 30
     assert merged.request.taus == (0.0, 1.0, 0.2, 0.8, 0.5)
-    assert merged.scores.by_name["clip_sim_0"] == pytest.approx(merged.request.taus)
+    assert tuple(candidate.tau for candidate in merged.candidates) == merged.request.taus
