@@ -11,6 +11,7 @@ from conf.compose import ConfigError
 from conf.schema import Config
 from pipeline.config import environment, resolve
 from pipeline.report import heatmap
+from stages.storage.ownership import check_picture, write_picture
 
 OUT, GROUPS = "attention.png", 4
 
@@ -32,9 +33,9 @@ def attention(prompt: str, settings: Sequence[str]) -> int:
     config, groups = _read(settings)
     environment.prepare(config)
     path = Path(config.out)
-    # A wrong path is found here, before the image is generated.
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(_draw(prompt, config, groups))
+    # Before the image is generated.
+    check_picture(path, "out")
+    write_picture(path, _draw(prompt, config, groups), "out")
     print(os.path.relpath(path))
     return 0
 

@@ -26,6 +26,7 @@ from stages.formats import tar
 from stages.formats.tar import as_stored
 from stages.records import Candidate, Sample, UnitResult
 from stages.storage.commits import read_commit
+from stages.storage.ownership import check_picture, write_picture
 from stages.storage.plan_files import read_units
 from stages.storage.store import Store
 from stages.worker.process import load_stage
@@ -47,8 +48,10 @@ def replay(out: str, key: str, picture: str | None = None) -> int:
 
     Raises ConfigError for an unknown key, DamageError, PlanError, ModelError and FilterError.
     """
-    if picture and not Path(picture).parent.is_dir():
-        raise ConfigError(f"{picture} is in a folder that does not exist: make it, or give another path")
+    if picture:
+        if not Path(picture).parent.is_dir():
+            raise ConfigError(f"{picture} is in a folder that does not exist: make it, or give another path")
+        check_picture(Path(picture), "PNG")
     store = Store(out)
     plan, config = load(store), saved.read_image_config(store)
     stored = find_sample(store, key)
@@ -69,7 +72,7 @@ def replay(out: str, key: str, picture: str | None = None) -> int:
     buffer = io.BytesIO()
     draw(stored, again).save(buffer, "PNG")
     if picture:
-        Path(picture).write_bytes(buffer.getvalue())
+        write_picture(Path(picture), buffer.getvalue(), "PNG")
     else:
         store.write(f"replay/{key}.png", buffer.getvalue())
     print(f"both samples and their difference: {picture or store.path(f'replay/{key}.png')}")

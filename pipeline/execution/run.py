@@ -30,6 +30,7 @@ from pipeline.tasks import two_step_output
 from pipeline.tasks.task import Task, task_of
 from stages.storage.commits import committed_units, read_commits
 from stages.storage.heartbeat import keep_heartbeat
+from stages.storage.ownership import claim
 from stages.storage.store import Store
 
 LOG = "run/ray.log"
@@ -59,10 +60,11 @@ def run(
     over = over or deadline(config.cluster.hours)
     try:
         store = Store(config.out)
-        store.prove_exclusive()
-        task = task_of(config).freeze(store)
-        plan = make_or_resume(store, task)
-        saved.write(store, task.config)
+        with claim(store, "out"):
+            store.prove_exclusive()
+            task = task_of(config).freeze(store)
+            plan = make_or_resume(store, task)
+            saved.write(store, task.config)
         check_deadline(over)
         return complete(task, plan, store, mode, over)
     except NOT_THE_OUTPUT:

@@ -16,6 +16,7 @@ from datasets import Features, Image
 
 from conf.compose import ConfigError
 from conf.messages import error_line, typed_error_line
+from conf.schema import Config
 from pipeline.config import saved
 from pipeline.dataset import split
 from pipeline.dataset.card import card
@@ -23,9 +24,10 @@ from pipeline.dataset.contact_sheet import SHEET
 from pipeline.dataset.funnel import funnel_of
 from pipeline.dataset.pack import PackedFile, manifest
 from pipeline.export.export_settings import Export
-from pipeline.planning.plan import load
+from pipeline.planning.plan import Plan, load
 from stages.formats import tar
 from stages.storage.commits import read_commits
+from stages.storage.ownership import Holding, claim
 from stages.storage.store import Store
 
 GROUP = 100
@@ -42,8 +44,13 @@ def write_dataset(store: Store, target: Store, settings: Export) -> dict[str, in
     shards = [file for file in manifest(store) if file.name.startswith("data/")]
     if not shards:
         raise ConfigError(f"{store.url} has no shards: finish its run, with thresholds that keep samples")
-    if target.list("data") or target.exists("README.md"):
-        raise ConfigError(f"to={target.url} is not empty: give an empty folder")
+    with claim(target, "to", Holding.export, resumable=False):
+        return _write(store, plan, config, shards, target, settings)
+
+
+def _write(
+    store: Store, plan: Plan, config: Config, shards: list[PackedFile], target: Store, settings: Export
+) -> dict[str, int]:
     samples = _read_samples(store, shards)
     first = next(samples)
     schema = _infer_schema(first)

@@ -24,6 +24,7 @@ from pipeline.finetune.training import TrainResult, train
 from pipeline.finetune.triple_dataset import Example, encode_triple, read_triples
 from pipeline.planning.run_fingerprint import changes
 from stages.records import CaptionPair
+from stages.storage.ownership import Holding, claim
 from stages.storage.store import Store
 from stages.writers.completion_format import CompletionFormat, FormatError
 
@@ -41,15 +42,16 @@ def run(settings: Finetune, log: Callable[[str], None]) -> TrainResult:
     Raises ConfigError, CaptionsError and WriterError.
     """
     out = Path(settings.out)
-    triples = read_triples(settings)
-    texts = [[pair.input, pair.edit, pair.output] for pair in (*triples.train, *triples.validation)]
-    digest = hashlib.sha256(json.dumps(texts).encode()).hexdigest()
-    identity = _flatten_settings(settings) | {"triples": digest}
-    transformers.set_seed(settings.seed)
-    base = load_base(settings.writer, settings.lora)
-    train_set = _encode_triples(triples.train, base, settings)
-    validation_set = _encode_triples(triples.validation, base, settings, edited_only=True)
-    _prepare_folder(out, identity)
+    with claim(Store(settings.out), "out", Holding.model):
+        triples = read_triples(settings)
+        texts = [[pair.input, pair.edit, pair.output] for pair in (*triples.train, *triples.validation)]
+        digest = hashlib.sha256(json.dumps(texts).encode()).hexdigest()
+        identity = _flatten_settings(settings) | {"triples": digest}
+        transformers.set_seed(settings.seed)
+        base = load_base(settings.writer, settings.lora)
+        train_set = _encode_triples(triples.train, base, settings)
+        validation_set = _encode_triples(triples.validation, base, settings, edited_only=True)
+        _begin_or_resume(out, identity)
     counts = {name: len(lines) for name, lines in vars(triples).items()}
     log(f"{settings.data}: " + ", ".join(f"{name} {count:,}" for name, count in counts.items()))
     for bad in triples.refused[:3]:
@@ -90,8 +92,8 @@ def _encode_triples(
     return examples
 
 
-def _prepare_folder(out: Path, identity: dict[str, Any]) -> None:
-    """Create the folder, or check that an earlier call began it with the same settings and triples."""
+def _begin_or_resume(out: Path, identity: dict[str, Any]) -> None:
+    """Record the settings, or check that an earlier call began it with the same settings and triples."""
     record = out / CHECKPOINTS / "settings.json"
     if record.is_file():
         try:
@@ -107,9 +109,8 @@ def _prepare_folder(out: Path, identity: dict[str, Any]) -> None:
                 "give another folder"
             )
         return
-    # A killed call may leave the folders and a temporary file.
-    if any(path.is_file() and not path.name.startswith(f".{record.name}.") for path in out.rglob("*")):
-        raise ConfigError(f"out={out} is not empty: give an empty folder")
+    if (out / RECORD).exists():
+        raise ConfigError(f"out={out} holds a trained model: give another folder")
     Store(str(record.parent)).write(record.name, (json.dumps(identity, indent=2) + "\n").encode())
 
 

@@ -28,6 +28,7 @@ from stages.candidates.scoring import make_measure_specs
 from stages.records import Candidate
 from stages.storage import plan_files
 from stages.storage.commits import committed_units, read_commits
+from stages.storage.ownership import claim
 from stages.storage.store import map_in_threads
 from stages.write import write_unit
 
@@ -49,9 +50,10 @@ def refilter_run(settings: RefilterSettings) -> None:
         raise PlanError(
             f"{source.url} is not complete ({len(done):,} of {plan.units:,} units): finish its run first"
         )
-    target.prove_exclusive()
-    plan = _make_or_resume(settings, plan, list(read_commits(source, range(plan.units))))
-    saved.write(target, settings.new)
+    with claim(target, "out2"):
+        target.prove_exclusive()
+        plan = _make_or_resume(settings, plan, list(read_commits(source, range(plan.units))))
+        saved.write(target, settings.new)
     _rewrite(settings, plan)
     task = ImageTask(settings.new)
     if settings.generate:

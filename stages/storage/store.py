@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import functools
 import hashlib
 import itertools
 import json
@@ -139,6 +140,37 @@ class Store:
             for name, path in zip(names[first : first + AT_ONCE], paths, strict=True):
                 # Some of many requests fail sooner or later. Only those are repeated.
                 yield self.read(name) if isinstance(contents[path], Exception) else contents[path]
+
+    def top_level(self) -> list[str]:
+        """The names of all files and folders directly under ``url``, hidden ones too, sorted."""
+        paths = (str(entry).rstrip("/") for entry in self._entries("", False))
+        # An object store lists the key of the folder itself too, if somebody made one.
+        return sorted(path.rsplit("/", 1)[-1] for path in paths if path != self._root)
+
+    def parents(self) -> Iterator[str]:
+        """The URLs of the folders above ``url``, the nearest first."""
+        protocol = "" if self._local else self.url.partition("://")[0] + "://"
+        path = os.path.realpath(self._root or "/") if self._local else self._root
+        while "/" in path.strip("/"):
+            path = path.rpartition("/")[0]
+            yield protocol + path
+
+    def local_path_and_parents(self) -> list[Path]:
+        """The folder and those above it, the folder first; empty for a store that is not on this machine."""
+        path = Path(self._root or "/")
+        return [path, *path.parents] if self._local else []
+
+    def remove_all(self) -> None:
+        """Remove everything under ``url``."""
+        for name in self.top_level():
+            _retry(functools.partial(self._fs.rm, self.path(name), recursive=True))
+
+    def remove_empty_folders(self) -> None:
+        """Remove the folders under ``url`` in which there is no file. An object store has none."""
+        if self._local:
+            for folder, _, _ in os.walk(self.path(""), topdown=False):
+                if folder.rstrip("/") != self._root and not os.listdir(folder):
+                    os.rmdir(folder)
 
     def list(self, folder: str) -> list[str]:
         """The names of the complete files in ``folder``, sorted; empty if the folder is absent."""

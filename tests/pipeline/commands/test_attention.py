@@ -95,7 +95,7 @@ def test_the_image_shows_through_and_no_attention_is_dark():
 def test_a_picture_that_cannot_lie_there_is_one_line(small: list[str], tmp_path: Path, capsys):
     (tmp_path / "file").write_text("")
     below = tmp_path / "file/deeper/seen.png"
-    assert "lies below a file" in refused(capsys, "attention", PROMPT, *small, f"out={below}")
+    assert "which is a file" in refused(capsys, "attention", PROMPT, *small, f"out={below}")
     (tmp_path / "seen.png").mkdir()
     line = refused(capsys, "attention", PROMPT, *small, "sampler.steps=1", f"out={tmp_path / 'seen.png'}")
     assert f"{tmp_path / 'seen.png'} is a folder" in line

@@ -47,7 +47,7 @@ def whole(base: Path, triples: Path, tmp_path_factory: pytest.TempPathFactory) -
 def test_it_learns_and_writes_a_model_in_the_base_precision(whole: Path, base: Path) -> None:
     names = {path.name for path in whole.iterdir()}
     assert names == {
-        "config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json",
+        "config.json", "generation_config.json", "model.safetensors", "pairforge.json", "tokenizer.json", "tokenizer_config.json",
         "finetune.json",
     }  # fmt: skip
     assert not _same(whole, base)
@@ -168,7 +168,7 @@ def test_a_folder_with_files_is_refused(
     whole: Path, base: Path, triples: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main.main(["finetune", f"data={triples}", f"writer.model={base}", f"out={whole}"]) == 2
-    assert capsys.readouterr().err == f"pairforge: out={whole} is not empty: give an empty folder\n"
+    assert capsys.readouterr().err == f"pairforge: out={whole} holds a trained model: give another folder\n"
 
 
 def test_a_triple_longer_than_the_window_is_named(
@@ -203,16 +203,12 @@ def test_a_killed_start_resumes_and_a_torn_file_is_named(tmp_path: Path) -> None
     out, identity = tmp_path / "out", {"seed": 0}
     (out / "checkpoints").mkdir(parents=True)
     (out / "checkpoints/.settings.json.0123.tmp").write_text('{"se')
-    finetune._prepare_folder(out, identity)
+    finetune._begin_or_resume(out, identity)
     assert json.loads((out / "checkpoints/settings.json").read_text()) == identity
-    finetune._prepare_folder(out, identity)
+    finetune._begin_or_resume(out, identity)
     (out / "checkpoints/settings.json").write_text('{"se')
     with pytest.raises(ConfigError, match=r"settings\.json is damaged"):
-        finetune._prepare_folder(out, identity)
-    (tmp_path / "full/deep").mkdir(parents=True)
-    (tmp_path / "full/deep/file").write_text("")
-    with pytest.raises(ConfigError, match="is not empty"):
-        finetune._prepare_folder(tmp_path / "full", identity)
+        finetune._begin_or_resume(out, identity)
 
 
 def test_a_kill_while_writing_the_settings_leaves_none(
@@ -224,7 +220,7 @@ def test_a_kill_while_writing_the_settings_leaves_none(
     with monkeypatch.context() as patch:
         patch.setattr("os.replace", killed)
         with pytest.raises(KeyboardInterrupt):
-            finetune._prepare_folder(tmp_path, {"seed": 0})
+            finetune._begin_or_resume(tmp_path, {"seed": 0})
     assert not (tmp_path / "checkpoints/settings.json").exists()
-    finetune._prepare_folder(tmp_path, {"seed": 0})
+    finetune._begin_or_resume(tmp_path, {"seed": 0})
     assert json.loads((tmp_path / "checkpoints/settings.json").read_text()) == {"seed": 0}
