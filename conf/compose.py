@@ -42,12 +42,11 @@ def compose_config(
     store.store(group="schema/sweep", name="grid", node=GridSweep)
     store.store(group="schema/sweep", name="random", node=RandomSweep)
     store.store(group="schema/sweep", name="adaptive", node=AdaptiveSweep)
-    for setting in settings:
-        _check_form(setting)
+    overrides = [_quote_text(setting) for setting in settings]
     GlobalHydra.instance().clear()
     try:
         with initialize_config_module("conf", version_base="1.3"):
-            config = compose("config" if schema is Config else "pairs", overrides=list(settings))
+            config = compose("config" if schema is Config else "pairs", overrides=overrides)
         _check_missing(config)
         OmegaConf.resolve(config)
     except (HydraException, OmegaConfBaseException) as error:
@@ -66,9 +65,8 @@ def changed(
     node = OmegaConf.structured(config)
     parser = OverridesParser.create()
     for setting in settings:
-        _check_form(setting)
         try:
-            override = parser.parse_override(setting)
+            override = parser.parse_override(_quote_text(setting))
             key = override.key_or_group
             if key not in allowed:
                 if key not in known_keys():
@@ -105,9 +103,22 @@ def to_object(config: DictConfig | ListConfig) -> Config:
     return OmegaConf.to_object(config)  # type: ignore[return-value]
 
 
-def _check_form(setting: str) -> None:
-    if "=" not in setting or setting[0] in "+~":
+def _quote_text(setting: str) -> str:
+    """Quote a value that Hydra's grammar takes only in quotes, as it does paths with umlauts or quotation marks.
+
+    Raises ConfigError for what is no setting. A value that begins as a list, a mapping or a quoted text stays as it is.
+    """
+    key, equals, value = setting.partition("=")
+    if not equals or setting[0] in "+~":
         raise ConfigError(f"{setting!r} is no setting: write key=value (see pairforge --help)")
+    try:
+        OverridesParser.create().parse_override(setting)
+    except HydraException:
+        if value[:1] not in ("[", "{", "'", '"'):
+            text = re.sub(r"(\\*)'", r"\1\1\\'", value)
+            text = re.sub(r"(\\+)$", r"\1\1", text)
+            return f"{key}='{text}'"
+    return setting
 
 
 def _check_missing(config: DictConfig | ListConfig, hint: str = "") -> None:

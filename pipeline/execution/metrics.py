@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import importlib.util
 import socket
+import string
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
+from urllib.parse import quote
 
 from ray.util.metrics import Counter, Gauge, Histogram
 
@@ -51,7 +53,9 @@ class Series(Generic[M]):
         """Create the metric. The process must be connected to Ray."""
         keys = ("run", *self.labels)
         bounds: dict[str, Any] = {"boundaries": UNIT_SECONDS} if self.kind is Histogram else {}
-        return self.kind(self.name, self.about, tag_keys=keys, **bounds).set_default_tags({"run": run})
+        # Ray encodes labels as ASCII: an umlaut in the output's path would kill the worker.
+        label = quote(run, safe=string.printable)
+        return self.kind(self.name, self.about, tag_keys=keys, **bounds).set_default_tags({"run": label})
 
 
 PAIRS = Series(Counter, "pairforge_pairs", "caption pairs made, failed ones among them")

@@ -75,7 +75,7 @@ def check_picture(path: Path, setting: str) -> None:
         raise StoreError(f"{setting}={path}: {path.parent} {obstacle}: give another path")
     if path.is_dir():
         raise StoreError(f"{setting}={path} is a folder: give the name of a picture in it")
-    if os.path.lexists(path) and not _is_our_picture(path):
+    if os.path.lexists(path) and not path.is_char_device() and not _is_our_picture(path):
         raise StoreError(
             f"{setting}={path} exists and is not a picture of pairforge: give another name, or remove it"
         )

@@ -6,6 +6,7 @@ import hashlib
 import io
 import os
 import re
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -192,14 +193,17 @@ def test_an_occupied_folder_stays_as_it_is(
 def test_an_occupied_bucket_stays_as_it_is(
     command: str, inputs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    # The servers of one process share their objects.
+    mine = f"mine-{uuid.uuid4().hex}"
     with s3.served() as bucket:
-        Store(bucket).write("mine/data/notes.txt", b"numbers")
-        for target in (f"{bucket}/mine", bucket):
+        Store(bucket).write(f"{mine}/data/notes.txt", b"numbers")
+        before = Store(bucket).top_level()
+        for target in (f"{bucket}/{mine}", bucket):
             assert "is not empty" in _refused(capsys, COMMANDS[command](inputs, target))
-        assert Store(bucket).list("mine/data") == ["mine/data/notes.txt"]
-        assert Store(bucket).top_level() == ["mine"]
-        assert Store(f"{bucket}/mine").top_level() == ["data"]
-        assert Store(bucket).read("mine/data/notes.txt") == b"numbers"
+        assert Store(bucket).top_level() == before
+        assert Store(f"{bucket}/{mine}").top_level() == ["data"]
+        assert Store(f"{bucket}/{mine}").list("data") == ["data/notes.txt"]
+        assert Store(bucket).read(f"{mine}/data/notes.txt") == b"numbers"
 
 
 def _other_picture(folder: Path) -> str:

@@ -47,7 +47,8 @@ def whole(base: Path, triples: Path, tmp_path_factory: pytest.TempPathFactory) -
 def test_it_learns_and_writes_a_model_in_the_base_precision(whole: Path, base: Path) -> None:
     names = {path.name for path in whole.iterdir()}
     assert names == {
-        "config.json", "generation_config.json", "model.safetensors", "pairforge.json", "tokenizer.json", "tokenizer_config.json",
+        "config.json", "generation_config.json", "model.safetensors", "pairforge.json",
+        "tokenizer.json", "tokenizer_config.json",
         "finetune.json",
     }  # fmt: skip
     assert not _same(whole, base)

@@ -126,9 +126,9 @@ def planned_by_0_1(folder: Path) -> Store:
         ("replay", "{out}", "0123456789abcdef-00-0"),
         ("export", "{out}", "to={out}/export"),
         ("refilter", "{out}", "filter.clip_sim_dir=0.25", "out2={out}/chosen"),
-        ("plan", "captions=miniworld", "sweep=adaptive", "sweep.prior_from={out}", "out={out}/next"),
+        ("plan", "captions=miniworld", "sweep=adaptive", "sweep.prior_from={out}", "out={out}-next"),
         ("captions=miniworld", "out={out}"),
-        ("captions=miniworld", "sweep=adaptive", "sweep.prior_from={out}", "out={out}/next"),
+        ("captions=miniworld", "sweep=adaptive", "sweep.prior_from={out}", "out={out}-next"),
     ],
     ids=lambda command: command[0] if "=" not in command[0] else command[-2].partition("=")[0],
 )

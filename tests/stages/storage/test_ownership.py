@@ -105,7 +105,7 @@ def test_a_command_that_cannot_resume_needs_an_empty_folder(store: Store):
     assert store.read("data/a.parquet") == b"rows"
 
 
-def test_a_folder_inside_an_output_is_refused_unless_it_is_a_step(store: Store):
+def test_inside_an_output_only_its_steps_are_allowed(store: Store):
     with claim(store, "out", steps=["pairs"]):
         pass
     with claim(Store(f"{store.url}/pairs"), "out"):
