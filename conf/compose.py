@@ -50,7 +50,10 @@ def compose_config(
         _check_missing(config)
         OmegaConf.resolve(config)
     except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(_explain(error, schema)) from error
+        line = _explain(error, schema)
+        for override, setting in zip(overrides, settings, strict=True):
+            line = line.replace(override, setting)
+        raise ConfigError(line) from error
     return config
 
 
