@@ -16,7 +16,7 @@ from pipeline.errors import FAILED_PAIRS
 from pipeline.execution.interrupt import deadline
 from pipeline.execution.run import run as run_step
 from pipeline.output import OutputMode
-from pipeline.pairs.two_step_settings import FOLDER, name_of
+from pipeline.pairs.two_step_settings import name_of
 from pipeline.planning.plan import PlanError
 from pipeline.tasks.task import task_of
 from stages.storage.ownership import claim
@@ -29,7 +29,7 @@ def run(pairs: PairsConfig, images: Config, mode: OutputMode) -> int:
     All pairs are written before images are planned: near-duplicates across captions are known only then, and the second
     plan names every pair. Raises PlanError if no pair was kept, and as ``execution.run.run``.
     """
-    with claim(Store(images.out), "out", steps=[FOLDER]):
+    with claim(Store(images.out), "out", steps=[Path(pairs.out).name]):
         return _run_steps(pairs, images, mode)
 
 

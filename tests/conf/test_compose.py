@@ -114,7 +114,8 @@ def test_ultraedit_s_filter_is_the_published_one():
         ("sweep.samples=3", ["sweep.samples", "another option"]),
         ("status", ["status", "key=value"]),
         ("+x=1", ["+x=1", "key=value"]),
-        ("seed=1=2", ["seed=1=2", "quotes"]),
+        ("seed=1=2", ["seed=1=2", "Integer"]),
+        ("sweep.taus=[0.1", ["sweep.taus=[0.1", "quotes"]),
     ],
 )
 def test_what_cannot_be_is_one_line_that_names_it(setting: str, said: list[str]):
