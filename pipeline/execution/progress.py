@@ -43,6 +43,7 @@ class Display:
 
     @contextmanager
     def live(self) -> Iterator[Display]:
+        """Show the progress line while the block runs, on a terminal only."""
         if not self._console.is_terminal:
             yield self
             return
@@ -67,6 +68,7 @@ class Display:
             )
 
     def state(self) -> str:
+        """Return the pairs with a kept sample, their share, and the rate."""
         rate = self.rate()
         return (
             f"{self.funnel.pairs_kept:,} kept ({self.funnel.keep_rate:.0%}), {rate:.2f} pairs/s"
@@ -79,6 +81,7 @@ class Display:
         return (self.funnel.pairs - self._pairs_before) / max(time.monotonic() - self._started, 1e-9)
 
     def seconds_left(self) -> float | None:
+        """Estimate from the rate; None before the first unit."""
         rate = self.rate()
         return (self._pairs - self.funnel.pairs) / rate if rate else None
 

@@ -49,7 +49,7 @@ class WorkerError(ValueError):
 
 
 class MakeUnit:
-    """Generates, writes and commits a unit per call.
+    """Actor that generates, writes and commits a unit per call.
 
     Two calls run at once: the files of one unit are encoded and written while the models, in a process of their own,
     make the next unit.
@@ -71,7 +71,7 @@ class MakeUnit:
         self.model = threading.Lock()
 
     def __call__(self, record: dict[str, Any]) -> dict[str, str]:
-        """Makes the unit with the index ``record["unit"]``. Returns its summary as JSON, and an error or "".
+        """Make the unit with the index ``record["unit"]``; return its summary as JSON, and an error or "".
 
         Without a summary, no other unit can be made either.
         """
@@ -120,7 +120,7 @@ def cluster(config: Settings) -> Iterator[None]:
             silent = isinstance(error, ConnectionError)
             raise WorkerError(
                 f"cluster.address={config.cluster.address} {'does not answer' if silent else 'cannot be joined'}: "
-                f"{error_line(error)}: give HOST:PORT as ray start has told it, or auto"
+                f"{error_line(error)}: give HOST:PORT as ray start prints it, or auto"
             ) from error
     else:
         try:
@@ -139,7 +139,7 @@ def cluster(config: Settings) -> Iterator[None]:
             if "timed out during startup" not in str(error):
                 raise
             raise RunError(
-                "Ray did not start on this machine within its 30 s, as where others keep it busy; "
+                "Ray did not start on this machine within 30 s; other programs may keep it busy; "
                 "the same command tries again"
             ) from error
     try:
@@ -199,6 +199,7 @@ def run(
         try:
             for record in (record for block in blocks for record in block.to_pylist()):
                 if record["error"]:
+                    # With a summary, the unit was made and could not be written.
                     raise (RunError if record["summary"] else WorkerError)(record["error"])
                 counters.count_unit()
                 yield json.loads(record["summary"])
