@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -26,15 +25,6 @@ VALUES = 9
 ALL = "all"
 
 
-@dataclass(frozen=True)
-class KeptCounts:
-    """Caption pairs with a sample, and samples, at one threshold."""
-
-    threshold: float
-    pairs: int
-    samples: int
-
-
 class Tuning:
     """The candidates of a run, ready to be chosen again under any thresholds."""
 
@@ -53,31 +43,29 @@ class Tuning:
         low, high = np.percentile(self._scores[name].to_numpy(), [2, 98])
         return sorted({*(round(float(value), 2) for value in np.linspace(low, high, VALUES)), present})
 
-    def curves(self, name: str, values: Sequence[float], thresholds: Filter) -> dict[str, list[KeptCounts]]:
-        """Count by kind what is kept as the threshold of ``name`` takes each of ``values`` and the others stay.
+    def curves(
+        self, name: str, values: Sequence[float], thresholds: Filter
+    ) -> dict[str, list[tuple[int, int]]]:
+        """Count by kind the pairs and the samples kept under each of ``values`` for ``name``; the others stay.
 
         The choice is that of ``filters.choose``: at most one τ of a sample and ``max_per_pair`` samples of a pair.
         """
         passing = self._finished
         for other in CLIP_SCORES:
             if other != name:
-                passing = passing.filter(pc.field(other) >= _float32(getattr(thresholds, other)))
+                passing = passing.filter(pc.field(other) >= np.float32(getattr(thresholds, other)))
         # A sample is one seed and guidance of a pair: at most one of its τ is kept.
         best = passing.group_by(["kind", "pair_id", "sample_index"]).aggregate([(name, "max")])
-        curves: dict[str, list[KeptCounts]] = {kind: [] for kind in self.pairs}
+        curves: dict[str, list[tuple[int, int]]] = {kind: [] for kind in self.pairs}
         for value in values:
-            kept = best.filter(pc.field(f"{name}_max") >= _float32(value))
+            kept = best.filter(pc.field(f"{name}_max") >= np.float32(value))
             pairs = kept.group_by(["kind", "pair_id"]).aggregate([([], "count_all")])
             kinds = pairs["kind"].to_numpy()
             samples = np.minimum(pairs["count_all"].to_numpy(), thresholds.max_per_pair)
             for kind, curve in curves.items():
                 of_kind = samples if kind == ALL else samples[kinds == kind]
-                curve.append(KeptCounts(value, len(of_kind), int(of_kind.sum())))
+                curve.append((len(of_kind), int(of_kind.sum())))
         return curves
-
-
-def _float32(value: float) -> pa.Scalar:
-    return pa.scalar(np.float32(value))
 
 
 def tune(out: str) -> int:
@@ -111,10 +99,11 @@ def _table(tuning: Tuning, name: str, thresholds: Filter) -> Table:
     for column in ("reach", "samples", *tuning.pairs):
         table.add_column(column, justify="right", no_wrap=True)
     present = getattr(thresholds, name)
-    curves = tuning.curves(name, tuning.values(name, present), thresholds)
-    for counts in zip(*curves.values(), strict=True):
-        mark, value = "*" if counts[0].threshold == present else "", counts[0].threshold
-        table.add_row(f"{mark}{value:.2f}", str(counts[0].samples), *(str(count.pairs) for count in counts))
+    values = tuning.values(name, present)
+    curves = tuning.curves(name, values, thresholds)
+    for value, *counts in zip(values, *curves.values(), strict=True):
+        mark, samples = "*" if value == present else "", counts[0][1]
+        table.add_row(f"{mark}{value:.2f}", str(samples), *(str(pairs) for pairs, _ in counts))
     return table
 
 
@@ -126,7 +115,7 @@ def draw(tuning: Tuning, thresholds: Filter) -> bytes:
         tried = tuning.values(name, present)
         values = sorted({*np.linspace(tried[0], tried[-1], 60).tolist(), present})
         for kind, curve in tuning.curves(name, values, thresholds).items():
-            shares = [100 * kept.pairs / tuning.pairs[kind] for kept in curve]
+            shares = [100 * pairs / tuning.pairs[kind] for pairs, _ in curve]
             axes.plot(values, shares, label=kind, linewidth=2.4 if kind == ALL else 1.2)
         axes.axvline(present, color="0.4", linestyle="--", linewidth=1)
         axes.set_xlabel(f"filter.{name}")

@@ -2,15 +2,25 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import re
+import shlex
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 import pytest
+import yaml
+from omegaconf import DictConfig, OmegaConf
 
+from conf.compose import compose_config
+from conf.pairs import PairsConfig
+from conf.setting_keys import default_of, is_group
 from pipeline.cli.main import main
 from pipeline.cli.registry import COMMAND_LINE, RUN, LazyCommand
+from pipeline.export.export_settings import Export
+from pipeline.finetune.finetune_settings import Finetune
 
 COMMANDS = [RUN, *COMMAND_LINE.commands.values()]
 
@@ -95,3 +105,36 @@ def test_a_disk_that_is_full_is_one_line(capsys, monkeypatch: pytest.MonkeyPatch
     said = capsys.readouterr().err
     assert len(said.splitlines()) == 1
     assert "No space left on device" in said
+
+
+@pytest.mark.parametrize("name", COMMAND_LINE.commands)
+def test_the_help_gives_valid_examples(name: str):
+    examples = re.findall(
+        rf"pairforge ({name} .*?)[\")|]*$", COMMAND_LINE.commands[name].docstring, re.MULTILINE
+    )
+    assert examples
+    for example in examples:
+        _, *arguments = shlex.split(example.partition(" |")[0])
+        with COMMAND_LINE.commands[name].make_context(name, arguments) as context:
+            settings = context.params.get("settings", ())
+        assert all("=" in setting for setting in settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("export", lambda: OmegaConf.structured(Export)),
+        ("finetune", lambda: OmegaConf.structured(Finetune)),
+        ("pairs", lambda: compose_config(["captions.path=FILE"], "/nowhere/{}".format, PairsConfig)),
+    ],
+)
+def test_the_help_gives_the_defaults_of_the_settings(name: str, settings: Callable[[], DictConfig]):
+    config = settings()
+    named = dict(re.findall(r"^([a-z_.]+)=(\S+)  ", COMMAND_LINE.commands[name].docstring, re.MULTILINE))
+    assert len(named) >= 4
+    for key, value in named.items():
+        if is_group(key):
+            assert value == default_of(key)
+        elif not value.isupper():  # FILE: a value that the user has to give
+            default = OmegaConf.create([OmegaConf.select(config, key)])
+            assert OmegaConf.to_container(default, enum_to_str=True) == [yaml.safe_load(value)], key
