@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Iterator
 from dataclasses import asdict
 from itertools import groupby
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from pipeline.dataset.contact_sheet import read_previews
 from pipeline.dataset.funnel import describe_reason
-from pipeline.report import examples
-from pipeline.report.attention_gallery import build_attention
+from pipeline.report import examples, heatmap
 from pipeline.report.report_data import ReportData
 from stages.candidates.scoring import CLIP_SCORES
 from stages.formats import tar
-from stages.records import CaptionPair, Preview, instruction_kind
+from stages.records import CaptionPair, Preview, WordMaps, instruction_kind
 from stages.storage.commits import read_part
 from stages.storage.store import Store
 
 SIDE, QUALITY = 256, 80
+MAP_SIDE = 128
 STRIPS = 24
 BUDGET = 8_000_000  # bytes of base64, in a page of at most 10 MB
 
@@ -115,8 +117,39 @@ def _strip(preview: Preview, thumbnail: Thumbnails) -> dict[str, Any]:
         for candidate, edit in zip(preview.candidates, preview.edits, strict=True)
     ]
     source = thumbnail(preview.source)
-    maps = build_attention(preview, thumbnail)
+    maps = _attention(preview, thumbnail)
     return _captions(preview.pair) | {"source": source, "edits": edits, "maps": maps}
+
+
+def _attention(preview: Preview, thumbnail: Thumbnails) -> list[dict[str, Any]]:
+    """An entry for the source and one for the edit, each with its words; empty if the run drew no maps."""
+    entries = []
+    for maps in preview.maps:
+        is_source = maps.edit < 0
+        pictures = _draw_maps(preview.source if is_source else preview.edits[maps.edit], maps)
+        entries.append(
+            {
+                "tau": None if is_source else preview.candidates[maps.edit].tau,
+                "words": [
+                    {"word": word, "picture": thumbnail(picture)}
+                    for word, picture in zip(maps.words, pictures, strict=True)
+                    if any(map(str.isalnum, word))
+                ],
+            }
+        )
+    return entries
+
+
+def _draw_maps(picture: bytes, maps: WordMaps) -> Iterator[bytes]:
+    """Yields a PNG for each word. ``maps.png`` holds the square maps of the words below each other."""
+    image = np.asarray(Image.open(io.BytesIO(picture)).convert("RGB").resize((MAP_SIDE, MAP_SIDE)))
+    stack = Image.open(io.BytesIO(maps.png)).convert("L")
+    side = stack.width
+    for index in range(len(maps.words)):
+        heat = stack.crop((0, index * side, side, (index + 1) * side)).resize((MAP_SIDE, MAP_SIDE))
+        buffer = io.BytesIO()
+        Image.fromarray(heatmap.overlay(image, np.asarray(heat, np.float32))).save(buffer, "PNG")
+        yield buffer.getvalue()
 
 
 def _captions(pair: CaptionPair) -> dict[str, str]:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from pipeline.dataset.funnel import SCORE_MEANINGS, Funnel, caption_steps, image_steps, list_reasons
 from pipeline.report import charts, examples, statistics
-from pipeline.report.failure_table import FailureTable, build_table
 from pipeline.report.gallery import Thumbnails, build_gallery
 from pipeline.report.report_data import ReportData, read_report_data
-from pipeline.report.template import REPORT, read_asset, template
+from pipeline.report.template import REPORT, template
 from stages.candidates.selection import model_name
 from stages.records import instruction_kind
 from stages.storage.store import Store
 
+SHOWN = 5000  # records of a table of failures
 NO_PICTURES = (
     "run/parts was deleted, so this page has no pictures: the shards hold those of the kept samples."
 )
@@ -37,7 +38,6 @@ def write_report(store: Store, written: Funnel | None = None) -> bool:
 def render(data: ReportData, cards: dict[str, list[dict[str, Any]]], written: Funnel | None = None) -> str:
     """The whole page."""
     return template("report.html").render(
-        script=read_asset("page.js"),
         title=model_name(data.config),
         finished=len(data.commits) == data.plan.units,
         funnel=data.funnel,
@@ -49,7 +49,7 @@ def render(data: ReportData, cards: dict[str, list[dict[str, Any]]], written: Fu
         **_charts(data),
         cards=cards,
         rule=examples.RULE if data.pictures else NO_PICTURES,
-        tables=[table for table in failure_tables(data) if table.records],
+        tables=[table for table in failure_tables(data) if table["records"]],
         made=time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
     )
 
@@ -63,7 +63,7 @@ def losses(funnel: Funnel) -> list[tuple[str, int, float]]:
     ]
 
 
-def failure_tables(data: ReportData) -> tuple[FailureTable, FailureTable]:
+def failure_tables(data: ReportData) -> tuple[dict[str, Any], dict[str, Any]]:
     """The failed pairs with their captions, and the quarantined lines."""
     failed = [
         {"reason": failure["reason"], "input": pair.input, "edit": pair.edit}
@@ -71,15 +71,24 @@ def failure_tables(data: ReportData) -> tuple[FailureTable, FailureTable]:
         for failure in commit["failures"]
         for pair in [data.pairs[failure["pair_id"]]]
     ]
+    lines, total = data.quarantined, data.funnel.quarantined
     return (
         build_table("failed pairs", ("reason", "input", "edit"), failed, data.funnel.failed),
-        build_table(
-            "lines that could not be used",
-            ("line", "reason", "text"),
-            data.quarantined,
-            data.funnel.quarantined,
-        ),
+        build_table("lines that could not be used", ("line", "reason", "text"), lines, total),
     )
+
+
+def build_table(
+    heading: str, columns: Sequence[str], failures: Sequence[dict[str, Any]], total: int
+) -> dict[str, Any]:
+    """A table that the script shows page by page: all failures, or of more than `SHOWN` a sample evenly spread.
+
+    ``total`` is their number by the plan and the commits.
+    """
+    count = min(len(failures), SHOWN)
+    shown = [failures[index * len(failures) // count] for index in range(count)]
+    records = [[str(record[name]) for name in columns] for record in shown]
+    return {"heading": heading, "columns": columns, "records": records, "total": total}
 
 
 def _charts(data: ReportData) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -38,13 +39,11 @@ def rate_by_word(counted: Iterable[tuple[str, int, int]]) -> list[Rate]:
 
     ``counted`` holds (word, kept, tried); a word may come several times.
     """
-    counts: dict[str, list[int]] = {}
+    kept_of, tried_of = Counter[str](), Counter[str]()
     for word, kept, tried in counted:
-        if word:
-            count = counts.setdefault(word, [0, 0])
-            count[0] += kept
-            count[1] += tried
-    rates = [Rate(word, *count) for word, count in counts.items()]
+        kept_of[word] += kept
+        tried_of[word] += tried
+    rates = (Rate(word, kept_of[word], tried_of[word]) for word in tried_of if word)
     return sorted(rates, key=lambda rate: (-rate.tried, rate.label))[:WORDS]
 
 

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from importlib import resources
-
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template, select_autoescape
-from markupsafe import Markup
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 REPORT = "report/index.html"
 
 
 def template(name: str) -> Template:
-    """The template ``templates/NAME``, with the style sheet as its variable ``css``."""
+    """The template ``templates/NAME``. It may include the style sheet and the script beside it."""
     environment = Environment(
         loader=PackageLoader("pipeline.report"),
-        autoescape=select_autoescape(default=True, default_for_string=True),
+        autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals["css"] = read_asset("page.css")
     return environment.get_template(name)
-
-
-def read_asset(name: str) -> Markup:
-    """The text of a style sheet or script of this package, to be inserted as it is."""
-    return Markup(resources.files("pipeline.report").joinpath(name).read_text(encoding="utf-8"))

@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.planning.plan import PlanError
+from pipeline.report.report_data import COLUMNS, read_report_data
+from stages.storage.store import Store
+from tests.pipeline.report.outputs import QUARANTINED, output
+
+
+def test_data_of_a_live_run_is_that_of_its_commits(tmp_path: Path):
+    store, results = output(str(tmp_path / "out"), 2)
+    data = read_report_data(store)
+    made = [candidate for result in results[:2] for candidate in result.candidates]
+    assert set(COLUMNS) <= set(data.scores.column_names)
+    assert data.scores["pair_id"].to_pylist() == [candidate.pair_id for candidate in made]
+    assert data.funnel.candidates == len(made)
+    assert [commit["unit"] for commit in data.commits] == [0, 1]
+    assert all(0 < before <= after for before, after in [data.committed_at])
+    assert {data.unit_of[pair.id] for pair in data.pairs.values()} == {0, 1}
+    assert len(data.quarantined) == QUARANTINED
+    assert data.pictures
+
+
+def test_a_run_without_commits_has_empty_scores(tmp_path: Path):
+    store, _ = output(str(tmp_path / "out"), 0)
+    data = read_report_data(store)
+    assert (data.scores.num_rows, data.pairs, data.commits) == (0, {}, ())
+
+
+def test_a_folder_without_a_plan_is_an_error(tmp_path: Path):
+    with pytest.raises(PlanError):
+        read_report_data(Store(str(tmp_path)))
