@@ -12,22 +12,22 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from filters.choice import Bounds, Thresholds, choose, outside, verdicts
+from filters.choice import Bounds, Thresholds, choose, find_missed_bounds, find_missed_thresholds
 from filters.clip.clip_fingerprint import fingerprint
+from filters.clip.clip_similarity import ClipScores
 from filters.errors import FilterError
 from filters.measures.measure import Measure
-from filters.measures.measure_registry import KINDS, MeasureSpec, load_measure, measure_fingerprint
-from filters.scores import ClipScores
+from filters.measures.measure_registry import MEASURE_KINDS, MeasureSpec, load_measure, measure_fingerprint
 
 if TYPE_CHECKING:
     from filters.clip.clip_loader import load_clip
     from filters.clip.clip_scorer import Clip
 
 # open_clip takes seconds to import. The choice and the fingerprints work without it.
-_LATE = {"Clip": "filters.clip.clip_scorer", "load_clip": "filters.clip.clip_loader"}
+_LAZY = {"Clip": "filters.clip.clip_scorer", "load_clip": "filters.clip.clip_loader"}
 
 __all__ = [
-    "KINDS",
+    "MEASURE_KINDS",
     "Bounds",
     "Clip",
     "ClipScores",
@@ -36,20 +36,20 @@ __all__ = [
     "MeasureSpec",
     "Thresholds",
     "choose",
+    "find_missed_bounds",
+    "find_missed_thresholds",
     "fingerprint",
     "load_clip",
     "load_measure",
     "measure_fingerprint",
-    "outside",
-    "verdicts",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _LATE:
+    if name not in _LAZY:
         raise AttributeError(f"module 'filters' has no attribute {name!r}")
-    return getattr(importlib.import_module(_LATE[name]), name)
+    return getattr(importlib.import_module(_LAZY[name]), name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted(__all__)

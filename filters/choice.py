@@ -9,8 +9,8 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
+from filters.clip.clip_similarity import ClipScores
 from filters.errors import FilterError
-from filters.scores import ClipScores
 
 OTHER_TAU_OF_SEED = "other_tau_of_seed"
 MAX_PER_PAIR = "max_per_pair"
@@ -61,7 +61,7 @@ class Bounds:
             raise FilterError(f"nothing lies between {self.least} and {self.most}: give least below most")
 
 
-def verdicts(scores: ClipScores, thresholds: Thresholds) -> list[str]:
+def find_missed_thresholds(scores: ClipScores, thresholds: Thresholds) -> list[str]:
     """For each candidate the name of the first score that misses its threshold, or "" if all reach theirs."""
     reasons = [""] * len(scores.clip_sim_0)
     for name in _SCORES:
@@ -71,7 +71,9 @@ def verdicts(scores: ClipScores, thresholds: Thresholds) -> list[str]:
     return reasons
 
 
-def outside(scores: Mapping[str, NDArray[np.float32]], bounds: Mapping[str, Bounds], count: int) -> list[str]:
+def find_missed_bounds(
+    scores: Mapping[str, NDArray[np.float32]], bounds: Mapping[str, Bounds], count: int
+) -> list[str]:
     """For each of `count` candidates the name of the first measure that is out of its bounds, or "" if none is.
 
     Compared in float32, as scores are stored. NaN is out of all bounds.
@@ -99,7 +101,8 @@ def choose(
     Args:
         sample_indices: (N,) the sample (seed and guidance) of each candidate. Within a sample only τ differs.
         scores: the scores of the N candidates.
-        measured: (N,) the first measure out of its bounds, or "", as `outside` returns; () without measures.
+        measured: (N,) the first measure out of its bounds, or "", as `find_missed_bounds` returns; () without
+            measures.
         near: tells whether two candidates, by their indices, show almost the same; None compares nothing.
 
     Returns:
@@ -113,7 +116,7 @@ def choose(
         raise FilterError(
             f"{len(sample_indices)} sample indices for {len(scores.clip_sim_dir)} scores: give one for each"
         )
-    reasons = verdicts(scores, thresholds)
+    reasons = find_missed_thresholds(scores, thresholds)
     if measured:
         if len(measured) != len(reasons):
             raise FilterError(

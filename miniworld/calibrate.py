@@ -21,8 +21,8 @@ import miniworld
 from miniworld.drawing.draw import draw
 from miniworld.edits import EDITS, random_edit
 from miniworld.evaluate import UNSEEN, SmallClip
-from miniworld.language import caption
 from miniworld.scene import random_layout, variations
+from miniworld.scene_captions import caption
 
 FAULTS = ("moved", "unchanged", "something else")
 SCORES = ("clip_sim_0", "clip_sim_1", "clip_sim_dir", "clip_sim_image")

@@ -8,8 +8,8 @@ from enum import Enum
 
 from miniworld import instructions
 from miniworld.edits import replace_thing
-from miniworld.language import caption, parse_caption
 from miniworld.scene import COLOURS, GROUNDS, KINDS, SKIES, STYLES, Scene, Thing
+from miniworld.scene_captions import caption, parse_caption
 
 
 class Verdict(Enum):

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from miniworld import instructions
-from miniworld.language import caption
 from miniworld.scene import COLOURS, GROUNDS, KINDS, SKIES, STYLES, Scene, Thing, random_scene
+from miniworld.scene_captions import caption
 
 
 @dataclass(frozen=True)

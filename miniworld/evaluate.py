@@ -25,8 +25,8 @@ from torch import Tensor
 
 import miniworld
 from miniworld.drawing.draw import draw
-from miniworld.language import caption
 from miniworld.scene import Scene, random_layout, random_scene, variations
+from miniworld.scene_captions import caption
 from miniworld.train.scene_groups import PER_GROUP, draw_group
 
 UNSEEN = 1_000_003  # a seed that training does not use

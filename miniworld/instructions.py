@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from miniworld.language import name_thing, with_article
 from miniworld.scene import Thing
+from miniworld.scene_captions import name_thing, with_article
 
 
 def colour(old: Thing, new: str) -> tuple[str, ...]:

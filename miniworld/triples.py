@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from miniworld.edits import EDITS, Edit, random_edit
-from miniworld.language import caption
 from miniworld.scene import Scene, random_scene
+from miniworld.scene_captions import caption
 
 COUNT = 700
 """The number of triples that InstructPix2Pix's authors wrote (section 3.1.1)."""

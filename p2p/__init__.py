@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from p2p.errors import ModelError, P2PError
 from p2p.models.model_fingerprint import fingerprint
-from p2p.models.prompt_loader import load_prompts
+from p2p.models.tokenizer_loader import load_tokenizer
 
 if TYPE_CHECKING:
     from p2p.attention.local_blend import Blend
     from p2p.attention_maps import AttentionMaps
     from p2p.editor import Editor
-    from p2p.models.loading import load
+    from p2p.models.model_loader import load
     from p2p.sweep.early_stop import EarlyStop, PredictedImages
     from p2p.sweep.request import Sweep, SweepRequest
 
@@ -33,7 +33,7 @@ _LAZY = {
     "PredictedImages": "p2p.sweep.early_stop",
     "Sweep": "p2p.sweep.request",
     "SweepRequest": "p2p.sweep.request",
-    "load": "p2p.models.loading",
+    "load": "p2p.models.model_loader",
 }
 
 __all__ = [
@@ -48,7 +48,7 @@ __all__ = [
     "SweepRequest",
     "fingerprint",
     "load",
-    "load_prompts",
+    "load_tokenizer",
 ]
 
 
@@ -59,4 +59,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted(__all__)

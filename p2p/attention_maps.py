@@ -14,11 +14,11 @@ from torch import Tensor
 from p2p.attention.map_columns import MapColumns, word_columns
 from p2p.errors import P2PError
 from p2p.families.family import Family
-from p2p.samplers import Sampler
+from p2p.samplers.sampler import Sampler
 from p2p.sweep.batch_size import MIN_BATCH_ROWS
-from p2p.sweep.executor import regroup, start
+from p2p.sweep.denoising_step import advance
+from p2p.sweep.executor import regroup, start_jobs
 from p2p.sweep.request import SweepRequest
-from p2p.sweep.step import advance
 from p2p.sweep.sweep_plan import SweepPlan, make_map_columns, make_plan
 from p2p.sweep.trajectory import Job, Trajectory
 from p2p.text.words import TokenizedPrompt
@@ -114,7 +114,7 @@ def _tokenize(family: Family, request: SweepRequest, prompt: str) -> TokenizedPr
 
 def _denoise(family: Family, plan: SweepPlan) -> tuple[Trajectory, Trajectory]:
     """The source and the one edit of a plan after the last step."""
-    jobs: list[Job] = start(plan, MIN_BATCH_ROWS)
+    jobs: list[Job] = start_jobs(plan, MIN_BATCH_ROWS)
     final: dict[tuple[int, ...], Trajectory] = {}
     while jobs:
         moved = advance(family, jobs)

@@ -15,12 +15,13 @@ from p2p.attention.local_blend import Blend
 from p2p.attention_maps import AttentionMaps, attention_maps, edit_maps
 from p2p.families.family import Family
 from p2p.families.vae_decoder import Decoder
-from p2p.samplers import Sampler, make_sampler
+from p2p.samplers.sampler import Sampler
+from p2p.samplers.sampler_registry import make_sampler
 from p2p.sweep import batch_size
 from p2p.sweep.baselines import make_plan_of_method
 from p2p.sweep.batch_size import BatchRows
 from p2p.sweep.early_stop import EarlyStop, EarlyStopBarrier, PredictedImages
-from p2p.sweep.executor import Outcome, Usage, run
+from p2p.sweep.executor import Outcome, Usage, run_plans
 from p2p.sweep.request import Sweep, SweepRequest
 
 
@@ -126,10 +127,10 @@ class Editor:
             steps = [early_stop.before_step(p.request.steps) if p.branches else None for p in plans]
             plans = [replace(p, early_stop_step=step) for p, step in zip(plans, steps, strict=True)]
         rows = batch_size.batch_rows(
-            batch_rows, plans, self._largest or batch_size.largest(self.family.device)
+            batch_rows, plans, self._largest or batch_size.largest_batch(self.family.device)
         )
         barrier = self._barrier(early_stop) if early_stop else None
-        outcomes = run(self.family, plans, rows, self.pad, self.usage, barrier)
+        outcomes = run_plans(self.family, plans, rows, self.pad, self.usage, barrier)
         if self.usage.batch_rows < rows:
             self._largest = self.usage.batch_rows
         return self._make_sweeps(outcomes, [len(request.taus) for request in requests])

@@ -21,7 +21,6 @@ BENCHMARKS = sorted((ROOT / "benchmarks").rglob("*.py"))
 CROSS_CUTTING = {
     "benchmarks/test_main.py",
     "miniworld/test_weights.py",
-    "p2p/samplers/test_samplers.py",
     "p2p/test_compile.py",
     "p2p/test_edits.py",
     "p2p/test_oracle.py",

@@ -66,7 +66,7 @@ class MaterialisedAttention:
 def instructpix2pix(pipeline: DiffusionPipeline, task: Task) -> Edits:
     """InstructPix2Pix's generator: one run of four rows a step for every τ.
 
-    Self-attention alone is injected, in guided and unguided rows, while τ > i / (steps - 1).
+    Self-attention alone is injected, in conditional and unconditional rows, while τ > i / (steps - 1).
     """
     attention = MaterialisedAttention()
     pipeline.unet.set_attn_processor(attention)
@@ -92,7 +92,7 @@ def one_batch(pipeline: DiffusionPipeline, task: Task) -> Edits:
     attention = MaterialisedAttention()
     pipeline.unet.set_attn_processor(attention)
     count = len(task.taus)
-    first = 1 + count  # guided rows come after the unguided
+    first = 1 + count  # conditional rows come after the unconditional
 
     def rows(i: int, gain: float) -> tuple[list[int], list[int]]:
         edits = [
@@ -123,7 +123,7 @@ def plain(pipeline: DiffusionPipeline, task: Task) -> Edits:
 
 
 def _denoise(pipeline: DiffusionPipeline, task: Task, prompts: Sequence[str], inject: Any) -> Tensor:
-    """Final latents of the prompts, all from one noise, unguided rows first; ``inject(i)`` prepares step i."""
+    """Final latents of the prompts, all from one noise, unconditional rows first; ``inject(i)`` prepares step i."""
     unet, count = pipeline.unet, len(prompts)
     scheduler = DDIMScheduler.from_config(pipeline.scheduler.config)
     scheduler.set_timesteps(task.steps)
@@ -137,8 +137,10 @@ def _denoise(pipeline: DiffusionPipeline, task: Task, prompts: Sequence[str], in
         output = unet(
             torch.cat([latents, latents]).to(unet.dtype), t, states, added_cond_kwargs=added
         ).sample.float()
-        unguided, guided = output.chunk(2)
-        latents = scheduler.step(unguided + task.guidance_scale * (guided - unguided), t, latents).prev_sample
+        unconditional, conditional = output.chunk(2)
+        latents = scheduler.step(
+            unconditional + task.guidance_scale * (conditional - unconditional), t, latents
+        ).prev_sample
     return latents
 
 

@@ -34,7 +34,7 @@ from benchmarks.truth.shipped_edits import shipped_edits
 from benchmarks.truth.word_maps import best_share, segment, word_maps
 from miniworld.edits import Edit
 from miniworld.evaluate import SmallClip
-from miniworld.language import caption
+from miniworld.scene_captions import caption
 from miniworld.scene import variations
 
 STEPS, GUIDANCE = 20, 5.0

@@ -15,7 +15,7 @@ import miniworld
 import p2p
 from benchmarks.truth.shipped_edits import shipped_edits
 from miniworld.edits import Edit
-from miniworld.language import caption
+from miniworld.scene_captions import caption
 from stages.candidates.scoring import CLIP_SCORES
 
 MEASURES = ("ssim", "changed_area")

@@ -6,7 +6,7 @@ import json
 
 import miniworld
 from miniworld.edits import Edit
-from miniworld.language import parse_caption
+from miniworld.scene_captions import parse_caption
 
 
 def shipped_edits(per_kind: int) -> list[Edit]:

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from filters.clip.clip_similarity import ClipScores, similarities
 from filters.clip.preprocess import preprocess
 from filters.errors import FilterError
 from filters.pixels import Images, Pixels, encode_distinct
-from filters.scores import ClipScores, similarities
 
 CACHED_CAPTIONS = 4096
 

@@ -18,7 +18,7 @@ from filters.errors import FilterError
 from filters.measures.measure import Measure
 
 WITH_MODEL = ("dino", "classifier", "lpips")
-KINDS = (*WITH_MODEL, "ssim", "changed_area")
+MEASURE_KINDS = (*WITH_MODEL, "ssim", "changed_area")
 
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -68,8 +68,8 @@ class MeasureSpec:
             raise FilterError(f"a measure cannot be called {self.score!r}: give small letters, digits and _")
 
     def _check_kind(self) -> None:
-        if self.kind not in KINDS:
-            raise FilterError(f"there is no measure {self.kind!r}: there are {', '.join(KINDS)}")
+        if self.kind not in MEASURE_KINDS:
+            raise FilterError(f"there is no measure {self.kind!r}: there are {', '.join(MEASURE_KINDS)}")
         if (self.kind in WITH_MODEL) != bool(self.model):
             raise FilterError(
                 f"measure {self.kind} {'needs a model' if self.kind in WITH_MODEL else 'takes no model'}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageDraw
 
-from miniworld.drawing.objects import paint_shadow, paint_thing
+from miniworld.drawing.object_shapes import paint_shadow, paint_thing
 from miniworld.drawing.palette import FULL, SCALE, Colour, mix
 from miniworld.drawing.styles import mosaic, pencil, watercolor
 from miniworld.scene import Layout, Scene

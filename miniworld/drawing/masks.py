@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 from miniworld.drawing.draw import horizon
-from miniworld.drawing.objects import paint_thing
+from miniworld.drawing.object_shapes import paint_thing
 from miniworld.drawing.palette import FULL, SCALE, SIDE
 from miniworld.scene import Layout, Scene
 

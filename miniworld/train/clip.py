@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from miniworld.clip_tokenizer import TOKENS, build_tokenizer
-from miniworld.language import random_caption
 from miniworld.scene import Scene, variations
+from miniworld.scene_captions import random_caption
 from miniworld.train.loop import Recipe, device, fast_matmul, train
 from miniworld.train.scene_groups import PER_GROUP, make_group
 

@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from miniworld.edits import replace_thing
-from miniworld.language import caption, parse_caption, with_article
 from miniworld.lm_tokenizer import WORDS
 from miniworld.scene import (
     COLOURS,
@@ -29,6 +28,7 @@ from miniworld.scene import (
     Thing,
     random_scene,
 )
+from miniworld.scene_captions import caption, parse_caption, with_article
 from miniworld.train.paraphrases import describe_briefly, describe_change, describe_place
 from miniworld.triples import is_reserved
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from miniworld.clip_tokenizer import TOKENS, build_tokenizer
-from miniworld.language import random_caption
+from miniworld.scene_captions import random_caption
 from miniworld.train.autoencoder import load_latents
 from miniworld.train.loop import Recipe, device, fast_matmul, train
 from miniworld.train.scene_groups import PER_GROUP, make_group

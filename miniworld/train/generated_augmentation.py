@@ -16,7 +16,7 @@ from torch import Tensor
 from transformers import CLIPTextModel
 
 from miniworld.clip_tokenizer import build_tokenizer
-from miniworld.language import caption
+from miniworld.scene_captions import caption
 from miniworld.train.autoencoder import load_latents
 from miniworld.train.denoiser import build_scheduler
 from miniworld.train.loop import device, fast_matmul

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from miniworld.language import GROUND_WORDS, SKY_WORDS, name_thing, with_article
 from miniworld.scene import Scene, Thing
+from miniworld.scene_captions import GROUND_WORDS, SKY_WORDS, name_thing, with_article
 
 _SKIES = {
     "day": ("it is day", "the sun is up", "it is noon now"),

@@ -62,7 +62,7 @@ class JointRouting:
     summed: Tensor
 
 
-def joint_routing(routing: Injected) -> JointRouting:
+def make_joint_routing(routing: Injected) -> JointRouting:
     """Combine the routing of cross- and self-attention; it is done once a batch, not once a layer."""
     cross, pixels = routing.cross, routing.self_attention
     B, S = len(pixels.at), cross.Rc.shape[-1]

@@ -11,7 +11,7 @@ import torch
 from diffusers.models.embeddings import apply_rotary_emb
 from torch import Tensor
 
-from p2p.attention.joint_injection import JointRouting, joint_attention, joint_routing
+from p2p.attention.joint_injection import JointRouting, joint_attention, make_joint_routing
 from p2p.attention.processor import attention, injected_self, join, split
 from p2p.attention.routing import Routing, SelfRouting
 
@@ -59,7 +59,7 @@ class JointAttention:
     def routed(self, routing: Routing) -> Iterator[None]:
         """Set the layers' routing for one call of the denoiser."""
         if routing is not None:
-            self.joint, self.pixels_only = joint_routing(routing), routing.self_attention
+            self.joint, self.pixels_only = make_joint_routing(routing), routing.self_attention
         try:
             yield
         finally:

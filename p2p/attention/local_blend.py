@@ -19,7 +19,7 @@ from torch import Tensor
 
 from p2p.attention.map_columns import word_columns
 from p2p.errors import P2PError
-from p2p.samplers import State
+from p2p.samplers.sampler import State
 from p2p.text.words import TokenizedPrompt
 
 _TINY = 1e-12
@@ -82,7 +82,7 @@ def blend_columns(blend: Blend, source: TokenizedPrompt, target: TokenizedPrompt
     return columns[0], columns[1]
 
 
-def mask(source: Tensor, target: Tensor, plan: BlendPlan, latents: tuple[int, int]) -> Tensor:
+def blend_mask(source: Tensor, target: Tensor, plan: BlendPlan, latents: tuple[int, int]) -> Tensor:
     """α (h, w) bool for latents of h × w, from the sums (P, 2) of the columns of the source and of the edit."""
     sums = torch.stack([source, target]).float()
     words, subtracted = (sums[..., column].view(2, 1, *plan.size) for column in (0, 1))
@@ -91,7 +91,7 @@ def mask(source: Tensor, target: Tensor, plan: BlendPlan, latents: tuple[int, in
     return words.any(0) & ~subtracted.any(0)
 
 
-def blended(edit: State, source: State, alpha: Tensor) -> State:
+def blend_states(edit: State, source: State, alpha: Tensor) -> State:
     """The edit's state where α is true, the source's elsewhere: latents and the sampler's last prediction."""
     x = torch.where(alpha, edit.x, source.x)
     if edit.denoised is None or source.denoised is None:

@@ -13,7 +13,7 @@ from typing import Final, TypeAlias
 import torch
 from torch import Tensor
 
-from p2p.transfer import to_device
+from p2p.device_transfer import to_device
 
 
 @dataclass(frozen=True, eq=False)

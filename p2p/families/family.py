@@ -65,7 +65,7 @@ class Family(Protocol):
     def embeds_guidance(self) -> bool:
         """Whether the denoiser embeds the guidance scale, a scalar as the last part of its conditioning.
 
-        Such a model needs no unguided rows.
+        Such a model needs no unconditional rows.
         """
 
     def fit(self, prompt: str) -> str:
@@ -78,7 +78,7 @@ class Family(Protocol):
         """Conditioning of a prompt, on the device. Raises P2PError if it does not fit into the window."""
 
     def unconditional(self) -> Conditioning:
-        """The conditioning of the unguided rows."""
+        """The conditioning of the unconditional rows."""
 
     def denoise(
         self, latents: Tensor, timesteps: Tensor, conditioning: Conditioning, routing: Routing

@@ -67,7 +67,7 @@ class Flux:
         return self._cached(prompt)
 
     def unconditional(self) -> Conditioning:
-        """Not used: there are no unguided rows."""
+        """Not used: there are no unconditional rows."""
         return self._cached("")
 
     def _encode(self, prompt: str) -> Conditioning:

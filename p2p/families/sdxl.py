@@ -35,7 +35,7 @@ class StableDiffusionXL:
         self.embeds_guidance = self.denoiser.embeds_guidance
         self.decoder = Decoder(pipeline.vae, upcast=pipeline.vae.config.force_upcast)
         self.scheduler_config: Mapping[str, Any] = dict(pipeline.scheduler.config)
-        self.unguided_by_zeros = bool(pipeline.config.force_zeros_for_empty_prompt)
+        self.zero_unconditional = bool(pipeline.config.force_zeros_for_empty_prompt)
         self.latent_shape, self.map_layers = self.denoiser.latent_shape, self.denoiser.map_layers
         self.network: torch.nn.Module = self.denoiser.model
         self.resolution = self.latent_shape[1] * self.decoder.pixels_per_latent
@@ -58,7 +58,7 @@ class StableDiffusionXL:
 
     def unconditional(self) -> Conditioning:
         empty = self._cached("")
-        return tuple(map(torch.zeros_like, empty)) if self.unguided_by_zeros else empty
+        return tuple(map(torch.zeros_like, empty)) if self.zero_unconditional else empty
 
     def _encode(self, prompt: str) -> Conditioning:
         hidden, (_, second) = self.clip.encode(prompt)

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from p2p.transfer import to_cpu, to_device, wait_for
+from p2p.device_transfer import to_cpu, to_device, wait_for
 
 # First number of latents decoded in one call on a GPU; more are no faster and need much memory.
 AT_ONCE = 8

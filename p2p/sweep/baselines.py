@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from p2p.errors import P2PError
 from p2p.families.family import Family
-from p2p.samplers import Sampler, State
+from p2p.samplers.sampler import Sampler, State
 from p2p.sweep.noise import restart_noise
 from p2p.sweep.request import SweepRequest
 from p2p.sweep.sweep_plan import SweepPlan, make_plan

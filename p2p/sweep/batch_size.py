@@ -18,7 +18,7 @@ MIN_BATCH_ROWS = 4
 BatchRows = int | Literal["auto"]
 
 
-def largest(device: torch.device) -> int:
+def largest_batch(device: torch.device) -> int:
     """The most rows that "auto" tries first; more are no faster.
 
     On a GPU the executor halves it if memory is short. On a CPU, larger batches do not fit into the caches.
@@ -46,11 +46,11 @@ def batch_rows(setting: BatchRows, plans: Sequence[SweepPlan], limit: int) -> in
         raise P2PError(f"batch_rows = {setting} is too few; a source and its edit need {MIN_BATCH_ROWS} rows")
     if setting != "auto":
         return setting
-    rows_a_call = math.ceil(sum(map(rows, plans)) / max(plan.request.steps for plan in plans))
+    rows_a_call = math.ceil(sum(map(count_rows, plans)) / max(plan.request.steps for plan in plans))
     return min(limit, max(MIN_BATCH_ROWS, 2 ** (rows_a_call - 1).bit_length()))
 
 
-def rows(plan: SweepPlan) -> int:
+def count_rows(plan: SweepPlan) -> int:
     """Rows of a plan's source and branches in all steps, without copies of the source."""
     rows_at = [2 if guided else 1 for guided in plan.guided]
 

@@ -14,10 +14,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from p2p.device_transfer import to_cpu
 from p2p.errors import P2PError
 from p2p.sweep.trajectory import Job, Trajectory
 from p2p.sweep.tree import count_branches, injected_steps
-from p2p.transfer import to_cpu
 
 
 @dataclass(frozen=True, eq=False)

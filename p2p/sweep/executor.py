@@ -9,14 +9,14 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
+from p2p.device_transfer import to_cpu, wait_for
 from p2p.families.family import Family
 from p2p.sweep.baselines import start_restarts
 from p2p.sweep.batch_size import MIN_BATCH_ROWS
+from p2p.sweep.denoising_step import advance
 from p2p.sweep.early_stop import EarlyStopBarrier
-from p2p.sweep.step import advance
 from p2p.sweep.sweep_plan import SweepPlan
 from p2p.sweep.trajectory import Job, Trajectory
-from p2p.transfer import to_cpu, wait_for
 
 
 @dataclass
@@ -53,7 +53,7 @@ class Usage:
     seconds: float = 0.0
 
 
-def run(
+def run_plans(
     family: Family,
     plans: Sequence[SweepPlan],
     batch_rows: int,
@@ -77,10 +77,10 @@ def run(
     """
     outcomes, usage = [Outcome() for _ in plans], usage or Usage()
     started = time.perf_counter()
-    ready = [job for plan in plans for job in start(plan, batch_rows)]
+    ready = [job for plan in plans for job in start_jobs(plan, batch_rows)]
     while ready:
         ready.sort(key=_priority)
-        batch, ready = fill(ready, batch_rows)
+        batch, ready = fill_batch(ready, batch_rows)
         advanced = _try_advance(family, batch, batch_rows if pad else None, batch_rows // 2 >= MIN_BATCH_ROWS)
         if advanced is None:
             batch_rows //= 2
@@ -121,7 +121,7 @@ def _try_advance(
     return None
 
 
-def start(plan: SweepPlan, batch_rows: int) -> list[Job]:
+def start_jobs(plan: SweepPlan, batch_rows: int) -> list[Job]:
     """The jobs of a plan's first step."""
     sums = plan.map_columns.zero_sums() if plan.map_columns else None
     source = Trajectory(plan, plan.starting, 0, column_sums=sums)
@@ -151,7 +151,7 @@ def _restarts(job: Job) -> list[Job]:
     return []
 
 
-def fill(ready: Sequence[Job], batch_rows: int) -> tuple[list[Job], list[Job]]:
+def fill_batch(ready: Sequence[Job], batch_rows: int) -> tuple[list[Job], list[Job]]:
     """Take jobs in order while they fit: the batch, and the remaining jobs."""
     batch, remaining, room = [], [], batch_rows
     for job in ready:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from p2p.attention.local_blend import Blend
 from p2p.errors import P2PError
-from p2p.samplers import maker_of
+from p2p.samplers.sampler_registry import maker_of
 from p2p.sweep.tree import ROUNDINGS
 
 EDITS = ("auto", "refine", "replace")
@@ -42,12 +42,12 @@ class SweepRequest:
             plugin module on PYTHONPATH with the interface ``p2p.samplers.sampler.SamplerPlugin``.
         cross_gain: factor on τ for the injection of cross-attention.
         self_gain: factor on τ for the injection of self-attention, which is injected in all layers.
-        edit: "replace", "refine" or "auto"; see ``p2p.attention.algebra.cross_edit``.
+        edit: "replace", "refine" or "auto"; see ``p2p.attention.edit_matrices.cross_edit``.
         word_taus: words of the target with a τ of their own for their cross-attention, in place of the sweep's.
         reweight: words of the target with the factor c on their attention, at all steps.
         blend: words of the source and of the target to whose pixels the edit is restricted, ("ball", "ball"), or a
             ``p2p.Blend`` with more options. All other pixels stay the source's.
-        inject_unconditional: whether unguided rows take the source's self-attention too. With
+        inject_unconditional: whether unconditional rows take the source's self-attention too. With
             ``cross_gain=0, self_gain=1`` this is InstructPix2Pix's method.
         latents: starting noise (C, h, w) of unit variance, in place of the seed's.
         only: words of the target that may take the source's cross-attention, None for all; see ``cross_edit``. Their
@@ -62,7 +62,7 @@ class SweepRequest:
             noise, equally at every τ. See ``p2p.sweep.baselines``.
         rounding: "nearest", or "instructpix2pix" for that generator's rule; see ``p2p.sweep.tree.injected_steps``.
         guidance_interval: noise levels (low, high); guidance is on while low < σ ≤ high, and always with None. At other
-            steps a row is denoised under its prompt alone and has no unguided row (Kynkäänniemi et al. 2024,
+            steps a row is denoised under its prompt alone and has no unconditional row (Kynkäänniemi et al. 2024,
             equation 5). For every sampler, σ is the noise's standard deviation over the signal's factor, as in that
             paper; ``high`` may be infinite. Stable Diffusion goes from 14.6 to 0.03.
 
@@ -153,7 +153,7 @@ class SweepRequest:
 
     @property
     def guided(self) -> bool:
-        """Whether there are unguided rows, at the steps with guidance."""
+        """Whether there are unconditional rows, at the steps with guidance."""
         return self.guidance_scale > 1
 
 

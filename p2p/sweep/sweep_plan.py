@@ -8,17 +8,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from p2p.attention.algebra import CrossEdit, cross_edit
+from p2p.attention.edit_matrices import CrossEdit, cross_edit
 from p2p.attention.local_blend import BlendPlan, blend_columns
 from p2p.attention.map_columns import MapColumns, map_size
 from p2p.attention.routing import Mixing
+from p2p.device_transfer import to_device
 from p2p.errors import P2PError
 from p2p.families.family import Conditioning, Family
-from p2p.samplers import Sampler, State
+from p2p.samplers.sampler import Sampler, State
 from p2p.sweep.noise import starting_noise
 from p2p.sweep.request import SweepRequest
-from p2p.sweep.tree import Branch, grow, injected_steps, schedules
-from p2p.transfer import to_device
+from p2p.sweep.tree import Branch, grow_branches, injected_steps, make_schedules
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,10 +30,10 @@ class SweepPlan:
         request: the request.
         sampler: shared by all plans with the same sampler and number of steps.
         branches: roots of the tree of edits.
-        source: conditioning of the source, ``target`` that of the edits, ``unguided`` that of unguided rows.
+        source: conditioning of the source, ``target`` that of the edits, ``unconditional`` that of unconditional rows.
         mixings: cross-attention of an edit for each ``Injection.cross`` that occurs, None without an effect.
         starting: the sampler's state at step 0.
-        guided: for each step, whether its trajectories have an unguided row.
+        guided: for each step, whether its trajectories have an unconditional row.
         map_columns: columns of maps that are summed, for ``blend`` or for attention maps, or None.
         blend: LocalBlend, or None.
         restarts: branches that start from the finished source.
@@ -46,7 +46,7 @@ class SweepPlan:
     branches: tuple[Branch, ...]
     source: Conditioning
     target: Conditioning
-    unguided: Conditioning
+    unconditional: Conditioning
     mixings: Mapping[tuple[bool, ...], Mixing | None]
     starting: State
     guided: tuple[bool, ...]
@@ -78,7 +78,7 @@ def make_plan(
     words = {target.tokens_of(word, "word_taus"): tau for word, tau in (request.word_taus or {}).items()}
     # A word that takes nothing from the source has no injection to end.
     words = {tokens: tau for tokens, tau in words.items() if edit.R[:, list(tokens)].any()}
-    sweep = schedules(
+    sweep = make_schedules(
         request.taus,
         list(words.values()),
         request.cross_gain,
@@ -92,7 +92,7 @@ def make_plan(
     source_text, target_text = map(family.encode, prompts)
     if request.pooled == "source":
         target_text = (target_text[0], *source_text[1:])
-    unguided = family.unconditional()
+    unconditional = family.unconditional()
     if family.embeds_guidance:
         guidance = torch.tensor(request.guidance_scale, device=family.device)
         source_text, target_text = (*source_text, guidance), (*target_text, guidance)
@@ -105,10 +105,10 @@ def make_plan(
         index=index,
         request=request,
         sampler=step_sampler,
-        branches=grow(sweep),
+        branches=grow_branches(sweep),
         source=source_text,
         target=target_text,
-        unguided=unguided,
+        unconditional=unconditional,
         guided=_guided(request, family, step_sampler),
         map_columns=map_columns,
         blend=blend,
@@ -118,7 +118,7 @@ def make_plan(
 
 
 def _guided(request: SweepRequest, family: Family, sampler: Sampler) -> tuple[bool, ...]:
-    """For each step, whether guidance needs an unguided row."""
+    """For each step, whether guidance needs an unconditional row."""
     if request.guidance_interval is None:
         return (request.guided and not family.embeds_guidance,) * request.steps
     if family.embeds_guidance:

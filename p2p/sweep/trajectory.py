@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from p2p.samplers import State
+from p2p.samplers.sampler import State
 from p2p.sweep.sweep_plan import SweepPlan
 from p2p.sweep.tree import Branch
 
@@ -52,7 +52,7 @@ class Trajectory:
 
     @property
     def guided(self) -> bool:
-        """Whether its next step needs an unguided row."""
+        """Whether its next step needs an unconditional row."""
         return self.plan.guided[self.step]
 
     @property

@@ -67,7 +67,7 @@ def injected_steps(gain: float, tau: float, steps: int, rounding: str = "nearest
     return min(steps, math.floor(gain * tau * steps + 0.5 + 1e-9))
 
 
-def schedules(
+def make_schedules(
     taus: Sequence[float],
     word_taus: Sequence[float],
     cross_gain: float,
@@ -86,7 +86,7 @@ def schedules(
     return tuple(schedule(tau) for tau in taus)
 
 
-def evaluations(
+def count_evaluations(
     taus: Sequence[float], cross_gain: float, self_gain: float, steps: int, rounding: str = "nearest"
 ) -> int:
     """Number of steps of a source and its tree of edits together; a guided sweep needs two rows for each."""
@@ -94,10 +94,10 @@ def evaluations(
     def count(branches: Sequence[Branch]) -> int:
         return sum(len(branch.injections) + count(branch.children) for branch in branches)
 
-    return steps + count(grow(schedules(taus, (), cross_gain, self_gain, steps, rounding)))
+    return steps + count(grow_branches(make_schedules(taus, (), cross_gain, self_gain, steps, rounding)))
 
 
-def grow(
+def grow_branches(
     schedules: Sequence[tuple[Injection, ...]], members: Sequence[int] | None = None, start: int = 0
 ) -> tuple[Branch, ...]:
     """Build the branches from step ``start``: a trie over the schedules of ``members`` (all by default).
@@ -115,6 +115,6 @@ def grow(
         stop = start + 1
         while stop < steps and all(schedules[member][stop] == first[stop] for member in group):
             stop += 1
-        children = grow(schedules, group, stop) if stop < steps else ()
+        children = grow_branches(schedules, group, stop) if stop < steps else ()
         branches.append(Branch(start, first[start:stop], tuple(group), children))
     return tuple(branches)

@@ -44,7 +44,7 @@ def read_captions(
     Args:
         captions: the records to read.
         limit: the number of good pairs after which reading stops; None reads all.
-        model: the arguments of `p2p.load_prompts`; the model's tokenizer counts.
+        model: the arguments of `p2p.load_tokenizer`; the model's tokenizer counts.
         truncate: whether captions may have more tokens than the model's text encoder takes.
         captions_only: whether the source has captions without edits.
 
@@ -56,7 +56,7 @@ def read_captions(
     source = CaptionSource(captions.kind, captions.path, captions.split, limit, fields or None, captions_only)
     blocked = load_blocklist(captions.block, captions.block_file)
     checks = [blocklist_check(blocked)] if blocked else []
-    prompts = p2p.load_prompts(*model)
+    prompts = p2p.load_tokenizer(*model)
     if not truncate:
         checks.append(token_limit_check(prompts.count, prompts.limit, prompts.spaces))
     return open_captions(source, [*checks, duplicate_check()])

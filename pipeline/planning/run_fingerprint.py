@@ -11,7 +11,7 @@ import filters
 import p2p
 from conf.schema import Config, Keep, SamplerName
 from conf.sweeps import AdaptiveSweep
-from p2p.models.family_module import family_digest
+from p2p.models.family_registry import family_digest
 from stages.candidates.scoring import make_measure_specs
 from stages.captions.pair_checks import load_blocklist
 
@@ -104,7 +104,7 @@ def _own(config: Config) -> Iterator[tuple[str, str]]:
         yield "model.family", family_digest(config.model.family)
     if config.sampler.name not in set(SamplerName):
         # Imported here: the samplers import torch, which takes seconds.
-        from p2p.samplers import sampler_digest
+        from p2p.samplers.sampler_registry import sampler_digest
 
         yield "sampler.name", sampler_digest(config.sampler.name)
 

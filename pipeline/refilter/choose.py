@@ -127,7 +127,7 @@ class Chooser:
                 for name, score in candidate.measures.items()
                 if pair is not None or name not in self.measures
             }
-            outside = filters.outside(scores, {name: bounds[name] for name in scores}, 1)
+            outside = filters.find_missed_bounds(scores, {name: bounds[name] for name in scores}, 1)
             reasons += [LEFT_EARLY] if candidate.reason == LEFT_EARLY else outside
         return reasons
 

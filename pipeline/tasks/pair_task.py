@@ -12,7 +12,7 @@ from rich.console import Console
 import p2p
 from conf.pairs import Checks, PairsConfig, WriterKind
 from conf.running import ClusterKind
-from p2p.models.family_module import family_digest
+from p2p.models.family_registry import family_digest
 from pipeline.dataset.funnel import Funnel
 from pipeline.dataset.quarantine import write_failures
 from pipeline.pairs import pairs_report

@@ -63,7 +63,7 @@ def _trials_by_kind(
 ) -> dict[str, list[list[Trial]]]:
     """The candidates of each seed, by kind of edit, judged by CLIP's scores alone under these thresholds."""
     columns = {name: scores[name].to_numpy().astype(np.float32) for name in CLIP_SCORES}
-    reasons = filters.verdicts(filters.ClipScores(**columns), limits)
+    reasons = filters.find_missed_thresholds(filters.ClipScores(**columns), limits)
     candidates = scores.select(["pair_id", "sample_index", "p2p_threshold", *CLIP_SCORES]).to_pylist()
     seeds: dict[tuple[str, int], list[Trial]] = defaultdict(list)
     for candidate, reason in zip(candidates, reasons, strict=True):

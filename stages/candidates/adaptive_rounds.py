@@ -10,7 +10,7 @@ import torch
 
 from conf.schema import Config
 from conf.sweeps import AdaptiveSweep
-from p2p.sweep.tree import evaluations
+from p2p.sweep.tree import count_evaluations
 from stages.candidates.adaptive import Trial, make_trial, next_round, with_kind_prior
 from stages.candidates.requests import make_request
 from stages.candidates.scoring import Scorer, SeedRequest, SweptSeed
@@ -41,7 +41,7 @@ def sweep_in_rounds(
     assert isinstance(settings, AdaptiveSweep)
 
     def cost(taus: tuple[float, ...]) -> float:
-        return evaluations(taus, edit.cross_gain, edit.self_gain, sampler.steps, edit.rounding.value)
+        return count_evaluations(taus, edit.cross_gain, edit.self_gain, sampler.steps, edit.rounding.value)
 
     progress = [_Progress(pair, with_kind_prior(settings, pair)) for pair in pairs]
     while True:

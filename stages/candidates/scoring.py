@@ -60,7 +60,7 @@ class Scorer:
         return [
             {name: float(scores[k]) for name, scores in vars(clip).items()}
             | {"measures": {name: float(scores[k]) for name, scores in measures.items()}, "reason": reason}
-            for k, reason in enumerate(filters.outside(measures, self._bounds, len(pairs)))
+            for k, reason in enumerate(filters.find_missed_bounds(measures, self._bounds, len(pairs)))
         ]
 
     def score_sweeps(self, requests: Sequence[SeedRequest], sweeps: Sequence[p2p.Sweep]) -> list[SweptSeed]:
@@ -93,7 +93,7 @@ class Scorer:
 
     def verdicts(self, candidates: Sequence[Candidate]) -> list[str]:
         """For each candidate the first score that misses its threshold, or else its reason so far."""
-        clip = filters.verdicts(stack_clip_scores(candidates), self.thresholds)
+        clip = filters.find_missed_thresholds(stack_clip_scores(candidates), self.thresholds)
         return [reason or candidate.reason for reason, candidate in zip(clip, candidates, strict=True)]
 
     def early_stop(self, early: Early, pairs: Sequence[CaptionPair]) -> p2p.EarlyStop | None:
@@ -110,7 +110,7 @@ class Scorer:
             edits = list(predicted.edits)
             count = len(edits)
             scores = self._clip_scores([predicted.source] * count, edits, [pairs[predicted.request]] * count)
-            return [not missed for missed in filters.verdicts(scores, replace(self.thresholds, **least))]
+            return [not missed for missed in filters.find_missed_thresholds(scores, replace(self.thresholds, **least))]
 
         return p2p.EarlyStop(early.at, go_on)
 
@@ -150,8 +150,8 @@ def _make_spec(place: int, measure: Measure) -> filters.MeasureSpec:
     ends = {"least": measure.least, "most": measure.most}
     try:
         module = None
-        if measure.kind not in filters.KINDS:
-            module = load_plugin("measure", measure.kind, ("load",), filters.FilterError, filters.KINDS)
+        if measure.kind not in filters.MEASURE_KINDS:
+            module = load_plugin("measure", measure.kind, ("load",), filters.FilterError, filters.MEASURE_KINDS)
         return filters.MeasureSpec(
             kind=measure.kind,
             name=measure.name,

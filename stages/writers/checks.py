@@ -51,7 +51,7 @@ class Checker:
         self._checks = checks
         # Equal texts are always duplicates: a caption pair must not stand twice in a file.
         self._near = 1.0 if checks.near_duplicate is None else checks.near_duplicate
-        self._window = p2p.load_prompts(checks.model, checks.revision, checks.family)
+        self._window = p2p.load_tokenizer(checks.model, checks.revision, checks.family)
         self._blocked = compile_blocklist(load_blocklist(checks.block, checks.block_file, "checks"))
         self._language = Language(checks.language, checks.language_least) if checks.language else None
         self._moderation = Moderation(checks) if checks.moderation else None

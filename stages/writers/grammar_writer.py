@@ -9,7 +9,7 @@ import numpy as np
 from conf.pairs import Writer as Settings
 from miniworld.check_pair import meanings
 from miniworld.edits import EDITS
-from miniworld.language import caption, parse_caption
+from miniworld.scene_captions import caption, parse_caption
 from stages.writers.base import Answer, EditRequest, NoAnswer
 
 

@@ -18,8 +18,8 @@ from PIL import Image, ImageFilter
 
 import p2p
 from conf.setting_keys import known_keys
-from filters import load_measure, outside
-from p2p.samplers import make_sampler
+from filters import find_missed_bounds, load_measure
+from p2p.samplers.sampler_registry import make_sampler
 from pipeline.planning import run_fingerprint
 from stages.candidates import scoring
 from stages.captions import CaptionSource, open_captions
@@ -298,4 +298,4 @@ def test_the_measure_separates_blurred_from_sharp_edits(path: Path):
     assert scores[0] == pytest.approx(1)
     assert scores[1] < 0.5
     assert scores[2] > 2
-    assert outside({spec.score: scores}, {spec.score: spec.bounds}, 3) == ["", "sharpness", ""]
+    assert find_missed_bounds({spec.score: scores}, {spec.score: spec.bounds}, 3) == ["", "sharpness", ""]

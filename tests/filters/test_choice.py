@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import filters
-from filters import Bounds, ClipScores, FilterError, Thresholds, choose, outside, verdicts
+from filters import (
+    Bounds,
+    ClipScores,
+    FilterError,
+    Thresholds,
+    choose,
+    find_missed_bounds,
+    find_missed_thresholds,
+)
 
 NAMES = ("clip_sim_0", "clip_sim_1", "clip_sim_dir", "clip_sim_image")
 # Few values, so that equal scores and scores at a threshold are frequent.
@@ -102,18 +110,18 @@ def test_the_best_direction_comes_first_and_equals_in_order() -> None:
 def test_a_score_at_its_threshold_passes_and_one_below_fails() -> None:
     just_below = float(np.nextafter(np.float32(0.7), np.float32(0)))
     limits = Thresholds(0.7, 0.7, 0.7, 0.7)
-    assert verdicts(make([(0.7, 0.7, 0.7, 0.7)]), limits) == [""]
+    assert find_missed_thresholds(make([(0.7, 0.7, 0.7, 0.7)]), limits) == [""]
     for column, name in enumerate(NAMES):
         row = [0.7] * 4
         row[column] = just_below
-        assert verdicts(make([tuple(row)]), limits) == [name]
+        assert find_missed_thresholds(make([tuple(row)]), limits) == [name]
 
 
 def test_the_first_missed_threshold_is_the_reason_and_nan_fails() -> None:
     nan = float("nan")
     scores = make([(0, 0, 0, 0), (nan, 1, 1, 1), (1, 1, nan, 0)])
-    assert verdicts(scores, Thresholds()) == ["clip_sim_0", "clip_sim_0", "clip_sim_dir"]
-    assert "" not in verdicts(make([(1, 1, nan, 1)]), Thresholds(-1, -1, -1, -1))
+    assert find_missed_thresholds(scores, Thresholds()) == ["clip_sim_0", "clip_sim_0", "clip_sim_dir"]
+    assert "" not in find_missed_thresholds(make([(1, 1, nan, 1)]), Thresholds(-1, -1, -1, -1))
 
 
 def test_the_defaults_are_those_of_instructpix2pix() -> None:
@@ -135,12 +143,12 @@ def test_the_first_measure_out_of_its_bounds_is_the_reason() -> None:
         "likeness": np.array([0.9, 0.9, 0.2, 0.9], np.float32),
     }
     bounds = {"likeness": Bounds(least=0.5), "area": Bounds(0.2, 0.95)}
-    assert outside(scores, bounds, 4) == ["area", "", "likeness", "area"]
+    assert find_missed_bounds(scores, bounds, 4) == ["area", "", "likeness", "area"]
 
 
 def test_bounds_are_inclusive_in_float32() -> None:
     score = {"area": np.array([0.1, 0.3], np.float32)}
-    assert outside(score, {"area": Bounds(0.1, 0.3)}, 2) == ["", ""]
+    assert find_missed_bounds(score, {"area": Bounds(0.1, 0.3)}, 2) == ["", ""]
 
 
 def test_bounds_that_nothing_lies_between_are_an_error() -> None:

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from miniworld.check_pair import Meaning, Verdict, judge, meanings
 from miniworld.edits import EDITS, random_edit
-from miniworld.language import caption
 from miniworld.scene import Scene, Thing, random_scene, variations
+from miniworld.scene_captions import caption
 
 SEEDS = st.integers(0, 2**32 - 1)
 TEXT = "a photo of a red ball on grass by day"

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 import miniworld
 from miniworld.clip_tokenizer import TOKENS, build_tokenizer
 from miniworld.edits import EDITS, random_edit
-from miniworld.language import caption
 from miniworld.scene import Scene, variations
+from miniworld.scene_captions import caption
 from miniworld.write_captions import COUNT, make_pairs_text
 
 ATTRIBUTE = {"colour": "colour", "object": "object", "replace": "object", "ground": "ground", "sky": "sky"}

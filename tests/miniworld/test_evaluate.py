@@ -9,8 +9,8 @@ from torch.nn import functional as F
 import miniworld
 from miniworld.drawing.draw import draw
 from miniworld.evaluate import SmallClip, draw_unseen_scenes, main, measure_picking
-from miniworld.language import caption
 from miniworld.scene import random_layout
+from miniworld.scene_captions import caption
 
 
 class _Reader:

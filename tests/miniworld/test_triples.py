@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from miniworld.edits import EDITS
-from miniworld.language import parse_caption
 from miniworld.scene import random_scene
+from miniworld.scene_captions import parse_caption
 from miniworld.triples import COUNT, draw_triples, draw_unseen_captions, is_reserved
 
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import miniworld
-from miniworld.language import parse_caption
+from miniworld.scene_captions import parse_caption
 from miniworld.triples import is_reserved
 from miniworld.write_captions import make_captions_text
 

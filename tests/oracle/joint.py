@@ -13,7 +13,7 @@ from tests.oracle.naive import NaiveEdit, edited_maps
 
 
 class NaiveJointAttention:
-    """A processor for rows [source, edit], or [source, edit] unguided and then guided.
+    """A processor for rows [source, edit], or [source, edit] unconditional and then conditional.
 
     ``window`` is the number of text tokens, which are last (SD3) or, with rotary embedding, first (FLUX).
     """

@@ -78,7 +78,7 @@ def edited_maps(source: Tensor, own: Tensor, edit: NaiveEdit, step: int) -> Tens
 
 
 class NaiveAttention:
-    """A processor for rows [source, edit], or [source, edit] unguided and then guided."""
+    """A processor for rows [source, edit], or [source, edit] unconditional and then conditional."""
 
     def __init__(self, edit: NaiveEdit) -> None:
         self.edit = edit
@@ -165,9 +165,9 @@ def generate(
         rows = torch.cat([latents, latents]) if guided else latents
         output = unet(scheduler.scale_model_input(rows, t), t, prompts).sample
         if guided:
-            unguided, conditional = output.chunk(2)
+            unconditional, conditional = output.chunk(2)
             scale = 1.0 if i in unguided_steps else guidance_scale
-            output = unguided + scale * (conditional - unguided)
+            output = unconditional + scale * (conditional - unconditional)
         with _shared_noise(scheduler, seed, i):
             latents = scheduler.step(output, t, latents).prev_sample
         if blend is not None and i + 1 > blend.start_steps:

@@ -13,8 +13,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from p2p.samplers import make_sampler
 from p2p.samplers.sampler import Sampler, State, stack, unstack
+from p2p.samplers.sampler_registry import make_sampler
 
 CPU = torch.device("cpu")
 STEPS = (1, 2, 7, 15, 50)

@@ -8,7 +8,7 @@ import pytest
 
 import p2p
 from p2p.plugins import load_plugin, source_digest
-from p2p.samplers import maker_of, sampler_digest
+from p2p.samplers.sampler_registry import maker_of, sampler_digest
 
 
 class OddError(ValueError):

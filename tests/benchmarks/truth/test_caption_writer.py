@@ -10,8 +10,8 @@ from transformers import LlamaForCausalLM, PreTrainedModel, PreTrainedTokenizerB
 
 import miniworld
 from benchmarks.truth.caption_writer import load, rate, write
-from miniworld.language import caption
 from miniworld.lm_tokenizer import build_tokenizer
+from miniworld.scene_captions import caption
 from miniworld.triples import COUNT, draw_triples, draw_unseen_captions
 from miniworld.write_triples import main as write_triples
 from stages.writers.completion_format import CompletionFormat

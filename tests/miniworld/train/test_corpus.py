@@ -6,9 +6,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from miniworld.language import parse_caption, with_article
 from miniworld.lm_tokenizer import WORDS
 from miniworld.scene import HELD_OUT_OBJECTS, Scene, variations
+from miniworld.scene_captions import parse_caption, with_article
 from miniworld.train.corpus import encipher, make_document
 from miniworld.triples import is_reserved
 

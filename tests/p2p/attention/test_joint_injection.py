@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from p2p.attention.joint_injection import joint_attention, joint_routing
+from p2p.attention.joint_injection import joint_attention, make_joint_routing
 from p2p.attention.routing import ColumnSums, CrossRouting, Injected, SelfRouting
 
 HEADS, PIXELS, TOKENS, WIDTH = 2, 9, 5, 8
@@ -75,7 +75,7 @@ def test_it_is_the_edit_of_the_maps(rows: list[tuple[int, bool, str]], seed: int
                 "kept": D[row, j] * own,
                 "both": given + D[row, j] * own,
             }[text]
-    routing = joint_routing(routing_of(rows, R, D, repeated))
+    routing = make_joint_routing(routing_of(rows, R, D, repeated))
     out = joint_attention(q[routing.queries][:, :, :PIXELS], k, v, routing)
     assert torch.allclose(out, edited @ v, atol=1e-5)
 
@@ -83,7 +83,7 @@ def test_it_is_the_edit_of_the_maps(rows: list[tuple[int, bool, str]], seed: int
 @given(rows())
 def test_rows_whose_maps_are_not_used_have_no_queries(rows: list[tuple[int, bool, str]]) -> None:
     R, D = torch.rand(len(rows), TOKENS, TOKENS) + 0.1, torch.rand(len(rows), TOKENS) + 0.1
-    routing = joint_routing(routing_of(rows, R, D, repeated=False))
+    routing = make_joint_routing(routing_of(rows, R, D, repeated=False))
     held = {k for k, (_, pixels, text) in enumerate(rows) if pixels and text == "taken"}
     assert set(routing.queries.tolist()) == set(range(len(rows))) - held
 
@@ -101,12 +101,12 @@ def test_words_are_watched_among_all_columns() -> None:
     )
     columns, sums = torch.rand(2, TOKENS, 3, generator=draw), torch.ones(2, PIXELS, 3)
     watch = ColumnSums(torch.tensor([1, 0]), columns, (sums,))
-    routing = joint_routing(Injected(everyone, plain.self_attention, watch))
+    routing = make_joint_routing(Injected(everyone, plain.self_attention, watch))
     out = joint_attention(q[routing.queries][:, :, :PIXELS], k, v, routing)
     maps = torch.softmax(q[:, :, :PIXELS] @ k.transpose(-1, -2) / WIDTH**0.5, -1)
     for w, row in enumerate((1, 0)):
         expected = 1 + (maps[row, ..., PIXELS:] @ columns[w]).mean(0)
         assert torch.allclose(sums[w], expected, atol=1e-5)
-    unwatched = joint_routing(Injected(everyone, plain.self_attention))
+    unwatched = make_joint_routing(Injected(everyone, plain.self_attention))
     same = joint_attention(q[unwatched.queries][:, :, :PIXELS], k, v, unwatched)
     assert torch.allclose(out, same, atol=1e-6)

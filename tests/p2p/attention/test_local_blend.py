@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import p2p
-from p2p.attention.local_blend import Blend, BlendPlan, mask
+from p2p.attention.local_blend import Blend, BlendPlan, blend_mask
 
 SOURCE, TARGET = "a red ball on grass", "a blue hexagon on grass"
 
@@ -35,12 +35,12 @@ def test_the_mask_is_the_union_less_what_is_subtracted() -> None:
     expected = torch.zeros(8, 12, dtype=torch.bool)
     expected[0:3, 0:3] = expected[4:7, 8:11] = True
     expected[5, 10] = False
-    assert torch.equal(mask(*seen, plan((8, 12), 0.5), (8, 12)), expected)
+    assert torch.equal(blend_mask(*seen, plan((8, 12), 0.5), (8, 12)), expected)
 
 
 def test_the_mask_has_the_latents_size() -> None:
     seen = columns(spot(1, 1), torch.zeros(8, 12)), columns(spot(1, 1), torch.zeros(8, 12))
-    alpha = mask(*seen, plan((8, 12), 0.5), (32, 48))
+    alpha = blend_mask(*seen, plan((8, 12), 0.5), (32, 48))
     assert alpha.shape == (32, 48)
     assert alpha[:10, :10].all()
     assert alpha.sum() <= 14 * 14, "three pixels of four by four, and the slope to the next"
@@ -58,12 +58,12 @@ def test_every_map_is_taken_in_relation_to_its_greatest_value(
     draw = torch.Generator().manual_seed(seed)
     source, target = torch.rand((2, 96, 2), generator=draw).double()
     of = plan((8, 12), threshold)
-    whole = mask(source, target, of, (8, 12))
+    whole = blend_mask(source, target, of, (8, 12))
     tolerant = (
-        mask(source, target, plan((8, 12), threshold + 1e-5), (8, 12)),
-        mask(source, target, plan((8, 12), max(0.0, threshold - 1e-5)), (8, 12)),
+        blend_mask(source, target, plan((8, 12), threshold + 1e-5), (8, 12)),
+        blend_mask(source, target, plan((8, 12), max(0.0, threshold - 1e-5)), (8, 12)),
     )
-    scaled = mask(scales[0] * source, scales[1] * target, of, (8, 12))
+    scaled = blend_mask(scales[0] * source, scales[1] * target, of, (8, 12))
     assert torch.equal(scaled, whole) or not torch.equal(*tolerant), "but for values at the threshold"
 
 

@@ -126,7 +126,7 @@ def test_self_attention_takes_its_sources_maps(hidden: Tensor, draw: torch.Gener
 @pytest.mark.parametrize(
     ("source", "own"),
     [
-        ({1: 0, 3: 2, 4: 2}, [0, 2, 5]),  # source, edit, source, edit, edit, unguided
+        ({1: 0, 3: 2, 4: 2}, [0, 2, 5]),  # source, edit, source, edit, edit, unconditional
         ({1: 0, 3: 2, 4: 2}, [0, 1, 2, 4, 5]),  # two of the edits keep columns of their own
         ({}, [0, 1, 2, 3, 4, 5]),  # nothing taken: weights alone
         ({1: 0, 2: 0, 3: 0, 4: 0, 5: 0}, [0]),

@@ -144,7 +144,7 @@ def test_packing_is_the_pipelines() -> None:
 
 def test_prompts(folder: Path, editor: p2p.Editor) -> None:
     """T5's window counts; CLIP, which gives no tokens, is cut without a word."""
-    prompts = p2p.load_prompts(folder)
+    prompts = p2p.load_tokenizer(folder)
     assert (prompts.count("a red ball"), prompts.limit) == (4, models.T5_TOKENS)
     long = "a " * (models.TOKENS + 2)
     assert editor.sweep(long, long, taus=(0.0,), **RUN).edits.shape == (1, 16, 16, 3)

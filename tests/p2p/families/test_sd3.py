@@ -159,7 +159,7 @@ def test_tau_1_with_the_same_prompt_is_the_source(editor: p2p.Editor) -> None:
 
 
 def test_prompts(folder: Path, editor: p2p.Editor) -> None:
-    prompts = p2p.load_prompts(folder)
+    prompts = p2p.load_tokenizer(folder)
     assert (prompts.count("a red ball"), prompts.limit) == (5, models.TOKENS)
     ball = editor.family.tokenize("a red ball").words[2]
     assert ball.tokens == ((3,) if editor.family.t5 is None else (3, models.TOKENS + 2))

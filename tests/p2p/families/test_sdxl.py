@@ -128,7 +128,7 @@ def test_few_steps_without_guidance(editor: p2p.Editor) -> None:
 
 
 def test_prompts(folder: Path, editor: p2p.Editor) -> None:
-    prompts = p2p.load_prompts(folder)
+    prompts = p2p.load_tokenizer(folder)
     assert (prompts.count("a red ball"), prompts.limit) == (5, models.TOKENS)
     assert editor.family.tokenize(TARGET) == prompts.tokenize(TARGET)
     assert editor.family.fit("a " * 40) == prompts.fit("a " * 40)

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 import p2p
-from p2p.samplers import Sampler, make_sampler
-from p2p.sweep.batch_size import batch_rows, largest, rows
+from p2p.samplers.sampler import Sampler
+from p2p.samplers.sampler_registry import make_sampler
+from p2p.sweep.batch_size import batch_rows, count_rows, largest_batch
 from p2p.sweep.sweep_plan import SweepPlan, make_plan
 
 SOURCE, TARGET = "a red ball on grass", "a blue hexagon on grass"
@@ -30,11 +31,11 @@ def plans(sd1_editor: p2p.Editor) -> Callable[..., list[SweepPlan]]:
 
 def test_rows_are_known_beforehand(sd1_editor: p2p.Editor, plans: Callable[..., list[SweepPlan]]) -> None:
     (plan,) = plans(taus=[k / 10 for k in range(1, 10)], steps=50, self_gain=1.0)
-    assert rows(plan) == 2 * (50 + 270)
+    assert count_rows(plan) == 2 * (50 + 270)
     interval: dict[str, Any] = {"steps": 9, "guidance_interval": (0.5, 6.0)}
-    assert rows(plans(**interval)[0]) == sd1_editor.sweep(SOURCE, TARGET, **interval).rows
+    assert count_rows(plans(**interval)[0]) == sd1_editor.sweep(SOURCE, TARGET, **interval).rows
     settings: dict[str, Any] = {"steps": 4, "taus": (0.2, 0.9), "guidance_scale": 1.0}
-    assert rows(plans(**settings)[0]) == sd1_editor.sweep(SOURCE, TARGET, **settings).rows
+    assert count_rows(plans(**settings)[0]) == sd1_editor.sweep(SOURCE, TARGET, **settings).rows
 
 
 @pytest.mark.parametrize(("count", "expected"), [(1, 16), (2, 32), (40, 256), (3, 64)])
@@ -56,7 +57,7 @@ def test_a_word_that_is_no_number(plans: Callable[..., list[SweepPlan]]) -> None
 
 
 def test_gpus_say_when_it_is_too_much() -> None:
-    assert largest(torch.device("cuda")) > largest(torch.device("cpu"))
+    assert largest_batch(torch.device("cuda")) > largest_batch(torch.device("cpu"))
 
 
 class SmallMemory:

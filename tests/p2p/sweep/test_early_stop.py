@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import p2p
-from p2p.samplers import SAMPLERS, make_sampler
+from p2p.samplers.sampler_registry import SAMPLERS, make_sampler
 
 SOURCE, TARGET = "a red ball on grass", "a blue hexagon on grass"
 TAUS = (0.0, 0.5, 1.0)

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import p2p
-from p2p.samplers import SAMPLERS
+from p2p.samplers.sampler_registry import SAMPLERS
 
 SOURCE, TARGET = "a red ball on grass", "a blue hexagon on grass"
 TAUS = tuple(k / 10 for k in range(1, 10))

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from p2p.sweep.tree import Branch, Injection, grow, injected_steps, schedules
+from p2p.sweep.tree import Branch, Injection, grow_branches, injected_steps, make_schedules
 
 taus = st.lists(st.floats(0, 1), min_size=1, max_size=6)
 gains = st.sampled_from([0.0, 0.3, 0.5, 1.0, 2.0])
@@ -28,18 +28,18 @@ def nodes(branches: tuple[Branch, ...]) -> int:
 def test_the_tree_holds_every_schedule_and_no_step_twice(
     taus: list[float], word_taus: list[float], cross_gain: float, self_gain: float, steps: int
 ) -> None:
-    wanted = schedules(taus, word_taus, cross_gain, self_gain, steps)
-    tree = grow(wanted)
+    wanted = make_schedules(taus, word_taus, cross_gain, self_gain, steps)
+    tree = grow_branches(wanted)
     assert paths(tree) == {member: list(schedule) for member, schedule in enumerate(wanted)}
     assert nodes(tree) == len({schedule[: k + 1] for schedule in wanted for k in range(steps)})
 
 
 def test_fifty_steps_and_nine_taus_take_270_steps_of_edits() -> None:
-    assert nodes(grow(schedules([k / 10 for k in range(1, 10)], [], 1.0, 1.0, 50))) == 270
+    assert nodes(grow_branches(make_schedules([k / 10 for k in range(1, 10)], [], 1.0, 1.0, 50))) == 270
 
 
 def test_with_few_steps_many_taus_are_one_schedule() -> None:
-    tree = grow(schedules([k / 10 for k in range(1, 10)], [], 1.0, 1.0, 4))
+    tree = grow_branches(make_schedules([k / 10 for k in range(1, 10)], [], 1.0, 1.0, 4))
     # 0.4 → 0 steps, …: floor(4τ + 0.5) is 0, 1, 2, 3 or 4.
     assert len(set(map(tuple, paths(tree).values()))) == 5
 
@@ -74,6 +74,6 @@ def test_instructpix2pix_rounding_injects_while_tau_is_greater(tau: float, steps
 def test_a_released_branch_is_never_injected_again(
     taus: list[float], cross_gain: float, self_gain: float, steps: int
 ) -> None:
-    for schedule in schedules(taus, [], cross_gain, self_gain, steps):
+    for schedule in make_schedules(taus, [], cross_gain, self_gain, steps):
         on = [bool(injection) for injection in schedule]
         assert on == sorted(on, reverse=True)

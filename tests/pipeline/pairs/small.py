@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from miniworld.language import caption
 from miniworld.scene import random_scene
+from miniworld.scene_captions import caption
 
 CAPTIONS = [caption(random_scene(np.random.default_rng(k))) for k in range(9)]
 

@@ -12,7 +12,7 @@ import pytest
 
 import p2p
 from conf.schema import Config
-from p2p.models.loading import load
+from p2p.models.model_loader import load
 from pipeline.cli.main import main
 from pipeline.config import resolve
 from pipeline.tasks.image_task import ImageTask

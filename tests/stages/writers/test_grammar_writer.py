@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from miniworld.check_pair import Verdict, judge
-from miniworld.language import caption
 from miniworld.scene import random_scene
+from miniworld.scene_captions import caption
 from stages.writers.base import Answer, EditRequest
 from stages.writers.grammar_writer import GrammarWriter
 

@@ -8,8 +8,8 @@ import pytest
 
 from conf.pairs import Ask, Writer, WriterKind
 from miniworld.check_pair import Verdict, judge
-from miniworld.language import caption
 from miniworld.scene import random_scene
+from miniworld.scene_captions import caption
 from stages.writers.base import Answer, EditRequest, NoAnswer, WriterError
 from stages.writers.openai_writer import OpenAIWriter, _Pace, _seconds
 from tests.stages.writers.openai_server import KEY, MODEL, Server, serving

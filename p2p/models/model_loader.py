@@ -17,7 +17,7 @@ from conf.messages import error_line
 from p2p.editor import Editor
 from p2p.errors import ModelError
 from p2p.families.scoring_decoder import load_scoring_decoder
-from p2p.models.family_module import find_family
+from p2p.models.family_registry import find_family
 from p2p.models.model_folder import PICKLES, local_folder
 
 COMPILE = ("none", "default", "max-autotune")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from p2p.errors import ModelError, P2PError
-from p2p.samplers import SAMPLERS, make_sampler
+from p2p.samplers.sampler_registry import SAMPLERS, make_sampler
 from tests.oracle.schedulers import CPU, FLOW, SD, SD1, TRAILING
 
 FLOWS = [FLOW, {"prediction_type": "flow_prediction", "shift": 1.5}, {"use_flow_sigmas": True}]

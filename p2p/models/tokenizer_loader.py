@@ -6,12 +6,12 @@ from pathlib import Path
 
 from conf.messages import error_line
 from p2p.errors import ModelError
-from p2p.models.family_module import find_window
+from p2p.models.family_registry import find_window
 from p2p.models.model_folder import local_folder
 from p2p.text.token_windows import PromptWindow
 
 
-def load_prompts(model: str | Path, revision: str | None = None, family: str | None = None) -> PromptWindow:
+def load_tokenizer(model: str | Path, revision: str | None = None, family: str | None = None) -> PromptWindow:
     """Load a model's tokenizer, which counts tokens, and the limit of its text encoder.
 
     The arguments are those of ``load``.

@@ -1,21 +1,35 @@
-"""Family module of a model: the built-in one of its pipeline class, or a plugin."""
+"""Choice of a model's family: the built-in module of its diffusers pipeline class, or a plugin module."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import importlib
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from p2p.errors import ModelError
-from p2p.families import FAMILIES, PROMPTS
 from p2p.models.model_folder import pipeline_class
 from p2p.plugins import load_plugin, source_digest
+from p2p.text.token_windows import clip_window, t5_window
 
 if TYPE_CHECKING:
     from types import ModuleType
 
     from p2p.families.family import FamilyModule, FamilyPlugin
     from p2p.text.token_windows import PromptWindow
+
+# Modules are imported when a model needs them, because a diffusers pipeline takes most of a second to import.
+_MODULES = {
+    "StableDiffusionPipeline": "sd",
+    "LatentConsistencyModelPipeline": "sd",
+    "StableDiffusionXLPipeline": "sdxl",
+    "StableDiffusion3Pipeline": "sd3",
+    "FluxPipeline": "flux",
+}
+_WINDOWS: Mapping[str, Callable[[Path], PromptWindow]] = {
+    **dict.fromkeys(_MODULES, clip_window),
+    "FluxPipeline": t5_window,
+}
 
 
 def find_family(folder: Path, plugin: str | None) -> FamilyModule:
@@ -28,15 +42,19 @@ def find_family(folder: Path, plugin: str | None) -> FamilyModule:
     name = pipeline_class(folder)
     if plugin is not None:
         return cast("FamilyPlugin", _load(plugin))
-    return FAMILIES[_supported(name, folder)]
+    return cast("FamilyModule", importlib.import_module(f"p2p.families.{_MODULES[_supported(name, folder)]}"))
 
 
 def find_window(folder: Path, plugin: str | None) -> Callable[[Path], PromptWindow]:
-    """The function that loads the prompt window of the model in ``folder``. Raises ModelError as ``find_family``."""
+    """The function that loads the smallest window that prompts must fit into, from a folder that may lack weights.
+
+    Raises:
+        ModelError: as ``find_family``.
+    """
     name = pipeline_class(folder)
     if plugin is not None:
         return cast("FamilyPlugin", _load(plugin)).window
-    return PROMPTS[_supported(name, folder)]
+    return _WINDOWS[_supported(name, folder)]
 
 
 def family_digest(name: str) -> str:
@@ -49,9 +67,9 @@ def _load(name: str) -> ModuleType:
 
 
 def _supported(name: str, folder: Path) -> str:
-    if name not in FAMILIES:
+    if name not in _MODULES:
         raise ModelError(
-            f"{folder}: {name} is not supported; {', '.join(FAMILIES)} are, "
+            f"{folder}: {name} is not supported; {', '.join(_MODULES)} are, "
             "and family= takes a module of your own (docs/extending.md)"
         )
     return name

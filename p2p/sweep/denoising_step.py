@@ -8,13 +8,13 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from p2p.attention.local_blend import blended, mask
+from p2p.attention.local_blend import blend_mask, blend_states
 from p2p.attention.routing import RowAttention, make_routing
+from p2p.device_transfer import to_device
 from p2p.families.family import Family
-from p2p.samplers import State, stack, unstack
+from p2p.samplers.sampler import State, stack, unstack
 from p2p.sweep.noise import step_noise
 from p2p.sweep.trajectory import Job, Trajectory
-from p2p.transfer import to_device
 
 
 def advance(family: Family, jobs: Sequence[Job], padded_to: int | None = None) -> list[Job]:
@@ -34,7 +34,7 @@ def advance(family: Family, jobs: Sequence[Job], padded_to: int | None = None) -
     padding = [0] * (0 if padded_to is None else padded_to - n - len(guided))
     row_to_trajectory = to_device([*range(n), *guided, *padding], device)
     prompts = [t.plan.source if t.branch is None else t.plan.target for t in trajectories]
-    prompts += [trajectories[k].plan.unguided for k in guided] + [prompts[k] for k in padding]
+    prompts += [trajectories[k].plan.unconditional for k in guided] + [prompts[k] for k in padding]
     conditioning = tuple(torch.stack(parts) for parts in zip(*prompts, strict=True))
 
     # Latents and timesteps: each trajectory's own sampler is at its own step i.
@@ -59,11 +59,11 @@ def advance(family: Family, jobs: Sequence[Job], padded_to: int | None = None) -
     output = family.denoise(*rows, conditioning, routing)
 
     # Classifier-free guidance (Ho & Salimans 2022, equation 6).
-    output, unguided = output[:n], output[n : n + len(guided)]
+    output, unconditional = output[:n], output[n : n + len(guided)]
     if guided:
         scale = to_device([float(trajectories[k].plan.request.guidance_scale) for k in guided], device)
         at = to_device(guided, device)
-        output[at] = unguided + scale[:, None, None, None] * (output[at] - unguided)
+        output[at] = unconditional + scale[:, None, None, None] * (output[at] - unconditional)
 
     # Sampler: x at step i + 1, and the prediction of clean latents for trajectories whose early stop comes next.
     states: dict[int, State] = {}
@@ -104,11 +104,11 @@ def blend_with_source(job: Job) -> Job:
     blended_edits = []
     for edit in edits:
         assert edit.column_sums is not None
-        alpha = mask(source.column_sums, edit.column_sums, plan, size)
+        alpha = blend_mask(source.column_sums, edit.column_sums, plan, size)
         predicted = edit.predicted
         if predicted is not None and source.predicted is not None:
             predicted = torch.where(alpha, predicted, source.predicted)
-        state = blended(edit.state, source.state, alpha)
+        state = blend_states(edit.state, source.state, alpha)
         blended_edits.append(replace(edit, state=state, predicted=predicted))
     return (source, *blended_edits)
 
@@ -116,7 +116,7 @@ def blend_with_source(job: Job) -> Job:
 def _attention_of_rows(jobs: Sequence[Job], guided: Sequence[int]) -> list[RowAttention]:
     """Sources of the maps of each row; a job's source is its first trajectory. ``guided`` are those with two rows."""
     count = sum(map(len, jobs))
-    unguided_row = {k: count + place for place, k in enumerate(guided)}
+    unconditional_row = {k: count + place for place, k in enumerate(guided)}
     rows = [RowAttention(k, k) for k in range(count + len(guided))]
     source = 0
     for job in jobs:
@@ -132,7 +132,9 @@ def _attention_of_rows(jobs: Sequence[Job], guided: Sequence[int]) -> list[RowAt
                 sums=trajectory.column_sums,
             )
             if inject_self and plan.request.inject_unconditional and trajectory.guided:
-                rows[unguided_row[k]] = RowAttention(unguided_row[source], unguided_row[source])
+                rows[unconditional_row[k]] = RowAttention(
+                    unconditional_row[source], unconditional_row[source]
+                )
         source += len(job)
     return rows
 

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from p2p.attention.algebra import CrossEdit, cross_edit
+from p2p.attention.edit_matrices import CrossEdit, cross_edit
 from p2p.errors import P2PError
 from p2p.text.token_windows import PromptWindow
 from tests import models

@@ -39,7 +39,7 @@ def test_a_folder_loads_without_the_network_and_without_a_word(
     editor = p2p.load(str(folder), device="cpu")
     assert editor.resolution == 16
     assert next(editor.family.denoiser.model.parameters()).dtype == torch.float32
-    assert p2p.load_prompts(folder).limit == 20
+    assert p2p.load_tokenizer(folder).limit == 20
     assert capfd.readouterr() == ("", "")
 
 
@@ -51,7 +51,7 @@ def test_dtype_is_what_was_asked_for(sd1_folder: Path) -> None:
 
 
 def test_prompts_are_counted_with_start_and_end(sd1_folder: Path) -> None:
-    prompts = p2p.load_prompts(sd1_folder)
+    prompts = p2p.load_tokenizer(sd1_folder)
     assert prompts.count("a red ball") == 5
     assert prompts.count("a " * 30) == 32
 
@@ -86,7 +86,7 @@ def test_a_family_that_is_not_supported(sd1_folder: Path, tmp_path: Path) -> Non
     (folder / "model_index.json").write_text(json.dumps({**index, "_class_name": "KandinskyPipeline"}))
     assert "KandinskyPipeline is not supported; StableDiffusionPipeline, " in error_of(folder)
     with pytest.raises(p2p.ModelError, match="KandinskyPipeline"):
-        p2p.load_prompts(folder)
+        p2p.load_tokenizer(folder)
 
 
 @pytest.mark.parametrize("part", ["unet", "vae", "text_encoder"])

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 import p2p
+from p2p.device_transfer import to_cpu, to_device, wait_for
 from p2p.sweep.request import SweepRequest
-from p2p.transfer import to_cpu, to_device, wait_for
 
 CPU = torch.device("cpu")
 GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")

@@ -23,7 +23,7 @@ def test_a_module_outside_opens_the_model(sd1_folder: Path, path: Path) -> None:
     known = p2p.load(sd1_folder, device="cpu").sweep("a red ball", "a blue ball", **ask)
     own = p2p.load(sd1_folder, device="cpu", family="outside_whole").sweep("a red ball", "a blue ball", **ask)
     assert (own.edits == known.edits).all()
-    prompts = p2p.load_prompts(sd1_folder, family="outside_whole")
+    prompts = p2p.load_tokenizer(sd1_folder, family="outside_whole")
     assert (prompts.count("a red ball"), prompts.limit) == (5, 20)
 
 
@@ -37,8 +37,8 @@ def test_the_pipeline_s_name_does_not_matter_to_it(sd1_folder: Path, path: Path)
     (renamed / "model_index.json").unlink()
     (renamed / "model_index.json").write_text(index.replace("StableDiffusionPipeline", "KandinskyPipeline"))
     with pytest.raises(p2p.ModelError, match=r"KandinskyPipeline is not supported.* family= takes a module"):
-        p2p.load_prompts(renamed)
-    assert p2p.load_prompts(renamed, family="outside_name").limit == 20
+        p2p.load_tokenizer(renamed)
+    assert p2p.load_tokenizer(renamed, family="outside_name").limit == 20
 
 
 @pytest.mark.parametrize(
@@ -55,11 +55,11 @@ def test_a_module_that_will_not_do_is_named(
     monkeypatch.delitem(__import__("sys").modules, "outside_bad", raising=False)
     if text is not None:
         (path / "outside_bad.py").write_text(text)
-    for opened in (p2p.load, p2p.load_prompts):
+    for opened in (p2p.load, p2p.load_tokenizer):
         with pytest.raises(p2p.ModelError, match=said):
             opened(sd1_folder, family="outside_bad")
 
 
 def test_a_folder_that_is_none_is_told_of_first(path: Path) -> None:
     with pytest.raises(p2p.ModelError, match=r"it has no model_index\.json"):
-        p2p.load_prompts(path, family=sd.__name__)
+        p2p.load_tokenizer(path, family=sd.__name__)

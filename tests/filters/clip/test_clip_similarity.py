@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from filters.scores import similarities
+from filters.clip.clip_similarity import similarities
 
 
 def unit(rows: int, seed: int, width: int = 8) -> torch.Tensor:

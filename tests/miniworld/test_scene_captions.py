@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from miniworld.language import caption, parse_caption, random_caption
 from miniworld.scene import Scene, Thing, random_scene, variations
+from miniworld.scene_captions import caption, parse_caption, random_caption
 
 SCENE = Scene("photo", (Thing("red", "ball"), Thing("orange", "tree")), "sand", "day")
 

@@ -1,0 +1,75 @@
+"""Choice of a sampler by its name: a built-in one that fits the model's prediction, or a plugin module.
+
+Schedules (spacing, offset, shift, zero terminal SNR, Karras's noise levels) are made by diffusers' schedulers from a
+model's own scheduler config.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any, cast
+
+import torch
+
+from p2p.errors import P2PError
+from p2p.plugins import load_plugin, source_digest
+from p2p.samplers.ddim import ddim
+from p2p.samplers.dpmpp_2m import dpmpp_2m
+from p2p.samplers.euler import euler
+from p2p.samplers.euler_ancestral import euler_ancestral
+from p2p.samplers.flow_match_euler import flow_match_euler
+from p2p.samplers.forward_process import predicts_flow
+from p2p.samplers.lcm import lcm
+from p2p.samplers.sampler import Maker, Sampler, SamplerPlugin
+
+_FOR_DIFFUSION: Mapping[str, Maker] = {
+    "ddim": ddim,
+    "euler": euler,
+    "euler_ancestral": euler_ancestral,
+    "dpmpp_2m": dpmpp_2m,
+    "lcm": lcm,
+}
+_FOR_FLOW: Mapping[str, Maker] = {"flow_match_euler": flow_match_euler}
+SAMPLERS: Mapping[str, Maker] = {**_FOR_DIFFUSION, **_FOR_FLOW}
+
+
+def make_sampler(name: str, config: Mapping[str, Any], steps: int, device: torch.device) -> Sampler:
+    """Make the sampler of this name, or of this plugin module, with the schedule of a model's scheduler config.
+
+    Raises:
+        P2PError: the sampler is unknown or not for the model's prediction, or its schedule lacks this number of steps.
+        ModelError: a prediction type other than epsilon, v_prediction and flow, dynamic thresholding or shifting.
+    """
+    flow = predicts_flow(config)
+    fitting = _FOR_FLOW if flow else _FOR_DIFFUSION
+    make = maker_of(name)
+    if name in SAMPLERS and name not in fitting:
+        predicted = "a flow" if flow else config.get("prediction_type", "epsilon")
+        raise P2PError(
+            f"sampler {name!r} does not fit a model that predicts {predicted}; use {' or '.join(fitting)}"
+        )
+    trained = config.get("num_train_timesteps", 1000)
+    if steps > trained:
+        raise P2PError(f"steps = {steps} is more than the {trained} that the model was trained with")
+    sampler = make(config, steps, device)
+    if len(sampler.timesteps) != steps:
+        # diffusers rounds "trailing" spacing (61 of 1000 becomes 62), or cut the schedule short.
+        raise P2PError(
+            f"steps = {steps} becomes {len(sampler.timesteps)} in the model's schedule; use another number of steps"
+        )
+    return sampler
+
+
+def maker_of(name: str) -> Maker:
+    """The function that makes a sampler. Raises P2PError if the name is neither known nor a module with ``make``."""
+    return SAMPLERS[name] if name in SAMPLERS else cast(SamplerPlugin, _plugin(name)).make
+
+
+def sampler_digest(name: str) -> str:
+    """Hex SHA-256 of a sampler plugin's source. Raises P2PError as ``maker_of`` does."""
+    return source_digest(_plugin(name))
+
+
+def _plugin(name: str) -> ModuleType:
+    return load_plugin("sampler", name, ("make",), P2PError, SAMPLERS)
