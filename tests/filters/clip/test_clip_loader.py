@@ -75,30 +75,6 @@ def test_a_tag_whose_weights_are_pickled_is_refused(built_in: Path, monkeypatch,
         filters.load_clip("ViT-tiny", "old", device="cpu")
 
 
-@pytest.mark.parametrize(
-    ("name", "weights", "message"),
-    [
-        ("VIT-L14", "openai", r"no CLIP is called 'VIT-L14' \(did you mean ViT-L-14"),
-        ("quite-another", "openai", "no CLIP is called 'quite-another'.*local-dir:PATH"),
-        ("ViT-L-14", None, "ViT-L-14 needs pretrained: .* one of openai, "),
-        ("ViT-L-14", "opnai", r"ViT-L-14 has no weights 'opnai' \(did you mean openai\?\)"),
-        (
-            "ViT-L-14",
-            "/nowhere/weights.safetensors",
-            "no weights '/nowhere/weights.safetensors': it is no file",
-        ),
-        ("local-dir:/nowhere", None, "/nowhere: no such folder"),
-    ],
-)
-def test_an_unknown_name_or_tag_is_an_error_with_suggestions(
-    name: str, weights: str | None, message: str
-) -> None:
-    for function in (filters.load_clip, filters.fingerprint):
-        with pytest.raises(FilterError, match=message) as raised:
-            function(name, weights)
-        assert "\n" not in str(raised.value)
-
-
 def test_a_file_of_weights_must_be_safetensors(built_in: Path, tmp_path: Path) -> None:
     pickled = tmp_path / "weights.pt"
     torch.save(load_file(built_in), pickled)

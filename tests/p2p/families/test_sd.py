@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import itertools
 from pathlib import Path
 
 import pytest
@@ -72,27 +71,3 @@ def test_a_consistency_model_is_given_its_guidance(tmp_path: Path, guidance_scal
         "a red ball", "a blue ball", taus=(0.5,), steps=3, sampler="lcm"
     )
     assert other.edit_latents.isfinite().all()
-
-
-def test_a_prompt_is_encoded_once(sd1_folder: Path) -> None:
-    """Six pairs of four prompts and the empty one, twice."""
-    editor, encoded = p2p.load(sd1_folder, device="cpu"), []
-    editor.family.text_encoder.register_forward_hook(lambda *_: encoded.append(1))
-    prompts = ["a red ball", "a blue ball", "a red ball on grass", "a cat"]
-    requests = [
-        p2p.SweepRequest(source, target, (0.5,), steps=1)
-        for source, target in itertools.combinations(prompts, 2)
-    ]
-    for _ in range(2):
-        editor.sweep_many(requests)
-    assert len(encoded) == 5
-
-
-def test_prompts_that_are_remembered_are_bounded(sd1_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("p2p.families.sd.PROMPTS_CACHED", 2)
-    family, encoded = p2p.load(sd1_folder, device="cpu").family, []
-    family.text_encoder.register_forward_hook(lambda *_: encoded.append(1))
-    with torch.inference_mode():
-        for prompt in ("a cat", "a dog", "a cat", "a ball", "a cat", "a dog"):
-            family.encode(prompt)
-    assert len(encoded) == 4, "the one that was used longest ago is forgotten"

@@ -50,36 +50,6 @@ def test_dtype_is_what_was_asked_for(sd1_folder: Path) -> None:
     assert sweep.edit_latents.isfinite().all()
 
 
-def test_prompts_are_counted_with_start_and_end(sd1_folder: Path) -> None:
-    prompts = p2p.load_tokenizer(sd1_folder)
-    assert prompts.count("a red ball") == 5
-    assert prompts.count("a " * 30) == 32
-
-
-@pytest.mark.parametrize("name", ["no/such/folder", "nowhere", "./nowhere", "/no/such", "a b/c"])
-def test_no_such_folder(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    refuse_network(monkeypatch)
-    assert error_of(name) == f"{name}: no such folder; give a diffusers folder, or owner/name of the hub"
-
-
-def test_a_hub_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    def fail(*_: Any, **__: Any) -> None:
-        raise OSError("no\nroute")
-
-    monkeypatch.setattr("diffusers.DiffusionPipeline.download", fail)
-    assert error_of("owner/name").endswith("not available from the hub: no route")
-
-
-def test_a_folder_that_is_no_model(tmp_path: Path) -> None:
-    assert "not a diffusers folder: it has no model_index.json" in error_of(tmp_path)
-
-
-@pytest.mark.parametrize("text", ["{", "[]", '{"unet": 1}'])
-def test_a_damaged_index(tmp_path: Path, text: str) -> None:
-    (tmp_path / "model_index.json").write_text(text)
-    assert "model_index.json: damaged: it names no pipeline class" in error_of(tmp_path)
-
-
 def test_a_family_that_is_not_supported(sd1_folder: Path, tmp_path: Path) -> None:
     folder = copy(sd1_folder, tmp_path)
     index = json.loads((folder / "model_index.json").read_text())
@@ -99,13 +69,6 @@ def test_pickled_weights_are_not_loaded(sd1_folder: Path, tmp_path: Path, part: 
         error_of(folder)
         == f"{folder / part}: pickled weights are never loaded; save the model as safetensors"
     )
-
-
-def test_a_checkpoint_is_not_a_folder(tmp_path: Path) -> None:
-    checkpoint = tmp_path / "v1-5.ckpt"
-    checkpoint.write_bytes(b"\x80\x04")
-    assert "a file, not a diffusers folder" in error_of(checkpoint)
-    assert error_of(tmp_path).startswith(f"{checkpoint}: pickled weights are never loaded")
 
 
 def test_missing_weights(sd1_folder: Path, tmp_path: Path) -> None:

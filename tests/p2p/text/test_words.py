@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from p2p.errors import P2PError
 from p2p.text.token_windows import PromptWindow
-from p2p.text.words import Segment, TokenizedPrompt, spans
+from p2p.text.words import TokenizedPrompt, spans
 from tests import models
 
 WINDOW = PromptWindow(models.clip_tokenizer(), models.TOKENS)
@@ -43,14 +43,6 @@ def test_words_know_their_tokens() -> None:
     assert pieces[prompt.segments[0].specials[1]] == models.END
 
 
-@given(st.text(alphabet=st.characters(codec="utf-8"), max_size=6))
-def test_every_token_belongs_to_one_word_whatever_the_text(text: str) -> None:
-    window = PromptWindow(WINDOW.tokenizer, 64)
-    prompt = window.tokenize(text)
-    assert sorted(token for word in prompt.words for token in word.tokens) == list(range(1, end_of(prompt)))
-    assert end_of(prompt) + 1 == window.count(text)
-
-
 @pytest.mark.parametrize("word", ["Ball", "ball,", " ball "])
 def test_words_are_found_without_case_and_punctuation(word: str) -> None:
     assert WINDOW.tokenize("a red ball, on grass").tokens_of(word, "reweight") == (3,)
@@ -66,18 +58,6 @@ def test_every_occurrence_and_phrases_are_found() -> None:
 def test_unknown_word_is_an_error_that_lists_the_words(word: str) -> None:
     with pytest.raises(P2PError, match=r"word_taus: .* its words are a, red, ball$"):
         WINDOW.tokenize("a red ball").tokens_of(word, "word_taus")
-
-
-def test_prompt_over_the_window_is_an_error_with_both_numbers() -> None:
-    with pytest.raises(P2PError, match="has 21 tokens, the model takes 20"):
-        WINDOW.tokenize("a " * 19)
-    assert end_of(WINDOW.tokenize("a " * 18)) == 19
-    with pytest.raises(P2PError, match="21 tokens"):
-        WINDOW.ids("a " * 19)
-
-
-def test_empty_prompt_has_no_words() -> None:
-    assert WINDOW.tokenize("") == TokenizedPrompt("", (), (Segment(range(models.TOKENS), (0, 1)),))
 
 
 @pytest.mark.parametrize(
@@ -150,20 +130,3 @@ def test_punctuation_in_a_phrase_is_ignored_unless_it_is_alone() -> None:
     prompt = WINDOW.tokenize("a red-white ball!")
     assert prompt.tokens_of("red white", "only") == prompt.tokens_of("Red-White", "only") == (2, 3, 4)
     assert prompt.tokens_of("!", "only") == (6,)
-
-
-@pytest.mark.parametrize("text", ["a " * 30, "a red hexagon, " * 9, "umbrella" * 2 + " red" * 30])
-def test_prompts_are_cut_after_the_last_word_that_fits(text: str) -> None:
-    cut = WINDOW.fit(text)
-    assert text.startswith(cut)
-    assert WINDOW.count(cut) <= models.TOKENS
-    rest = text[len(cut) :]
-    start, stop = spans(rest)[0]
-    assert WINDOW.count(cut + rest[:stop]) > models.TOKENS
-    assert start == 0 or rest[:start].isspace()
-    assert WINDOW.fit(cut) == cut
-
-
-def test_a_word_that_is_too_long_cannot_be_cut() -> None:
-    with pytest.raises(P2PError, match="cannot be cut to 20 tokens: its first word has more"):
-        WINDOW.fit("zq" * 30)
