@@ -62,7 +62,7 @@ class Bounds:
 
 
 def find_missed_thresholds(scores: ClipScores, thresholds: Thresholds) -> list[str]:
-    """For each candidate the name of the first score that misses its threshold, or "" if all reach theirs."""
+    """Finds for each candidate the first score that misses its threshold: its name, or "" if all reach theirs."""
     reasons = [""] * len(scores.clip_sim_0)
     for name in _SCORES:
         # Compared in float32: a score read back from a file of either width gets the same verdict. NaN misses.
@@ -74,7 +74,7 @@ def find_missed_thresholds(scores: ClipScores, thresholds: Thresholds) -> list[s
 def find_missed_bounds(
     scores: Mapping[str, NDArray[np.float32]], bounds: Mapping[str, Bounds], count: int
 ) -> list[str]:
-    """For each of `count` candidates the name of the first measure that is out of its bounds, or "" if none is.
+    """Finds for each of `count` candidates the first measure that is out of its bounds: its name, or "" if none is.
 
     Compared in float32, as scores are stored. NaN is out of all bounds.
     """

@@ -72,7 +72,7 @@ def draw_truth(clip: SmallClip, edits_per_kind: int = 120) -> Truth:
 
 
 def passes(values: np.ndarray, thresholds: Sequence[float]) -> np.ndarray:
-    """Bool (N,): whether all four scores (4, N) reach their thresholds."""
+    """Tells for each pair if all four scores (4, N) reach their thresholds: bool (N,)."""
     return np.all(values >= np.array(thresholds)[:, None], axis=0)
 
 

@@ -30,7 +30,7 @@ class Meaning:
 
 
 def meanings(scene: Scene) -> dict[str, Meaning]:
-    """Every instruction that the grammar has for a scene, with its meaning."""
+    """Lists every instruction that the grammar has for a scene, with its meaning."""
     return {
         instruction: Meaning(kind, after)
         for kind, phrasings, after in _changes(scene)

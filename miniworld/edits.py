@@ -22,7 +22,7 @@ class Edit:
     after: Scene
 
     def as_line(self) -> dict[str, str]:
-        """The caption pair as a record of the input, with the kind of edit."""
+        """Makes the record of the caption pair, as in an input file, with the kind of edit."""
         return {
             "input": caption(self.before),
             "edit": self.instruction,
@@ -40,7 +40,7 @@ def _pick(rng: np.random.Generator, phrasings: tuple[str, ...]) -> str:
 
 
 def replace_thing(scene: Scene, index: int, thing: Thing) -> Scene:
-    """The scene with `thing` as its thing number `index`."""
+    """Replaces thing number `index` of the scene. Returns a new scene."""
     things = list(scene.things)
     things[index] = thing
     return replace(scene, things=tuple(things))

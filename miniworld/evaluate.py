@@ -27,6 +27,7 @@ import miniworld
 from miniworld.drawing.draw import draw
 from miniworld.scene import Scene, random_layout, random_scene, variations
 from miniworld.scene_captions import caption
+from miniworld.scene_reader import as_pixels
 from miniworld.train.scene_groups import PER_GROUP, draw_group
 
 UNSEEN = 1_000_003  # a seed that training does not use
@@ -57,14 +58,14 @@ class SmallClip:
 
     @torch.no_grad()
     def images(self, images: Sequence[np.ndarray]) -> Tensor:
-        """Float32 (N, D) for N uint8 (H, W, 3) images."""
+        """Encodes N uint8 (H, W, 3) images: float32 (N, D)."""
         pixels = torch.stack([self.preprocess(Image.fromarray(image)) for image in images])
         parts = [self.model.encode_image(part, normalize=True) for part in pixels.split(128)]
         return torch.cat(parts)
 
     @torch.no_grad()
     def texts(self, texts: Sequence[str]) -> Tensor:
-        """Float32 (N, D)."""
+        """Encodes N texts: float32 (N, D)."""
         parts = [
             self.model.encode_text(part, normalize=True) for part in self.tokenizer(list(texts)).split(512)
         ]
@@ -72,12 +73,12 @@ class SmallClip:
 
 
 def measure_vae_psnr(folder: Path, groups: int = 64) -> float:
-    """Mean peak signal-to-noise ratio, in dB, of unseen scenes encoded and decoded by the VAE."""
+    """Measures the mean peak signal-to-noise ratio, in dB, of unseen scenes encoded and decoded by the VAE."""
     vae = AutoencoderKL.from_pretrained(
         folder, subfolder="vae", dtype=torch.float32, use_safetensors=True
     ).eval()
     images = np.concatenate([draw_group((UNSEEN, index)) for index in range(groups)])
-    x = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1
+    x = as_pixels(images)
     with torch.no_grad():
         decoded = torch.cat([vae.decode(vae.encode(part).latent_dist.mean).sample for part in x.split(64)])
     mse = ((decoded.clamp(-1, 1) - x) / 2).square().mean((1, 2, 3))
@@ -104,7 +105,7 @@ def measure_picking(clip: SmallClip, scenes: Sequence[Scene], images: Sequence[n
 
 
 def measure_layout_preference(clip: SmallClip, groups: int = 256) -> float:
-    """The share of drawn scenes that are closer to their edit in the same layout than to their edit in another."""
+    """Measures the share of drawn scenes that are closer to their edit in the same layout than in another."""
     images = np.concatenate([draw_group((UNSEEN, index)) for index in range(groups)])
     here, there, edited_here, edited_there = clip.images(list(images)).unflatten(0, (-1, PER_GROUP)).unbind(1)
 

@@ -7,7 +7,7 @@ from miniworld.scene_captions import name_thing, with_article
 
 
 def colour(old: Thing, new: str) -> tuple[str, ...]:
-    """The colour of `old` becomes `new`."""
+    """Phrases that the colour of `old` becomes `new`."""
     return (
         f"make the {old.kind} {new}",
         f"paint the {old.kind} {new}",
@@ -17,7 +17,7 @@ def colour(old: Thing, new: str) -> tuple[str, ...]:
 
 
 def object_(old: Thing, new: Thing) -> tuple[str, ...]:
-    """The only thing becomes another."""
+    """Phrases that the only thing becomes another."""
     return (
         f"turn the {old.kind} into {with_article(new.kind)}",
         f"make it {with_article(new.kind)}",
@@ -27,7 +27,7 @@ def object_(old: Thing, new: Thing) -> tuple[str, ...]:
 
 
 def replace(old: Thing, new: Thing) -> tuple[str, ...]:
-    """One of two things becomes another."""
+    """Phrases that one of two things becomes another."""
     return (
         f"replace the {old.kind} with {with_article(new.kind)}",
         f"put {with_article(new.kind)} in place of the {old.kind}",
@@ -36,7 +36,7 @@ def replace(old: Thing, new: Thing) -> tuple[str, ...]:
 
 
 def ground(old: str, new: str) -> tuple[str, ...]:
-    """The ground becomes another."""
+    """Phrases that the ground becomes another."""
     return (
         f"put it on {new}",
         f"change the ground to {new}",
@@ -54,12 +54,12 @@ _SKY = {
 
 
 def sky(new: str) -> tuple[str, ...]:
-    """The sky becomes another."""
+    """Phrases that the sky becomes another."""
     return _SKY[new]
 
 
 def style(new: str) -> tuple[str, ...]:
-    """The style becomes another."""
+    """Phrases that the style becomes another."""
     return (
         f"turn it into {with_article(new)}",
         f"make it look like {with_article(new)}",
@@ -69,7 +69,7 @@ def style(new: str) -> tuple[str, ...]:
 
 
 def add(old: Thing, new: Thing) -> tuple[str, ...]:
-    """A second thing is added."""
+    """Phrases that a second thing is added."""
     return (
         f"add {name_thing(new)}",
         f"put {name_thing(new)} beside it",
@@ -79,7 +79,7 @@ def add(old: Thing, new: Thing) -> tuple[str, ...]:
 
 
 def remove(old: Thing) -> tuple[str, ...]:
-    """One of two things is removed."""
+    """Phrases that one of two things is removed."""
     return (
         f"remove the {old.kind}",
         f"take the {old.kind} away",

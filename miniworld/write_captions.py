@@ -29,14 +29,14 @@ def draw_shipped_edits() -> Iterator[Edit]:
 
 
 def make_captions_text() -> str:
-    """Captions that the language model has not seen, one a line: with seen and unseen combinations in turn."""
+    """Makes captions that the language model has not seen, one a line: seen and unseen combinations in turn."""
     seen, unseen = (draw_unseen_captions(CAPTIONS // 2, held_out) for held_out in (False, True))
     lines = dict.fromkeys(caption for both in zip(seen, unseen, strict=True) for caption in both)
     return "".join(caption + "\n" for caption in lines)
 
 
 def make_pairs_text() -> str:
-    """The caption pairs, one JSON object a line."""
+    """Makes the text of the caption pairs, one JSON object a line."""
     return "".join(json.dumps(edit.as_line()) + "\n" for edit in draw_shipped_edits())
 
 

@@ -47,7 +47,7 @@ class AttentionMaps:
 def attention_maps(
     family: Family, request: SweepRequest, sampler: Callable[[str, int], Sampler], groups: int
 ) -> AttentionMaps:
-    """Denoise the request's source and average the maps of its words, over all steps and over ``groups`` of steps.
+    """Denoises the request's source and averages the maps of its words, over all steps and over ``groups`` of steps.
 
     Raises:
         P2PError: a request that cannot be carried out, or more groups than steps.
@@ -79,7 +79,7 @@ def attention_maps(
 def edit_maps(
     family: Family, request: SweepRequest, sampler: Callable[[str, int], Sampler]
 ) -> tuple[AttentionMaps, AttentionMaps]:
-    """Denoise a request's source and the edit at its one τ, and average the maps of their words over all steps.
+    """Denoises a request's source and the edit at its one τ, and averages the maps of their words over all steps.
 
     The edit's maps are its own, M* of algorithm 1, before the source's replace them.
 
@@ -113,7 +113,7 @@ def _tokenize(family: Family, request: SweepRequest, prompt: str) -> TokenizedPr
 
 
 def _denoise(family: Family, plan: SweepPlan) -> tuple[Trajectory, Trajectory]:
-    """The source and the one edit of a plan after the last step."""
+    """Denoises the source and the one edit of a plan to the end."""
     jobs: list[Job] = start_jobs(plan, MIN_BATCH_ROWS)
     final: dict[tuple[int, ...], Trajectory] = {}
     while jobs:
@@ -126,6 +126,6 @@ def _denoise(family: Family, plan: SweepPlan) -> tuple[Trajectory, Trajectory]:
 
 
 def _enlarge(averages: Tensor, map_columns: MapColumns, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Maps (g, n, H, W) of averages (g, P, n)."""
+    """Enlarges averages (g, P, n) to maps (g, n, H, W) fp32, bilinearly."""
     maps = averages.mT.reshape(len(averages), -1, *map_columns.size)
     return F.interpolate(maps, image.shape[:2], mode="bilinear", align_corners=False).cpu().numpy()

@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def to_device(values: Tensor | Sequence[int] | Sequence[float], device: torch.device) -> Tensor:
-    """Copy values to the device: ints as int64, floats as fp32, a CPU tensor with its own dtype.
+    """Copies values to the device: ints as int64, floats as fp32, a CPU tensor with its own dtype.
 
     A copy to a GPU is asynchronous; work that is queued there later waits for it.
     """
@@ -22,11 +22,11 @@ def to_device(values: Tensor | Sequence[int] | Sequence[float], device: torch.de
 
 
 def to_cpu(tensor: Tensor) -> Tensor:
-    """Copy a tensor to the CPU. A copy from a GPU is asynchronous: call ``wait_for`` before you read it."""
+    """Copies a tensor to the CPU. A copy from a GPU is asynchronous: call ``wait_for`` before you read it."""
     return tensor.to("cpu", non_blocking=tensor.is_cuda)
 
 
 def wait_for(device: torch.device) -> None:
-    """Wait until the device has finished all queued work."""
+    """Waits until the device has finished all queued work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

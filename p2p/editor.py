@@ -70,7 +70,7 @@ class Editor:
         rounding: str = SweepRequest.rounding,
         guidance_interval: tuple[float, float] | None = None,
     ) -> Sweep:
-        """Carry out one request; ``p2p.SweepRequest`` describes the arguments.
+        """Carries out one request; ``p2p.SweepRequest`` describes the arguments.
 
         Raises:
             P2PError: a request that cannot be carried out.
@@ -108,7 +108,7 @@ class Editor:
         batch_rows: BatchRows = 32,
         early_stop: EarlyStop | None = None,
     ) -> list[Sweep]:
-        """Carry out many requests whose rows share batches of the denoiser.
+        """Carries out many requests whose rows share batches of the denoiser.
 
         Args:
             requests: the requests; results have the same order.
@@ -137,7 +137,7 @@ class Editor:
 
     @torch.inference_mode()
     def decode(self, latents: Tensor) -> NDArray[np.uint8]:
-        """Decode latents (N, C, h, w) fp32 to images (N, H, W, 3) with the model's own decoder."""
+        """Decodes latents (N, C, h, w) fp32 to images (N, H, W, 3) with the model's own decoder."""
         return self.family.decoder(latents)
 
     @torch.inference_mode()
@@ -150,7 +150,7 @@ class Editor:
         sampler: str = SweepRequest.sampler,
         groups: int = 1,
     ) -> AttentionMaps:
-        """Generate an image and return the attention maps of its words, over all steps and over ``groups`` of steps.
+        """Generates an image and returns the attention maps of its words, over all steps and over ``groups`` of steps.
 
         Raises:
             P2PError: a prompt that does not fit, or a number out of its range.
@@ -162,7 +162,7 @@ class Editor:
 
     @torch.inference_mode()
     def edit_attention(self, request: SweepRequest) -> tuple[AttentionMaps, AttentionMaps]:
-        """Return the attention maps of the source's and of the edit's words, for a request with one τ.
+        """Returns the attention maps of the source's and of the edit's words, for a request with one τ.
 
         Raises:
             P2PError: a request that cannot be carried out, with several τ, with a blend or of another method.
@@ -170,7 +170,7 @@ class Editor:
         return edit_maps(self.family, request, self._samplers())
 
     def _samplers(self) -> Callable[[str, int], Sampler]:
-        """A function that makes each sampler once for a name and a number of steps."""
+        """Returns a function that makes each sampler once for a name and a number of steps."""
         config, device = self.family.scheduler_config, self.family.device
         return cache(lambda name, steps: make_sampler(name, config, steps, device))
 
@@ -187,7 +187,7 @@ class Editor:
         return (self.scoring_decoder or self.family.decoder)(latents)
 
     def _make_sweeps(self, outcomes: Sequence[Outcome], counts: Sequence[int]) -> list[Sweep]:
-        """Decode each of the distinct final latents once; ``counts`` are the numbers of τ."""
+        """Decodes each of the distinct final latents once; ``counts`` are the numbers of τ."""
         latents = torch.stack([final for outcome in outcomes for final in outcome.finals.values()])
         images = iter(self._decode_sweep(latents))
         sweeps = []

@@ -14,7 +14,7 @@ from conf.messages import error_line, suggest_name
 def load_plugin(
     what: str, name: str, parts: Sequence[str], error: type[ValueError], known: Collection[str] = ()
 ) -> ModuleType:
-    """Import the module ``name``, which must have ``parts``.
+    """Imports the module ``name``, which must have ``parts``.
 
     Args:
         what: the setting that names the module, for messages.
@@ -49,7 +49,7 @@ def load_plugin(
 
 
 def source_digest(module: ModuleType) -> str:
-    """Hex SHA-256 of the module's file; for a package, of the names and bytes of all its Python files.
+    """Computes the hex SHA-256 of the module's file; for a package, of the names and bytes of its Python files.
 
     Other modules that it imports do not count.
     """
@@ -64,6 +64,6 @@ def source_digest(module: ModuleType) -> str:
 
 
 def _is_absent(problem: Exception, name: str) -> bool:
-    """Whether the module itself, or a package that contains it, was not found."""
+    """True if the module itself, or a package that contains it, was not found."""
     absent = problem.name if isinstance(problem, ModuleNotFoundError) else None
     return absent is not None and f"{name}.".startswith(f"{absent}.")

@@ -13,7 +13,7 @@ _SUFFIXES = {".safetensors", ".json", ".txt", ".model"}
 
 
 def fingerprint(name: str, pretrained: str | None = None) -> str:
-    """Hex SHA-256 of the model: from the names and bytes of local files, or the name of published weights.
+    """Computes the hex SHA-256 of the model: from the names and bytes of local files, or the name of published weights.
 
     The bytes of published weights never change. The place of a folder does not matter. Nothing is fetched.
 
@@ -30,7 +30,7 @@ def fingerprint(name: str, pretrained: str | None = None) -> str:
 
 
 def folder_digest(folder: Path) -> str:
-    """Hex SHA-256 of the names and bytes of a model's files in `folder`."""
+    """Computes the hex SHA-256 of the names and bytes of a model's files in `folder`."""
     digest = hashlib.sha256(b"local-dir")
     for path in sorted(path for path in folder.iterdir() if path.suffix in _SUFFIXES):
         digest.update(path.name.encode())
@@ -39,6 +39,6 @@ def folder_digest(folder: Path) -> str:
 
 
 def file_digest(path: Path) -> str:
-    """Hex SHA-256 of a file's bytes."""
+    """Computes the hex SHA-256 of a file's bytes."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -19,7 +19,7 @@ BATCH_SIZE = 16
 def load_clip(
     name: str, pretrained: str | None = None, device: str = "auto", batch_size: int = BATCH_SIZE
 ) -> Clip:
-    """Load an open_clip model, ready to score.
+    """Loads an open_clip model, ready to score.
 
     Args:
         name: one of `open_clip.list_models()`, or "local-dir:PATH": a folder with open_clip_config.json,

@@ -23,7 +23,7 @@ class ChangedArea:
         self.tolerance = tolerance
 
     def score(self, inputs: Images, outputs: Images) -> Score:
-        """Raises FilterError as `pair_pixels` does."""
+        """Measures the share of each pair: float32 (N,). Raises FilterError as `pair_pixels` does."""
 
         def area(before: Pixels, after: Pixels) -> float:
             change = np.abs(before.astype(np.int16) - after.astype(np.int16)).max(axis=2)

@@ -29,7 +29,10 @@ class Classifier:
         self._label = labels[label]
 
     def score(self, inputs: Images, outputs: Images) -> Score:
-        """Raises FilterError for images of another type or shape, and numbers that differ."""
+        """Computes the probability for each pair: float32 (N,).
+
+        Raises FilterError for images of another type or shape, and numbers that differ.
+        """
         check_same_number(inputs, outputs)
         probabilities = self._classifier(
             [*inputs, *outputs], lambda output: output.logits.float().softmax(dim=-1)[:, self._label]

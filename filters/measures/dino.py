@@ -22,7 +22,10 @@ class Dino:
         self._dino = load_image_model(AutoModel, model, revision, device)
 
     def score(self, inputs: Images, outputs: Images) -> Score:
-        """Raises FilterError for images of another type or shape, and numbers that differ."""
+        """Computes the cosine for each pair: float32 (N,).
+
+        Raises FilterError for images of another type or shape, and numbers that differ.
+        """
         check_same_number(inputs, outputs)
         tokens = self._dino([*inputs, *outputs], lambda output: output.last_hidden_state[:, 0])
         before, after = tokens[: len(inputs)], tokens[len(inputs) :]

@@ -52,7 +52,10 @@ class Lpips:
 
     @torch.inference_mode()
     def score(self, inputs: Images, outputs: Images) -> Score:
-        """Raises FilterError as `pair_pixels` does, and for images that are too small for the network."""
+        """Measures the distance of each pair: float32 (N,).
+
+        Raises FilterError as `pair_pixels` does, and for images that are too small for the network.
+        """
 
         def distance(before: Pixels, after: Pixels) -> float:
             first, second = (
@@ -70,7 +73,7 @@ class Lpips:
 
 
 def find_weights(weights: str) -> Path:
-    """The weights file. Raises FilterError, with the way to make one, if it is missing or may be a pickle."""
+    """Finds the weights file. Raises FilterError, with the way to make one, if it is missing or may be a pickle."""
     path = Path(weights)
     if not path.is_file():
         raise FilterError(f"{weights}: no such file; LPIPS takes its weights as safetensors: {CONVERT}")

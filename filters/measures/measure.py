@@ -23,13 +23,13 @@ class Measure(Protocol):
 
 
 def check_same_number(inputs: Images, outputs: Images) -> None:
-    """Raises FilterError if the numbers differ."""
+    """Checks that there are as many inputs as outputs. Raises FilterError otherwise."""
     if len(inputs) != len(outputs):
         raise FilterError(f"{len(inputs)} inputs, {len(outputs)} outputs: give as many of each")
 
 
 def pair_pixels(inputs: Images, outputs: Images) -> list[tuple[Pixels, Pixels]]:
-    """The pairs as uint8 (H, W, 3).
+    """Converts the pairs to uint8 (H, W, 3).
 
     Raises:
         FilterError: other types or shapes, lengths that differ, or a pair of two sizes.

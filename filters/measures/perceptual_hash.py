@@ -28,6 +28,6 @@ def perceptual_hash(image: Pixels) -> Hash:
 
 
 def distance(first: Hash, second: Hash) -> NDArray[np.int64]:
-    """The number of different bits, of `BITS`, of hashes (..., 3): int64 (...)."""
+    """Counts the different bits, of `BITS`, of hashes (..., 3): int64 (...)."""
     counts: NDArray[np.int64] = np.bitwise_count(first ^ second).sum(axis=-1, dtype=np.int64)
     return counts

@@ -19,7 +19,10 @@ class Ssim:
     """
 
     def score(self, inputs: Images, outputs: Images) -> Score:
-        """Raises FilterError as `pair_pixels` does, and for images smaller than the window."""
+        """Measures the similarity of each pair: float32 (N,).
+
+        Raises FilterError as `pair_pixels` does, and for images smaller than the window.
+        """
 
         def similarity(before: Pixels, after: Pixels) -> float:
             if min(before.shape[:2]) < WINDOW:

@@ -32,7 +32,7 @@ _SHADE: dict[str, tuple[float, float, float]] = {
 
 
 def horizon(scene: Scene, layout: Layout) -> np.ndarray:
-    """The upper edge of the ground for each painted column, in painted pixels: (192,). Water is flat."""
+    """Computes the upper edge of the ground for each painted column, in painted pixels: (192,). Water is flat."""
     if scene.ground == "water":
         return np.full(FULL, layout.horizon * FULL)
     x = np.linspace(-1, 1, FULL)

@@ -17,7 +17,7 @@ _NOWHERE = (255, 0, 255)  # no object has this colour
 
 
 def mask(scene: Scene, layout: Layout, which: str) -> np.ndarray:
-    """The visible pixels of a part of the scene, as bool (64, 64). A pixel belongs to the part that fills most of it.
+    """Finds the visible pixels of a part of the scene: bool (64, 64). A pixel belongs to the part that fills it most.
 
     Args:
         scene: the scene.
@@ -43,7 +43,7 @@ def mask(scene: Scene, layout: Layout, which: str) -> np.ndarray:
 
 
 def find_change(before: np.ndarray, after: np.ndarray, threshold: float = CHANGED) -> np.ndarray:
-    """The pixels in which two images (H, W, 3) uint8 differ: bool (H, W).
+    """Finds the pixels in which two images (H, W, 3) uint8 differ: bool (H, W).
 
     A channel differs by more than ``threshold``, there and in most of the pixels around.
     """
@@ -53,6 +53,6 @@ def find_change(before: np.ndarray, after: np.ndarray, threshold: float = CHANGE
 
 
 def overlap(predicted: np.ndarray, true: np.ndarray) -> float:
-    """Intersection over union of two masks; 1 if both are empty."""
+    """Computes the intersection over union of two masks; 1 if both are empty."""
     union = np.logical_or(predicted, true).sum()
     return float(np.logical_and(predicted, true).sum() / union) if union else 1.0

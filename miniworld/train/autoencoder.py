@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from miniworld.scene_reader import as_pixels
 from miniworld.train.loop import Recipe, device, fast_matmul, train
 
 RECIPE = Recipe(steps=2000, learning_rate=2e-3, average=0.998)
@@ -33,11 +34,6 @@ def build() -> AutoencoderKL:
     )
 
 
-def as_pixels(images: np.ndarray) -> Tensor:
-    """Converts uint8 (N, H, W, 3) to float32 (N, 3, H, W) in [-1, 1]."""
-    return torch.from_numpy(np.array(images)).permute(0, 3, 1, 2).to(device()).float() / 127.5 - 1
-
-
 def _gradients(x: Tensor) -> tuple[Tensor, Tensor]:
     return x.diff(dim=-1), x.diff(dim=-2)
 
@@ -54,7 +50,7 @@ def train_autoencoder(
 
     def loss(step: int) -> Tensor:
         rng = np.random.default_rng((1, step))
-        x = as_pixels(images[np.sort(rng.integers(len(images), size=BATCH))])
+        x = as_pixels(images[np.sort(rng.integers(len(images), size=BATCH))]).to(device())
         generator = torch.Generator(device()).manual_seed(step)
         with fast_matmul():
             posterior = vae.encode(x).latent_dist
@@ -75,7 +71,7 @@ def train_autoencoder(
 
 
 def load_latents(vae: AutoencoderKL, images: np.ndarray, folder: Path) -> tuple[Tensor, Tensor]:
-    """The result of `encode_all`, computed once for these weights and cached in `folder`."""
+    """Loads the result of `encode_all`, computed once for these weights and cached in `folder`."""
     digest = hashlib.sha256(b"".join(value.cpu().numpy().tobytes() for value in vae.state_dict().values()))
     path = folder / f"latents-{digest.hexdigest()[:12]}-{len(images)}.safetensors"
     if not path.exists():
@@ -90,7 +86,7 @@ def encode_all(vae: AutoencoderKL, images: np.ndarray) -> tuple[Tensor, Tensor]:
     """Encodes images to means and standard deviations, float16 (N, 4, 16, 16) each, unscaled, on the CPU."""
     means, deviations = [], []
     for start in range(0, len(images), 128):
-        posterior = vae.encode(as_pixels(images[start : start + 128])).latent_dist
+        posterior = vae.encode(as_pixels(images[start : start + 128]).to(device())).latent_dist
         means.append(posterior.mean.half().cpu())
         deviations.append(posterior.std.half().cpu())
     return torch.cat(means), torch.cat(deviations)

@@ -35,7 +35,7 @@ Batch = tuple[Tensor, Tensor, Tensor]
 
 
 def model_config() -> dict[str, object]:
-    """The ``model_cfg`` for open_clip."""
+    """Makes the ``model_cfg`` for open_clip."""
     return {
         "embed_dim": 128,
         "vision_cfg": {"image_size": 64, "layers": [1, 2, 2, 1], "width": 16, "head_width": 32},

@@ -33,7 +33,7 @@ class Recipe:
 
 
 def device() -> torch.device:
-    """The GPU if there is one."""
+    """Chooses the GPU if there is one, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 

@@ -75,7 +75,7 @@ def make_targets(scenes: list[tuple[Scene, Layout]]) -> Guesses:
 
 
 def reading_loss(guesses: Guesses, right: Guesses) -> Tensor:
-    """The cross-entropies of all attributes, plus the mean distance of the places."""
+    """Computes the cross-entropies of all attributes, plus the mean distance of the places."""
     whole = sum(F.cross_entropy(guesses[i], right[i]) for i in range(3))
     there = F.binary_cross_entropy_with_logits(guesses.there, right.there) * len(KINDS)
     colour = F.cross_entropy(guesses.colour.flatten(0, 1), right.colour.flatten())

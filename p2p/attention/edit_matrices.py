@@ -28,7 +28,7 @@ class CrossEdit:
     c: Tensor
 
     def released(self, tokens: Iterable[int]) -> CrossEdit:
-        """The same edit with some edit tokens moved from R to D: they keep their own attention."""
+        """Moves some edit tokens from R to D, so that they keep their own attention. Returns a new edit."""
         R, D, index = self.R.clone(), self.D.clone(), list(tokens)
         R[:, index], D[index] = 0.0, 1.0
         return CrossEdit(R, D, self.c)
@@ -42,7 +42,7 @@ def cross_edit(
     only: Sequence[str] | None = None,
     alignment: Sequence[tuple[str, str]] = (),
 ) -> CrossEdit:
-    """Build the matrices for a source and a target prompt.
+    """Builds the matrices for a source and a target prompt.
 
     Common words take the source's attention token by token, and so do swapped words with equally many tokens. If a
     word of m tokens replaces a word of n tokens, each of the m takes the share R[i, j] = 1/m of all n, so the word
@@ -107,7 +107,7 @@ def _tokens(prompt: TokenizedPrompt, words: Iterable[int], positions: range) -> 
 def _aligned_words(
     source: TokenizedPrompt, target: TokenizedPrompt, alignment: Sequence[tuple[str, str]]
 ) -> list[tuple[range, range]]:
-    """Positions of the words of each aligned pair of phrases."""
+    """Finds the positions of the words of each aligned pair of phrases. Raises P2PError as ``cross_edit``."""
     pairs: list[tuple[range, range]] = []
     for phrase, counterpart in alignment:
         in_source = source.occurrences(phrase, "alignment")

@@ -63,7 +63,7 @@ class JointRouting:
 
 
 def make_joint_routing(routing: Injected) -> JointRouting:
-    """Combine the routing of cross- and self-attention; it is done once a batch, not once a layer."""
+    """Combines the routing of cross- and self-attention; it is done once a batch, not once a layer."""
     cross, pixels = routing.cross, routing.self_attention
     B, S = len(pixels.at), cross.Rc.shape[-1]
     itself = torch.arange(B, device=pixels.at.device)
@@ -111,7 +111,7 @@ def make_joint_routing(routing: Injected) -> JointRouting:
 
 
 def _rows(mask: Tensor, least: int) -> tuple[Tensor, Tensor]:
-    """Indices (N,) of the rows in ``mask``, filled up to ``least``, and 1 or for a filler 0 (N, 1, 1, 1)."""
+    """Lists the rows in ``mask``, filled up to ``least``: indices (N,), and weights (N, 1, 1, 1), 0 for a filler."""
     rows = mask.nonzero().flatten()
     weights = torch.ones_like(rows)
     if missing := max(0, least - len(rows)):
@@ -121,7 +121,7 @@ def _rows(mask: Tensor, least: int) -> tuple[Tensor, Tensor]:
 
 
 def joint_attention(q_pixels: Tensor, k: Tensor, v: Tensor, routing: JointRouting) -> Tensor:
-    """Outputs of the pixels' queries, (B, H, P, d).
+    """Computes the outputs of the pixels' queries, (B, H, P, d).
 
     Args:
         q_pixels: (M, H, P, d), of the rows ``routing.queries``.

@@ -31,15 +31,15 @@ class Projections:
     heads: int
 
     def queries(self, x: Tensor, rotary: Rotary | None) -> Tensor:
-        """Queries (B, H, P, d) of x (B, P, C), after norm and rotary embedding."""
+        """Computes queries (B, H, P, d) of x (B, P, C), after norm and rotary embedding."""
         return _positioned(split(self.q(x), self.heads), self.norm_q, rotary)
 
     def keys(self, x: Tensor, rotary: Rotary | None) -> Tensor:
-        """Keys (B, H, P, d) of x (B, P, C), after norm and rotary embedding."""
+        """Computes keys (B, H, P, d) of x (B, P, C), after norm and rotary embedding."""
         return _positioned(split(self.k(x), self.heads), self.norm_k, rotary)
 
     def values(self, x: Tensor) -> Tensor:
-        """Values (B, H, P, d) of x (B, P, C)."""
+        """Computes values (B, H, P, d) of x (B, P, C)."""
         return split(self.v(x), self.heads)
 
 
@@ -57,7 +57,7 @@ class JointAttention:
 
     @contextmanager
     def routed(self, routing: Routing) -> Iterator[None]:
-        """Set the layers' routing for one call of the denoiser."""
+        """Sets the layers' routing for one call of the denoiser."""
         if routing is not None:
             self.joint, self.pixels_only = make_joint_routing(routing), routing.self_attention
         try:
@@ -126,7 +126,7 @@ def _positioned(x: Tensor, norm: Any, rotary: Rotary | None) -> Tensor:
 
 
 def _split_rotary(rotary: Rotary | None, S: int) -> tuple[Rotary | None, Rotary | None]:
-    """The embedding of the pixels and of the text; the text comes first in ``rotary``."""
+    """Splits the embedding into that of the pixels and that of the text, which comes first in ``rotary``."""
     if rotary is None:
         return None, None
     cos, sin = rotary

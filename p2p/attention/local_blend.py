@@ -65,7 +65,7 @@ class BlendPlan:
 
 
 def blend_columns(blend: Blend, source: TokenizedPrompt, target: TokenizedPrompt) -> tuple[Tensor, Tensor]:
-    """Columns (S, 2) of the source and of the target: 1 at its words' tokens, and 1 at those of words to subtract.
+    """Makes columns (S, 2) of source and target: 1 at its words' tokens, and 1 at those of words to subtract.
 
     Raises:
         P2PError: a prompt lacks a word, or neither has a word to subtract.
@@ -83,7 +83,7 @@ def blend_columns(blend: Blend, source: TokenizedPrompt, target: TokenizedPrompt
 
 
 def blend_mask(source: Tensor, target: Tensor, plan: BlendPlan, latents: tuple[int, int]) -> Tensor:
-    """α (h, w) bool for latents of h × w, from the sums (P, 2) of the columns of the source and of the edit."""
+    """Computes α (h, w) bool for latents of h × w, from the column sums (P, 2) of the source and of the edit."""
     sums = torch.stack([source, target]).float()
     words, subtracted = (sums[..., column].view(2, 1, *plan.size) for column in (0, 1))
     words = _above(words, plan.threshold, latents, widened=True)
@@ -92,7 +92,7 @@ def blend_mask(source: Tensor, target: Tensor, plan: BlendPlan, latents: tuple[i
 
 
 def blend_states(edit: State, source: State, alpha: Tensor) -> State:
-    """The edit's state where α is true, the source's elsewhere: latents and the sampler's last prediction."""
+    """Takes the edit's state where α is true, the source's elsewhere: latents and the sampler's last prediction."""
     x = torch.where(alpha, edit.x, source.x)
     if edit.denoised is None or source.denoised is None:
         return State(x)
@@ -100,7 +100,7 @@ def blend_states(edit: State, source: State, alpha: Tensor) -> State:
 
 
 def _above(maps: Tensor, threshold: float, latents: tuple[int, int], widened: bool) -> Tensor:
-    """Pixels (2, h, w) bool of maps (2, 1, h', w') over ``threshold``, a share of each map's maximum."""
+    """Finds the pixels (2, h, w) bool of maps (2, 1, h', w') over ``threshold``, a share of each map's maximum."""
     if widened:
         maps = F.max_pool2d(maps, 3, stride=1, padding=1)
     maps = maps / maps.amax((2, 3), keepdim=True).clamp(min=_TINY)

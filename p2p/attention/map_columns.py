@@ -32,12 +32,12 @@ class MapColumns:
     layers: int
 
     def zero_sums(self) -> Tensor:
-        """The sums before the first step: zeros (P, n)."""
+        """Makes the sums before the first step: zeros (P, n)."""
         return self.source.new_zeros(self.size[0] * self.size[1], self.source.shape[1])
 
 
 def map_size(latents: tuple[int, int], sizes: Sequence[tuple[int, int]]) -> tuple[int, int]:
-    """Choose the size (h', w') of the maps to sum, given that of the latents and those of the denoiser's maps.
+    """Chooses the size (h', w') of the maps to sum, given that of the latents and those of the denoiser's maps.
 
     It is the size nearest to a quarter of the latents' on a logarithmic scale, and the larger of two that are equally
     near: google/prompt-to-prompt uses 16×16 for latents of 64×64. Sizes with a side under 8 are used only if there are
@@ -53,7 +53,7 @@ def map_size(latents: tuple[int, int], sizes: Sequence[tuple[int, int]]) -> tupl
 
 
 def word_columns(prompt: TokenizedPrompt, words: Sequence[Sequence[int]]) -> Tensor:
-    """Weights (S, n) fp32 of n words or groups of words, given as positions of tokens: 1 at their tokens, else 0."""
+    """Makes weights (S, n) fp32 of n words or groups of words, given as positions of tokens: 1 there, else 0."""
     weights = torch.zeros(prompt.window, len(words))
     for n, tokens in enumerate(words):
         weights[list(tokens), n] = 1.0

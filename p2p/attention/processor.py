@@ -64,29 +64,29 @@ class InjectedAttention:
 
 
 def split(x: Tensor, heads: int) -> Tensor:
-    """(B, P, C) as (B, H, P, C/H)."""
+    """Splits (B, P, C) into heads, (B, H, P, C/H)."""
     return x.view(*x.shape[:2], heads, -1).transpose(1, 2)
 
 
 def join(x: Tensor) -> Tensor:
-    """(B, H, P, d) as (B, P, Hd)."""
+    """Joins heads (B, H, P, d) to (B, P, Hd)."""
     return x.transpose(1, 2).flatten(2)
 
 
 def attention(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> Tensor:
-    """softmax(QKᵀ/√d + bias)V (B, H, P, d) for q (B, H, P, d), k and v (B, H, S, d), and a bias (B, 1, 1, S)."""
+    """Computes softmax(QKᵀ/√d + bias)V (B, H, P, d) for q (B, H, P, d), k and v (B, H, S, d), a bias (B, 1, 1, S)."""
     return F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
 
 
 def injected_self(q: Tensor, k: Tensor, v: Tensor, routing: SelfRouting) -> Tensor:
-    """Values v (B, H, P, d) under the maps of q and k (M, H, P, d) that ``routing`` gives each row: (B, P, Hd)."""
+    """Applies the maps of q and k (M, H, P, d) that ``routing`` gives each row to v (B, H, P, d): (B, P, Hd)."""
     return join(attention(q.index_select(0, routing.at), k.index_select(0, routing.at), v))
 
 
 def injected_cross(
     q: Tensor, k: Tensor, v: Tensor, routing: CrossRouting, bias: Tensor | None = None
 ) -> Tensor:
-    """Edited maps times values: (B, P, Hd).
+    """Applies the edited maps to values: (B, P, Hd) (Hertz et al. 2022, section 3.2).
 
     Args:
         q: (M, H, P, d), of the rows ``routing.rows``.
@@ -107,17 +107,17 @@ def injected_cross(
 
 
 def kept_values(v: Tensor, routing: CrossRouting) -> Tensor:
-    """D diag(c) V (N, H, S, d) of the rows ``routing.kept``, for v (B, H, S, d)."""
+    """Computes D diag(c) V (N, H, S, d) of the rows ``routing.kept``, for v (B, H, S, d)."""
     return routing.Dc[:, None] * v.index_select(0, routing.kept)
 
 
 def injected_values(v: Tensor, routing: CrossRouting) -> Tensor:
-    """R diag(c) V (E, H, S, d) of the rows ``routing.injected``, for v (B, H, S, d)."""
+    """Computes R diag(c) V (E, H, S, d) of the rows ``routing.injected``, for v (B, H, S, d)."""
     return routing.Rc[:, None] @ v.index_select(0, routing.injected)
 
 
 def add_column_sums(q: Tensor, k: Tensor, column_sums: ColumnSums, bias: Tensor | None = None) -> None:
-    """Add weighted columns of maps to the sums of as many pixels, in place; no map is stored.
+    """Adds weighted columns of maps to the sums of as many pixels, in place; no map is stored.
 
     The columns take the place of values, so the softmax's output is their share of each pixel's attention. They are
     processed ``d`` at a time, because fused kernels want values as wide as queries and keys.

@@ -124,7 +124,7 @@ def make_routing(
     dtype: torch.dtype,
     compiled: bool = False,
 ) -> Routing:
-    """Stack the attention of rows, numbered in order and followed by ``padding`` rows, into the tensors of a batch.
+    """Stacks the attention of rows, numbered in order and followed by ``padding`` rows, into the tensors of a batch.
 
     Args:
         rows: the rows.
@@ -132,7 +132,8 @@ def make_routing(
         window: S, positions of the text.
         device: of the denoiser.
         dtype: of the denoiser; Rc and Dc have it.
-        compiled: whether to mark the lengths that vary from batch to batch for the compiler.
+        compiled: whether to mark the lengths that vary from batch to batch for the compiler. The rows whose columns are
+            summed are then none or at least two, as a source and its edit are.
     """
     summed = {k: row for k, row in enumerate(rows) if row.columns is not None and row.sums is not None}
     mixings = {k: row.mixing for k, row in enumerate(rows) if row.mixing is not None}
@@ -184,7 +185,7 @@ def make_routing(
 
 
 def mark_dynamic(tensor: Tensor) -> Tensor:
-    """The tensor, marked for the compiler as one whose first length varies."""
+    """Marks the tensor for the compiler as one whose first length varies, and returns it."""
     torch._dynamo.mark_dynamic(tensor, 0)
     return tensor
 

@@ -63,27 +63,27 @@ class Family(Protocol):
 
     @property
     def embeds_guidance(self) -> bool:
-        """Whether the denoiser embeds the guidance scale, a scalar as the last part of its conditioning.
+        """True if the denoiser embeds the guidance scale, a scalar as the last part of its conditioning.
 
         Such a model needs no unconditional rows.
         """
 
     def fit(self, prompt: str) -> str:
-        """Cut the prompt after a word so that it fits into the window."""
+        """Cuts the prompt after a word so that it fits into the window."""
 
     def tokenize(self, prompt: str) -> TokenizedPrompt:
-        """Words and tokens of a prompt. Raises P2PError if it does not fit into the window."""
+        """Finds the words and tokens of a prompt. Raises P2PError if it does not fit into the window."""
 
     def encode(self, prompt: str) -> Conditioning:
-        """Conditioning of a prompt, on the device. Raises P2PError if it does not fit into the window."""
+        """Encodes a prompt on the device. Raises P2PError if it does not fit into the window."""
 
     def unconditional(self) -> Conditioning:
-        """The conditioning of the unconditional rows."""
+        """Encodes the prompt of unconditional rows, which is empty."""
 
     def denoise(
         self, latents: Tensor, timesteps: Tensor, conditioning: Conditioning, routing: Routing
     ) -> Tensor:
-        """Output (B, C, h, w) fp32 of the denoiser for latents (B, C, h, w) fp32 at timesteps (B,).
+        """Computes the denoiser's output (B, C, h, w) fp32 for latents (B, C, h, w) fp32 at timesteps (B,).
 
         ``conditioning`` has the parts of B rows stacked.
         """
@@ -99,11 +99,11 @@ class FamilyModule(Protocol):
     HALF: torch.dtype
 
     def load(self, folder: Path, device: torch.device, dtype: torch.dtype) -> Family:
-        """Load a diffusers folder of the family to ``device``."""
+        """Loads a diffusers folder of the family to ``device``."""
 
 
 class FamilyPlugin(FamilyModule, Protocol):
     """A module outside this package."""
 
     def window(self, folder: Path) -> PromptWindow:
-        """The window that prompts must fit into, from a folder that may lack weights."""
+        """Loads the window that prompts must fit into, from a folder that may lack weights."""

@@ -7,7 +7,6 @@ Latents (C, h, w) are packed to h/2 · w/2 tokens of 4C channels for the transfo
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -17,26 +16,29 @@ from torch import Tensor
 
 from p2p.attention.joint_processor import JointAttention
 from p2p.attention.routing import Routing
-from p2p.families.family import PROMPTS_CACHED, Conditioning
+from p2p.families.family import Conditioning
+from p2p.families.pipeline_loader import load_pipeline
+from p2p.families.prompt_encoder import PromptEncoder
 from p2p.families.vae_decoder import Decoder
-from p2p.text.token_windows import clip_window, t5_window
-from p2p.text.words import TokenizedPrompt
+from p2p.text.token_windows import PromptWindow, clip_window, t5_window
 
 HALF = torch.bfloat16
 
 
-class Flux:
+class Flux(PromptEncoder):
     """A ``p2p.families.family.Family`` over the parts of a ``FluxPipeline`` ("dev" or "schnell")."""
 
+    prompts: PromptWindow
     embeds_guidance = True
 
     def __init__(self, folder: Path, pipeline: Any, device: torch.device, dtype: torch.dtype) -> None:
+        super().__init__(t5_window(folder))
         self.device, self.dtype = device, dtype
         self.network = pipeline.transformer.eval().requires_grad_(False)
         self.decoder = Decoder(pipeline.vae)
         self.clip = pipeline.text_encoder.eval().requires_grad_(False)
         self.t5 = pipeline.text_encoder_2.eval().requires_grad_(False)
-        self.clip_window, self.prompts = clip_window(folder), t5_window(folder)
+        self.clip_window = clip_window(folder)
         self.resolution = pipeline.vae.config.sample_size
         side = self.resolution // self.decoder.pixels_per_latent
         config = self.network.config
@@ -51,24 +53,6 @@ class Flux:
         self.network.set_attn_processor(self.attention)
         self.text_ids = torch.zeros(self.window, 3, device=device, dtype=dtype)
         self.image_ids = _image_ids(side // 2).to(device, dtype)
-        self._cached = lru_cache(PROMPTS_CACHED)(self._encode)
-
-    @property
-    def window(self) -> int:
-        return self.prompts.limit
-
-    def fit(self, prompt: str) -> str:
-        return self.prompts.fit(prompt)
-
-    def tokenize(self, prompt: str) -> TokenizedPrompt:
-        return self.prompts.tokenize(prompt)
-
-    def encode(self, prompt: str) -> Conditioning:
-        return self._cached(prompt)
-
-    def unconditional(self) -> Conditioning:
-        """Not used: there are no unconditional rows."""
-        return self._cached("")
 
     def _encode(self, prompt: str) -> Conditioning:
         t5 = self.t5(self.prompts.ids(prompt).input_ids.to(self.device))[0][0]
@@ -94,33 +78,25 @@ class Flux:
 
 
 def pack(latents: Tensor) -> Tensor:
-    """Pack latents (B, C, h, w) to tokens (B, h/2 · w/2, 4C), one for each square of 2×2."""
+    """Packs latents (B, C, h, w) to tokens (B, h/2 · w/2, 4C), one for each square of 2×2."""
     B, C, h, w = latents.shape
     squares = latents.view(B, C, h // 2, 2, w // 2, 2)
     return squares.permute(0, 2, 4, 1, 3, 5).reshape(B, h // 2 * (w // 2), 4 * C)
 
 
 def unpack(tokens: Tensor, shape: tuple[int, int, int]) -> Tensor:
-    """Unpack tokens (B, h/2 · w/2, 4C) to latents (B, C, h, w) of a shape (C, h, w)."""
+    """Unpacks tokens (B, h/2 · w/2, 4C) to latents (B, C, h, w) of a shape (C, h, w)."""
     C, h, w = shape
     squares = tokens.view(len(tokens), h // 2, w // 2, C, 2, 2)
     return squares.permute(0, 3, 1, 4, 2, 5).reshape(len(tokens), C, h, w)
 
 
 def _image_ids(side: int) -> Tensor:
-    """Position ids (side², 3) of the tokens: zero, row, column."""
+    """Makes the position ids (side², 3) of the tokens: zero, row, column."""
     rows, columns = torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")
     return torch.stack([torch.zeros_like(rows), rows, columns], -1).flatten(0, 1)
 
 
 def load(folder: Path, device: torch.device, dtype: torch.dtype) -> Flux:
-    """Load a diffusers folder of this family."""
-    pipeline = FluxPipeline.from_pretrained(
-        folder,
-        dtype=dtype,
-        use_safetensors=True,
-        local_files_only=True,
-        feature_extractor=None,
-        image_encoder=None,
-    )
-    return Flux(folder, pipeline.to(device), device, dtype)
+    """Loads a diffusers folder of this family."""
+    return Flux(folder, load_pipeline(FluxPipeline, folder, device, dtype), device, dtype)

@@ -14,7 +14,7 @@ from p2p.families.vae_decoder import Decoder
 
 
 def load_scoring_decoder(name: str | Path, family: Family) -> Decoder:
-    """Load an ``AutoencoderTiny`` (TAESD, distilled from a model's autoencoder) to the family's device.
+    """Loads an ``AutoencoderTiny`` (TAESD, distilled from a model's autoencoder) to the family's device.
 
     Args:
         name: a folder written by ``save_pretrained``, or a name on the hub.

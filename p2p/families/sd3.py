@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,9 @@ from torch import Tensor
 
 from p2p.attention.joint_processor import JointAttention
 from p2p.attention.routing import Routing
-from p2p.families.family import PROMPTS_CACHED, Conditioning
+from p2p.families.family import Conditioning
+from p2p.families.pipeline_loader import load_pipeline
+from p2p.families.prompt_encoder import PromptEncoder
 from p2p.families.vae_decoder import Decoder
 from p2p.text.clip_text_encoders import ClipPair
 from p2p.text.token_windows import fit, load_t5, tokenize
@@ -30,16 +31,17 @@ HALF = torch.bfloat16
 T5_TOKENS = 256
 
 
-class StableDiffusion3:
+class StableDiffusion3(PromptEncoder):
     """A ``p2p.families.family.Family`` over the parts of a ``StableDiffusion3Pipeline``, with T5 or without."""
 
     embeds_guidance = False
 
     def __init__(self, folder: Path, pipeline: Any, device: torch.device, dtype: torch.dtype) -> None:
+        self.clip = ClipPair(folder, pipeline)
+        super().__init__(self.clip)
         self.device, self.dtype = device, dtype
         self.network = pipeline.transformer.eval().requires_grad_(False)
         self.decoder = Decoder(pipeline.vae)
-        self.clip = ClipPair(folder, pipeline)
         self.t5, self.t5_window = None, None
         if pipeline.text_encoder_3 is not None:
             self.t5 = pipeline.text_encoder_3.eval().requires_grad_(False)
@@ -50,10 +52,12 @@ class StableDiffusion3:
         self.map_layers = {(side, side): config.num_layers}
         self.scheduler_config: Mapping[str, Any] = {**pipeline.scheduler.config, "_image_tokens": side**2}
         self.resolution = config.sample_size * self.decoder.pixels_per_latent
-        self.window = self.clip.windows[0].limit + (self.t5_window.limit if self.t5_window else T5_TOKENS)
         self.attention = JointAttention(self.window)
         self.network.set_attn_processor(self.attention)
-        self._cached = lru_cache(PROMPTS_CACHED)(self._encode)
+
+    @property
+    def window(self) -> int:
+        return self.clip.limit + (self.t5_window.limit if self.t5_window else T5_TOKENS)
 
     def fit(self, prompt: str) -> str:
         windows = self.clip.windows if self.t5_window is None else (*self.clip.windows, self.t5_window)
@@ -65,12 +69,6 @@ class StableDiffusion3:
         if self.t5_window is None:
             return tokenize(prompt, (first,), unfilled=T5_TOKENS)
         return tokenize(prompt, (first, self.t5_window))
-
-    def encode(self, prompt: str) -> Conditioning:
-        return self._cached(prompt)
-
-    def unconditional(self) -> Conditioning:
-        return self._cached("")
 
     def _encode(self, prompt: str) -> Conditioning:
         clip, outputs = self.clip.encode(prompt)
@@ -99,16 +97,8 @@ class StableDiffusion3:
 
 
 def load(folder: Path, device: torch.device, dtype: torch.dtype) -> StableDiffusion3:
-    """Load a diffusers folder of this family."""
+    """Loads a diffusers folder of this family."""
     index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
     absent = {part: None for part in ("text_encoder_3", "tokenizer_3") if index.get(part, [None])[0] is None}
-    pipeline = StableDiffusion3Pipeline.from_pretrained(
-        folder,
-        dtype=dtype,
-        use_safetensors=True,
-        local_files_only=True,
-        feature_extractor=None,
-        image_encoder=None,
-        **absent,
-    )
-    return StableDiffusion3(folder, pipeline.to(device), device, dtype)
+    pipeline = load_pipeline(StableDiffusion3Pipeline, folder, device, dtype, **absent)
+    return StableDiffusion3(folder, pipeline, device, dtype)

@@ -8,7 +8,6 @@ original and target size are the model's, without a crop.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +16,21 @@ from diffusers import StableDiffusionXLPipeline
 from torch import Tensor
 
 from p2p.attention.processor import Routing
-from p2p.families.family import PROMPTS_CACHED, Conditioning
+from p2p.families.family import Conditioning
+from p2p.families.pipeline_loader import load_pipeline
+from p2p.families.prompt_encoder import PromptEncoder
 from p2p.families.unet import InjectedUNet
 from p2p.families.vae_decoder import Decoder
 from p2p.text.clip_text_encoders import ClipPair
-from p2p.text.words import TokenizedPrompt
 
 HALF = torch.float16
 
 
-class StableDiffusionXL:
+class StableDiffusionXL(PromptEncoder):
     """A ``p2p.families.family.Family`` over the parts of a ``StableDiffusionXLPipeline``."""
 
     def __init__(self, pipeline: Any, clip: ClipPair, device: torch.device, dtype: torch.dtype) -> None:
+        super().__init__(clip)
         self.device, self.dtype, self.clip = device, dtype, clip
         self.denoiser = InjectedUNet(pipeline.unet)
         self.embeds_guidance = self.denoiser.embeds_guidance
@@ -41,23 +42,9 @@ class StableDiffusionXL:
         self.resolution = self.latent_shape[1] * self.decoder.pixels_per_latent
         height, width = (side * self.decoder.pixels_per_latent for side in self.latent_shape[1:])
         self.time_ids = torch.tensor([[height, width, 0, 0, height, width]], dtype=dtype, device=device)
-        self._cached = lru_cache(PROMPTS_CACHED)(self._encode)
-
-    @property
-    def window(self) -> int:
-        return self.clip.windows[0].limit
-
-    def fit(self, prompt: str) -> str:
-        return self.clip.fit(prompt)
-
-    def tokenize(self, prompt: str) -> TokenizedPrompt:
-        return self.clip.tokenize(prompt)
-
-    def encode(self, prompt: str) -> Conditioning:
-        return self._cached(prompt)
 
     def unconditional(self) -> Conditioning:
-        empty = self._cached("")
+        empty = super().unconditional()
         return tuple(map(torch.zeros_like, empty)) if self.zero_unconditional else empty
 
     def _encode(self, prompt: str) -> Conditioning:
@@ -73,15 +60,6 @@ class StableDiffusionXL:
 
 
 def load(folder: Path, device: torch.device, dtype: torch.dtype) -> StableDiffusionXL:
-    """Load a diffusers folder of this family."""
-    pipeline = StableDiffusionXLPipeline.from_pretrained(
-        folder,
-        dtype=dtype,
-        use_safetensors=True,
-        local_files_only=True,
-        feature_extractor=None,
-        image_encoder=None,
-        add_watermarker=False,
-    )
-    pipeline.to(device)
+    """Loads a diffusers folder of this family."""
+    pipeline = load_pipeline(StableDiffusionXLPipeline, folder, device, dtype, add_watermarker=False)
     return StableDiffusionXL(pipeline, ClipPair(folder, pipeline), device, dtype)

@@ -40,7 +40,7 @@ class InjectedUNet:
         added: Mapping[str, Tensor] | None = None,
         guidance: Tensor | None = None,
     ) -> Tensor:
-        """Output (B, C, h, w) fp32 of the U-Net.
+        """Computes the U-Net's output, (B, C, h, w) fp32.
 
         Args:
             latents: (B, C, h, w) fp32.
@@ -71,7 +71,7 @@ class InjectedUNet:
 
 
 def _map_layers(unet: Any, height: int, width: int) -> dict[tuple[int, int], int]:
-    """Number of cross-attention layers for each size of map. Each level halves the side, rounded up."""
+    """Counts the cross-attention layers for each size of map. Each level halves the side, rounded up."""
     sizes = [(height, width)]
     for _ in unet.config.block_out_channels[1:]:
         sizes.append((-(-sizes[-1][0] // 2), -(-sizes[-1][1] // 2)))

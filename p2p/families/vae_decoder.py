@@ -36,7 +36,7 @@ class Decoder:
         self._mean += getattr(config, "shift_factor", None) or 0.0
 
     def __call__(self, latents: Tensor) -> NDArray[np.uint8]:
-        """Decode latents (N, C, h, w) fp32 to images (N, H, W, 3). Short memory loses no decoded image."""
+        """Decodes latents (N, C, h, w) fp32 to images (N, H, W, 3) uint8. Short memory loses no decoded image."""
         device, done = self.vae.device, 0
         scaled = to_device(latents.cpu() * self._std + self._mean, device)
         images = []
@@ -52,7 +52,10 @@ class Decoder:
         return torch.cat(images).numpy()
 
     def _try_decode(self, latents: Tensor) -> Tensor | None:
-        """Images (N, H, W, 3) uint8, in an asynchronous copy to the CPU; None if memory is short for more than one."""
+        """Decodes to images (N, H, W, 3) uint8 in an asynchronous copy to the CPU, or None if memory is too short.
+
+        Raises torch.OutOfMemoryError if it is too short for one image.
+        """
         try:
             images = self._decode(latents)
         except torch.OutOfMemoryError:
@@ -63,7 +66,7 @@ class Decoder:
         return to_cpu(pixels.permute(0, 2, 3, 1))
 
     def _decode(self, latents: Tensor) -> Tensor:
-        """Decode latents, and decode again in single precision those images that overflowed in half precision.
+        """Decodes latents, and again in single precision those whose images overflowed in half precision.
 
         SDXL's first autoencoder overflows. An image does not depend on those that were decoded before.
         """
@@ -83,5 +86,5 @@ class Decoder:
 
 
 def _per_channel(values: list[float] | None, otherwise: float) -> Tensor:
-    """(1, C, 1, 1)."""
+    """Shapes values of C channels as (1, C, 1, 1), or ``otherwise`` as (1, 1, 1, 1)."""
     return torch.tensor([otherwise] if values is None else values)[None, :, None, None]

@@ -33,7 +33,7 @@ _WINDOWS: Mapping[str, Callable[[Path], PromptWindow]] = {
 
 
 def find_family(folder: Path, plugin: str | None) -> FamilyModule:
-    """The module that loads the model in ``folder``: the plugin of that name, or with None the built-in family.
+    """Finds the module that loads the model in ``folder``: the plugin of that name, or with None the built-in family.
 
     Raises:
         ModelError: the folder is no diffusers folder, its family is not supported, or the plugin cannot be imported or
@@ -46,7 +46,7 @@ def find_family(folder: Path, plugin: str | None) -> FamilyModule:
 
 
 def find_window(folder: Path, plugin: str | None) -> Callable[[Path], PromptWindow]:
-    """The function that loads the smallest window that prompts must fit into, from a folder that may lack weights.
+    """Finds the function that loads the smallest window of the model in ``folder``, which needs no weights.
 
     Raises:
         ModelError: as ``find_family``.
@@ -58,7 +58,7 @@ def find_window(folder: Path, plugin: str | None) -> Callable[[Path], PromptWind
 
 
 def family_digest(name: str) -> str:
-    """Hex SHA-256 of a family plugin's source. Raises ModelError if it cannot be imported or lacks a part."""
+    """Hashes (hex SHA-256) the source of a family plugin. Raises ModelError if it is absent or lacks a part."""
     return source_digest(_load(name))
 
 

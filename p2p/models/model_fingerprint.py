@@ -16,7 +16,7 @@ _SAMPLES, _SAMPLE = 256, 64 * 2**10
 
 
 def fingerprint(model: str | Path, revision: str | None = None) -> str:
-    """64 hex digits that depend only on the model's configs, vocabulary and weights.
+    """Computes 64 hex digits that depend only on the model's configs, vocabulary and weights.
 
     For a folder it covers names and bytes of configs, and names, sizes and bytes of safetensors files; of a file over
     64 MiB it covers 256 evenly spaced samples of 64 KiB, the first and the last bytes included. Modification times and

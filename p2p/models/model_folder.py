@@ -16,7 +16,7 @@ _HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 
 
 def local_folder(model: str | Path, revision: str | None, whole: bool) -> Path:
-    """Find the folder of a model. A hub's is downloaded, ``whole`` or only its configs and tokenizer.
+    """Finds the folder of a model. A hub's is downloaded, ``whole`` or only its configs and tokenizer.
 
     Raises:
         ModelError: there is no such model.
@@ -49,7 +49,7 @@ def local_folder(model: str | Path, revision: str | None, whole: bool) -> Path:
 
 
 def pipeline_class(folder: Path) -> str:
-    """Name of the pipeline class of a diffusers folder. Raises ModelError if it is not a diffusers folder."""
+    """Reads the name of the pipeline class of a diffusers folder. Raises ModelError if it is not a diffusers folder."""
     index = folder / "model_index.json"
     if not index.is_file():
         pickled = next((path for path in sorted(folder.glob("*")) if path.suffix in PICKLES), None)

@@ -41,7 +41,7 @@ def load(
     scoring_decoder: str | Path | None = None,
     family: str | None = None,
 ) -> Editor:
-    """Load a model for editing.
+    """Loads a model for editing.
 
     Args:
         model: a diffusers folder, or ``owner/name`` on the hub. An existing folder needs no network.
@@ -117,7 +117,7 @@ def _device(device: str | torch.device) -> torch.device:
 
 
 def _dtype(dtype: str | torch.dtype) -> torch.dtype | None:
-    """None for "auto"."""
+    """Reads a precision; None stands for "auto". Raises ModelError for an unknown name."""
     if isinstance(dtype, torch.dtype):
         return dtype
     if dtype == "auto":
@@ -129,7 +129,7 @@ def _dtype(dtype: str | torch.dtype) -> torch.dtype | None:
 
 @contextmanager
 def _no_progress_bars() -> Iterator[None]:
-    """Hide the progress bars of loading, which is short, from the caller's output."""
+    """Hides the progress bars of loading, which is short, from the caller's output."""
     libraries = (diffusers.utils.logging, transformers.utils.logging)
     enabled = [library for library in libraries if library.is_progress_bar_enabled()]
     for library in enabled:

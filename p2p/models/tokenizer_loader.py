@@ -12,7 +12,7 @@ from p2p.text.token_windows import PromptWindow
 
 
 def load_tokenizer(model: str | Path, revision: str | None = None, family: str | None = None) -> PromptWindow:
-    """Load a model's tokenizer, which counts tokens, and the limit of its text encoder.
+    """Loads a model's tokenizer, which counts tokens, and the limit of its text encoder.
 
     The arguments are those of ``load``.
 

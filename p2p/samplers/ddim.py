@@ -27,7 +27,7 @@ class DDIM(VariancePreserving):
 
 
 def ddim(config: Mapping[str, Any], steps: int, device: torch.device) -> DDIM:
-    """Make DDIM with the schedule of a model's scheduler config."""
+    """Makes DDIM with the schedule of a model's scheduler config."""
     scheduler = DDIMScheduler.from_config(config)
     scheduler.set_timesteps(steps)
     t = scheduler.timesteps

@@ -58,7 +58,7 @@ class DPMPP2M:
 
 
 def dpmpp_2m(config: Mapping[str, Any], steps: int, device: torch.device) -> DPMPP2M:
-    """Make DPM-Solver++ 2M with the schedule of a model's scheduler config, which may use Karras's noise levels.
+    """Makes DPM-Solver++ 2M with the schedule of a model's scheduler config, which may use Karras's noise levels.
 
     The solver is algorithm 2 even if the config names another. As in diffusers, the last step is of first order if the
     schedule ends without noise, has fewer than 15 steps, or if the config asks for it.

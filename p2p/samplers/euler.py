@@ -20,7 +20,7 @@ class Euler(VarianceExploding):
     stochastic = False
 
     def derivative(self, x: Tensor, output: Tensor, i: Tensor) -> Tensor:
-        """d = (x − D)/σ at steps i, line 4."""
+        """Computes d = (x − D)/σ at steps i, line 4; (B, C, h, w)."""
         return (x - self.denoised(x, output, i)) / per_row(self.sigma, i)
 
     def step(self, state: State, output: Tensor, i: Tensor, noise: Tensor | None) -> State:
@@ -29,7 +29,7 @@ class Euler(VarianceExploding):
 
 
 def euler(config: Mapping[str, Any], steps: int, device: torch.device) -> Euler:
-    """Make Euler with the schedule of a model's scheduler config."""
+    """Makes Euler with the schedule of a model's scheduler config."""
     # diffusers' Euler imports scipy, which takes a second that other samplers need not spend.
     from diffusers import EulerDiscreteScheduler
 
@@ -37,7 +37,7 @@ def euler(config: Mapping[str, Any], steps: int, device: torch.device) -> Euler:
 
 
 def read_schedule(scheduler: Any, steps: int, device: torch.device) -> tuple[Tensor, Tensor, bool, float]:
-    """The fields of ``VarianceExploding`` of a scheduler of diffusers with this number of steps."""
+    """Reads the fields of ``VarianceExploding`` from a scheduler of diffusers with this number of steps."""
     scheduler.set_timesteps(steps)
     return (
         scheduler.timesteps.float().to(device),

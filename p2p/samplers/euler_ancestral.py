@@ -33,6 +33,6 @@ class EulerAncestral(Euler):
 
 
 def euler_ancestral(config: Mapping[str, Any], steps: int, device: torch.device) -> EulerAncestral:
-    """Make Euler-ancestral with the schedule of a model's scheduler config."""
+    """Makes Euler-ancestral with the schedule of a model's scheduler config."""
     scheduler = EulerAncestralDiscreteScheduler.from_config(config)
     return EulerAncestral(*read_schedule(scheduler, steps, device))

@@ -44,7 +44,7 @@ class FlowMatchEuler(Euler):
 
 
 def flow_match_euler(config: Mapping[str, Any], steps: int, device: torch.device) -> FlowMatchEuler:
-    """Make flow-match Euler with the schedule of a model's scheduler config.
+    """Makes flow-match Euler with the schedule of a model's scheduler config.
 
     A family may add two keys to the config: ``_image_tokens``, on which a dynamic shift depends, and ``_even_times``
     for the times 1, 1 - 1/T, … 1/T before the shift in place of the scheduler's own.

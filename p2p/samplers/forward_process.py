@@ -16,7 +16,7 @@ from p2p.samplers.sampler import State, per_row
 
 
 def predicts_flow(config: Mapping[str, Any]) -> bool:
-    """Whether a scheduler's config belongs to a flow-matching model."""
+    """True if a scheduler's config belongs to a flow-matching model."""
     return (
         config.get("prediction_type") in ("flow", "flow_prediction")
         or str(config.get("_class_name", "")).startswith("FlowMatch")
@@ -25,7 +25,7 @@ def predicts_flow(config: Mapping[str, Any]) -> bool:
 
 
 def predicts_v(config: Mapping[str, Any]) -> bool:
-    """Whether the model of a scheduler's config predicts v rather than ε.
+    """True if the model of a scheduler's config predicts v, False if it predicts ε.
 
     Raises:
         ModelError: any other prediction, or dynamic thresholding.
@@ -39,7 +39,7 @@ def predicts_v(config: Mapping[str, Any]) -> bool:
 
 
 def clean_latents(x: Tensor, output: Tensor, alpha: Tensor, sigma: Tensor, v_prediction: bool) -> Tensor:
-    """x₀ for x = α x₀ + σ ε with α² + σ² = 1; v = α ε − σ x₀ (Salimans & Ho 2022, appendix D)."""
+    """Solves x = α x₀ + σ ε with α² + σ² = 1 for x₀, from ε or v = α ε − σ x₀ (Salimans & Ho 2022, appendix D)."""
     return alpha * x - sigma * output if v_prediction else (x - sigma * output) / alpha
 
 
@@ -76,7 +76,7 @@ class VariancePreserving:
 
 
 def clip_range(config: Mapping[str, Any]) -> float:
-    """The bound on predictions of x₀ in a scheduler's config, infinite if it does not clip them."""
+    """Reads the bound on predictions of x₀ from a scheduler's config, infinite if it does not clip them."""
     return float(config["clip_sample_range"]) if config["clip_sample"] else float("inf")
 
 

@@ -38,7 +38,7 @@ class LCM(VariancePreserving):
 
 
 def lcm(config: Mapping[str, Any], steps: int, device: torch.device) -> LCM:
-    """Make LCM with the schedule of a model's scheduler config: a part of the steps that the model was distilled with.
+    """Makes LCM with the schedule of a model's scheduler config: a part of the steps that the model was distilled with.
 
     Raises:
         P2PError: more steps than the config's ``original_inference_steps`` (50 by default).

@@ -38,22 +38,22 @@ class Sampler(Protocol):
 
     @property
     def stochastic(self) -> bool:
-        """Whether ``step`` needs noise."""
+        """True if ``step`` needs noise."""
 
     def start(self, noise: Tensor) -> State:
-        """The state at step 0, from unit normal noise (C, h, w) or (B, C, h, w)."""
+        """Makes the state at step 0 from unit normal noise (C, h, w) or (B, C, h, w)."""
 
     def noised(self, denoised: Tensor, noise: Tensor, i: int) -> State:
-        """The state at step i < T: clean latents (C, h, w) plus unit normal noise scaled to that step's level."""
+        """Adds unit normal noise, scaled to the level of step i < T, to clean latents (C, h, w)."""
 
     def model_input(self, x: Tensor, i: Tensor) -> Tensor:
-        """The denoiser's input for latents x (B, C, h, w) at steps i (B,)."""
+        """Scales latents x (B, C, h, w) at steps i (B,) to the denoiser's input."""
 
     def denoised(self, x: Tensor, output: Tensor, i: Tensor) -> Tensor:
-        """The clean latents (B, C, h, w) predicted by the denoiser's output for latents x at steps i."""
+        """Predicts the clean latents (B, C, h, w) from the denoiser's output for latents x at steps i."""
 
     def step(self, state: State, output: Tensor, i: Tensor, noise: Tensor | None) -> State:
-        """The state at steps i + 1, from the denoiser's output at steps i and unit normal noise (B, C, h, w)."""
+        """Makes the state at steps i + 1 from the denoiser's output at steps i and unit normal noise (B, C, h, w)."""
 
 
 Maker = Callable[[Mapping[str, Any], int, torch.device], Sampler]
@@ -64,22 +64,22 @@ class SamplerPlugin(Protocol):
     """A module outside this package."""
 
     def make(self, config: Mapping[str, Any], steps: int, device: torch.device) -> Sampler:
-        """Make the sampler. Raises P2PError if it does not fit the model or the number of steps."""
+        """Makes the sampler. Raises P2PError if it does not fit the model or the number of steps."""
 
 
 def stack(states: Sequence[State]) -> State:
-    """Stack the states of single rows."""
+    """Stacks the states of single rows."""
     denoised = [state.denoised for state in states if state.denoised is not None]
     return State(torch.stack([state.x for state in states]), torch.stack(denoised) if denoised else None)
 
 
 def unstack(state: State) -> list[State]:
-    """Split stacked states into those of single rows."""
+    """Splits stacked states into those of single rows."""
     if state.denoised is None:
         return [State(x) for x in state.x]
     return [State(x, denoised) for x, denoised in zip(state.x, state.denoised, strict=True)]
 
 
 def per_row(table: Tensor, i: Tensor) -> Tensor:
-    """Entries (B, 1, 1, 1) of a table at steps i (B,)."""
+    """Looks up the entries (B, 1, 1, 1) of a table (T,) at steps i (B,)."""
     return table[i][:, None, None, None]

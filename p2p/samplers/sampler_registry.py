@@ -35,7 +35,7 @@ SAMPLERS: Mapping[str, Maker] = {**_FOR_DIFFUSION, **_FOR_FLOW}
 
 
 def make_sampler(name: str, config: Mapping[str, Any], steps: int, device: torch.device) -> Sampler:
-    """Make the sampler of this name, or of this plugin module, with the schedule of a model's scheduler config.
+    """Makes the sampler of this name, or of this plugin module, with the schedule of a model's scheduler config.
 
     Raises:
         P2PError: the sampler is unknown or not for the model's prediction, or its schedule lacks this number of steps.
@@ -62,12 +62,12 @@ def make_sampler(name: str, config: Mapping[str, Any], steps: int, device: torch
 
 
 def maker_of(name: str) -> Maker:
-    """The function that makes a sampler. Raises P2PError if the name is neither known nor a module with ``make``."""
+    """Finds the function that makes a sampler. Raises P2PError if no sampler and no module has this name."""
     return SAMPLERS[name] if name in SAMPLERS else cast(SamplerPlugin, _plugin(name)).make
 
 
 def sampler_digest(name: str) -> str:
-    """Hex SHA-256 of a sampler plugin's source. Raises P2PError as ``maker_of`` does."""
+    """Hashes (hex SHA-256) the source of a sampler plugin. Raises P2PError as ``maker_of`` does."""
     return source_digest(_plugin(name))
 
 

@@ -25,7 +25,7 @@ _NO_INJECTION = Injection(cross=(False,), self_attention=False)
 def make_plan_of_method(
     index: int, request: SweepRequest, family: Family, sampler: Callable[[str, int], Sampler]
 ) -> SweepPlan:
-    """Plan a request of any method; the arguments are those of ``p2p.sweep.sweep_plan.make_plan``.
+    """Plans a request of any method; the arguments are those of ``p2p.sweep.sweep_plan.make_plan``.
 
     Raises:
         P2PError: another method with an option of Prompt-to-Prompt, and the errors of ``make_plan``.
@@ -43,7 +43,7 @@ def make_plan_of_method(
 
 
 def restarts(taus: Sequence[float], steps: int, rounding: str = "nearest") -> tuple[Branch, ...]:
-    """Branches of SDEdit: each from the step where the injection of its τ would stop, by the same rounding."""
+    """Makes the branches of SDEdit: each from the step where injection at its τ would stop, by the same rounding."""
     members: dict[int, list[int]] = {}
     for member, tau in enumerate(taus):
         members.setdefault(injected_steps(1.0, tau, steps, rounding), []).append(member)
@@ -54,7 +54,7 @@ def restarts(taus: Sequence[float], steps: int, rounding: str = "nearest") -> tu
 
 
 def start_restarts(source: Trajectory) -> list[Trajectory]:
-    """The trajectories that start from a finished source. A restart after the last step is the source itself."""
+    """Makes the trajectories that start from a finished source. One after the last step is the source itself."""
     plan, x = source.plan, source.state.x
     trajectories = []
     for branch in plan.restarts:

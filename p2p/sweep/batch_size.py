@@ -19,7 +19,7 @@ BatchRows = int | Literal["auto"]
 
 
 def largest_batch(device: torch.device) -> int:
-    """The most rows that "auto" tries first; more are no faster.
+    """Returns the most rows that "auto" tries first; more are no faster.
 
     On a GPU the executor halves it if memory is short. On a CPU, larger batches do not fit into the caches.
     """
@@ -27,7 +27,7 @@ def largest_batch(device: torch.device) -> int:
 
 
 def batch_rows(setting: BatchRows, plans: Sequence[SweepPlan], limit: int) -> int:
-    """Number of rows of a batch: the setting, or for "auto" as many as the plans can fill at every step.
+    """Chooses the number of rows of a batch: the setting, or for "auto" as many as the plans can fill at every step.
 
     A trajectory makes one step a call, so larger batches would not be full. "auto" is rounded up to a power of two,
     so that a compiled denoiser has few shapes.
@@ -51,7 +51,7 @@ def batch_rows(setting: BatchRows, plans: Sequence[SweepPlan], limit: int) -> in
 
 
 def count_rows(plan: SweepPlan) -> int:
-    """Rows of a plan's source and branches in all steps, without copies of the source."""
+    """Counts the rows of a plan's source and branches in all steps, without copies of the source."""
     rows_at = [2 if guided else 1 for guided in plan.guided]
 
     def below(branch: Branch) -> int:

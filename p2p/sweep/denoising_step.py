@@ -18,7 +18,7 @@ from p2p.sweep.trajectory import Job, Trajectory
 
 
 def advance(family: Family, jobs: Sequence[Job], padded_to: int | None = None) -> list[Job]:
-    """Denoise all trajectories by one step: algorithm 1 of Hertz et al. 2022, with many sources and edits in a batch.
+    """Denoises all trajectories by one step: algorithm 1 of Hertz et al. 2022, with many sources and edits in a batch.
 
     Args:
         family: the denoiser.
@@ -95,7 +95,7 @@ def advance(family: Family, jobs: Sequence[Job], padded_to: int | None = None) -
 
 
 def blend_with_source(job: Job) -> Job:
-    """LocalBlend of a job after its step: z* ← (1 - α) ⊙ z + α ⊙ z* for each edit z* and its source z."""
+    """Applies LocalBlend to a job after its step: z* ← (1 - α) ⊙ z + α ⊙ z* for each edit z* and its source z."""
     source, *edits = job
     plan = source.plan.blend
     if plan is None or source.column_sums is None or source.step <= plan.start:
@@ -114,7 +114,7 @@ def blend_with_source(job: Job) -> Job:
 
 
 def _attention_of_rows(jobs: Sequence[Job], guided: Sequence[int]) -> list[RowAttention]:
-    """Sources of the maps of each row; a job's source is its first trajectory. ``guided`` are those with two rows."""
+    """Finds the sources of the maps of each row; a job's source is its first trajectory. ``guided`` have two rows."""
     count = sum(map(len, jobs))
     unconditional_row = {k: count + place for place, k in enumerate(guided)}
     rows = [RowAttention(k, k) for k in range(count + len(guided))]
@@ -140,7 +140,7 @@ def _attention_of_rows(jobs: Sequence[Job], guided: Sequence[int]) -> list[RowAt
 
 
 def _columns(trajectory: Trajectory) -> Tensor | None:
-    """(S, n): the columns of its maps that are summed."""
+    """Returns the columns (S, n) of its maps that are summed, or None."""
     columns = trajectory.plan.map_columns
     if columns is None:
         return None
@@ -150,7 +150,7 @@ def _columns(trajectory: Trajectory) -> Tensor | None:
 def _group_by_sampler(
     trajectories: Sequence[Trajectory], device: torch.device
 ) -> list[tuple[list[int], Tensor, Tensor]]:
-    """For each sampler: indices of its trajectories, the same on the device, and their steps i on the device."""
+    """Groups by sampler: indices of trajectories, the same on the device, and their steps i on the device."""
     groups: dict[int, list[int]] = {}
     for k, trajectory in enumerate(trajectories):
         groups.setdefault(id(trajectory.plan.sampler), []).append(k)
@@ -161,7 +161,7 @@ def _group_by_sampler(
 
 
 def _shared_noise(trajectories: Sequence[Trajectory], device: torch.device) -> Tensor:
-    """Noise (n, C, h, w) of a stochastic step, the same for all trajectories with one seed at one step."""
+    """Draws noise (n, C, h, w) of a stochastic step, the same for all trajectories with one seed at one step."""
     keys = [(trajectory.plan.request.seed, trajectory.step) for trajectory in trajectories]
     shape = tuple(trajectories[0].state.x.shape)
     noise = {key: step_noise(*key, (shape[0], shape[1], shape[2])) for key in dict.fromkeys(keys)}

@@ -58,7 +58,7 @@ class EarlyStop:
             raise P2PError(f"early stop at = {self.at} is not in (0, 1)")
 
     def before_step(self, steps: int) -> int | None:
-        """The step before which it comes, None for a sweep of one step."""
+        """Returns the step before which it comes, None for a sweep of one step."""
         return min(steps - 1, max(1, injected_steps(1.0, self.at, steps))) if steps > 1 else None
 
 
@@ -74,7 +74,7 @@ class EarlyStopBarrier:
     _waiting: dict[int, list[Job]] = field(default_factory=dict)
 
     def admit(self, job: Job) -> tuple[list[Job], list[Trajectory]]:
-        """The jobs that continue and the trajectories that are dropped; both empty until the plan's last job comes."""
+        """Returns the jobs that continue and the trajectories that are dropped, both empty until a plan's last job."""
         plan = job[0].plan
         assert plan.early_stop_step is not None
         jobs = self._waiting.setdefault(plan.index, [])

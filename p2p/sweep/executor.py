@@ -61,7 +61,7 @@ def run_plans(
     usage: Usage | None = None,
     barrier: EarlyStopBarrier | None = None,
 ) -> list[Outcome]:
-    """Denoise all plans to the end.
+    """Denoises all plans to the end.
 
     Jobs with most remaining steps go first, then those of earlier plans: sources and trunks run ahead, and the free
     rows they release fill the remaining room of every batch. The order depends on the plans alone.
@@ -110,7 +110,7 @@ def run_plans(
 def _try_advance(
     family: Family, batch: Sequence[Job], padded_to: int | None, can_halve: bool
 ) -> list[Job] | None:
-    """``advance``, or None if memory was short; the batch is unchanged then, because trajectories never change."""
+    """Calls ``advance``; None if memory was short. The batch is unchanged then, because trajectories never change."""
     try:
         return advance(family, batch, padded_to)
     except torch.OutOfMemoryError:
@@ -122,14 +122,14 @@ def _try_advance(
 
 
 def start_jobs(plan: SweepPlan, batch_rows: int) -> list[Job]:
-    """The jobs of a plan's first step."""
+    """Makes the jobs of a plan's first step."""
     sums = plan.map_columns.zero_sums() if plan.map_columns else None
     source = Trajectory(plan, plan.starting, 0, column_sums=sums)
     return _make_jobs(source, [replace(source, branch=branch) for branch in plan.branches], batch_rows)
 
 
 def regroup(job: Job, batch_rows: int) -> list[Job]:
-    """The jobs of the next step: finished trajectories end, branches fork, and those without injection run alone."""
+    """Makes the jobs of the next step: finished trajectories end, branches fork, those without injection run alone."""
     unfinished = [trajectory for trajectory in job if not trajectory.finished]
     source = next((trajectory for trajectory in unfinished if trajectory.branch is None), None)
     edits: list[Trajectory] = []
@@ -144,7 +144,7 @@ def regroup(job: Job, batch_rows: int) -> list[Job]:
 
 
 def _restarts(job: Job) -> list[Job]:
-    """The jobs that start from a job's source once it is finished."""
+    """Makes the jobs that start from a job's source once it is finished."""
     source = job[0]
     if source.branch is None and source.finished:
         return [(trajectory,) for trajectory in start_restarts(source)]
@@ -152,7 +152,7 @@ def _restarts(job: Job) -> list[Job]:
 
 
 def fill_batch(ready: Sequence[Job], batch_rows: int) -> tuple[list[Job], list[Job]]:
-    """Take jobs in order while they fit: the batch, and the remaining jobs."""
+    """Takes jobs in order while they fit: the batch, and the remaining jobs."""
     batch, remaining, room = [], [], batch_rows
     for job in ready:
         if _rows(job) <= room:
@@ -164,7 +164,7 @@ def fill_batch(ready: Sequence[Job], batch_rows: int) -> tuple[list[Job], list[J
 
 
 def _make_jobs(source: Trajectory | None, edits: Sequence[Trajectory], batch_rows: int) -> list[Job]:
-    """Group the source with the edits that need it; a copy of the source goes with those that do not fit."""
+    """Groups the source with the edits that need it; a copy of the source goes with those that do not fit."""
     alone: list[Job] = [(edit,) for edit in edits if not edit.needs_source]
     if source is None:
         return alone

@@ -8,12 +8,12 @@ from torch import Tensor
 
 
 def starting_noise(seed: int, shape: tuple[int, int, int]) -> Tensor:
-    """Unit normal noise (C, h, w), fp32 on the CPU, equal to that of a diffusers pipeline with a CPU generator."""
+    """Draws unit normal noise (C, h, w), fp32 on the CPU, as a diffusers pipeline does with a CPU generator."""
     return torch.randn(shape, generator=torch.Generator().manual_seed(int(seed)))
 
 
 def step_noise(seed: int, step: int, shape: tuple[int, int, int]) -> Tensor:
-    """Unit normal noise (C, h, w), fp32 on the CPU, for one step of a stochastic sampler.
+    """Draws unit normal noise (C, h, w), fp32 on the CPU, for one step of a stochastic sampler.
 
     Source and edits share it: the paper's "we must fix the internal randomness" (section 3.2).
     """
@@ -21,7 +21,7 @@ def step_noise(seed: int, step: int, shape: tuple[int, int, int]) -> Tensor:
 
 
 def restart_noise(seed: int, step: int, shape: tuple[int, int, int]) -> Tensor:
-    """Unit normal noise (C, h, w), fp32 on the CPU, to take a finished image back to a step.
+    """Draws unit normal noise (C, h, w), fp32 on the CPU, to take a finished image back to a step.
 
     It is independent of ``step_noise`` of that step.
     """

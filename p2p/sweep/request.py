@@ -153,7 +153,7 @@ class SweepRequest:
 
     @property
     def guided(self) -> bool:
-        """Whether there are unconditional rows, at the steps with guidance."""
+        """True if there are unconditional rows, at the steps with guidance."""
         return self.guidance_scale > 1
 
 

@@ -59,7 +59,7 @@ class SweepPlan:
 def make_plan(
     index: int, request: SweepRequest, family: Family, sampler: Callable[[str, int], Sampler]
 ) -> SweepPlan:
-    """Plan a request for a family.
+    """Plans a request for a family.
 
     Args:
         index: of the request among those that are swept together.
@@ -118,7 +118,7 @@ def make_plan(
 
 
 def _guided(request: SweepRequest, family: Family, sampler: Sampler) -> tuple[bool, ...]:
-    """For each step, whether guidance needs an unconditional row."""
+    """Finds the steps at which guidance needs an unconditional row. Raises P2PError as ``make_plan``."""
     if request.guidance_interval is None:
         return (request.guided and not family.embeds_guidance,) * request.steps
     if family.embeds_guidance:
@@ -130,7 +130,7 @@ def _guided(request: SweepRequest, family: Family, sampler: Sampler) -> tuple[bo
 
 
 def make_map_columns(family: Family, source: Tensor, target: Tensor) -> MapColumns:
-    """Columns (S, n) of source and target, in the layers of the size that ``map_size`` chooses."""
+    """Moves columns (S, n) of source and target to the device, for the layers of the size that ``map_size`` chooses."""
     size = map_size((family.latent_shape[1], family.latent_shape[2]), list(family.map_layers))
     return MapColumns(source.to(family.device), target.to(family.device), size, family.map_layers[size])
 
@@ -138,7 +138,7 @@ def make_map_columns(family: Family, source: Tensor, target: Tensor) -> MapColum
 def _mixing(
     edit: CrossEdit, cross: tuple[bool, ...], words: list[tuple[int, ...]], family: Family
 ) -> Mixing | None:
-    """Matrices while ``Injection.cross`` is ``cross``; None if they have no effect. ``words`` have τ of their own."""
+    """Makes the matrices for an ``Injection.cross``, None without effect. ``words`` are tokens with τ of their own."""
     injected = torch.full((len(edit.c),), cross[0])
     for tokens, on in zip(words, cross[1:], strict=True):
         injected[list(tokens)] = on

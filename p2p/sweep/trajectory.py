@@ -40,19 +40,19 @@ class Trajectory:
 
     @property
     def finished(self) -> bool:
-        """Whether it has made all steps."""
+        """True if it has made all steps."""
         return self.step == self.plan.request.steps
 
     @property
     def needs_source(self) -> bool:
-        """Whether its next step needs the source in the same batch, for injection or for LocalBlend."""
+        """True if its next step needs the source in the same batch, for injection or for LocalBlend."""
         if self.branch is None:
             return False
         return self.plan.blend is not None or bool(self.branch.injection(self.step))
 
     @property
     def guided(self) -> bool:
-        """Whether its next step needs an unconditional row."""
+        """True if its next step needs an unconditional row."""
         return self.plan.guided[self.step]
 
     @property

@@ -40,12 +40,12 @@ class Branch:
         return self.start + len(self.injections)
 
     def injection(self, step: int) -> Injection:
-        """The injection at a step of this branch."""
+        """Returns the injection at a step of this branch."""
         return self.injections[step - self.start]
 
 
 def count_branches(branches: Sequence[Branch], step: int) -> int:
-    """Number of branches that reach ``step``, before they fork there."""
+    """Counts the branches that reach ``step``, before they fork there."""
     return sum(
         1 if branch.start < step <= branch.stop else count_branches(branch.children, step)
         for branch in branches
@@ -56,7 +56,7 @@ ROUNDINGS = ("nearest", "instructpix2pix")
 
 
 def injected_steps(gain: float, tau: float, steps: int, rounding: str = "nearest") -> int:
-    """Number of steps with injection, at most ``steps``.
+    """Counts the steps with injection, at most ``steps``.
 
     "nearest" is floor(gain · τ · steps + 0.5 + 1e-9). "instructpix2pix" has injection at step i while
     gain · τ > i / (steps - 1), like that generator. The margin 1e-9 makes halves round up, and keeps whole numbers,
@@ -75,7 +75,7 @@ def make_schedules(
     steps: int,
     rounding: str = "nearest",
 ) -> tuple[tuple[Injection, ...], ...]:
-    """Injections of every τ at every step: K tuples of length ``steps``."""
+    """Makes the injections of every τ at every step: K tuples of length ``steps``."""
     words = [injected_steps(cross_gain, tau, steps, rounding) for tau in word_taus]
 
     def schedule(tau: float) -> tuple[Injection, ...]:
@@ -89,7 +89,7 @@ def make_schedules(
 def count_evaluations(
     taus: Sequence[float], cross_gain: float, self_gain: float, steps: int, rounding: str = "nearest"
 ) -> int:
-    """Number of steps of a source and its tree of edits together; a guided sweep needs two rows for each."""
+    """Counts the steps of a source and its tree of edits together; a guided sweep needs two rows for each."""
 
     def count(branches: Sequence[Branch]) -> int:
         return sum(len(branch.injections) + count(branch.children) for branch in branches)
@@ -100,7 +100,7 @@ def count_evaluations(
 def grow_branches(
     schedules: Sequence[tuple[Injection, ...]], members: Sequence[int] | None = None, start: int = 0
 ) -> tuple[Branch, ...]:
-    """Build the branches from step ``start``: a trie over the schedules of ``members`` (all by default).
+    """Builds the branches from step ``start``: a trie over the schedules of ``members`` (all by default).
 
     Equal schedules share one branch to the end. Members ascend within a branch and among siblings.
     """

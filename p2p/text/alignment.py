@@ -22,7 +22,7 @@ class Block:
 def align(
     source: Sequence[str], target: Sequence[str], by_hand: Sequence[tuple[Sequence[int], Sequence[int]]] = ()
 ) -> tuple[Block, ...]:
-    """Align two prompts word by word: the alignment function A of the paper, section 3.2.
+    """Aligns two prompts word by word: the alignment function A of the paper, section 3.2.
 
     It matches as many words as possible, in order. Among such alignments it takes the one that keeps most neighbours
     together, then the one that matches earliest. A swap of equally many words becomes one block for each word.

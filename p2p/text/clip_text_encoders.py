@@ -23,23 +23,28 @@ class ClipPair:
             for encoder in (pipeline.text_encoder, pipeline.text_encoder_2)
         )
 
+    @property
+    def limit(self) -> int:
+        """S: number of positions."""
+        return self.windows[0].limit
+
     def fit(self, prompt: str) -> str:
-        """Cut the prompt after a word so that it fits. Raises P2PError if its first word does not fit."""
+        """Cuts the prompt after a word so that it fits. Raises P2PError if its first word does not fit."""
         return fit(prompt, self.windows)
 
     def check(self, prompt: str) -> None:
-        """Raises P2PError if the prompt does not fit, or if the tokenizers disagree on it in more than padding."""
+        """Checks a prompt. Raises P2PError if it does not fit, or the tokenizers differ in more than padding."""
         first, second = (window.tokenize(prompt) for window in self.windows)
         if first != second:
             raise P2PError(f"the model's two tokenizers do not agree on {prompt!r}; use other words")
 
     def tokenize(self, prompt: str) -> TokenizedPrompt:
-        """Words and tokens. Raises P2PError as ``check`` does."""
+        """Finds words and tokens. Raises P2PError as ``check`` does."""
         self.check(prompt)
         return self.windows[0].tokenize(prompt)
 
     def encode(self, prompt: str) -> tuple[Tensor, tuple[Any, ...]]:
-        """Second-to-last hidden states of both, (S, C₁ + C₂), and the whole output of each encoder."""
+        """Encodes a prompt: second-to-last hidden states of both, (S, C₁ + C₂), and each encoder's whole output."""
         outputs = tuple(
             encoder(window.ids(prompt).input_ids.to(encoder.device), output_hidden_states=True)
             for window, encoder in zip(self.windows, self.encoders, strict=True)

@@ -24,14 +24,14 @@ class PromptWindow:
     tokenizer: Any
     limit: int
     spaces: bool = True
-    """Whether spaces may be tokens or parts of tokens; CLIP ignores them."""
+    """True if spaces may be tokens or parts of tokens; CLIP ignores them."""
 
     def count(self, prompt: str) -> int:
-        """Number of tokens of a prompt, start and end token included."""
+        """Counts the tokens of a prompt, start and end token included."""
         return len(self.tokenizer(prompt, verbose=False).input_ids)
 
     def tokenize(self, prompt: str) -> TokenizedPrompt:
-        """Words and tokens of a prompt.
+        """Finds the words and tokens of a prompt.
 
         Raises:
             P2PError: the prompt does not fit.
@@ -39,7 +39,7 @@ class PromptWindow:
         return tokenize(prompt, (self,))
 
     def fit(self, prompt: str) -> str:
-        """Cut the prompt after a word so that it fits.
+        """Cuts the prompt after a word so that it fits.
 
         Raises:
             P2PError: its first word does not fit.
@@ -57,7 +57,7 @@ class PromptWindow:
         return cuts[kept - 1]
 
     def ids(self, prompt: str, cut: bool = False) -> Any:
-        """Padded token ids and attention mask of a prompt, each (1, limit) int64; ``cut`` drops tokens that do not fit.
+        """Encodes a prompt to padded token ids and mask, each (1, limit) int64; ``cut`` drops tokens that do not fit.
 
         Raises:
             P2PError: the prompt does not fit and ``cut`` is false.
@@ -69,7 +69,7 @@ class PromptWindow:
         )
 
     def check(self, prompt: str, count: int) -> None:
-        """Raises P2PError if ``count``, the tokens of the prompt, is over the limit."""
+        """Checks a count of tokens. Raises P2PError, which names the prompt, if it is over the limit."""
         if count > self.limit:
             raise P2PError(
                 f"the prompt {prompt!r} has {count} tokens, the model takes {self.limit}; "
@@ -78,14 +78,14 @@ class PromptWindow:
 
 
 def load_window(folder: Path, tokenizer: str, text_encoder: str) -> PromptWindow:
-    """Load the window of a CLIP encoder, from the folders of its tokenizer and of its config."""
+    """Loads the window of a CLIP encoder, from the folders of its tokenizer and of its config."""
     loaded = _load_tokenizer(folder / tokenizer)
     config = json.loads((folder / text_encoder / "config.json").read_text(encoding="utf-8"))
     return PromptWindow(loaded, min(loaded.model_max_length, config["max_position_embeddings"]), spaces=False)
 
 
 def _load_tokenizer(folder: Path) -> Any:
-    """Load a tokenizer by the class named in its config, because transformers' AutoTokenizer imports torch."""
+    """Loads a tokenizer by the class named in its config, because transformers' AutoTokenizer imports torch."""
     config = folder / "tokenizer_config.json"
     name = json.loads(config.read_text(encoding="utf-8")).get("tokenizer_class") if config.is_file() else None
     tokenizer_class = getattr(transformers, str(name), None)
@@ -93,23 +93,23 @@ def _load_tokenizer(folder: Path) -> Any:
 
 
 def clip_window(folder: Path) -> PromptWindow:
-    """Load the window of a model's first text encoder, a CLIP."""
+    """Loads the window of a model's first text encoder, a CLIP."""
     return load_window(folder, "tokenizer", "text_encoder")
 
 
 def t5_window(folder: Path) -> PromptWindow:
-    """Load the window of FLUX's T5, with the limit of its pipeline."""
+    """Loads the window of FLUX's T5, with the limit of its pipeline."""
     return load_t5(folder, "tokenizer_2", FLUX_T5_TOKENS)
 
 
 def load_t5(folder: Path, tokenizer: str, limit: int) -> PromptWindow:
-    """Load the window of a T5 encoder, whose limit is the pipeline's ``limit`` or the tokenizer's, if that is less."""
+    """Loads the window of a T5 encoder, whose limit is the pipeline's ``limit`` or the tokenizer's, if that is less."""
     loaded = _load_tokenizer(folder / tokenizer)
     return PromptWindow(loaded, min(loaded.model_max_length, limit))
 
 
 def fit(prompt: str, windows: Sequence[PromptWindow]) -> str:
-    """Cut the prompt after a word so that it fits into every window.
+    """Cuts the prompt after a word so that it fits into every window.
 
     Raises:
         P2PError: its first word does not fit.
@@ -120,7 +120,7 @@ def fit(prompt: str, windows: Sequence[PromptWindow]) -> str:
 
 
 def tokenize(prompt: str, windows: Sequence[PromptWindow], unfilled: int = 0) -> TokenizedPrompt:
-    """Words and tokens of a prompt in consecutive windows, followed by ``unfilled`` positions without tokens.
+    """Finds the words and tokens of a prompt in consecutive windows, followed by ``unfilled`` positions without tokens.
 
     Raises:
         P2PError: the prompt does not fit into a window.

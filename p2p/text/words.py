@@ -56,7 +56,7 @@ class TokenizedPrompt:
         return self.segments[-1].positions.stop
 
     def tokens_of(self, phrase: str, option: str) -> tuple[int, ...]:
-        """Token positions of all occurrences of a word or phrase; see ``occurrences``."""
+        """Finds the token positions of all occurrences of a word or phrase, as ``occurrences`` does."""
         positions = {
             token
             for occurrence in self.occurrences(phrase, option)
@@ -66,7 +66,7 @@ class TokenizedPrompt:
         return tuple(sorted(positions))
 
     def occurrences(self, phrase: str, option: str) -> tuple[range, ...]:
-        """Find a word or phrase, ignoring case and punctuation, as ranges of indices of words.
+        """Finds a word or phrase, ignoring case and punctuation, as ranges of indices of words.
 
         A phrase of punctuation only is matched exactly.
 
@@ -96,7 +96,7 @@ class TokenizedPrompt:
 
 
 def spans(text: str) -> tuple[tuple[int, int], ...]:
-    """Split a text into words, as half-open ranges of characters.
+    """Splits a text into words, as half-open ranges of characters.
 
     A word is a run of letters and digits with apostrophes inside, a run of emoji, or a run of punctuation, whose tokens
     must belong to a word: "grass," is "grass" and ",", and "well-known" is three words. Marks and joiners belong to the
@@ -116,7 +116,7 @@ def spans(text: str) -> tuple[tuple[int, int], ...]:
 
 
 def words_from_offsets(text: str, offsets: Sequence[tuple[int, int] | None]) -> tuple[Word, ...]:
-    """Assign tokens to the words of a text by the characters of each token.
+    """Assigns tokens to the words of a text by the characters of each token.
 
     A token belongs to the word with which it shares most characters. If it shares none, like T5's token of a word
     boundary, it belongs to the next word.
@@ -143,7 +143,7 @@ def words_from_offsets(text: str, offsets: Sequence[tuple[int, int] | None]) -> 
 
 
 def _kind(text: str, k: int, last: str) -> str:
-    """Kind of word of character k, empty for a space; ``last`` is the kind of the character before."""
+    """Classifies character k by its kind of word, empty for a space; ``last`` is the kind of the character before."""
     char = text[k]
     # Four control characters are spaces for Python but not for tokenizers.
     if char.isspace() and not "\x1c" <= char <= "\x1f":
@@ -158,7 +158,7 @@ def _kind(text: str, k: int, last: str) -> str:
 
 
 def _mark(char: str) -> bool:
-    """Whether a character is a combining mark, joiner, variation selector or skin tone of an emoji."""
+    """True if a character is a combining mark, joiner, variation selector or skin tone of an emoji."""
     return unicodedata.category(char) in ("Mn", "Mc", "Me", "Cf") or "\U0001f3fb" <= char <= "\U0001f3ff"
 
 
