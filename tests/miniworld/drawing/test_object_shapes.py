@@ -40,12 +40,12 @@ def test_an_object_stands_on_its_foot_and_has_its_size(kind: str, place: tuple[f
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("colour", COLOURS)
 def test_the_named_colour_is_the_most_frequent(kind: str, colour: str) -> None:
-    """A boat's white sails are larger than its hull; among its other pixels the colour leads."""
+    """Or the second, where a roof, a dark side or white sails cover more."""
     pixels = paint(Thing(colour, kind))
     inside = pixels[covered(pixels)]
     values, counts = np.unique(inside, axis=0, return_counts=True)
     ranked = [tuple(int(c) for c in value) for value in values[np.argsort(-counts)]]
-    assert PALETTE[colour] in ranked[: 2 if kind == "boat" else 1]
+    assert PALETTE[colour] in ranked[: 2 if kind in ("cone", "house", "boat") else 1]
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -43,19 +43,14 @@ def test_latents_are_encoded_once_for_the_same_weights(
     assert len(list(tmp_path.iterdir())) == 2, "other weights have other latents"
 
 
-def test_training_goes_on_from_a_start_and_sets_the_scale(
-    vae: AutoencoderKL, images: np.ndarray, tmp_path: Path
-) -> None:
-    """The loss falls within a few steps, and scaled latents have unit variance."""
-    torch.manual_seed(0)
-    trained = train_autoencoder(images, tmp_path, Recipe(steps=12, warmup=1, average=0.0), start=build())
-
-    def error(model: AutoencoderKL) -> float:
-        pixels = torch.from_numpy(np.array(images[:16])).permute(0, 3, 1, 2).float() / 127.5 - 1
-        with torch.no_grad():
-            return float((model.decode(model.encode(pixels).latent_dist.mean).sample - pixels).abs().mean())
-
-    assert error(trained) < 0.8 * error(vae)
-    means, deviations = encode_all(trained, images)
+def test_the_scale_gives_latents_unit_variance(images: np.ndarray, tmp_path: Path) -> None:
+    """No step is made here: `test_export.py` trains."""
+    start = build()
+    before = {key: value.clone() for key, value in start.state_dict().items()}
+    trained = train_autoencoder(images[:24], tmp_path, Recipe(steps=0), start)
+    assert trained is start
+    assert not trained.training
+    assert all(torch.equal(value, before[key]) for key, value in trained.state_dict().items())
+    means, deviations = encode_all(trained, images[:24])
     latents = means.float() + deviations.float() * torch.randn(means.shape, generator=torch.manual_seed(0))
     assert (latents * trained.config.scaling_factor).var() == pytest.approx(1, rel=0.05)
