@@ -1,9 +1,9 @@
 """Peak memory of one layer of injected self-attention, ours against materialised maps.
 
 The layer is the first one of Stable Diffusion 1 at 512 pixels: 64×64 latents, heads of 40 channels, a source and 8
-edits, conditional and unconditional. With ``--heads 1`` of its 8 heads it fits into a small machine; both forms take the same
-memory for every head. Each form runs in a process of its own, after a small run that allocates what libraries allocate
-once.
+edits, conditional and unconditional. With ``--heads 1`` of its 8 heads it fits into a small machine; both forms take
+the same memory for every head. Each form runs in a process of its own, after a small run that allocates what libraries
+allocate once.
 """
 
 from __future__ import annotations

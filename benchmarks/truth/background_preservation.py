@@ -34,8 +34,8 @@ from benchmarks.truth.shipped_edits import shipped_edits
 from benchmarks.truth.word_maps import best_share, segment, word_maps
 from miniworld.edits import Edit
 from miniworld.evaluate import SmallClip
-from miniworld.scene_captions import caption
 from miniworld.scene import variations
+from miniworld.scene_captions import caption
 
 STEPS, GUIDANCE = 20, 5.0
 ATTRIBUTE = {"replace": "object", "add": "object", "remove": "object"}  # of other kinds it is the kind's name

@@ -14,8 +14,8 @@ import p2p
 from benchmarks.truth.image_functions import encode
 from miniworld.drawing.draw import draw
 from miniworld.drawing.masks import mask, overlap
-from miniworld.scene_captions import caption
 from miniworld.scene import random_layout, random_scene
+from miniworld.scene_captions import caption
 from p2p.attention.map_columns import map_size, word_columns
 from p2p.attention.routing import ColumnSums, CrossRouting, Injected, SelfRouting
 from p2p.sweep.noise import starting_noise

@@ -110,7 +110,10 @@ class Scorer:
             edits = list(predicted.edits)
             count = len(edits)
             scores = self._clip_scores([predicted.source] * count, edits, [pairs[predicted.request]] * count)
-            return [not missed for missed in filters.find_missed_thresholds(scores, replace(self.thresholds, **least))]
+            return [
+                not missed
+                for missed in filters.find_missed_thresholds(scores, replace(self.thresholds, **least))
+            ]
 
         return p2p.EarlyStop(early.at, go_on)
 
@@ -151,7 +154,9 @@ def _make_spec(place: int, measure: Measure) -> filters.MeasureSpec:
     try:
         module = None
         if measure.kind not in filters.MEASURE_KINDS:
-            module = load_plugin("measure", measure.kind, ("load",), filters.FilterError, filters.MEASURE_KINDS)
+            module = load_plugin(
+                "measure", measure.kind, ("load",), filters.FilterError, filters.MEASURE_KINDS
+            )
         return filters.MeasureSpec(
             kind=measure.kind,
             name=measure.name,
