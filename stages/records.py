@@ -1,4 +1,4 @@
-"""Defines the records that travel between the stages, all of them frozen plain data."""
+"""Defines the records that travel between the stages, all of them plain data."""
 
 from __future__ import annotations
 

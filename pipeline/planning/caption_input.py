@@ -1,4 +1,4 @@
-"""Reads the caption pairs of the configured input, and takes the digests of the pairs and of the input files."""
+"""Reads the caption pairs of the configured input, and takes the digest of the input files."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from json.encoder import encode_basestring_ascii as quoted
 from pathlib import Path
 from typing import Any
 
@@ -60,21 +59,6 @@ def read_captions(
     if not truncate:
         checks.append(token_limit_check(prompts.count, prompts.limit, prompts.spaces))
     return open_captions(source, [*checks, duplicate_check()])
-
-
-class PairsDigest:
-    """SHA-256 of the pairs in their order, wherever their file lies; ``pairs`` is their number."""
-
-    def __init__(self) -> None:
-        self.pairs = 0
-        self._hash = hashlib.sha256()
-
-    def add(self, pair: CaptionPair) -> None:
-        self.pairs += 1
-        self._hash.update(f'["{pair.id}", {quoted(pair.meta)}]'.encode())
-
-    def hex(self) -> str:
-        return self._hash.hexdigest()
 
 
 def source_digest(config: Config) -> str:

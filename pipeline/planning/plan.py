@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
-from typing import IO, Any, Protocol
+from json.encoder import encode_basestring_ascii as quoted
+from typing import Any, Protocol
 
 from conf.pairs import Settings
 from pipeline.errors import TabledError
-from pipeline.planning import caption_input
 from pipeline.planning.run_fingerprint import FORMAT, Change, Models, changes
 from stages.records import CaptionPair, Quarantined
 from stages.storage import plan_files
@@ -172,47 +173,44 @@ def _resume(store: Store, source: PlanSource, models: Models, plan: Plan) -> Pla
         )
     if plan.quarantined and _lines_written(store) != plan.quarantined:
         # The driver that planned was killed before it wrote them.
-        with tempfile.TemporaryFile() as aside:
-            for _ in _set_aside(source.read(), aside, _Tally(), caption_input.PairsDigest()):
+        with _Intake(source.read()) as intake:
+            for _ in intake:
                 pass
-            _quarantine(store, aside)
+            intake.write_quarantine(store)
     return plan
 
 
 def _compare(store: Store, source: PlanSource, plan: Plan) -> tuple[str, int, tuple[Change, ...]]:
     """Return the digest of the present pairs, the number of appended pairs, and the first differing pair, if any."""
-    digest, planned = caption_input.PairsDigest(), ""
-    for item in source.read():
-        if isinstance(item, CaptionPair):
-            digest.add(item)
-            if digest.pairs == plan.pairs:
-                planned = digest.hex()
+    planned = ""
+    with _Intake(source.read()) as intake:
+        for _ in intake:
+            if intake.pairs == plan.pairs:
+                planned = intake.digest()
     if planned == plan.settings["captions"]:
-        return digest.hex(), digest.pairs - plan.pairs, ()
+        return intake.digest(), intake.pairs - plan.pairs, ()
     old = (pair for unit in plan_files.read_units(store, plan.units) for pair in unit.pairs)
     new = (item for item in source.read() if isinstance(item, CaptionPair))
     numbered = enumerate(itertools.zip_longest(old, new), 1)
     number, before, now = next((k, a, b) for k, (a, b) in numbered if a != b)
-    return digest.hex(), 0, ((f"caption pair {number:,}", _pair_text(before), _pair_text(now)),)
+    return intake.digest(), 0, ((f"caption pair {number:,}", _pair_text(before), _pair_text(now)),)
 
 
 def _make(store: Store, source: PlanSource, models: Models) -> Plan:
-    digest, tally, file_digest = caption_input.PairsDigest(), _Tally(), source.source_digest()
-    config = source.config
-    with tempfile.TemporaryFile() as aside:
-        cut = plan_files.cut(_set_aside(source.read(), aside, tally, digest), config.unit_pairs)
-        count, files = plan_files.write_units(store, cut)
-        if not digest.pairs:
+    file_digest, config = source.source_digest(), source.config
+    with _Intake(source.read()) as intake:
+        count, files = plan_files.write_units(store, plan_files.cut(intake, config.unit_pairs))
+        if not intake.pairs:
             if not store.exists(MANIFEST):
-                _quarantine(store, aside)
-            raise PlanError(f"captions.path={config.captions.path} has no good line{tally.example()}")
-        settings = source.settings(digest.hex(), models)
-        plan = Plan(count, digest.pairs, tally.quarantined, settings, tuple(files), file_digest)
+                intake.write_quarantine(store)
+            raise PlanError(f"captions.path={config.captions.path} has no good line{intake.example()}")
+        settings = source.settings(intake.digest(), models)
+        plan = Plan(count, intake.pairs, intake.quarantined, settings, tuple(files), file_digest)
         # A plan is complete when it has a manifest. If another driver was first, its plan counts and this one is
         # dropped. Files with a fixed name are written after that.
         if not plan_files.create_manifest(store, record_of(plan)):
             return _resume(store, source, models, load(store))
-        _quarantine(store, aside)
+        intake.write_quarantine(store)
     return plan
 
 
@@ -223,29 +221,21 @@ def record_of(plan: Plan) -> dict[str, Any]:
 
 def _extend(store: Store, source: PlanSource, models: Models, plan: Plan, file_digest: str) -> Plan:
     """Add the appended pairs to the plan as units of their own. Planned units stay as they are."""
-    digest, tally, unit_pairs = caption_input.PairsDigest(), _Tally(), source.config.unit_pairs
-    with tempfile.TemporaryFile() as aside:
-        pairs = _set_aside(source.read(), aside, tally, digest)
-        appended = itertools.islice(pairs, plan.pairs, None)
-        cut = plan_files.cut(appended, unit_pairs, plan.units)
+    with _Intake(source.read()) as intake:
+        appended = itertools.islice(intake, plan.pairs, None)
+        cut = plan_files.cut(appended, source.config.unit_pairs, plan.units)
         count, files = plan_files.write_units(store, cut, "more")
         about = {
-            "pairs": digest.pairs,
-            "quarantined": tally.quarantined,
-            "captions": digest.hex(),
+            "pairs": intake.pairs,
+            "quarantined": intake.quarantined,
+            "captions": intake.digest(),
             "source": file_digest,
         }
         extension = Extension(plan.units, count, tuple(files), about)
         # As with the manifest: files that no record names are not part of the plan.
         if plan_files.add_extension(store, len(plan.extensions) + 1, extension):
-            _quarantine(store, aside)
+            intake.write_quarantine(store)
     return _resume(store, source, models, load(store))
-
-
-def _quarantine(store: Store, aside: IO[bytes]) -> None:
-    aside.seek(0)
-    with store.open_write(LINES) as quarantine:
-        shutil.copyfileobj(aside, quarantine)
 
 
 def _lines_written(store: Store) -> int:
@@ -260,32 +250,45 @@ def _shorten(text: str) -> str:
     return text if len(text) <= CELL else f"{text[: CELL - 1]}…"
 
 
-def _set_aside(
-    items: Iterable[CaptionPair | Quarantined],
-    quarantine: IO[bytes],
-    tally: _Tally,
-    digest: caption_input.PairsDigest,
-) -> Iterator[CaptionPair]:
-    """Yields the pairs, adds them to the digest, and writes the bad records to ``quarantine``."""
-    for item in items:
-        if isinstance(item, CaptionPair):
-            digest.add(item)
-            yield item
-        else:
-            tally.bad(item)
-            quarantine.write(json.dumps(asdict(item), ensure_ascii=False).encode() + b"\n")
+class _Intake:
+    """The input while it is read: yields its pairs, takes their digest, keeps its bad records for the quarantine."""
 
+    def __init__(self, items: Iterable[CaptionPair | Quarantined]) -> None:
+        self.pairs = self.quarantined = 0
+        self._items = items
+        self._first_bad: Quarantined | None = None
+        self._digest = hashlib.sha256()
+        self._bad_records = tempfile.TemporaryFile()  # noqa: SIM115, __exit__ closes it
 
-@dataclass
-class _Tally:
-    quarantined: int = 0
-    first: Quarantined | None = None
+    def __enter__(self) -> _Intake:
+        return self
 
-    def bad(self, line: Quarantined) -> None:
-        self.quarantined += 1
-        self.first = self.first or line
+    def __exit__(self, *error: object) -> None:
+        self._bad_records.close()
+
+    def __iter__(self) -> Iterator[CaptionPair]:
+        for item in self._items:
+            if isinstance(item, CaptionPair):
+                self.pairs += 1
+                self._digest.update(f'["{item.id}", {quoted(item.meta)}]'.encode())
+                yield item
+            else:
+                self.quarantined += 1
+                self._first_bad = self._first_bad or item
+                self._bad_records.write(json.dumps(asdict(item), ensure_ascii=False).encode() + b"\n")
+
+    def digest(self) -> str:
+        """Returns the SHA-256 of the pairs so far, in their order, wherever their file lies."""
+        return self._digest.hexdigest()
+
+    def write_quarantine(self, store: Store) -> None:
+        self._bad_records.seek(0)
+        with store.open_write(LINES) as quarantine:
+            shutil.copyfileobj(self._bad_records, quarantine)
 
     def example(self) -> str:
-        if self.first is None:
+        """Returns the end of an error for an input without a pair: its first bad record."""
+        if self._first_bad is None:
             return ": it is empty"
-        return f" of {self.quarantined}: the first bad one is line {self.first.line}, {self.first.reason}"
+        bad = self._first_bad
+        return f" of {self.quarantined}: the first bad one is line {bad.line}, {bad.reason}"
