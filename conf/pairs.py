@@ -54,13 +54,13 @@ class Writer:
     - ``ask``: few_shot, completion or auto. auto uses ``template`` if the model has a chat template or is behind an
       endpoint, and ``format`` otherwise. ``template`` is a built-in name or a file.
     - ``temperature``: 0 takes the most likely tokens; ``top_p`` is the mass of the tokens that are drawn from.
-    - ``max_tokens``: of an answer.
+    - ``max_tokens``: the longest answer, in tokens.
     - ``rows``: prompts in a batch of transformers; an answer depends on it.
     - ``endpoint``: an address that ends with /v1. The key comes from the environment variable ``key_env``; null
       sends none.
     - ``concurrency``, ``timeout``, ``retries``: requests at a time, seconds for each, and how often it is sent
       again.
-    - ``requests_per_minute``: the limit of a worker; null means no limit.
+    - ``requests_per_minute``: the limit for each worker; null means no limit.
     - ``structured``: asks an endpoint or vLLM for answers in a JSON schema.
     - ``context``: the longest prompt with its answer, in tokens, for vLLM; null means that of the model.
     - ``gpu_memory``: the share of each GPU that vLLM may take.
@@ -99,7 +99,7 @@ class Checks:
     - ``near_duplicate``: the similarity (Jaccard, of runs of five letters) at which one of two pairs is refused, of
       one caption or of two; null checks none.
     - ``block``, ``block_file``: words that must not appear, and a file of them, one in each line.
-    - ``language``: of the edited captions, such as en, with at least ``language_least`` probability.
+    - ``language``: the language of the edited captions, such as en, with at least ``language_least`` probability.
     - ``moderation``: a text classifier of transformers; ``moderation_label`` may have at most ``moderation_most``
       probability.
     """
@@ -121,7 +121,7 @@ class Checks:
 
 @dataclass
 class Examples:
-    """The report shows so many ``pairs`` that were kept."""
+    """Examples in the report: ``pairs`` is the number of kept ones."""
 
     pairs: int = bounded(NOT_NEGATIVE, 12)
 
@@ -130,7 +130,7 @@ class Examples:
 class PairsConfig:
     """Settings of ``pairforge pairs``.
 
-    - ``edits``: edits of each caption that are asked for.
+    - ``edits``: the number of edits that are requested for each caption.
     - ``file``: the pairs are written to OUT/pairs.jsonl, or with parquet to OUT/pairs.parquet.
     - ``unit_pairs``: captions in a unit, which is retried and committed as a whole.
 

@@ -31,14 +31,15 @@ class LogLevel(Enum):
 
 @dataclass
 class Cluster:
-    """Where a run works. None of these settings changes results; null means "detect".
+    """The machines of a run. None of these settings changes results; null means "detect".
 
-    - ``address``: of a running Ray cluster; ``workers``, ``gpus_per_worker`` and ``threads`` of each worker.
+    - ``address``: the address of a running Ray cluster.
+    - ``workers``: the number of workers; ``gpus_per_worker`` and ``threads`` are those of each worker.
     - ``batch_rows``: denoiser rows in a batch; null takes what the pairs of a unit fill and the memory holds.
     - ``unit_seconds``: a unit that takes longer counts as hanging; its process is ended, and the failing pair is
       isolated.
-    - ``wait_seconds``: the run ends if no machine could hold a worker for so long.
-    - ``hours``: the run ends so many hours after the start of the command; planning and packing are finished if
+    - ``wait_seconds``: the run ends if no machine can hold a worker for this time.
+    - ``hours``: the run ends this many hours after the start of the command; planning and packing are finished if
       they have started.
     - ``metrics_port``: the Prometheus port of a Ray that is started here; null leaves the choice to Ray.
     """

@@ -49,7 +49,7 @@ class EditKind(Enum):
 
 
 class EditMethod(Enum):
-    """How the edited image is made. All methods but ``p2p`` are baselines for comparison."""
+    """Methods of making the edited image. All but ``p2p`` are baselines for comparison."""
 
     p2p = "p2p"
     sdedit = "sdedit"
@@ -226,7 +226,7 @@ class Filter:
 
     - ``measures``: further measures, such as filter.measures=[{kind:ssim,least:0.3}].
     - ``near_duplicate``: drops a sample if its input or edit differs from that of a better sample of its pair in at
-      most so many of the 192 bits of a perceptual hash; null keeps all.
+      most this many of the 192 bits of a perceptual hash; null keeps all.
     """
 
     name: str = MISSING
@@ -270,7 +270,7 @@ class Config:
     """Settings of the run itself.
 
     - ``out``: the output, a folder or an object store.
-    - ``limit``: reads only so many caption pairs; null reads all.
+    - ``limit``: the number of caption pairs to read at most; null reads all.
     - ``unit_pairs``: caption pairs in a unit, which is retried and committed as a whole.
     - ``stage``: the class that makes the samples of a unit.
     - ``strict``: a run with a failed pair ends with exit code 3.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from conf.compose import ConfigError, to_object
 from conf.messages import error_line
@@ -29,7 +30,7 @@ def read(store: Store) -> Settings:
         if "sweep" in kept:
             schema.sweep = OmegaConf.structured(_sweep_schema(kept.sweep))
         merged = OmegaConf.merge(schema, kept, {"out": store.url})
-    except (OmegaConfBaseException, ValueError) as error:
+    except (OmegaConfBaseException, YAMLError, ValueError) as error:
         raise ConfigError(f"{store.path(NAME)} is no configuration of a run: {error_line(error)}") from error
     return to_object(merged)
 

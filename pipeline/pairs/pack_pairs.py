@@ -67,8 +67,7 @@ def pack(
     Raises DamageError if a part is not what was committed.
     """
     digest = digest_of(commits)
-    earlier = read_packed(store, digest)
-    if earlier is not None:
+    if (earlier := read_packed(store, digest)) is not None:
         return PackedPairs(**earlier["written"])
     store.sweep_scratch("answers")
     captions, kept, across = set[str](), 0, 0

@@ -16,7 +16,7 @@ def composed(*settings: str):
     return to_object(compose_config(settings, "/world/{}".format))
 
 
-def test_nothing_said_is_the_demo():
+def test_the_defaults_are_the_demo():
     config = composed()
     assert (config.limit, config.captions.path) == (48, "/world/captions")
     assert config.sweep == GridSweep(seeds=4, taus=[0.2, 0.4, 0.6, 0.8, 1.0])
@@ -24,18 +24,18 @@ def test_nothing_said_is_the_demo():
     assert composed("experiment=demo") == config
 
 
-def test_one_s_own_captions_have_no_limit():
+def test_a_user_s_captions_have_no_limit():
     config = composed("captions=jsonl", "captions.path=a.jsonl")
     assert (config.captions.kind, config.captions.path, config.limit) == (CaptionsKind.jsonl, "a.jsonl", None)
 
 
-def test_limit_is_the_captions_or_one_s_own():
+def test_the_limit_defaults_to_that_of_the_captions():
     assert composed("limit=7").limit == 7
     assert composed("captions.limit=9").limit == 9
     assert composed("limit=null").limit is None
 
 
-def test_steps_and_guidance_are_the_model_s_unless_said():
+def test_steps_and_guidance_default_to_those_of_the_model():
     config = composed("model=path", "model.path=/m", "model.steps=11")
     assert (config.sampler.steps, config.sampler.guidance) == (11, 7.5)
     assert composed("sampler.steps=3").sampler.steps == 3
@@ -51,13 +51,13 @@ def test_steps_and_guidance_are_the_model_s_unless_said():
         ("flux", SamplerName.flow_match_euler),
     ],
 )
-def test_a_model_brings_the_sampler_that_fits(model: str, sampler: SamplerName):
+def test_a_model_selects_its_sampler(model: str, sampler: SamplerName):
     assert composed(f"model={model}").sampler.name == sampler
     assert composed(f"model={model}", "sampler=euler").sampler.name == SamplerName.euler
 
 
 @pytest.mark.parametrize("model", ["sd15", "sd21", "sdxl", "sdxl_turbo", "sd3", "flux", "path"])
-def test_a_stable_diffusion_brings_the_published_clip_and_jpeg(model: str):
+def test_a_model_selects_the_published_clip_and_jpeg(model: str):
     settings = (f"model={model}", "model.path=/m")
     assert (composed(*settings).filter.name, composed(*settings).shards.format) == (
         "ViT-L-14",
@@ -118,7 +118,7 @@ def test_ultraedit_s_filter_is_the_published_one():
         ("sweep.taus=[0.1", ["sweep.taus=[0.1", "quotes"]),
     ],
 )
-def test_what_cannot_be_is_one_line_that_names_it(setting: str, said: list[str]):
+def test_an_invalid_setting_is_one_line_that_names_it(setting: str, said: list[str]):
     with pytest.raises(ConfigError) as error:
         composed(setting)
     assert "\n" not in str(error.value)

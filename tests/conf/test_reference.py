@@ -11,11 +11,11 @@ from pipeline.config import resolve
 DOCUMENT = Path(__file__).parents[2] / "docs" / "configuration.md"
 
 
-def test_the_document_is_what_the_schema_gives():
+def test_the_document_is_up_to_date():
     assert DOCUMENT.read_text() == text(), "docs/configuration.md is behind conf/: make docs"
 
 
-def test_every_key_that_a_run_has_is_there_with_its_value():
+def test_every_key_of_a_run_is_listed():
     told = text()
     for sweep in ("grid", "random"):
         config = resolve.compose([f"sweep={sweep}"])
@@ -23,7 +23,7 @@ def test_every_key_that_a_run_has_is_there_with_its_value():
             assert f"\n| `{key}` |" in told
 
 
-def test_every_option_is_there():
+def test_every_option_is_listed():
     told = text()
     for group in GROUPS:
         for name, about in options(group).items():

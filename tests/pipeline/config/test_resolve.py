@@ -8,7 +8,7 @@ from conf.compose import ConfigError
 from pipeline.config.resolve import checked, compose
 
 
-def test_local_paths_hold_in_any_folder(tmp_path: Path, monkeypatch):
+def test_local_paths_become_absolute(tmp_path: Path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("model", "clip"):
         (tmp_path / name).mkdir()
@@ -25,7 +25,7 @@ def test_local_paths_hold_in_any_folder(tmp_path: Path, monkeypatch):
     assert config.out == str(tmp_path / "made")
 
 
-def test_what_is_elsewhere_stays_what_it_is(tmp_path: Path, monkeypatch):
+def test_hub_names_and_urls_stay_as_they_are(tmp_path: Path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     config = checked(compose(["model=sd15", "out=s3://bucket/a"]))
     assert config.model.path == "stable-diffusion-v1-5/stable-diffusion-v1-5"
@@ -48,6 +48,6 @@ def test_the_guidance_interval_is_two_noise_levels():
 @pytest.mark.parametrize(
     "setting", ["cluster.hours=0", "cluster.unit_seconds=0.5", "cluster.wait_seconds=-1"]
 )
-def test_time_limits_that_allow_no_unit_are_refused(setting: str):
+def test_time_limits_too_short_for_a_unit_are_refused(setting: str):
     with pytest.raises(ConfigError, match=setting):
         checked(compose([setting]))

@@ -51,7 +51,7 @@ def read(folder: Path, file: PairsFile, answers: list[WrittenPair]) -> list[Capt
 
 
 @given(METAS)
-def test_any_other_fields_have_a_column(metas: list[dict[str, Any]]) -> None:
+def test_every_other_field_has_a_column(metas: list[dict[str, Any]]) -> None:
     answers = written(metas)
     data = encoded(PairsFile.parquet, answers)
     assert data == encoded(PairsFile.parquet, answers)
@@ -86,7 +86,7 @@ def test_both_files_hold_the_same_pairs(tmp_path: Path) -> None:
         ([None], pa.string(), [None]),
     ],
 )
-def test_a_column_holds_what_its_values_have_in_common(
+def test_a_column_has_the_common_type_of_its_values(
     values: list[Any], kind: pa.DataType, found: list[Any]
 ) -> None:
     table = pq.read_table(io.BytesIO(encoded(PairsFile.parquet, written([{"x": value} for value in values]))))
@@ -94,7 +94,7 @@ def test_a_column_holds_what_its_values_have_in_common(
     assert table["x"].to_pylist() == found
 
 
-def test_no_pair_at_all_is_a_file_with_its_columns() -> None:
+def test_no_pairs_make_a_file_with_the_three_columns() -> None:
     assert encoded(PairsFile.jsonl, []) == b""
     assert pq.read_table(io.BytesIO(encoded(PairsFile.parquet, []))).schema.names == list(
         output_file.PAIR_FIELDS

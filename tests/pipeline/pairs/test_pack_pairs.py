@@ -77,7 +77,7 @@ def test_a_finished_run_prints_json_or_nothing_when_quiet(
     assert "11  captions read" in capsys.readouterr().out
 
 
-def test_what_is_packed_is_read_and_true(tmp_path: Path) -> None:
+def test_packed_pairs_are_readable_and_right(tmp_path: Path) -> None:
     config, store, plan = planned(tmp_path)
     assert (plan.pairs, plan.quarantined, plan.units) == (10, 1, 4)
     write(config, store, plan, [0, 1, 2, 3])

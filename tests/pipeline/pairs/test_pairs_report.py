@@ -29,7 +29,7 @@ def test_verbs_lengths_and_diversity_are_those_of_the_kept_alone() -> None:
 
 
 @given(st.integers(0, 9), st.permutations(range(30)))
-def test_what_is_drawn_does_not_follow_from_who_was_first(count: int, order: list[int]) -> None:
+def test_the_sample_does_not_depend_on_the_order(count: int, order: list[int]) -> None:
     drawn, sorted_ = Sample(count), Sample(count)
     for number in order:
         drawn.add(replace(KEPT, pair_id=str(number)))

@@ -28,7 +28,7 @@ GIVEN = [
 ]
 
 
-def test_each_setting_goes_to_its_half_and_some_to_both() -> None:
+def test_each_setting_goes_to_its_step_and_some_to_both() -> None:
     writing, making = split([*GIVEN, "pairs.unit_pairs=8", "unit_pairs=2"])
     assert writing == [
         "captions.path=c.txt",
@@ -41,7 +41,7 @@ def test_each_setting_goes_to_its_half_and_some_to_both() -> None:
     assert making == ["seed=3", "sweep.seeds=2", "out=o", "unit_pairs=2"]
 
 
-def test_what_is_given_to_the_first_half_alone_wins_there() -> None:
+def test_a_setting_of_the_first_step_alone_wins_there() -> None:
     writing, making = split(
         ["pairs.tracker=none", "tracker=wandb", "cluster.workers=4", "pairs.cluster.workers=1"]
     )
@@ -49,7 +49,7 @@ def test_what_is_given_to_the_first_half_alone_wins_there() -> None:
     assert making == ["tracker=wandb", "cluster.workers=4"]
 
 
-def test_the_second_half_reads_what_the_first_writes(tmp_path: Path) -> None:
+def test_the_second_step_reads_the_file_of_the_first(tmp_path: Path) -> None:
     pairs, images = configured([*GIVEN, f"out={tmp_path}", "file=parquet"])
     assert (pairs.out, images.out) == (f"{tmp_path}/pairs", str(tmp_path))
     assert images.captions.path == f"{tmp_path}/pairs/pairs.parquet"
@@ -67,7 +67,7 @@ def test_captions_may_be_as_long_as_the_image_model_takes(tmp_path: Path) -> Non
     assert (pairs.checks.model, pairs.checks.revision) == ("owner/name", None)
 
 
-def test_a_family_of_one_s_own_opens_the_image_model_s_tokenizer(
+def test_a_user_s_family_opens_the_image_model_s_tokenizer(
     sd1_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "outside_split.py").write_text(
@@ -97,7 +97,7 @@ def test_a_family_of_one_s_own_opens_the_image_model_s_tokenizer(
     assert pairs.checks.family is None
 
 
-def test_an_experiment_may_choose_captions_of_its_own() -> None:
+def test_an_experiment_does_not_replace_the_captions() -> None:
     pairs, images = configured([*GIVEN, "experiment=demo"])
     assert images.captions.path.endswith("/pairs/pairs.jsonl")
     assert pairs.captions.path == "c.txt"
@@ -113,7 +113,7 @@ def test_an_experiment_may_choose_captions_of_its_own() -> None:
         (["writer=gpt"], "no option 'gpt' in group 'writer'"),
     ],
 )
-def test_what_cannot_be_is_named(more: list[str], said: str) -> None:
+def test_an_invalid_setting_of_either_step_is_named(more: list[str], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         configured([*GIVEN, *more])
 

@@ -24,7 +24,7 @@ def differing(folder: Path, *more: str) -> set[str]:
     return {row.split()[0] for row in caught.value.table[1:]}
 
 
-def test_other_settings_are_refused_by_name_and_places_are_not(tmp_path: Path) -> None:
+def test_settings_that_change_results_are_named(tmp_path: Path) -> None:
     planned(tmp_path)
     planned(tmp_path, "writer.timeout=3", "cluster.threads=2", "log=info", "sheet.pairs=3")
     for name in ("seed=1", "edits=3", "file=parquet", "checks.near_duplicate=0.5", "checks.language=en"):
@@ -35,7 +35,7 @@ def test_other_settings_are_refused_by_name_and_places_are_not(tmp_path: Path) -
     assert {"writer.kind", "edits", "model.fingerprint", "writer.template"} <= differing(tmp_path, *asked)
 
 
-def test_files_and_models_are_known_by_what_they_hold(tmp_path: Path, untrained_chat: Path) -> None:
+def test_files_and_models_enter_by_their_content(tmp_path: Path, untrained_chat: Path) -> None:
     block, template, judge_of_words = tmp_path / "block", tmp_path / "own.yaml", tmp_path / "classifier"
     block.write_text("naked\n")
     template.write_text("ask: 'Caption: {caption}'")

@@ -73,7 +73,9 @@ def learnt(config: Config) -> AdaptiveSweep:
     return sweep
 
 
-def test_it_is_learnt_under_this_run_s_thresholds(models: tuple[Path, Path], first: Path, tmp_path: Path):
+def test_priors_are_learnt_under_this_run_s_thresholds(
+    models: tuple[Path, Path], first: Path, tmp_path: Path
+):
     everything = learnt(adaptive(models, first, tmp_path / "a")).priors
     assert {one.kind for one in everything} == {ANY, "make", "add", "put"}
     assert all(chance > 0.5 for one in everything for chance in one.prior)
@@ -81,9 +83,7 @@ def test_it_is_learnt_under_this_run_s_thresholds(models: tuple[Path, Path], fir
     assert all(chance < 0.5 for one in nothing for chance in one.prior)
 
 
-def test_a_plan_keeps_what_was_learnt_when_it_was_made(
-    models: tuple[Path, Path], first: Path, tmp_path: Path
-):
+def test_a_plan_keeps_its_priors(models: tuple[Path, Path], first: Path, tmp_path: Path):
     config = adaptive(models, first, tmp_path / "out")
     assert isinstance(config.sweep, AdaptiveSweep)
     store = Store(config.out)
@@ -101,7 +101,7 @@ def test_a_plan_keeps_what_was_learnt_when_it_was_made(
         make_or_resume(store, task_of(adaptive(models, first, tmp_path / "out", "sweep.prior_from=null")))
 
 
-def test_it_is_known_by_what_was_learnt_and_not_from_where(models: tuple[Path, Path], first: Path):
+def test_priors_enter_the_plan_and_their_source_does_not(models: tuple[Path, Path], first: Path):
     told = settings_of(adaptive(models, first, Path("/o")), "", Models("g", "c"))
     assert not difference(
         told, settings_of(adaptive(models, first, Path("/o"), "sweep.prior_from=null"), "", Models("g", "c"))
@@ -123,7 +123,7 @@ def test_scores_of_another_clip_are_refused(models: tuple[Path, Path], first: Pa
 
 
 @pytest.mark.parametrize("prior", ["[0.5]", "[0.5,1.5]"])
-def test_priors_that_cannot_be_are_named(prior: str):
+def test_invalid_priors_are_named(prior: str):
     with pytest.raises(ConfigError, match=r"sweep\.priors: make's"):
         resolve.checked(
             resolve.compose(

@@ -13,7 +13,7 @@ from tests.pipeline.outputs import planned
 from tests.pipeline.pairs import small
 
 
-def test_an_output_of_images_alone_is_one(tmp_path: Path) -> None:
+def test_an_output_of_images_has_one_step(tmp_path: Path) -> None:
     planned(tmp_path, 2)
     assert [store.url for store in two_step_output.planned_stores(str(tmp_path))] == [str(tmp_path)]
     assert two_step_output.pairs_funnel(Store(str(tmp_path))) is None
@@ -35,7 +35,7 @@ def test_the_writing_step_comes_first_and_may_stand_alone(tmp_path: Path) -> Non
     ]
 
 
-def test_a_folder_of_that_name_need_not_be_a_half(tmp_path: Path) -> None:
+def test_images_in_a_folder_named_pairs_are_no_step(tmp_path: Path) -> None:
     planned(tmp_path, 2)
     planned(tmp_path / "pairs", 2)
     assert [store.url for store in two_step_output.planned_stores(str(tmp_path))] == [str(tmp_path)]
