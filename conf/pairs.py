@@ -8,7 +8,7 @@ from pathlib import Path
 
 from omegaconf import MISSING
 
-from conf.bounds import CHANCE, NOT_NEGATIVE, POSITIVE, SHARE, Bound, at_least, bounded
+from conf.bounds import ANY_SEED, CHANCE, NOT_NEGATIVE, POSITIVE, SHARE, Bound, at_least, bounded
 from conf.running import Cluster, LogLevel, Tracker
 from conf.schema import Captions, Config, Dtype
 
@@ -139,7 +139,7 @@ class PairsConfig:
     """
 
     out: str = "pairs"
-    seed: int = 0
+    seed: int = bounded(ANY_SEED, 0)
     limit: int | None = bounded(at_least(1), None)
     edits: int = bounded(at_least(1), 1)
     file: PairsFile = PairsFile.jsonl

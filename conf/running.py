@@ -7,7 +7,7 @@ from enum import Enum
 
 from omegaconf import MISSING
 
-from conf.bounds import NOT_NEGATIVE, Bound, at_least, bounded
+from conf.bounds import NOT_NEGATIVE, Bound, at_least, between, bounded
 
 
 class ClusterKind(Enum):
@@ -29,6 +29,13 @@ class LogLevel(Enum):
     debug = "debug"
 
 
+# Ray takes a share of one GPU, or whole GPUs.
+GPUS = Bound(
+    lambda gpus: 0 <= gpus <= 1 or gpus == int(gpus) > 1,
+    "be a share of a GPU from 0 to 1, or a whole number of them",
+)
+
+
 @dataclass
 class Cluster:
     """The machines of a run. None of these settings changes results; null means "detect".
@@ -47,13 +54,13 @@ class Cluster:
     kind: ClusterKind = MISSING
     address: str | None = None
     workers: int | None = bounded(at_least(1), None)
-    gpus_per_worker: float | None = None
+    gpus_per_worker: float | None = bounded(GPUS, None)
     threads: int = bounded(at_least(1), 1)
     batch_rows: int | None = bounded(at_least(4), 32)
     unit_seconds: float = bounded(at_least(1), 3600.0)
     wait_seconds: float = bounded(at_least(1), 600.0)
     hours: float | None = bounded(Bound(lambda hours: hours > 0, "be over 0, or null for no limit"), None)
-    metrics_port: int | None = bounded(at_least(1), None)
+    metrics_port: int | None = bounded(between(1, 65535), None)
 
 
 @dataclass

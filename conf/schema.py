@@ -12,7 +12,19 @@ from pathlib import Path
 
 from omegaconf import MISSING
 
-from conf.bounds import NOT_NEGATIVE, Bound, at_least, bounded
+from conf.bounds import (
+    ANY_SEED,
+    CHANCE,
+    GUIDANCE,
+    HASH_BITS,
+    NOT_NEGATIVE,
+    SIMILARITY,
+    STEPS,
+    Bound,
+    at_least,
+    between,
+    bounded,
+)
 from conf.running import Cluster, LogLevel, Sheet, Tracker
 from conf.sweeps import Sweep
 
@@ -96,6 +108,7 @@ NOISE_LEVELS = Bound(
     "be two noise levels that rise from 0, like [0.3,5.0]",
     spec="",
 )
+GAIN = between(0, 10)
 SHARE_OF_STEPS = Bound(lambda at: 0 < at < 1, "be a share of the steps between 0 and 1, or null for never")
 
 
@@ -123,7 +136,7 @@ class Captions:
     path: str = MISSING
     split: str | None = None
     fields: Fields = field(default_factory=Fields)
-    limit: int | None = None
+    limit: int | None = bounded(at_least(1), None)
     block: list[str] = field(default_factory=list)
     block_file: str | None = None
 
@@ -156,9 +169,9 @@ class Model:
     tf32: bool = True
     scoring_decoder: str | None = None
     device: str = "auto"
-    steps: int = MISSING
-    guidance: float = MISSING
-    unit_pairs: int = 4
+    steps: int = bounded(STEPS)
+    guidance: float = bounded(GUIDANCE)
+    unit_pairs: int = bounded(at_least(1), 4)
 
 
 @dataclass
@@ -171,8 +184,8 @@ class Sampler:
     """
 
     name: str = MISSING
-    steps: int = bounded(at_least(1))
-    guidance: float = MISSING
+    steps: int = bounded(STEPS)
+    guidance: float = bounded(GUIDANCE)
     guidance_interval: list[float] | None = bounded(NOISE_LEVELS, None)
 
 
@@ -191,8 +204,8 @@ class Edit:
 
     method: EditMethod = EditMethod.p2p
     kind: EditKind = MISSING
-    cross_gain: float = MISSING
-    self_gain: float = MISSING
+    cross_gain: float = bounded(GAIN)
+    self_gain: float = bounded(GAIN)
     inject_unconditional: bool = MISSING
     too_long: TooLong = TooLong.error
     pooled: Pooled = Pooled.own
@@ -215,7 +228,7 @@ class Measure:
     model: str = ""
     revision: str | None = None
     label: str = ""
-    tolerance: float = 0.1
+    tolerance: float = bounded(CHANCE, 0.1)
     least: float | None = None
     most: float | None = None
 
@@ -231,13 +244,13 @@ class Filter:
 
     name: str = MISSING
     pretrained: str | None = None
-    clip_sim_0: float = MISSING
-    clip_sim_1: float = MISSING
-    clip_sim_dir: float = MISSING
-    clip_sim_image: float = MISSING
+    clip_sim_0: float = bounded(SIMILARITY)
+    clip_sim_1: float = bounded(SIMILARITY)
+    clip_sim_dir: float = bounded(SIMILARITY)
+    clip_sim_image: float = bounded(SIMILARITY)
     max_per_pair: int = bounded(at_least(1))
     measures: list[Measure] = field(default_factory=list)
-    near_duplicate: int | None = bounded(NOT_NEGATIVE, None)
+    near_duplicate: int | None = bounded(HASH_BITS, None)
 
 
 @dataclass
@@ -279,7 +292,7 @@ class Config:
     """
 
     out: str = "out"
-    seed: int = 0
+    seed: int = bounded(ANY_SEED, 0)
     limit: int | None = bounded(at_least(1), None)
     unit_pairs: int = bounded(at_least(1), 4)
     stage: str = "stages.generate.Generate"

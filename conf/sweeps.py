@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from omegaconf import MISSING
 
-from conf.bounds import CHANCE, NOT_NEGATIVE, POSITIVE, Bound, at_least, bounded
+from conf.bounds import CHANCE, GUIDANCE, NOT_NEGATIVE, POSITIVE, Bound, at_least, bounded
 
 
 @dataclass
@@ -27,10 +27,10 @@ class RandomSweep(Sweep):
     """Each candidate has its own seed, τ ~ U(tau_min, tau_max) and guidance ~ U(guidance_min, guidance_max)."""
 
     samples: int = bounded(at_least(1))
-    tau_min: float = MISSING
-    tau_max: float = MISSING
-    guidance_min: float = MISSING
-    guidance_max: float = MISSING
+    tau_min: float = bounded(CHANCE)
+    tau_max: float = bounded(CHANCE)
+    guidance_min: float = bounded(GUIDANCE)
+    guidance_max: float = bounded(GUIDANCE)
 
 
 @dataclass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,15 @@ from filters.measures.measure import Measure
 WITH_MODEL = ("dino", "classifier", "lpips")
 MEASURE_KINDS = (*WITH_MODEL, "ssim", "changed_area")
 
+
+_RANGES = {
+    "dino": (-1, 1),
+    "classifier": (0, 1),
+    "lpips": (0, math.inf),
+    "ssim": (-1, 1),
+    "changed_area": (0, 1),
+}
+"""The lowest and the highest score of each kind."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -77,6 +87,13 @@ class MeasureSpec:
         if (self.kind == "classifier") != bool(self.label):
             raise FilterError(
                 f"measure {self.kind} {'needs a label' if self.kind == 'classifier' else 'takes no label'}"
+            )
+
+        low, high = _RANGES[self.kind]
+        if self.bounds.least > high or self.bounds.most < low:
+            raise FilterError(
+                f"measure {self.kind} lies from {low} to {high}: no candidate can be from {self.bounds.least:g} to "
+                f"{self.bounds.most:g}"
             )
 
     @property

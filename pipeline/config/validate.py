@@ -66,7 +66,7 @@ def _image_problems(config: Config) -> Iterator[str]:
         if not _are_chances(sweep.taus):
             yield f"sweep.taus={sweep.taus} must lie from 0 to 1"
     if isinstance(sweep, RandomSweep):
-        if not 0 <= sweep.tau_min <= sweep.tau_max <= 1:
+        if sweep.tau_min > sweep.tau_max:
             yield f"sweep.tau_min={sweep.tau_min} and sweep.tau_max={sweep.tau_max} must rise, from 0 to 1"
         if sweep.guidance_min > sweep.guidance_max:
             yield "sweep.guidance_min must not be over sweep.guidance_max"

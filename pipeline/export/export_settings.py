@@ -8,6 +8,7 @@ from enum import Enum
 
 from omegaconf import MISSING
 
+from conf.bounds import at_least, bounded
 from conf.compose import ConfigError, read_settings
 from pipeline.dataset import split
 
@@ -22,7 +23,7 @@ class Export:
     to: str = MISSING
     format: Format = Format["hf-parquet"]
     split: list[float] = field(default_factory=lambda: [1.0])
-    rows: int = 1000
+    rows: int = bounded(at_least(1), 1000)
     push_to_hub: str | None = None
 
 
@@ -32,8 +33,6 @@ def read(settings: Sequence[str]) -> Export:
     problem = split.find_problem(export.split)
     if problem:
         raise ConfigError(f"split={export.split} {problem}")
-    if export.rows < 1:
-        raise ConfigError(f"rows={export.rows} must be 1 or more")
     if export.push_to_hub and "://" in export.to:
         raise ConfigError(f"push_to_hub needs a local folder, not to={export.to}")
     return export

@@ -10,7 +10,7 @@ from pathlib import Path
 from omegaconf import MISSING
 
 from conf import compose
-from conf.bounds import NOT_NEGATIVE, Bound, at_least, bounded
+from conf.bounds import NOT_NEGATIVE, POSITIVE, Bound, at_least, between, bounded
 from conf.compose import ConfigError
 from conf.pairs import Marks
 from conf.schema import CaptionsKind
@@ -35,7 +35,7 @@ class Lora:
     """Low-rank updates of every linear layer; rank 0 trains all weights instead."""
 
     rank: int = bounded(NOT_NEGATIVE, 0)
-    alpha: float = 16.0
+    alpha: float = bounded(POSITIVE, 16.0)
     dropout: float = bounded(Bound(lambda share: 0 <= share < 1, "be at least 0 and below 1"), 0.0)
 
 
@@ -73,7 +73,7 @@ class Finetune:
     validation: float = bounded(VALIDATION, 0.1)
     patience: int = bounded(at_least(1), 4)
     keep: Kept = Kept.best
-    seed: int = 0
+    seed: int = bounded(between(0, 2**32 - 1), 0)
 
 
 def read_settings(arguments: Sequence[str]) -> Finetune:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from omegaconf import MISSING
 
+from conf.bounds import HASH_BITS, bounded
 from conf.compose import ConfigError, changed, read_settings
 from conf.schema import Config, Filter
 from pipeline.config import resolve, saved
@@ -26,7 +27,7 @@ ALLOWED = (
 @dataclass
 class _CommandSettings:
     out2: str = MISSING
-    duplicates: int | None = None
+    duplicates: int | None = bounded(HASH_BITS, None)
     generate: bool = False
 
 
@@ -57,8 +58,6 @@ def read(out: str, settings: Sequence[str]) -> RefilterSettings:
     old = saved.read_image_config(source)
     others = [setting for setting in settings if setting not in own]
     new = resolve.checked(changed(replace(old, out=target.url), others, ALLOWED, _refuse))
-    if command.duplicates is not None and command.duplicates < 0:
-        raise ConfigError(f"duplicates={command.duplicates} must be 0 or more")
     if command.duplicates is not None and command.generate:
         raise ConfigError(
             "duplicates compares stored images: first refilter with generate=true, then refilter that output"

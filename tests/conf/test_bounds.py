@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, is_dataclass
-from typing import get_type_hints
+from typing import get_args, get_type_hints
 
 import pytest
 
@@ -9,6 +9,8 @@ from conf.bounds import CHANCE, NOT_NEGATIVE, POSITIVE, SHARE, Bound, at_least, 
 from conf.pairs import PairsConfig
 from conf.schema import Config
 from conf.sweeps import AdaptiveSweep, GridSweep, RandomSweep
+from pipeline.export.export_settings import Export
+from pipeline.finetune.finetune_settings import Finetune
 
 
 @dataclass
@@ -65,3 +67,46 @@ def test_every_default_is_within_its_bound(schema: type):
     assert found
     for key, (bound, default) in found.items():
         assert default in (None, "???") or bound.holds(default), key
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
+def test_every_number_is_finite(number: float):
+    assert list(out_of_bounds(Whole(number))) == [f"share={number} must be finite"]
+    assert list(out_of_bounds(Whole(0.5, Part(2, [0.0, number])))) == [
+        f"part.levels=[0.0, {number}] must be finite"
+    ]
+
+
+@dataclass
+class Listed:
+    parts: list[Part] = field(default_factory=list)
+
+
+def test_the_parts_of_a_list_are_counted():
+    assert list(out_of_bounds(Listed([Part(2), Part(1)]))) == ["parts[1].steps=1 must be 2 or more"]
+
+
+RELATED = {"taus", "prior", "split", "least", "most"}
+"""Settings of which a check of several settings knows the bounds."""
+
+
+def numbers_without_bound(schema: type) -> set[str]:
+    hints, unbound = get_type_hints(schema), set()
+    for entry in fields(schema):
+        inner = get_args(hints[entry.name]) or (hints[entry.name],)
+        for part in inner:
+            if is_dataclass(part):
+                unbound |= numbers_without_bound(part)
+        if {int, float} & {
+            *inner,
+            *(arg for part in inner for arg in get_args(part)),
+        } and "bound" not in entry.metadata:
+            unbound.add(entry.name)
+    return unbound
+
+
+@pytest.mark.parametrize(
+    "schema", [Config, PairsConfig, GridSweep, RandomSweep, AdaptiveSweep, Finetune, Export]
+)
+def test_every_number_has_a_bound(schema: type):
+    assert numbers_without_bound(schema) <= RELATED
