@@ -28,7 +28,7 @@ def test_above_the_limit_an_even_sample_is_shown(count: int):
     assert gaps <= {count // SHOWN, -(-count // SHOWN)}
 
 
-def test_losses_are_shares_of_all_candidates_in_the_order_of_checks():
+def test_losses_are_shares_in_the_order_of_checks():
     funnel = Funnel(candidates=10, rejected={"nsfw": 1, "max_per_pair": 2, "clip_sim_0": 5})
     found = losses(funnel)
     assert [count for _, count, _ in found] == [5, 1, 2]
