@@ -39,7 +39,7 @@ def test_a_unit_goes_from_its_index_to_its_commit(sd1_folder: Path, clip_folder:
     assert all(len(store.read(part["name"])) == part["bytes"] for part in commit["part"].values())
 
 
-def test_a_unit_that_cannot_be_written_has_a_summary_and_an_error(tmp_path: Path, monkeypatch):
+def test_an_unwritable_unit_has_a_summary_and_an_error(tmp_path: Path, monkeypatch):
     planned(tmp_path)
     config = runs.config(tmp_path, tmp_path, f"out={tmp_path}", f"stage={POISONABLE}")
     make = maker(config, "f")
