@@ -21,7 +21,7 @@ CLIP_SCORES = tuple(field.name for field in fields(filters.ClipScores))
 LEFT_EARLY = "left_early"
 
 
-SeedRequest = tuple[CaptionPair, int, p2p.SweepRequest]
+SeedRequest = tuple[CaptionPair, int, "p2p.SweepRequest"]
 """A caption pair, a sample index, and the request of that sample."""
 
 
