@@ -53,5 +53,9 @@ class TabledError(ValueError):
         )
 
 
+class FailedPairsError(ValueError):
+    """Every caption pair failed: one line with the reason and the fix."""
+
+
 class RunError(RuntimeError):
     """The run did not finish: one line that says what is missing and how to resume."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from p2p.errors import ModelError
-from p2p.models.model_folder import pipeline_class
+from p2p.models.model_folder import local_folder, pipeline_class
 from p2p.plugins import load_plugin, source_digest
 from p2p.text.token_windows import clip_window, t5_window
 
@@ -43,6 +43,12 @@ def find_family(folder: Path, plugin: str | None) -> FamilyModule:
     if plugin is not None:
         return cast("FamilyPlugin", _load(plugin))
     return cast("FamilyModule", importlib.import_module(f"p2p.families.{_MODULES[_supported(name, folder)]}"))
+
+
+def family_name(model: str | Path, revision: str | None) -> str:
+    """Names the built-in family of a model: sd, sdxl, sd3 or flux. Raises ModelError as ``find_family``."""
+    folder = local_folder(model, revision, whole=False)
+    return _MODULES[_supported(pipeline_class(folder), folder)]
 
 
 def find_window(folder: Path, plugin: str | None) -> Callable[[Path], PromptWindow]:

@@ -15,15 +15,6 @@ from p2p.errors import ModelError
 from p2p.samplers.sampler import State, per_row
 
 
-def predicts_flow(config: Mapping[str, Any]) -> bool:
-    """True if a scheduler's config belongs to a flow-matching model."""
-    return (
-        config.get("prediction_type") in ("flow", "flow_prediction")
-        or str(config.get("_class_name", "")).startswith("FlowMatch")
-        or bool(config.get("use_flow_sigmas"))
-    )
-
-
 def predicts_v(config: Mapping[str, Any]) -> bool:
     """True if the model of a scheduler's config predicts v, False if it predicts ε.
 

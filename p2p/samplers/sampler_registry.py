@@ -19,19 +19,18 @@ from p2p.samplers.dpmpp_2m import dpmpp_2m
 from p2p.samplers.euler import euler
 from p2p.samplers.euler_ancestral import euler_ancestral
 from p2p.samplers.flow_match_euler import flow_match_euler
-from p2p.samplers.forward_process import predicts_flow
 from p2p.samplers.lcm import lcm
 from p2p.samplers.sampler import Maker, Sampler, SamplerPlugin
+from p2p.samplers.scheduler_config import check_fit
 
-_FOR_DIFFUSION: Mapping[str, Maker] = {
+SAMPLERS: Mapping[str, Maker] = {
     "ddim": ddim,
     "euler": euler,
     "euler_ancestral": euler_ancestral,
     "dpmpp_2m": dpmpp_2m,
     "lcm": lcm,
+    "flow_match_euler": flow_match_euler,
 }
-_FOR_FLOW: Mapping[str, Maker] = {"flow_match_euler": flow_match_euler}
-SAMPLERS: Mapping[str, Maker] = {**_FOR_DIFFUSION, **_FOR_FLOW}
 
 
 def make_sampler(name: str, config: Mapping[str, Any], steps: int, device: torch.device) -> Sampler:
@@ -41,17 +40,8 @@ def make_sampler(name: str, config: Mapping[str, Any], steps: int, device: torch
         P2PError: the sampler is unknown or not for the model's prediction, or its schedule lacks this number of steps.
         ModelError: a prediction type other than epsilon, v_prediction and flow, dynamic thresholding or shifting.
     """
-    flow = predicts_flow(config)
-    fitting = _FOR_FLOW if flow else _FOR_DIFFUSION
     make = maker_of(name)
-    if name in SAMPLERS and name not in fitting:
-        predicted = "a flow" if flow else config.get("prediction_type", "epsilon")
-        raise P2PError(
-            f"sampler {name!r} does not fit a model that predicts {predicted}; use {' or '.join(fitting)}"
-        )
-    trained = config.get("num_train_timesteps", 1000)
-    if steps > trained:
-        raise P2PError(f"steps = {steps} is more than the {trained} that the model was trained with")
+    check_fit(config, name, steps)
     sampler = make(config, steps, device)
     if len(sampler.timesteps) != steps:
         # diffusers rounds "trailing" spacing (61 of 1000 becomes 62), or cut the schedule short.

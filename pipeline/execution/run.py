@@ -6,7 +6,7 @@ import json
 import platform
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict
 from importlib import metadata
@@ -19,7 +19,7 @@ from conf.pairs import Settings
 from conf.running import LogLevel
 from pipeline.config import saved
 from pipeline.dataset.funnel import Funnel, funnel_of
-from pipeline.errors import NOT_THE_OUTPUT, RunError, unwritable
+from pipeline.errors import NOT_THE_OUTPUT, FailedPairsError, RunError, unwritable
 from pipeline.execution.interrupt import check_deadline, deadline, end_reason, interruptible
 from pipeline.execution.log_redirect import redirect_output
 from pipeline.execution.progress import Display
@@ -34,6 +34,8 @@ from stages.storage.ownership import claim
 from stages.storage.store import Store
 
 LOG = "run/ray.log"
+FIRST_PAIRS = 4
+"""Caption pairs that end a run if all of them fail with one error."""
 LIBRARIES = [
     "pairforge",
     "torch",
@@ -97,6 +99,11 @@ def complete(
         task.tell(funnel, first_kept)
     elif mode is OutputMode.json:
         print(json_line(_json_result(config, funnel, first_kept, two_step_output.pairs_funnel(store))))
+    if funnel.failed == plan.pairs:
+        raise FailedPairsError(
+            f"all {funnel.failed} caption pairs failed: quarantine/pairs.jsonl gives the reasons, and "
+            f"pairforge retry-failed {store.url} tries them again"
+        )
     return funnel
 
 
@@ -126,7 +133,9 @@ def _generate(
             ray_graph.cluster(config),
             closing(ray_graph.run(config, plan.model_fingerprint, missing, task.encode)) as summaries,
         ):
-            for summary in summaries:
+            # Candidates of an earlier command show that the settings can work.
+            begun = before.candidates > 0
+            for summary in summaries if begun else _check_first_pairs(summaries, plan.pairs, store.url):
                 display.count_unit(summary)
                 tick()
     lost = sorted(waiting - committed_units(store))
@@ -136,6 +145,22 @@ def _generate(
             f"{lost[0]}: {store.path(LOG)} gives the reason; the same command tries them again, all others are done"
         )
     return display.first_kept
+
+
+def _check_first_pairs(summaries: Iterable[dict[str, Any]], pairs: int, out: str) -> Iterator[dict[str, Any]]:
+    """Pass the summaries on. Raise FailedPairsError if the first pairs all fail with one error, as all would."""
+    seen, reasons, same = 0, set[str](), True
+    for summary in summaries:
+        yield summary
+        seen += summary["pairs"]
+        reasons |= {failure["reason"] for failure in summary["failures"]}
+        same = same and len(summary["failures"]) == summary["pairs"] and len(reasons) == 1
+        if same and seen >= min(FIRST_PAIRS, pairs):
+            raise FailedPairsError(
+                f"the first {seen} caption pairs all failed with one error, so the run ends: {reasons.pop()}: "
+                f"correct the setting that it names and give another out=…, or pairforge retry-failed {out} after "
+                "another fix"
+            )
 
 
 def _json_result(

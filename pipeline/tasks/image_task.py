@@ -10,7 +10,10 @@ from typing import Any
 
 from rich.console import Console
 
+from conf.compose import ConfigError
 from conf.schema import Config
+from p2p.models.family_registry import family_name
+from p2p.samplers.scheduler_config import check_sampling
 from pipeline.dataset import contact_sheet
 from pipeline.dataset.card import card
 from pipeline.dataset.contact_sheet import SHEET, read_previews
@@ -28,6 +31,16 @@ from stages.records import CaptionPair, Quarantined, UnitResult
 from stages.storage.commits import PARTS, parts_deleted
 from stages.storage.store import Store
 from stages.write import encode_part
+
+PRESET_FAMILIES = {
+    "sd15": "sd",
+    "sd21": "sd",
+    "sdxl": "sdxl",
+    "sdxl_turbo": "sdxl",
+    "sd3": "sd3",
+    "flux": "flux",
+}
+"""The family of models whose defaults an option ``model=NAME`` sets."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +68,22 @@ class ImageTask:
         return caption_input.source_digest(self.config)
 
     def identify(self) -> Models:
-        return run_fingerprint.identify(self.config)
+        models = run_fingerprint.identify(self.config)
+        self._check_fit()
+        return models
+
+    def _check_fit(self) -> None:
+        """Raise ConfigError for a preset of another family of models, P2PError for a sampler that does not fit."""
+        model, sampler = self.config.model, self.config.sampler
+        if model.family:
+            return
+        family, wanted = family_name(model.path, model.revision), PRESET_FAMILIES.get(model.name)
+        if wanted and family != wanted:
+            raise ConfigError(
+                f"model={model.name} is for models of the family {wanted}, and model.path={model.path} is of {family}: "
+                "give model=path for the defaults of any model, or another model.path"
+            )
+        check_sampling(model.path, model.revision, sampler.name, sampler.steps)
 
     def settings(self, captions_sha256: str, models: Models) -> dict[str, Any]:
         return run_fingerprint.settings_of(self.config, captions_sha256, models)

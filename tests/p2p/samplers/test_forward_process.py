@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 import torch
 from torch import Tensor
@@ -11,7 +9,7 @@ from torch import Tensor
 from p2p.errors import ModelError
 from p2p.samplers.ddim import DDIM
 from p2p.samplers.euler import Euler
-from p2p.samplers.forward_process import clean_latents, clip_range, predicts_flow, predicts_v
+from p2p.samplers.forward_process import clean_latents, clip_range, predicts_v
 
 STEPS = 5
 ALPHAS = torch.linspace(0.02, 0.95, STEPS)  # ᾱ
@@ -70,22 +68,6 @@ def test_variance_explodes(pair: tuple[Tensor, Tensor], v: bool) -> None:
     assert torch.allclose(process.model_input(x, I), alpha * x)
     assert torch.equal(process.noise_level, SIGMAS[:-1])
     assert torch.equal(process.start(noise[0]).x, 14.0 * noise[0])
-
-
-@pytest.mark.parametrize(
-    ("config", "flow"),
-    [
-        ({"prediction_type": "epsilon", "_class_name": "DDIMScheduler"}, False),
-        ({"prediction_type": "v_prediction"}, False),
-        ({}, False),
-        ({"prediction_type": "flow_prediction"}, True),
-        ({"prediction_type": "flow"}, True),
-        ({"_class_name": "FlowMatchHeunDiscreteScheduler"}, True),
-        ({"prediction_type": "epsilon", "use_flow_sigmas": True}, True),
-    ],
-)
-def test_flow_models_are_known_by_their_scheduler(config: dict[str, Any], flow: bool) -> None:
-    assert predicts_flow(config) is flow
 
 
 def test_predictions_and_clipping_are_read_from_the_config() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import p2p
+from conf.compose import ConfigError
 from conf.schema import Config
 from pipeline.dataset.contact_sheet import SHEET
 from pipeline.dataset.funnel import Funnel
@@ -87,3 +88,17 @@ def test_the_task_reads_the_pairs_and_knows_their_file(config: Config) -> None:
 def test_the_encoder_reaches_a_worker(config: Config) -> None:
     encode, result = ImageTask(config).encode, unit_result(0, 1)
     assert pickle.loads(pickle.dumps(encode))(result) == encode(result)
+
+
+def test_a_preset_of_another_family_is_refused(sd1_folder: Path, clip_folder: Path):
+    config = runs.config(sd1_folder, clip_folder, "model.name=sdxl")
+    with pytest.raises(
+        ConfigError, match=r"model=sdxl is for models of the family sdxl, and .* is of sd: give"
+    ):
+        ImageTask(config).identify()
+
+
+def test_a_sampler_for_other_models_is_refused_first(sd1_folder: Path, clip_folder: Path):
+    config = runs.config(sd1_folder, clip_folder, "sampler.name=flow_match_euler")
+    with pytest.raises(p2p.P2PError, match="does not fit a model that predicts"):
+        ImageTask(config).check()
