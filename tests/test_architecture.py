@@ -41,6 +41,7 @@ CROSS_CUTTING = {
     "pipeline/planning/test_concurrent_drivers.py",
     "pipeline/planning/test_extend.py",
     "pipeline/report/test_browser.py",
+    "pipeline/test_way_of_a_pair.py",
     "stages/storage/test_flaky_store.py",
     "stages/storage/test_store_s3.py",
     "stages/writers/test_refused.py",
