@@ -48,6 +48,8 @@ CROSS_CUTTING = {
     "stages/writers/test_served.py",
 }
 """Tests of several modules together: whole runs, oracles, servers, browsers."""
+WITHOUT_CODE = {"p2p/errors.py", "stages/errors.py"}
+"""Modules without a test of their own: classes of errors with a docstring alone."""
 PER_FOLDER = 16
 NAME_LENGTH = 60
 
@@ -109,3 +111,10 @@ def test_tests_mirror_the_modules():
     names = {path.relative_to(ROOT / "tests") for path in TESTS}
     unmatched = {str(name) for name in names - modules if name.parts[0] in folders}
     assert unmatched == CROSS_CUTTING
+
+
+def test_every_module_has_a_test_of_its_name():
+    names = {path.relative_to(ROOT / "tests") for path in TESTS}
+    modules = (path.relative_to(ROOT) for path in (*MODULES, *BENCHMARKS) if not path.name.startswith("__"))
+    untested = {str(path) for path in modules if path.with_name(f"test_{path.name}") not in names}
+    assert untested == WITHOUT_CODE
