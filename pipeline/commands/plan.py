@@ -63,7 +63,10 @@ def _lines(run: Estimate) -> Iterator[str]:
     times = ", ".join(f"{clock(hours * 3600)} on {workers}" for workers, hours in run.hours.items())
     yield f"time           {times} workers like it"
     # Packing copies the parts, which stay so that a shard can be packed again.
-    yield f"samples        {run.samples:,}; {decimal(int(run.bytes))} of parts, and as much again of shards and scores"
+    yield (
+        f"samples        {run.samples:,}; {decimal(run.bytes)} of parts ({decimal(run.preview_bytes)} of them for the "
+        f"contact sheet), {decimal(run.packed_bytes)} of shards and scores"
+    )
     yield "nothing was written; a longer probe gives a better estimate: probe=60"
 
 

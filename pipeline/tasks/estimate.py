@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import pyarrow as pa
+
+from conf.running import Sheet
 from conf.schema import Config
 from pipeline.dataset.funnel import Funnel
 from pipeline.planning.plan import PlanError
 from pipeline.tasks.image_task import ImageTask
-from stages.records import CaptionPair, Quarantined, Unit
+from stages.formats import parquet_tables
+from stages.formats.previews import to_bytes
+from stages.records import CaptionPair, Preview, Quarantined, Unit
 from stages.storage.store import Store
 from stages.worker.process import load_stage
 from stages.write import summarise
@@ -20,7 +25,11 @@ WORKERS = (1, 8, 64)
 
 @dataclass(frozen=True)
 class Probe:
-    """The counts of some pairs, and the seconds that one worker with loaded and warm models took for them."""
+    """The counts of some pairs, and the seconds that one worker with loaded and warm models took for them.
+
+    Previews count in neither ``seconds`` nor ``bytes``, those of the parts, because a run makes them for its first
+    pairs alone. ``packed_bytes`` are those of the shards and the packed scores.
+    """
 
     pairs: int
     failed: int
@@ -29,11 +38,15 @@ class Probe:
     rows: int
     samples: int
     bytes: int
+    packed_bytes: int
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """The counts of the whole run. ``hours`` by the number of workers; ``reasons`` counts the quarantined lines."""
+    """The counts of the whole run. ``hours`` by the number of workers; ``reasons`` counts the quarantined lines.
+
+    ``bytes`` are those of the parts, ``preview_bytes`` among them.
+    """
 
     pairs: int
     quarantined: int
@@ -44,13 +57,16 @@ class Estimate:
     rows: int
     samples: int
     bytes: int
+    preview_bytes: int
+    packed_bytes: int
     hours: dict[int, float]
 
 
 def estimate(config: Config, probe_seconds: float) -> Estimate:
     """Probe for about ``probe_seconds``, at least one unit of pairs, and multiply.
 
-    Raises PlanError for an input without a good pair, and as ``pipeline.tasks.prior_from.freeze_priors`` does.
+    Raises PlanError for an input without a good pair, if every pair of the probe fails, and as
+    ``pipeline.tasks.prior_from.freeze_priors`` does.
     """
     task = ImageTask(config).freeze(Store(config.out))
     unit_pairs = task.config.unit_pairs
@@ -67,31 +83,60 @@ def estimate(config: Config, probe_seconds: float) -> Estimate:
         raise PlanError(
             f"captions.path={task.config.captions.path}: none of {reasons.total()} lines is a good caption pair"
         )
-    probe = _probe(task, probe_pairs, probe_seconds)
+    probe, previews = _probe(task, probe_pairs, probe_seconds)
     factor = pairs / probe.pairs
+    counted = ("candidates", "rows", "samples", "packed_bytes")
+    preview_bytes = _preview_bytes(previews, pairs, task.config.sheet)
     return Estimate(
         pairs=pairs,
         quarantined=reasons.total(),
         reasons=dict(reasons.most_common()),
         units=-(-pairs // unit_pairs),
         probe=probe,
-        **{name: round(getattr(probe, name) * factor) for name in ("candidates", "rows", "samples", "bytes")},
+        **{name: round(getattr(probe, name) * factor) for name in counted},
+        bytes=round(probe.bytes * factor) + preview_bytes,
+        preview_bytes=preview_bytes,
         hours={workers: probe.seconds * factor / workers / 3600 for workers in WORKERS},
     )
 
 
-def _probe(task: ImageTask, pairs: list[CaptionPair], seconds: float) -> Probe:
+def _probe(task: ImageTask, pairs: list[CaptionPair], seconds: float) -> tuple[Probe, list[Preview]]:
     config = task.config
     generate = load_stage(config.stage)(config, task.identify().generator)
-    # The first pair warms up memory, kernels and a compiled denoiser.
-    generate(Unit(0, tuple(pairs[:1])))
-    funnel, size, spent = Funnel(), 0, 0.0
+    # The first pair warms up memory, kernels and a compiled denoiser. A unit of this number has no previews.
+    generate(Unit(config.sheet.pairs, tuple(pairs[:1])))
+    funnel, sizes, spent = Funnel(), Counter[str](), 0.0
+    previews, scores = list[Preview](), list[pa.Table]()
     for index, start in enumerate(range(0, len(pairs), config.unit_pairs)):
         began = time.perf_counter()
         result = generate(Unit(index, tuple(pairs[start : start + config.unit_pairs])))
         spent += time.perf_counter() - began
+        if result.previews:
+            spent -= result.seconds.get("preview", 0.0)
+            previews += result.previews
         funnel.add(summarise(result))
-        size += sum(map(len, task.encode(result).values()))
+        files = task.encode(result)
+        sizes.update({kind: len(data) for kind, data in files.items()})
+        if "scores" in files:
+            scores.append(parquet_tables.from_bytes(files["scores"]))
         if spent >= seconds:
             break
-    return Probe(funnel.pairs, funnel.failed, spent, funnel.candidates, funnel.rows, funnel.samples, size)
+    if funnel.failed == funnel.pairs:
+        raise PlanError(f"each of the {funnel.pairs} pairs of the probe failed: {result.failures[0].reason}")
+    # Parts have a file of scores for each unit, and a dataset has them in one, which is smaller.
+    packed = sizes["samples"] + len(parquet_tables.to_bytes(pa.concat_tables(scores)))
+    parts = sizes.total() - sizes["previews"]
+    counts = funnel.pairs, funnel.failed, spent, funnel.candidates, funnel.rows, funnel.samples
+    return Probe(*counts, parts, packed), previews
+
+
+def _preview_bytes(previews: list[Preview], pairs: int, sheet: Sheet) -> int:
+    """The bytes of a run's previews: for ``sheet.pairs`` of its pairs, for ``sheet.attention`` with attention maps."""
+    if not previews:
+        return 0
+    with_maps = sum(bool(preview.maps) for preview in previews)
+    plain_bytes = len(to_bytes([replace(preview, maps=()) for preview in previews]))
+    map_bytes = len(to_bytes(previews)) - plain_bytes
+    plain = min(sheet.pairs, pairs) * plain_bytes / len(previews)
+    maps = min(sheet.pairs, sheet.attention, pairs) * map_bytes / max(1, with_maps)
+    return round(plain + maps)
