@@ -19,6 +19,22 @@ class OutputMode(Enum):
     quiet = "quiet"
     json = "json"
 
+    @property
+    def of_parts(self) -> OutputMode:
+        """The mode of what a command runs, if the command prints one JSON object of its own."""
+        return self if self is OutputMode.text else OutputMode.quiet
+
+    def say(self, *lines: object) -> None:
+        """Print lines for people."""
+        if self is OutputMode.text:
+            print(*lines, sep="\n", flush=True)
+
+    def answer(self, *steps: dict[str, Any]) -> None:
+        """Print the JSON object of a command. Of an output with two steps, the first one's is in ``written``."""
+        if self is OutputMode.json:
+            *first, last = steps
+            print(json_line({**last, **({"written": first[0]} if first else {})}))
+
 
 def output_mode(quiet: bool, json: bool) -> OutputMode:
     """The mode that the options ask for. Raises ConfigError for both."""

@@ -39,6 +39,10 @@ class LazyCommand(click.Command):
         text = next(ast.get_docstring(node) for node in functions if node.name == self.module)
         return (text or "").partition("\n\nRaises")[0]
 
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
+        """The arguments, then the options."""
+        return sorted(super().collect_usage_pieces(ctx), key=lambda piece: piece == self.options_metavar)
+
     def get_short_help_str(self, limit: int = 45) -> str:
         return self.docstring.partition("\n")[0]
 
@@ -102,13 +106,18 @@ RUN = Run(
 )
 COMMANDS = [
     LazyCommand(
-        "attention", click.Argument(["prompt"], metavar="PROMPT"), Settings("[key=value …]", extra=["groups"])
+        "attention",
+        click.Argument(["prompt"], metavar="PROMPT"),
+        *OUTPUT_MODE,
+        Settings("[key=value …]", extra=["groups"]),
     ),
     LazyCommand(
         "completion", click.Argument(["shell"], type=click.Choice(["bash", "zsh", "fish"]), metavar="SHELL")
     ),
-    LazyCommand("export", OUT, Settings("to=DIR …", "pipeline.export.export_settings:Export")),
-    LazyCommand("finetune", Settings("data=FILE …", "pipeline.finetune.finetune_settings:Finetune")),
+    LazyCommand("export", OUT, *OUTPUT_MODE, Settings("to=DIR …", "pipeline.export.export_settings:Export")),
+    LazyCommand(
+        "finetune", *OUTPUT_MODE, Settings("data=FILE …", "pipeline.finetune.finetune_settings:Finetune")
+    ),
     LazyCommand(
         "pairs", *OUTPUT_MODE, Settings("captions.path=FILE …", "conf.pairs:PairsConfig"), groups=["writer"]
     ),
@@ -116,24 +125,26 @@ COMMANDS = [
     LazyCommand(
         "refilter",
         OUT,
+        *OUTPUT_MODE,
         Settings(
             "out2=DIR …",
             extra=["out2", "duplicates", "generate"],
             only=["filter.", "keep", "shards.samples"],
         ),
     ),
-    LazyCommand("repair", OUT),
+    LazyCommand("repair", OUT, *OUTPUT_MODE),
     LazyCommand(
         "replay",
         OUT,
         click.Argument(["key"], metavar="KEY"),
+        *OUTPUT_MODE,
         click.Argument(["picture"], metavar="[PNG]", required=False, type=click.Path()),
     ),
-    LazyCommand("report", OUT),
-    LazyCommand("retry-failed", OUT),
-    LazyCommand("status", OUT),
-    LazyCommand("tune", OUT),
-    LazyCommand("verify", OUT),
+    LazyCommand("report", OUT, *OUTPUT_MODE),
+    LazyCommand("retry-failed", OUT, *OUTPUT_MODE),
+    LazyCommand("status", OUT, *OUTPUT_MODE),
+    LazyCommand("tune", OUT, *OUTPUT_MODE),
+    LazyCommand("verify", OUT, *OUTPUT_MODE),
 ]
 
 

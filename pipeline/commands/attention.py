@@ -10,13 +10,14 @@ from pathlib import Path
 from conf.compose import ConfigError
 from conf.schema import Config
 from pipeline.config import environment, resolve
+from pipeline.output import output_mode
 from pipeline.report import heatmap
 from stages.storage.ownership import check_picture, write_picture
 
 OUT, GROUPS = "attention.png", 4
 
 
-def attention(prompt: str, settings: Sequence[str]) -> int:
+def attention(prompt: str, settings: Sequence[str], quiet: bool, json: bool) -> int:
     """Draw where the model attends to each word of a prompt: attention.png.
 
     groups=4            parts of the steps that are drawn apart
@@ -28,6 +29,7 @@ def attention(prompt: str, settings: Sequence[str]) -> int:
 
     Raises ConfigError, p2p.ModelError and p2p.P2PError.
     """
+    mode = output_mode(quiet, json)
     if not prompt.strip():
         raise ConfigError('the prompt is empty: pairforge attention "a red ball on grass"')
     config, groups = _read(settings)
@@ -36,7 +38,8 @@ def attention(prompt: str, settings: Sequence[str]) -> int:
     # Before the image is generated.
     check_picture(path, "out")
     write_picture(path, _draw(prompt, config, groups), "out")
-    print(os.path.relpath(path))
+    mode.say(os.path.relpath(path))
+    mode.answer({"picture": str(path), "prompt": prompt, "groups": groups})
     return 0
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pipeline.export import export_settings, write_dataset
+from pipeline.output import output_mode
 from stages.storage.store import Store
 
 
-def export(out: str, settings: Sequence[str]) -> int:
+def export(out: str, settings: Sequence[str], quiet: bool, json: bool) -> int:
     """Write a finished run as Parquet for datasets and trainers.
 
     to=DIR              an empty folder or a URL
@@ -22,11 +23,16 @@ def export(out: str, settings: Sequence[str]) -> int:
     Raises ConfigError for invalid settings, for an output without samples, for a folder that is not empty, and for what
     the hub refuses; StoreError.
     """
+    mode = output_mode(quiet, json)
     chosen = export_settings.read(settings)
     target = Store(chosen.to)
     counts = write_dataset.write_dataset(Store(out), target, chosen)
     splits = ", ".join(f"{name} {count:,}" for name, count in counts.items())
-    print(f"{target.url}: {sum(counts.values()):,} samples ({splits})")
+    mode.say(f"{target.url}: {sum(counts.values()):,} samples ({splits})")
     if chosen.push_to_hub:
         write_dataset.push(target, chosen.push_to_hub)
+    pushed = chosen.push_to_hub
+    mode.answer(
+        {"to": target.url, "samples": sum(counts.values()), "splits": counts, "pushed_to_hub": pushed}
+    )
     return 0

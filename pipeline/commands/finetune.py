@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from pipeline.finetune import finetune_settings
+from pipeline.output import output_mode
 
 
-def finetune(settings: Sequence[str]) -> int:
+def finetune(settings: Sequence[str], quiet: bool = False, json: bool = False) -> int:
     """Train a language model on triples, so that it writes caption pairs.
 
     data=FILE            triples of caption, instruction and edited caption
@@ -31,6 +33,7 @@ def finetune(settings: Sequence[str]) -> int:
 
     Raises ConfigError for invalid settings, triples or models, CaptionsError for an unreadable file.
     """
+    mode = output_mode(quiet, json)
     chosen = finetune_settings.read_settings(settings)
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
@@ -40,5 +43,6 @@ def finetune(settings: Sequence[str]) -> int:
     from pipeline.finetune.finetune_run import run
 
     logging.disable_progress_bar()  # each epoch prints a line
-    run(chosen, lambda line: print(line, flush=True))
+    result = run(chosen, mode.say)
+    mode.answer({"out": chosen.out, **asdict(result)})
     return 0

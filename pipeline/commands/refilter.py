@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from pipeline.config import environment
+from pipeline.output import output_mode
 from pipeline.refilter import refilter_settings
 
 
-def refilter(out: str, settings: Sequence[str]) -> int:
+def refilter(out: str, settings: Sequence[str], quiet: bool, json: bool) -> int:
     """Choose again under other thresholds, without generation.
 
     out2=DIR              the new dataset; OUT stays as it is
@@ -24,10 +26,14 @@ def refilter(out: str, settings: Sequence[str]) -> int:
 
     Raises ConfigError for settings that need generation, and as ``pipeline.refilter.refilter_run`` does.
     """
+    mode = output_mode(quiet, json)
     chosen = refilter_settings.read(out, settings)
     environment.prepare(chosen.new)
     # Imported here, because the libraries read the environment when they are imported.
     from pipeline.refilter.refilter_run import refilter_run
 
-    refilter_run(chosen)
+    funnel, missing = refilter_run(chosen, mode.of_parts)
+    mode.answer(
+        {"out": chosen.target.url, **asdict(funnel), "keep_rate": funnel.keep_rate, "missing": missing}
+    )
     return 0

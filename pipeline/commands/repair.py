@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from typing import Any
 
 from pipeline.config import environment, saved
 from pipeline.dataset import integrity
+from pipeline.output import OutputMode, output_mode
 from pipeline.planning.plan import PlanError, load
 from pipeline.tasks import two_step_output
 from stages.storage import heartbeat
@@ -14,7 +16,7 @@ from stages.storage.commits import commit_name, committed_units
 from stages.storage.store import Store
 
 
-def repair(out: str) -> int:
+def repair(out: str, quiet: bool, json: bool) -> int:
     """Make again what verify reports as damaged.
 
     Packs damaged shards again from the parts. Generates units with a damaged
@@ -24,10 +26,10 @@ def repair(out: str) -> int:
 
     Raises PlanError for a damaged plan or a live run, and as ``pipeline.execution.run.run`` does.
     """
+    mode = output_mode(quiet, json)
     stores = idle_stores(out)
     environment.prepare(*map(saved.read, stores))
-    for store in stores:
-        _repair(store)
+    mode.answer(*[_repair(store, mode) for store in stores])
     return 0
 
 
@@ -47,8 +49,11 @@ def idle_stores(out: str) -> list[Store]:
     return stores
 
 
-def make_again(store: Store, units: Iterable[int]) -> None:
-    """Generate these units and all missing ones again, then pack. Raises PlanError for an output of refilter."""
+def make_again(store: Store, units: Iterable[int], mode: OutputMode) -> dict[str, Any]:
+    """Generate these units and all missing ones again, then pack; return what ``--json`` prints.
+
+    Raises PlanError for an output of refilter.
+    """
     plan, damaged = load(store), sorted(units)
     missing = set(range(plan.units)) - committed_units(store)
     if plan.is_refiltered and (damaged or missing):
@@ -63,12 +68,14 @@ def make_again(store: Store, units: Iterable[int]) -> None:
     from pipeline.tasks.task import saved_task
 
     for unit in damaged:
-        print(f"unit {unit} is made again")
+        mode.say(f"unit {unit} is made again")
         store.remove(commit_name(unit))
-    complete(saved_task(store), plan, store)
+    funnel = complete(saved_task(store), plan, store, mode.of_parts)
+    made = {"out": store.url, "units": sorted(missing.union(damaged))}
+    return made | {"pairs": funnel.pairs, "failed": funnel.failed, "samples": funnel.samples}
 
 
-def _repair(store: Store) -> None:
+def _repair(store: Store, mode: OutputMode) -> dict[str, Any]:
     plan = load(store)
     for damage in integrity.in_plan(store, plan):
         raise PlanError(
@@ -81,6 +88,6 @@ def _repair(store: Store) -> None:
         # Without parts, packing needs every unit to be generated again.
         units = committed_units(store)
     for damage in packed:
-        print(f"{damage.name}: {damage.reason}")
+        mode.say(f"{damage.name}: {damage.reason}")
         store.remove(damage.name)
-    make_again(store, units)
+    return {**make_again(store, units, mode), "packed": sorted({damage.name for damage in packed})}

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import io
-import json
 import time
 from dataclasses import replace
+from json import loads
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from conf.messages import suggest_name
 from conf.schema import Config, Keep
 from pipeline.config import environment, saved
 from pipeline.dataset.pack import manifest
+from pipeline.output import OutputMode, output_mode
 from pipeline.planning.plan import Plan, load
 from pipeline.planning.run_fingerprint import difference, identify, settings_of
 from stages.candidates.scoring import CLIP_SCORES
@@ -35,7 +36,7 @@ DIFFERENT = 1
 IMAGES = ("input_image", "edited_image")
 
 
-def replay(out: str, key: str, picture: str | None = None) -> int:
+def replay(out: str, key: str, quiet: bool, json: bool, picture: str | None = None) -> int:
     """Make one sample again and compare it with the stored one.
 
     Renders the sample's whole unit in the batches in which it was made,
@@ -48,6 +49,7 @@ def replay(out: str, key: str, picture: str | None = None) -> int:
 
     Raises ConfigError for an unknown key, DamageError, PlanError, ModelError and FilterError.
     """
+    mode = output_mode(quiet, json)
     if picture:
         if not Path(picture).parent.is_dir():
             raise ConfigError(f"{picture} is in a folder that does not exist: make it, or give another path")
@@ -57,15 +59,18 @@ def replay(out: str, key: str, picture: str | None = None) -> int:
     stored = find_sample(store, key)
     environment.prepare(config)
     planned = {name: value for name, value in plan.settings.items() if not name.startswith("refilter.")}
-    for line in difference(planned, settings_of(config, plan.settings["captions"], identify(config))):
-        print(f"changed since the run: {line}")
+    changed = difference(planned, settings_of(config, plan.settings["captions"], identify(config)))
+    mode.say(*(f"changed since the run: {line}" for line in changed))
+    answer: dict[str, Any] = {"out": store.url, "key": key, "changed": changed}
     if plan.is_refiltered:
         # A run would not keep a sample that replaces one whose image is missing.
         config = replace(config, keep=Keep["all-images"])
-    result = _generate(store, plan, config, stored.metadata["pair_id"])
+    result = _generate(store, plan, config, stored.metadata["pair_id"], mode)
     sample = _select(result, plan, config, stored)
     if sample is None:
-        print(f"{key} was not kept this time: {_reason(result, stored)}")
+        reason = _reason(result, stored)
+        mode.say(f"{key} was not kept this time: {reason}")
+        mode.answer(answer | {"equal": False, "reason": reason, "differences": [], "picture": None})
         return DIFFERENT
     images: dict[str, Any] = {name: as_stored(getattr(sample, name), config.shards) for name in IMAGES}
     again = replace(sample, **images)
@@ -75,8 +80,13 @@ def replay(out: str, key: str, picture: str | None = None) -> int:
         write_picture(Path(picture), buffer.getvalue(), "PNG")
     else:
         store.write(f"replay/{key}.png", buffer.getvalue())
-    print(f"both samples and their difference: {picture or store.path(f'replay/{key}.png')}")
-    return 0 if _compare(stored, again) else DIFFERENT
+    shown = picture or store.path(f"replay/{key}.png")
+    mode.say(f"both samples and their difference: {shown}")
+    differences = _compare(stored, again, mode)
+    mode.answer(
+        answer | {"equal": not differences, "reason": "", "differences": differences, "picture": shown}
+    )
+    return DIFFERENT if differences else 0
 
 
 def find_sample(store: Store, key: str) -> Sample:
@@ -88,7 +98,7 @@ def find_sample(store: Store, key: str) -> Sample:
                 if name == key:
                     files = {member.partition(".")[0]: content for member, content in members.items()}
                     source, edit = (tar.decode_image(files[image]) for image in IMAGES)
-                    prompt, metadata = files["edit_prompt"].decode(), json.loads(files["json"])
+                    prompt, metadata = files["edit_prompt"].decode(), loads(files["json"])
                     return Sample(key, source, edit, prompt, metadata)
                 keys.append(name)
     raise ConfigError(f"{store.url} has no sample {key}{suggest_name(key, keys, most=4, least=0.5)}")
@@ -104,19 +114,19 @@ def draw(stored: Sample, again: Sample) -> Image.Image:
     return Image.fromarray(np.concatenate(columns, axis=1))
 
 
-def _generate(store: Store, plan: Plan, config: Config, pair_id: str) -> UnitResult:
+def _generate(store: Store, plan: Plan, config: Config, pair_id: str, mode: OutputMode) -> UnitResult:
     """Generate the unit of a caption pair again."""
     unit = next(
         unit for unit in read_units(store, plan.units) if any(pair.id == pair_id for pair in unit.pairs)
     )
     seconds = sum(read_commit(store, unit.index)["seconds"].values())
-    print(
+    mode.say(
         f"unit {unit.index} ({len(unit.pairs)} caption pairs) is made again, in the batches it was made in: "
         f"it took {seconds:.0f} s"
     )
     start = time.monotonic()
     result = load_stage(config.stage)(config, identify(config).generator)(unit)
-    print(f"made again in {time.monotonic() - start:.0f} s, models included")
+    mode.say(f"made again in {time.monotonic() - start:.0f} s, models included")
     return result
 
 
@@ -151,21 +161,23 @@ def _candidates(result: UnitResult, stored: Sample) -> list[Candidate]:
     ]
 
 
-def _compare(stored: Sample, again: Sample) -> bool:
-    """Print every difference. Returns whether there is none."""
-    equal = stored.metadata == again.metadata
+def _compare(stored: Sample, again: Sample, mode: OutputMode) -> list[str]:
+    """Print a comparison. Returns a line for each difference."""
+    differences = []
     for name in IMAGES:
         gap = _gap(stored, again, name)
-        equal &= not gap.any()
-        print(f"{name:<15} difference {gap.max()} of 255 at most, {gap.mean():.4f} in the mean")
+        line = f"{name:<15} difference {gap.max()} of 255 at most, {gap.mean():.4f} in the mean"
+        mode.say(line)
+        differences += [line] if gap.any() else []
     for name in CLIP_SCORES:
         before, now = stored.metadata[name], again.metadata[name]
-        print(f"{name:<15} {before:.6f}, now {now:.6f}, difference {abs(now - before):.2g}")
+        mode.say(f"{name:<15} {before:.6f}, now {now:.6f}, difference {abs(now - before):.2g}")
     for line in difference(stored.metadata, again.metadata):
+        differences.append(line)
         if line.partition(" was ")[0] not in CLIP_SCORES:
-            print(f"JSON: {line}")
-    print("no difference" if equal else "the samples differ")
-    return equal
+            mode.say(f"JSON: {line}")
+    mode.say("the samples differ" if differences else "no difference")
+    return differences
 
 
 def _gap(stored: Sample, again: Sample, name: str) -> NDArray[np.int16]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +16,7 @@ from rich.table import Table
 
 from conf.compose import ConfigError
 from conf.schema import Filter
+from pipeline.output import OutputMode, output_mode
 from pipeline.report.report_data import read_report_data
 from stages.candidates.scoring import CLIP_SCORES, LEFT_EARLY
 from stages.records import instruction_kind
@@ -68,7 +70,7 @@ class Tuning:
         return curves
 
 
-def tune(out: str) -> int:
+def tune(out: str, quiet: bool, json: bool) -> int:
     """Show what other thresholds would keep: tables, and report/tune.png.
 
     Reads the scores of the run alone. Prints a table for each threshold.
@@ -77,33 +79,53 @@ def tune(out: str) -> int:
 
     Raises PlanError for what is not the output of a run, ConfigError for one without a candidate.
     """
+    mode = output_mode(quiet, json)
     store = Store(out)
     run = read_report_data(store)
     if not run.scores.num_rows:
         raise ConfigError(f"{store.url} has no candidates yet: let the run make some first")
     tuning = Tuning(run.scores, {name: instruction_kind(pair) for name, pair in run.pairs.items()})
-    console = Console(highlight=False)
-    for name in CLIP_SCORES:
+    console = Console(highlight=False, quiet=mode is not OutputMode.text)
+    counts = {name: _count(tuning, name, run.config.filter) for name in CLIP_SCORES}
+    for name, lines in counts.items():
         console.print(f"filter.{name}: caption pairs kept", style="bold")
-        console.print(_table(tuning, name, run.config.filter), "")
+        console.print(_table(tuning, lines), "")
     store.write(PICTURE, draw(tuning, run.config.filter))
     console.print(
         f"* is what the run had; the other thresholds stay as they were. Drawn in {store.path(PICTURE)}",
         soft_wrap=True,
     )
+    mode.answer(
+        {"out": store.url, "pairs": tuning.pairs, "thresholds": counts, "picture": store.path(PICTURE)}
+    )
     return 0
 
 
-def _table(tuning: Tuning, name: str, thresholds: Filter) -> Table:
-    table = Table(box=None)
-    for column in ("reach", "samples", *tuning.pairs):
-        table.add_column(column, justify="right", no_wrap=True)
+def _count(tuning: Tuning, name: str, thresholds: Filter) -> list[dict[str, Any]]:
+    """Count what each threshold to try for a score would keep: samples, and caption pairs by kind."""
     present = getattr(thresholds, name)
     values = tuning.values(name, present)
     curves = tuning.curves(name, values, thresholds)
-    for value, *counts in zip(values, *curves.values(), strict=True):
-        mark, samples = "*" if value == present else "", counts[0][1]
-        table.add_row(f"{mark}{value:.2f}", str(samples), *(str(pairs) for pairs, _ in counts))
+    return [
+        {
+            "threshold": value,
+            "present": value == present,
+            "samples": counts[0][1],
+            "pairs": {kind: pairs for kind, (pairs, _) in zip(curves, counts, strict=True)},
+        }
+        for value, *counts in zip(values, *curves.values(), strict=True)
+    ]
+
+
+def _table(tuning: Tuning, lines: Sequence[dict[str, Any]]) -> Table:
+    table = Table(box=None)
+    for column in ("reach", "samples", *tuning.pairs):
+        table.add_column(column, justify="right", no_wrap=True)
+    for line in lines:
+        mark = "*" if line["present"] else ""
+        table.add_row(
+            f"{mark}{line['threshold']:.2f}", str(line["samples"]), *map(str, line["pairs"].values())
+        )
     return table
 
 

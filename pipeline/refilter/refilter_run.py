@@ -14,7 +14,9 @@ import filters
 from conf.schema import Filter, Keep
 from filters import MeasureSpec
 from pipeline.config import saved
+from pipeline.dataset.funnel import Funnel
 from pipeline.execution import run
+from pipeline.output import OutputMode
 from pipeline.planning.plan import LINES, MANIFEST, ORIGIN, VERSIONS, Plan, PlanError, load, record_of
 from pipeline.planning.run_fingerprint import BY_CONTENT, difference
 from pipeline.refilter import stored_unit
@@ -38,8 +40,10 @@ Choice = tuple[StoredUnit, tuple[Candidate, ...], tuple[Candidate, ...]]
 """A unit, its candidates with their new verdicts, and the missing ones."""
 
 
-def refilter_run(settings: RefilterSettings) -> None:
+def refilter_run(settings: RefilterSettings, mode: OutputMode = OutputMode.text) -> tuple[Funnel, int]:
     """Write the dataset that the new filter chooses. The same call resumes what was stopped.
+
+    Returns the funnel, and the number of candidates that would be kept if their images were stored.
 
     Raises PlanError for an incomplete source or a target that holds something else, FilterError for a measure that does
     not load, DamageError.
@@ -57,14 +61,14 @@ def refilter_run(settings: RefilterSettings) -> None:
     _rewrite(settings, plan)
     task = ImageTask(settings.new)
     if settings.generate:
-        run.complete(task, plan, target)
-        return
+        return run.complete(task, plan, target, mode), 0
     commits = list(read_commits(target, range(plan.units)))
     missing = [json.dumps(candidate) for commit in commits for candidate in commit["missing"]]
     if missing:
         target.write(MISSING, "".join(line + "\n" for line in missing).encode())
-    console = Console(highlight=False, soft_wrap=True)
-    console.print(image_table(task.finish(plan, target, commits)))
+    funnel = task.finish(plan, target, commits)
+    console = Console(highlight=False, soft_wrap=True, quiet=mode is not OutputMode.text)
+    console.print(image_table(funnel))
     console.print(f"\nThe dataset is in {target.url}: nothing was rendered for it")
     if missing:
         console.print(
@@ -72,6 +76,7 @@ def refilter_run(settings: RefilterSettings) -> None:
             "The next best replaces each. generate=true and another out2=… generates their units again. A run with "
             "keep=all-images stores every image"
         )
+    return funnel, len(missing)
 
 
 def _make_or_resume(settings: RefilterSettings, plan: Plan, commits: Sequence[dict[str, Any]]) -> Plan:

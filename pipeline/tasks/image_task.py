@@ -137,12 +137,13 @@ class ImageTask:
             console.print(f"Score shift of the scoring decoder, mean absolute: {shifts}")
         out = self.config.out
         where = out if "://" in out else os.path.relpath(out)
-        console.print(f"\nThe dataset is in {where}: data/*.tar, scores/*.parquet, report/index.html")
+        if funnel.samples:
+            console.print(f"\nThe dataset is in {where}: data/*.tar, scores/*.parquet, report/index.html")
         if first_kept is None and funnel.candidates and not Store(out).list(PARTS):
             console.print("run/parts was deleted: contact sheet and report stay as they are")
         if funnel.failed:
             console.print(f"{funnel.failed} caption pairs failed: quarantine/pairs.jsonl gives the reasons")
-        if not funnel.samples:
+        if funnel.candidates and not funnel.samples:
             console.print(
-                "Nothing was kept: scores/*.parquet shows what each candidate missed (filter.clip_sim_…)"
+                f"Nothing was kept: {where}/scores/*.parquet shows what each candidate missed (filter.clip_sim_…)"
             )

@@ -81,7 +81,7 @@ def test_an_unknown_command_gets_the_nearest_name(word: str, command: str, capsy
     [
         (["status"], "missing argument 'OUT'"),
         (["status", "a", "b"], "unexpected extra argument"),
-        (["status", "a", "--json"], "no such option '--json'"),
+        (["status", "a", "--jso"], "no such option '--jso'"),
         (["status", "limit=3"], "limit=3 is a setting"),
     ],
 )
