@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
-from conf.running import Sheet
 from conf.schema import Config
 from pipeline.dataset.funnel import Funnel
 from pipeline.planning.plan import PlanError
 from pipeline.tasks.image_task import ImageTask
 from stages.formats import parquet_tables
 from stages.formats.previews import to_bytes
+from stages.formats.tar import sample_ends
 from stages.records import CaptionPair, Preview, Quarantined, Unit
 from stages.storage.store import Store
 from stages.worker.process import load_stage
@@ -83,10 +83,9 @@ def estimate(config: Config, probe_seconds: float) -> Estimate:
         raise PlanError(
             f"captions.path={task.config.captions.path}: none of {reasons.total()} lines is a good caption pair"
         )
-    probe, previews = _probe(task, probe_pairs, probe_seconds)
+    probe, preview_bytes = _probe(task, probe_pairs, probe_seconds, min(task.config.sheet.pairs, pairs))
     factor = pairs / probe.pairs
     counted = ("candidates", "rows", "samples", "packed_bytes")
-    preview_bytes = _preview_bytes(previews, pairs, task.config.sheet)
     return Estimate(
         pairs=pairs,
         quarantined=reasons.total(),
@@ -100,7 +99,8 @@ def estimate(config: Config, probe_seconds: float) -> Estimate:
     )
 
 
-def _probe(task: ImageTask, pairs: list[CaptionPair], seconds: float) -> tuple[Probe, list[Preview]]:
+def _probe(task: ImageTask, pairs: list[CaptionPair], seconds: float, shown: int) -> tuple[Probe, int]:
+    """Return the probe, and the bytes of the previews of ``shown`` pairs."""
     config = task.config
     generate = load_stage(config.stage)(config, task.identify().generator)
     # The first pair warms up memory, kernels and a compiled denoiser. A unit of this number has no previews.
@@ -111,32 +111,31 @@ def _probe(task: ImageTask, pairs: list[CaptionPair], seconds: float) -> tuple[P
         began = time.perf_counter()
         result = generate(Unit(index, tuple(pairs[start : start + config.unit_pairs])))
         spent += time.perf_counter() - began
-        if result.previews:
-            spent -= result.seconds.get("preview", 0.0)
-            previews += result.previews
         funnel.add(summarise(result))
         files = task.encode(result)
         sizes.update({kind: len(data) for kind, data in files.items()})
         if "scores" in files:
             scores.append(parquet_tables.from_bytes(files["scores"]))
+        if "samples" in files:
+            sizes["shards"] += sample_ends(files["samples"])[-1]
+        if result.previews:
+            spent -= result.seconds.get("preview", 0.0)
+            previews += result.previews
+            sizes["maps"] += len(files["previews"]) - len(to_bytes(list(map(_without_maps, result.previews))))
         if spent >= seconds:
             break
     if funnel.failed == funnel.pairs:
         raise PlanError(f"each of the {funnel.pairs} pairs of the probe failed: {result.failures[0].reason}")
     # Parts have a file of scores for each unit, and a dataset has them in one, which is smaller.
-    packed = sizes["samples"] + len(parquet_tables.to_bytes(pa.concat_tables(scores)))
-    parts = sizes.total() - sizes["previews"]
+    packed = sizes["shards"] + len(parquet_tables.to_bytes(pa.concat_tables(scores)))
+    parts = sum(sizes[kind] for kind in ("samples", "rejected", "scores"))
     counts = funnel.pairs, funnel.failed, spent, funnel.candidates, funnel.rows, funnel.samples
-    return Probe(*counts, parts, packed), previews
+    # Only the first of these pairs have attention maps.
+    plain = (sizes["previews"] - sizes["maps"]) / max(1, len(previews))
+    maps = sizes["maps"] / max(1, sum(bool(preview.maps) for preview in previews))
+    preview_bytes = round(shown * plain + min(shown, config.sheet.attention) * maps)
+    return Probe(*counts, parts, packed), preview_bytes
 
 
-def _preview_bytes(previews: list[Preview], pairs: int, sheet: Sheet) -> int:
-    """The bytes of a run's previews: for ``sheet.pairs`` of its pairs, for ``sheet.attention`` with attention maps."""
-    if not previews:
-        return 0
-    with_maps = sum(bool(preview.maps) for preview in previews)
-    plain_bytes = len(to_bytes([replace(preview, maps=()) for preview in previews]))
-    map_bytes = len(to_bytes(previews)) - plain_bytes
-    plain = min(sheet.pairs, pairs) * plain_bytes / len(previews)
-    maps = min(sheet.pairs, sheet.attention, pairs) * map_bytes / max(1, with_maps)
-    return round(plain + maps)
+def _without_maps(preview: Preview) -> Preview:
+    return replace(preview, maps=())
