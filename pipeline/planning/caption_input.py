@@ -12,12 +12,8 @@ from typing import Any
 import p2p
 from conf.schema import Captions, CaptionsKind, Config, TooLong
 from stages.captions import CaptionSource, open_captions
-from stages.captions.pair_checks import (
-    blocklist_check,
-    duplicate_check,
-    load_blocklist,
-    token_limit_check,
-)
+from stages.captions.blocklist import blocklist_check, load_blocklist
+from stages.captions.pair_checks import duplicate_check, token_limit_check
 from stages.captions.parquet_file import parquet_files
 from stages.records import CaptionPair, Quarantined
 

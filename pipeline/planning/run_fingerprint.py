@@ -13,7 +13,7 @@ from conf.schema import Config, Keep, SamplerName
 from conf.sweeps import AdaptiveSweep
 from p2p.models.family_registry import family_digest
 from stages.candidates.scoring import make_measure_specs
-from stages.captions.pair_checks import load_blocklist
+from stages.captions.blocklist import load_blocklist
 
 FORMAT = 2
 """Version of the plan: raised when a change of the program changes its results or the files of an output."""

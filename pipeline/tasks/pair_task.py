@@ -24,7 +24,7 @@ from pipeline.planning.run_fingerprint import FORMAT, Models
 from pipeline.report.template import REPORT
 from pipeline.tasks.funnel_table import pair_table
 from pipeline.tasks.two_step_output import PAIRS
-from stages.captions.pair_checks import load_blocklist
+from stages.captions.blocklist import load_blocklist
 from stages.records import CaptionPair, Quarantined, UnitResult
 from stages.storage.commits import committed_units
 from stages.storage.store import Store

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import p2p
 from conf.pairs import Checks
-from stages.captions.pair_checks import compile_blocklist, load_blocklist
+from stages.captions.blocklist import compile_blocklist, load_blocklist
 from stages.writers.base import Answer
 from stages.writers.language_id import Language
 from stages.writers.minhash import likeness, shingles
