@@ -18,6 +18,7 @@ from conf.bounds import (
     GUIDANCE,
     HASH_BITS,
     NOT_NEGATIVE,
+    SHARE,
     SIMILARITY,
     STEPS,
     Bound,
@@ -92,6 +93,13 @@ class Pooled(Enum):
 class Rounding(Enum):
     nearest = "nearest"
     instructpix2pix = "instructpix2pix"
+    google = "google"
+
+
+class Spacing(Enum):
+    linspace = "linspace"
+    leading = "leading"
+    trailing = "trailing"
 
 
 class ImageFormat(Enum):
@@ -109,6 +117,7 @@ NOISE_LEVELS = Bound(
     spec="",
 )
 GAIN = between(0, 10)
+T5_WINDOW = Bound(lambda tokens: 1 <= tokens <= 512, "be from 1 to 512 tokens", spec="")
 SHARE_OF_STEPS = Bound(lambda at: 0 < at < 1, "be a share of the steps between 0 and 1, or null for never")
 
 
@@ -150,6 +159,7 @@ class Model:
     - ``steps``, ``guidance``, ``unit_pairs``: defaults for the sampler and for the size of a unit.
     - ``scoring_decoder``: a small decoder (TAESD, a folder or hub name) for the images that are scored. Candidates
       that pass are decoded in full, scored again, and kept by those scores.
+    - ``max_sequence_length``: tokens of T5's window; null is 256 for SD3 and 512 for FLUX.
 
     Settings that make a GPU faster change the last bits of a result, so they belong to the settings of a run:
 
@@ -168,6 +178,7 @@ class Model:
     channels_last: bool = False
     tf32: bool = True
     scoring_decoder: str | None = None
+    max_sequence_length: int | None = bounded(T5_WINDOW, None)
     device: str = "auto"
     steps: int = bounded(STEPS)
     guidance: float = bounded(GUIDANCE)
@@ -181,12 +192,16 @@ class Sampler:
     - ``name``: one of the options, or your own module.
     - ``guidance_interval``: the noise levels [low, high] with guidance (low < σ <= high); null means all. σ is the
       standard deviation of the noise divided by the factor of the signal, 14.6 to 0.03 for Stable Diffusion.
+    - ``negative_prompt``: what the images should not show; null is the model's own, an empty one or zeros (SDXL).
+    - ``spacing``: spacing of the timesteps; null is that of the model's scheduler.
     """
 
     name: str = MISSING
     steps: int = bounded(STEPS)
     guidance: float = bounded(GUIDANCE)
     guidance_interval: list[float] | None = bounded(NOISE_LEVELS, None)
+    negative_prompt: str | None = None
+    spacing: Spacing | None = None
 
 
 @dataclass
@@ -199,7 +214,12 @@ class Edit:
     - ``inject_unconditional``: also inject into the rows without a prompt.
     - ``too_long``: a caption that does not fit the text encoder is quarantined (error) or cut (truncate).
     - ``pooled``: whose pooled embedding an edit uses, for models that take one.
-    - ``rounding``: how a fraction of the steps becomes a number of steps: to the nearest, or as in InstructPix2Pix.
+    - ``rounding``: how a fraction of the steps becomes a number of steps: to the nearest, or as in InstructPix2Pix or
+      google/prompt-to-prompt.
+    - ``self_max_size``: self-attention is injected in layers of at most this share of the latents' side, 0.25 in
+      google/prompt-to-prompt; null is all layers.
+    - ``start``: fraction of the steps before which nothing is injected; null is 0.
+    - ``self_tau``: a τ for self-attention, so that only cross-attention varies over the sweep; null is the sweep's.
     """
 
     method: EditMethod = EditMethod.p2p
@@ -210,6 +230,9 @@ class Edit:
     too_long: TooLong = TooLong.error
     pooled: Pooled = Pooled.own
     rounding: Rounding = Rounding.nearest
+    self_max_size: float | None = bounded(SHARE, None)
+    start: float | None = bounded(CHANCE, None)
+    self_tau: float | None = bounded(CHANCE, None)
 
 
 @dataclass
@@ -278,6 +301,14 @@ class Shards:
     quality: int = bounded(Bound(lambda quality: 1 <= quality <= 100, "be from 1 to 100"))
 
 
+OPTIONAL = {
+    "model": ("max_sequence_length",),
+    "sampler": ("negative_prompt", "spacing"),
+    "edit": ("self_max_size", "start", "self_tau"),
+}
+"""Settings that a plan and a sample record only where they are set."""
+
+
 @dataclass
 class Config:
     """Settings of the run itself.
@@ -311,6 +342,17 @@ class Config:
     cluster: Cluster = MISSING
     tracker: Tracker = field(default_factory=Tracker)
     sheet: Sheet = field(default_factory=Sheet)
+
+    def optional(self) -> dict[str, str | int | float]:
+        """Return the values of those settings of ``OPTIONAL`` that are set, by name."""
+        values = {
+            name: getattr(getattr(self, group), name) for group, names in OPTIONAL.items() for name in names
+        }
+        return {
+            name: value.value if isinstance(value, Enum) else value
+            for name, value in values.items()
+            if value is not None
+        }
 
     def stays_local(self) -> bool:
         """Return True if everything that the run reads is on this machine, so that no hub is needed."""

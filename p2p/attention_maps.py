@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,7 +13,7 @@ from torch import Tensor
 from p2p.attention.map_columns import MapColumns, word_columns
 from p2p.errors import P2PError
 from p2p.families.family import Family
-from p2p.samplers.sampler import Sampler
+from p2p.samplers.sampler import MakeSampler
 from p2p.sweep.batch_size import MIN_BATCH_ROWS
 from p2p.sweep.denoising_step import advance
 from p2p.sweep.executor import regroup, start_jobs
@@ -44,9 +43,7 @@ class AttentionMaps:
     image: NDArray[np.uint8]
 
 
-def attention_maps(
-    family: Family, request: SweepRequest, sampler: Callable[[str, int], Sampler], groups: int
-) -> AttentionMaps:
+def attention_maps(family: Family, request: SweepRequest, sampler: MakeSampler, groups: int) -> AttentionMaps:
     """Denoises the request's source and averages the maps of its words, over all steps and over ``groups`` of steps.
 
     Raises:
@@ -77,7 +74,7 @@ def attention_maps(
 
 
 def edit_maps(
-    family: Family, request: SweepRequest, sampler: Callable[[str, int], Sampler]
+    family: Family, request: SweepRequest, sampler: MakeSampler
 ) -> tuple[AttentionMaps, AttentionMaps]:
     """Denoises a request's source and the edit at its one τ, and averages the maps of their words over all steps.
 
@@ -109,7 +106,7 @@ def edit_maps(
 
 
 def _tokenize(family: Family, request: SweepRequest, prompt: str) -> TokenizedPrompt:
-    return family.tokenize(family.fit(prompt) if request.too_long == "truncate" else prompt)
+    return family.tokenize(prompt, request.too_long == "truncate")
 
 
 def _denoise(family: Family, plan: SweepPlan) -> tuple[Trajectory, Trajectory]:

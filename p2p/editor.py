@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 
@@ -15,7 +15,7 @@ from p2p.attention.local_blend import Blend
 from p2p.attention_maps import AttentionMaps, attention_maps, edit_maps
 from p2p.families.family import Family
 from p2p.families.vae_decoder import Decoder
-from p2p.samplers.sampler import Sampler
+from p2p.samplers.sampler import MakeSampler
 from p2p.samplers.sampler_registry import make_sampler
 from p2p.sweep import batch_size
 from p2p.sweep.baselines import make_plan_of_method
@@ -69,6 +69,12 @@ class Editor:
         method: str = SweepRequest.method,
         rounding: str = SweepRequest.rounding,
         guidance_interval: tuple[float, float] | None = None,
+        negative_prompt: str | None = None,
+        spacing: str | None = None,
+        self_max_size: float | None = None,
+        start: float = SweepRequest.start,
+        self_tau: float | None = None,
+        reweight_steps: str = SweepRequest.reweight_steps,
     ) -> Sweep:
         """Carries out one request; ``p2p.SweepRequest`` describes the arguments.
 
@@ -98,6 +104,12 @@ class Editor:
             method,
             rounding,
             guidance_interval,
+            negative_prompt,
+            spacing,
+            self_max_size,
+            start,
+            self_tau,
+            reweight_steps,
         )
         return self.sweep_many([request])[0]
 
@@ -169,10 +181,10 @@ class Editor:
         """
         return edit_maps(self.family, request, self._samplers())
 
-    def _samplers(self) -> Callable[[str, int], Sampler]:
-        """Returns a function that makes each sampler once for a name and a number of steps."""
+    def _samplers(self) -> MakeSampler:
+        """Returns a function that makes each sampler once for a name, a number of steps and a spacing."""
         config, device = self.family.scheduler_config, self.family.device
-        return cache(lambda name, steps: make_sampler(name, config, steps, device))
+        return cache(lambda name, steps, spacing: make_sampler(name, config, steps, device, spacing))
 
     def _barrier(self, early_stop: EarlyStop) -> EarlyStopBarrier:
         def decide(

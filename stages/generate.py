@@ -46,6 +46,7 @@ class Generate:
             channels_last=model.channels_last,
             scoring_decoder=model.scoring_decoder,
             family=model.family,
+            max_sequence_length=model.max_sequence_length,
         )
         self.scorer = Scorer(config.filter, model.device)
         self._reset()

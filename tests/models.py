@@ -54,7 +54,13 @@ def clip_tokenizer(pad_token: str = END) -> CLIPTokenizer:
     return byte_pair_tokenizer([WORDS] * 2, min_frequency=1, tokens=TOKENS, pad_token=pad_token)
 
 
-def save_stable_diffusion(folder: Path, version: int, seed: int = 0, guidance: int | None = None) -> Path:
+def save_stable_diffusion(
+    folder: Path,
+    version: int,
+    seed: int = 0,
+    guidance: int | None = None,
+    size: int | tuple[int, int] = 8,
+) -> Path:
     """Save a Stable Diffusion of 16×16 pixels, 8×8 latents, 20 tokens, two resolutions and width 32.
 
     Args:
@@ -63,6 +69,7 @@ def save_stable_diffusion(folder: Path, version: int, seed: int = 0, guidance: i
             heads of one size).
         seed: of the weights.
         guidance: width of the embedding of guidance, which consistency models have.
+        size: side of the latents, or height and width.
     """
     tokenizer = clip_tokenizer(pad_token=END if version == 1 else "!")
     with torch.random.fork_rng(devices=[]):
@@ -73,7 +80,7 @@ def save_stable_diffusion(folder: Path, version: int, seed: int = 0, guidance: i
             tokenizer=tokenizer,
             unet=with_sharp_attention(
                 UNet2DConditionModel(
-                    sample_size=8,
+                    sample_size=size,
                     block_out_channels=(32, 64),
                     layers_per_block=1,
                     down_block_types=("CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),

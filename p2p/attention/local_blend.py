@@ -23,6 +23,7 @@ from p2p.samplers.sampler import State
 from p2p.text.words import TokenizedPrompt
 
 _TINY = 1e-12
+INTERPOLATIONS = ("bilinear", "nearest")
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,10 @@ class Blend:
         subtract: words of either prompt whose pixels may not change.
         threshold: a pixel belongs to the words if its value is over this share of the map's maximum; in [0, 1].
         start: fraction of the steps, from the first, without blending, in [0, 1]; maps are averaged from step 0.
+        interpolation: "bilinear", or "nearest" as in google/prompt-to-prompt: how maps are enlarged to the latents.
 
     Raises:
-        P2PError: no words, or a fraction out of [0, 1].
+        P2PError: no words, a fraction out of [0, 1], or an unknown interpolation.
     """
 
     source: str | Sequence[str]
@@ -45,11 +47,19 @@ class Blend:
     subtract: str | Sequence[str] = ()
     threshold: float = 0.3
     start: float = 0.2
+    interpolation: str = "bilinear"
 
     def __post_init__(self) -> None:
-        for name in ("source", "target"):
-            if not _as_tuple(getattr(self, name)):
+        for name in ("source", "target", "subtract"):
+            words = getattr(self, name)
+            if not isinstance(words, Sequence) or not all(isinstance(word, str) for word in words):
+                raise P2PError(f"blend: {name} = {words!r} must be a word or a list of words")
+            if not words and name != "subtract":
                 raise P2PError(f"blend names no word of the {name}")
+        if self.interpolation not in INTERPOLATIONS:
+            raise P2PError(
+                f"blend: interpolation {self.interpolation!r} is unknown; there are {', '.join(INTERPOLATIONS)}"
+            )
         for name in ("threshold", "start"):
             if not 0 <= getattr(self, name) <= 1:
                 raise P2PError(f"blend: {name} = {getattr(self, name)} is not in [0, 1]")
@@ -62,6 +72,7 @@ class BlendPlan:
     size: tuple[int, int]
     threshold: float
     start: int
+    interpolation: str = "bilinear"
 
 
 def blend_columns(blend: Blend, source: TokenizedPrompt, target: TokenizedPrompt) -> tuple[Tensor, Tensor]:
@@ -86,8 +97,8 @@ def blend_mask(source: Tensor, target: Tensor, plan: BlendPlan, latents: tuple[i
     """Computes α (h, w) bool for latents of h × w, from the column sums (P, 2) of the source and of the edit."""
     sums = torch.stack([source, target]).float()
     words, subtracted = (sums[..., column].view(2, 1, *plan.size) for column in (0, 1))
-    words = _above(words, plan.threshold, latents, widened=True)
-    subtracted = _above(subtracted, plan.threshold, latents, widened=False)
+    words = _above(words, plan, latents, widened=True)
+    subtracted = _above(subtracted, plan, latents, widened=False)
     return words.any(0) & ~subtracted.any(0)
 
 
@@ -99,12 +110,13 @@ def blend_states(edit: State, source: State, alpha: Tensor) -> State:
     return State(x, torch.where(alpha, edit.denoised, source.denoised))
 
 
-def _above(maps: Tensor, threshold: float, latents: tuple[int, int], widened: bool) -> Tensor:
-    """Finds the pixels (2, h, w) bool of maps (2, 1, h', w') over ``threshold``, a share of each map's maximum."""
+def _above(maps: Tensor, plan: BlendPlan, latents: tuple[int, int], widened: bool) -> Tensor:
+    """Finds the pixels (2, h, w) bool of maps (2, 1, h', w') over the threshold, a share of each map's maximum."""
     if widened:
         maps = F.max_pool2d(maps, 3, stride=1, padding=1)
     maps = maps / maps.amax((2, 3), keepdim=True).clamp(min=_TINY)
-    return F.interpolate(maps, latents, mode="bilinear", align_corners=False)[:, 0] > threshold
+    smooth = {} if plan.interpolation == "nearest" else {"align_corners": False}
+    return F.interpolate(maps, latents, mode=plan.interpolation, **smooth)[:, 0] > plan.threshold
 
 
 def _has(prompt: TokenizedPrompt, word: str) -> bool:

@@ -52,12 +52,13 @@ class InjectedAttention:
         if routing is None:
             q, k = split(attn.to_q(hidden_states), attn.heads), split(attn.to_k(context), attn.heads)
             return attn.to_out[0](join(attention(q, k, v, bias)))
-        rows = (routing.self_attention if encoder_hidden_states is None else routing.cross).rows
+        pixels = routing.self_routing(hidden_states.shape[1])
+        rows = (pixels if encoder_hidden_states is None else routing.cross).rows
         q = split(attn.to_q(hidden_states.index_select(0, rows)), attn.heads)
         k = split(attn.to_k(context.index_select(0, rows)), attn.heads)
         bias = None if bias is None else bias.index_select(0, rows)
         if encoder_hidden_states is None:
-            return attn.to_out[0](injected_self(q, k, v, routing.self_attention))
+            return attn.to_out[0](injected_self(q, k, v, pixels))
         if routing.column_sums is not None:
             add_column_sums(q, k, routing.column_sums, bias)
         return attn.to_out[0](injected_cross(q, k, v, routing.cross, bias))

@@ -6,6 +6,7 @@ for each, and a third where columns of maps are summed.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
@@ -76,13 +77,23 @@ class ColumnSums:
 class Injected:
     """A batch in which something is injected, re-weighted or summed.
 
-    ``compiled`` says that lengths which vary from batch to batch are at least 2 and marked as dynamic.
+    ``compiled`` says that lengths which vary from batch to batch are at least 2 and marked as dynamic. ``larger`` has a
+    routing for layers of more pixels than each limit on self-injection in the batch, by ascending limits.
     """
 
     cross: CrossRouting
     self_attention: SelfRouting
     column_sums: ColumnSums | None = None
     compiled: bool = False
+    larger: tuple[tuple[float, SelfRouting], ...] = ()
+
+    def self_routing(self, pixels: int) -> SelfRouting:
+        """Returns the routing of a self-attention layer of this many pixels."""
+        routing = self.self_attention
+        for limit, larger in self.larger:
+            if pixels > limit:
+                routing = larger
+        return routing
 
 
 Routing: TypeAlias = Injected | None
@@ -106,7 +117,7 @@ class RowAttention:
     """Attention of one row before the rows of a batch are stacked. The sources are indices of rows.
 
     ``cross_source`` counts only with a ``mixing``. ``columns`` (S, n) and ``sums`` (P, n) are the columns of its maps
-    to sum and their sums so far, or None.
+    to sum and their sums so far, or None. ``self_source`` counts only in layers of at most ``self_limit`` pixels.
     """
 
     self_source: int
@@ -114,6 +125,7 @@ class RowAttention:
     mixing: Mixing | None = None
     columns: Tensor | None = None
     sums: Tensor | None = None
+    self_limit: float = math.inf
 
 
 def make_routing(
@@ -170,9 +182,14 @@ def make_routing(
         injected_at=index(position[rows[k].cross_source] for k in injected),
         Rc=stack(injected.values(), (window, window)),
     )
-    self_position = _positions(row.self_source for row in rows)
-    self_at = [self_position[row.self_source] for row in rows] + [0] * padding
-    self_attention = SelfRouting(index(self_position), to_device(self_at, device))
+
+    def self_routing(above: float) -> SelfRouting:
+        sources = [row.self_source if row.self_limit > above else k for k, row in enumerate(rows)]
+        self_position = _positions(sources)
+        at = [self_position[source] for source in sources] + [0] * padding
+        return SelfRouting(index(self_position), to_device(at, device))
+
+    limits = sorted({row.self_limit for row in rows} - {math.inf})
     column_sums = None
     if summed:
         # New tensors: a row's sums are shared by the trajectories that fork from it and must not change.
@@ -181,7 +198,8 @@ def make_routing(
         if compiled:
             columns, sums = mark_dynamic(columns), mark_dynamic(sums)
         column_sums = ColumnSums(index(position[k] for k in summed), columns, (sums,))
-    return Injected(cross, self_attention, column_sums, compiled)
+    larger = tuple((limit, self_routing(limit)) for limit in limits)
+    return Injected(cross, self_routing(-1), column_sums, compiled, larger)
 
 
 def mark_dynamic(tensor: Tensor) -> Tensor:

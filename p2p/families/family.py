@@ -68,17 +68,17 @@ class Family(Protocol):
         Such a model needs no unconditional rows.
         """
 
-    def fit(self, prompt: str) -> str:
-        """Cuts the prompt after a word so that it fits into the window."""
+    def tokenize(self, prompt: str, cut: bool = False) -> TokenizedPrompt:
+        """Finds the words and tokens of a prompt. ``cut`` drops tokens that do not fit into the window.
 
-    def tokenize(self, prompt: str) -> TokenizedPrompt:
-        """Finds the words and tokens of a prompt. Raises P2PError if it does not fit into the window."""
+        Raises P2PError if it does not fit and ``cut`` is false.
+        """
 
-    def encode(self, prompt: str) -> Conditioning:
-        """Encodes a prompt on the device. Raises P2PError if it does not fit into the window."""
+    def encode(self, prompt: str, cut: bool = False) -> Conditioning:
+        """Encodes the tokens of ``tokenize`` on the device, and raises the same errors."""
 
     def unconditional(self) -> Conditioning:
-        """Encodes the prompt of unconditional rows, which is empty."""
+        """Encodes the prompt of unconditional rows without a negative prompt, which is empty."""
 
     def denoise(
         self, latents: Tensor, timesteps: Tensor, conditioning: Conditioning, routing: Routing
@@ -98,8 +98,11 @@ class FamilyModule(Protocol):
 
     HALF: torch.dtype
 
-    def load(self, folder: Path, device: torch.device, dtype: torch.dtype) -> Family:
-        """Loads a diffusers folder of the family to ``device``."""
+    def load(self, folder: Path, device: torch.device, dtype: torch.dtype, **options: int) -> Family:
+        """Loads a diffusers folder of the family to ``device``.
+
+        A family with a T5 may take the option ``max_sequence_length``, the tokens of its window.
+        """
 
 
 class FamilyPlugin(FamilyModule, Protocol):

@@ -20,7 +20,7 @@ from p2p.families.family import Conditioning
 from p2p.families.pipeline_loader import load_pipeline
 from p2p.families.prompt_encoder import PromptEncoder
 from p2p.families.vae_decoder import Decoder
-from p2p.text.token_windows import PromptWindow, clip_window, t5_window
+from p2p.text.token_windows import FLUX_T5_TOKENS, PromptWindow, clip_window, t5_window
 
 HALF = torch.bfloat16
 
@@ -31,8 +31,10 @@ class Flux(PromptEncoder):
     prompts: PromptWindow
     embeds_guidance = True
 
-    def __init__(self, folder: Path, pipeline: Any, device: torch.device, dtype: torch.dtype) -> None:
-        super().__init__(t5_window(folder))
+    def __init__(
+        self, folder: Path, pipeline: Any, device: torch.device, dtype: torch.dtype, t5: int
+    ) -> None:
+        super().__init__(t5_window(folder, t5))
         self.device, self.dtype = device, dtype
         self.network = pipeline.transformer.eval().requires_grad_(False)
         self.decoder = Decoder(pipeline.vae)
@@ -54,8 +56,8 @@ class Flux(PromptEncoder):
         self.text_ids = torch.zeros(self.window, 3, device=device, dtype=dtype)
         self.image_ids = _image_ids(side // 2).to(device, dtype)
 
-    def _encode(self, prompt: str) -> Conditioning:
-        t5 = self.t5(self.prompts.ids(prompt).input_ids.to(self.device))[0][0]
+    def _encode(self, prompt: str, cut: bool) -> Conditioning:
+        t5 = self.t5(self.prompts.ids(prompt, cut).input_ids.to(self.device))[0][0]
         clip = self.clip(self.clip_window.ids(prompt, cut=True).input_ids.to(self.device))
         return t5.to(self.dtype), clip.pooler_output[0].to(self.dtype)
 
@@ -97,6 +99,9 @@ def _image_ids(side: int) -> Tensor:
     return torch.stack([torch.zeros_like(rows), rows, columns], -1).flatten(0, 1)
 
 
-def load(folder: Path, device: torch.device, dtype: torch.dtype) -> Flux:
-    """Loads a diffusers folder of this family."""
-    return Flux(folder, load_pipeline(FluxPipeline, folder, device, dtype), device, dtype)
+def load(
+    folder: Path, device: torch.device, dtype: torch.dtype, max_sequence_length: int = FLUX_T5_TOKENS
+) -> Flux:
+    """Loads a diffusers folder of this family; ``max_sequence_length`` is the pipeline's."""
+    pipeline = load_pipeline(FluxPipeline, folder, device, dtype)
+    return Flux(folder, pipeline, device, dtype, max_sequence_length)

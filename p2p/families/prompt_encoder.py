@@ -16,11 +16,8 @@ class Prompts(Protocol):
     def limit(self) -> int:
         """S: number of positions, start and end token included."""
 
-    def fit(self, prompt: str) -> str:
-        """Cuts the prompt after a word so that it fits."""
-
-    def tokenize(self, prompt: str) -> TokenizedPrompt:
-        """Words and tokens. Raises P2PError if the prompt does not fit."""
+    def tokenize(self, prompt: str, cut: bool = False) -> TokenizedPrompt:
+        """Words and tokens. Raises P2PError if the prompt does not fit and ``cut`` is false."""
 
 
 class PromptEncoder:
@@ -34,18 +31,15 @@ class PromptEncoder:
     def window(self) -> int:
         return self.prompts.limit
 
-    def fit(self, prompt: str) -> str:
-        return self.prompts.fit(prompt)
+    def tokenize(self, prompt: str, cut: bool = False) -> TokenizedPrompt:
+        return self.prompts.tokenize(prompt, cut)
 
-    def tokenize(self, prompt: str) -> TokenizedPrompt:
-        return self.prompts.tokenize(prompt)
-
-    def encode(self, prompt: str) -> Conditioning:
-        return self._cached(prompt)
+    def encode(self, prompt: str, cut: bool = False) -> Conditioning:
+        return self._cached(prompt, cut)
 
     def unconditional(self) -> Conditioning:
-        return self._cached("")
+        return self._cached("", False)
 
-    def _encode(self, prompt: str) -> Conditioning:
+    def _encode(self, prompt: str, cut: bool) -> Conditioning:
         """Encodes one prompt alone, so that its encoding does not depend on other prompts."""
         raise NotImplementedError

@@ -40,8 +40,8 @@ class StableDiffusion(PromptEncoder):
         self.network: torch.nn.Module = self.denoiser.model
         self.resolution = self.latent_shape[1] * self.decoder.pixels_per_latent
 
-    def _encode(self, prompt: str) -> Conditioning:
-        encoded = self.prompts.ids(prompt).to(self.device)
+    def _encode(self, prompt: str, cut: bool) -> Conditioning:
+        encoded = self.prompts.ids(prompt, cut).to(self.device)
         masked = getattr(self.text_encoder.config, "use_attention_mask", False)
         hidden = self.text_encoder(
             encoded.input_ids, attention_mask=encoded.attention_mask if masked else None

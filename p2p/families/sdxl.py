@@ -47,8 +47,8 @@ class StableDiffusionXL(PromptEncoder):
         empty = super().unconditional()
         return tuple(map(torch.zeros_like, empty)) if self.zero_unconditional else empty
 
-    def _encode(self, prompt: str) -> Conditioning:
-        hidden, (_, second) = self.clip.encode(prompt)
+    def _encode(self, prompt: str, cut: bool) -> Conditioning:
+        hidden, (_, second) = self.clip.encode(prompt, cut)
         return hidden.to(self.dtype), second.text_embeds[0].to(self.dtype)
 
     def denoise(

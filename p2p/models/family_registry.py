@@ -26,7 +26,7 @@ _MODULES = {
     "StableDiffusion3Pipeline": "sd3",
     "FluxPipeline": "flux",
 }
-_WINDOWS: Mapping[str, Callable[[Path], PromptWindow]] = {
+_WINDOWS: Mapping[str, Callable[..., PromptWindow]] = {
     **dict.fromkeys(_MODULES, clip_window),
     "FluxPipeline": t5_window,
 }
@@ -51,8 +51,10 @@ def family_name(model: str | Path, revision: str | None) -> str:
     return _MODULES[_supported(pipeline_class(folder), folder)]
 
 
-def find_window(folder: Path, plugin: str | None) -> Callable[[Path], PromptWindow]:
+def find_window(folder: Path, plugin: str | None) -> Callable[..., PromptWindow]:
     """Finds the function that loads the smallest window of the model in ``folder``, which needs no weights.
+
+    That of FLUX has an argument ``limit``, the tokens of T5's window.
 
     Raises:
         ModelError: as ``find_family``.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,6 +41,7 @@ def load(
     channels_last: bool = False,
     scoring_decoder: str | Path | None = None,
     family: str | None = None,
+    max_sequence_length: int | None = None,
 ) -> Editor:
     """Loads a model for editing.
 
@@ -57,10 +59,12 @@ def load(
             decodes sweeps in a fraction of the time; ``Editor.decode`` still uses the model's own decoder.
         family: a plugin module on PYTHONPATH that loads the model, with the interface
             ``p2p.families.family.FamilyPlugin``. None is the built-in family of the folder's pipeline class.
+        max_sequence_length: tokens of T5's window, for SD3 (256 by default) and FLUX (512); the setting of their
+            pipelines in diffusers.
 
     Raises:
         ModelError: ``compile`` is unknown, the model does not exist, its family is not supported or cannot be imported,
-            or its weights are pickles, which are never loaded.
+            it has no T5 with a window of another length, or its weights are pickles, which are never loaded.
     """
     if compile not in COMPILE:
         raise ModelError(f"compile {compile!r} is unknown; there are {', '.join(COMPILE)}")
@@ -69,10 +73,13 @@ def load(
     folder = local_folder(model, revision, whole=True)
     module = find_family(folder, family)
     _check_weights(folder)
+    options = {} if max_sequence_length is None else {"max_sequence_length": max_sequence_length}
+    if not options.keys() <= inspect.signature(module.load).parameters.keys():
+        raise ModelError(f"{folder}: max_sequence_length is for SD3 and FLUX; remove it")
     half = module.HALF if target.type == "cuda" else torch.float32
     try:
         with _no_progress_bars():
-            loaded = module.load(folder, target, precision or half)
+            loaded = module.load(folder, target, precision or half, **options)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise ModelError(f"{folder}: the model does not load: {error_line(error)}") from error
     decoder = None if scoring_decoder is None else load_scoring_decoder(scoring_decoder, loaded)

@@ -60,6 +60,10 @@ Maker = Callable[[Mapping[str, Any], int, torch.device], Sampler]
 """Makes a sampler from a model's scheduler config, the number of steps and the denoiser's device."""
 
 
+MakeSampler = Callable[[str, int, str | None], Sampler]
+"""Makes a sampler from its name, the number of steps and the spacing of its timesteps, None for the model's own."""
+
+
 class SamplerPlugin(Protocol):
     """A module outside this package."""
 

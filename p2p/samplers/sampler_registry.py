@@ -31,17 +31,25 @@ SAMPLERS: Mapping[str, Maker] = {
     "lcm": lcm,
     "flow_match_euler": flow_match_euler,
 }
+SPACINGS = ("linspace", "leading", "trailing")
 
 
-def make_sampler(name: str, config: Mapping[str, Any], steps: int, device: torch.device) -> Sampler:
+def make_sampler(
+    name: str, config: Mapping[str, Any], steps: int, device: torch.device, spacing: str | None = None
+) -> Sampler:
     """Makes the sampler of this name, or of this plugin module, with the schedule of a model's scheduler config.
 
+    ``spacing`` takes the place of the config's ``timestep_spacing``.
+
     Raises:
-        P2PError: the sampler is unknown or not for the model's prediction, or its schedule lacks this number of steps.
+        P2PError: the sampler is unknown or not for the model's prediction, its schedule lacks this number of steps, or
+            it has no spacing to choose.
         ModelError: a prediction type other than epsilon, v_prediction and flow, dynamic thresholding or shifting.
     """
     make = maker_of(name)
-    check_fit(config, name, steps)
+    check_fit(config, name, steps, spacing)
+    if spacing is not None:
+        config = {**config, "timestep_spacing": spacing}
     sampler = make(config, steps, device)
     if len(sampler.timesteps) != steps:
         # diffusers rounds "trailing" spacing (61 of 1000 becomes 62), or cut the schedule short.

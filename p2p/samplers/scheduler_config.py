@@ -16,11 +16,14 @@ FOR_FLOW = ("flow_match_euler",)
 """The built-in samplers of models that predict ε or v, and of those that predict a flow."""
 
 
-def check_sampling(model: str | Path, revision: str | None, sampler: str, steps: int) -> None:
+def check_sampling(
+    model: str | Path, revision: str | None, sampler: str, steps: int, spacing: str | None = None
+) -> None:
     """Checks a built-in sampler and its steps against a model, whose weights are not loaded.
 
     Raises:
-        P2PError: the sampler is not for the model's prediction, or the model was trained with fewer steps.
+        P2PError: the sampler is not for the model's prediction, it has no ``spacing`` to choose, or the model was
+            trained with fewer steps.
         ModelError: there is no such model, or its scheduler config is damaged.
     """
     path = local_folder(model, revision, whole=False) / "scheduler" / "scheduler_config.json"
@@ -30,10 +33,10 @@ def check_sampling(model: str | Path, revision: str | None, sampler: str, steps:
         return  # the model's own loading reports a missing part
     except (OSError, ValueError) as error:
         raise ModelError(f"{path} is damaged: {error_line(error)}") from error
-    check_fit(config, sampler, steps)
+    check_fit(config, sampler, steps, spacing)
 
 
-def check_fit(config: Mapping[str, Any], sampler: str, steps: int) -> None:
+def check_fit(config: Mapping[str, Any], sampler: str, steps: int, spacing: str | None = None) -> None:
     """Checks a sampler and its steps against a scheduler's config. Raises P2PError as ``check_sampling``."""
     flow = predicts_flow(config)
     fitting = FOR_FLOW if flow else FOR_DIFFUSION
@@ -42,6 +45,8 @@ def check_fit(config: Mapping[str, Any], sampler: str, steps: int) -> None:
         raise P2PError(
             f"sampler {sampler!r} does not fit a model that predicts {predicted}; use {' or '.join(fitting)}"
         )
+    if spacing is not None and sampler in (*FOR_FLOW, "lcm"):
+        raise P2PError(f"sampler {sampler!r} has a schedule without spacing; remove spacing={spacing!r}")
     trained = config.get("num_train_timesteps", 1000)
     if steps > trained:
         raise P2PError(f"steps = {steps} is more than the {trained} that the model was trained with")

@@ -7,12 +7,12 @@ first, that the edit shares with the source: at 0 almost nothing of the source i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from p2p.errors import P2PError
 from p2p.families.family import Family
-from p2p.samplers.sampler import Sampler, State
+from p2p.samplers.sampler import MakeSampler, State
 from p2p.sweep.noise import restart_noise
 from p2p.sweep.request import SweepRequest
 from p2p.sweep.sweep_plan import SweepPlan, make_plan
@@ -22,9 +22,7 @@ from p2p.sweep.tree import Branch, Injection, injected_steps
 _NO_INJECTION = Injection(cross=(False,), self_attention=False)
 
 
-def make_plan_of_method(
-    index: int, request: SweepRequest, family: Family, sampler: Callable[[str, int], Sampler]
-) -> SweepPlan:
+def make_plan_of_method(index: int, request: SweepRequest, family: Family, sampler: MakeSampler) -> SweepPlan:
     """Plans a request of any method; the arguments are those of ``p2p.sweep.sweep_plan.make_plan``.
 
     Raises:
@@ -35,7 +33,9 @@ def make_plan_of_method(
     for name in ("word_taus", "reweight", "blend", "only", "alignment"):
         if getattr(request, name):
             raise P2PError(f"{name} needs method='p2p'; remove it with method={request.method!r}")
-    uninjected = replace(request, taus=(0.0,) * len(request.taus), edit="auto")
+    uninjected = replace(
+        request, taus=(0.0,) * len(request.taus), edit="auto", start=0.0, self_tau=None, self_max_size=None
+    )
     plan = make_plan(index, uninjected, family, sampler)
     if request.method == "same_seed":
         return plan

@@ -130,10 +130,11 @@ def _attention_of_rows(jobs: Sequence[Job], guided: Sequence[int]) -> list[RowAt
                 mixing=None if injection is None else plan.mixings[injection.cross],
                 columns=_columns(trajectory),
                 sums=trajectory.column_sums,
+                self_limit=plan.self_limit,
             )
             if inject_self and plan.request.inject_unconditional and trajectory.guided:
                 rows[unconditional_row[k]] = RowAttention(
-                    unconditional_row[source], unconditional_row[source]
+                    unconditional_row[source], unconditional_row[source], self_limit=plan.self_limit
                 )
         source += len(job)
     return rows

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,13 +14,14 @@ from torch import Tensor
 
 from p2p.attention.local_blend import Blend
 from p2p.errors import P2PError
-from p2p.samplers.sampler_registry import maker_of
+from p2p.samplers.sampler_registry import SPACINGS, maker_of
 from p2p.sweep.tree import ROUNDINGS
 
 EDITS = ("auto", "refine", "replace")
 METHODS = ("p2p", "sdedit", "same_seed")
 TOO_LONG = ("error", "truncate")
 POOLED = ("own", "source")
+REWEIGHT_STEPS = ("all", "injected")
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +47,8 @@ class SweepRequest:
         self_gain: factor on τ for the injection of self-attention, which is injected in all layers.
         edit: "replace", "refine" or "auto"; see ``p2p.attention.edit_matrices.cross_edit``.
         word_taus: words of the target with a τ of their own for their cross-attention, in place of the sweep's.
-        reweight: words of the target with the factor c on their attention, at all steps.
+            ``cross_gain`` is a factor on it too.
+        reweight: words of the target with the factor c on their attention, at the steps ``reweight_steps``.
         blend: words of the source and of the target to whose pixels the edit is restricted, ("ball", "ball"), or a
             ``p2p.Blend`` with more options. All other pixels stay the source's.
         inject_unconditional: whether unconditional rows take the source's self-attention too. With
@@ -53,18 +57,29 @@ class SweepRequest:
         only: words of the target that may take the source's cross-attention, None for all; see ``cross_edit``. Their
             surroundings change freely only with ``self_gain=0``.
         alignment: pairs of a source phrase and a target phrase that match; other words are aligned automatically.
-        too_long: "error" refuses prompts that do not fit into the model's window, "truncate" removes their last words.
+        too_long: "error" refuses prompts that do not fit into the model's window, "truncate" drops the tokens that do
+            not fit, as diffusers does.
         pooled: pooled embedding of an edit, for models that have one (SDXL, SD3, FLUX): that of its "own" prompt or of
             the "source". It influences the image outside of attention; with "source", the words of the target that
             are not injected have less influence.
         method: "p2p", or a baseline, which ignores the gains and ``edit``: "sdedit" adds noise to the finished source
             and denoises it under the target with strength 1 − τ; "same_seed" generates the target from the source's
             noise, equally at every τ. See ``p2p.sweep.baselines``.
-        rounding: "nearest", or "instructpix2pix" for that generator's rule; see ``p2p.sweep.tree.injected_steps``.
+        rounding: "nearest", or "instructpix2pix" or "google" for the rule of these; see
+            ``p2p.sweep.tree.injected_steps``.
         guidance_interval: noise levels (low, high); guidance is on while low < σ ≤ high, and always with None. At other
             steps a row is denoised under its prompt alone and has no unconditional row (Kynkäänniemi et al. 2024,
             equation 5). For every sampler, σ is the noise's standard deviation over the signal's factor, as in that
             paper; ``high`` may be infinite. Stable Diffusion goes from 14.6 to 0.03.
+        negative_prompt: prompt of the unconditional rows of the source and of its edits. None is the model's own: zeros
+            for SDXL, else the empty prompt.
+        spacing: "linspace", "leading" or "trailing": spacing of the timesteps, in place of the model's own.
+        self_max_size: self-attention is injected in layers of at most this share of the latents' side only, 0.25 being
+            16×16 of 64×64. None is all layers.
+        start: fraction of the steps, from the first, before which nothing is injected.
+        self_tau: a τ for self-attention in place of the sweep's, so that only cross-attention varies. ``self_gain`` is
+            a factor on it.
+        reweight_steps: "all", or "injected": a word is re-weighted only while its cross-attention may be injected.
 
     Raises:
         P2PError: a value out of its range, or an unknown sampler, edit, method, rounding or other choice.
@@ -92,14 +107,19 @@ class SweepRequest:
     method: str = "p2p"
     rounding: str = "nearest"
     guidance_interval: tuple[float, float] | None = None
+    negative_prompt: str | None = None
+    spacing: str | None = None
+    self_max_size: float | None = None
+    start: float = 0.0
+    self_tau: float | None = None
+    reweight_steps: str = "all"
 
     def __post_init__(self) -> None:
-        for name in ("source", "target"):
-            if not isinstance(getattr(self, name), str):
-                raise P2PError(f"{name} must be text, not {getattr(self, name)!r}")
+        self._check_types()
         if len(self.taus) == 0:
             raise P2PError("taus is empty; give at least one τ in [0, 1]")
-        for tau in (*self.taus, *(self.word_taus or {}).values()):
+        own_taus = (self.word_taus or {}).values()
+        for tau in (*self.taus, *own_taus, *(() if self.self_tau is None else (self.self_tau,))):
             if not 0 <= tau <= 1:
                 raise P2PError(f"τ = {tau} is not in [0, 1]")
         for name in ("cross_gain", "self_gain"):
@@ -111,6 +131,10 @@ class SweepRequest:
         ):
             if not all(math.isfinite(number) for number in numbers):
                 raise P2PError(f"{name} = {getattr(self, name)} is not finite")
+        if not 0 <= self.start <= 1:
+            raise P2PError(f"start = {self.start} is not in [0, 1]")
+        if self.self_max_size is not None and not 0 < self.self_max_size <= 1:
+            raise P2PError(f"self_max_size = {self.self_max_size} must be over 0 and at most 1")
         if self.steps < 1:
             raise P2PError(f"steps = {self.steps} is too few; it must be 1 or more")
         if not 0 <= self.seed < 2**63:
@@ -122,17 +146,19 @@ class SweepRequest:
             ("too_long", TOO_LONG),
             ("pooled", POOLED),
             ("rounding", ROUNDINGS),
+            ("reweight_steps", REWEIGHT_STEPS),
+            ("spacing", SPACINGS),
         ):
-            if getattr(self, name) not in known:
+            optional = getattr(self, name) is None and name == "spacing"
+            if not optional and getattr(self, name) not in known:
                 raise P2PError(f"{name} {getattr(self, name)!r} is unknown; there are {', '.join(known)}")
         if self.guidance_interval is not None:
-            low, high = self.guidance_interval if len(self.guidance_interval) == 2 else (0.0, 0.0)
+            levels = self.guidance_interval
+            low, high = levels if isinstance(levels, Sequence) and len(levels) == 2 else (0.0, 0.0)
             if not 0 <= low < high:
                 raise P2PError(
                     f"guidance_interval = {self.guidance_interval!r}; give two noise levels, 0 <= low < high"
                 )
-        if isinstance(self.only, str):
-            raise P2PError(f"only = {self.only!r} must be a list of words: only=({self.only!r},)")
         _ = self.local_blend  # raises P2PError
         for pair in self.alignment:
             if isinstance(pair, str) or len(pair) != 2 or not all(isinstance(text, str) for text in pair):
@@ -140,12 +166,42 @@ class SweepRequest:
                     f"alignment has {pair!r}, which is not a pair of phrases: alignment=(('red ball', 'blue box'),)"
                 )
 
+    def _check_types(self) -> None:
+        """Raises P2PError for a value of another type than its field's, as users write them."""
+        for name in ("source", "target"):
+            if not isinstance(getattr(self, name), str):
+                raise P2PError(f"{name} must be text, not {getattr(self, name)!r}")
+        if not isinstance(self.negative_prompt, str | None):
+            raise P2PError(f"negative_prompt must be text, not {self.negative_prompt!r}")
+        if isinstance(self.taus, str) or not isinstance(self.taus, Collection):
+            raise P2PError(f"taus = {self.taus!r} must be a list of numbers: taus=({self.taus},)")
+        for name in ("word_taus", "reweight"):
+            if not isinstance(getattr(self, name), Mapping | None):
+                raise P2PError(f"{name} = {getattr(self, name)!r} must map words to numbers: {{'ball': 0.3}}")
+        numbers: list[tuple[str, Any, type]] = [
+            (name, getattr(self, name), Integral) for name in ("seed", "steps")
+        ]
+        for name in ("guidance_scale", "cross_gain", "self_gain", "start", "self_tau", "self_max_size"):
+            numbers.append((name, getattr(self, name), Real))
+        numbers += [("taus", tau, Real) for tau in self.taus]
+        for name in ("word_taus", "reweight"):
+            numbers += [(name, number, Real) for number in (getattr(self, name) or {}).values()]
+        for name, number, kind in numbers:
+            optional = number is None and name in ("self_tau", "self_max_size")
+            if not optional and not isinstance(number, kind):
+                wanted = "an integer" if kind is Integral else "a number"
+                raise P2PError(f"{name} = {number!r} must be {wanted}, not {type(number).__name__}")
+        if isinstance(self.only, str) or not isinstance(self.only, Iterable | None):
+            raise P2PError(f"only = {self.only!r} must be a list of words: only=({self.only!r},)")
+        if not isinstance(self.alignment, Iterable):
+            raise P2PError(f"alignment = {self.alignment!r} must be a list of pairs of phrases")
+
     @property
     def local_blend(self) -> Blend | None:
         """``blend`` as a ``p2p.Blend``."""
         if self.blend is None or isinstance(self.blend, Blend):
             return self.blend
-        if isinstance(self.blend, str) or len(self.blend) != 2:
+        if isinstance(self.blend, str) or not isinstance(self.blend, Sequence) or len(self.blend) != 2:
             raise P2PError(
                 f"blend = {self.blend!r}; give words of the source and of the target: ('ball', 'box')"
             )

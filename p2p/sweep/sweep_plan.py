@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -15,10 +16,10 @@ from p2p.attention.routing import Mixing
 from p2p.device_transfer import to_device
 from p2p.errors import P2PError
 from p2p.families.family import Conditioning, Family
-from p2p.samplers.sampler import Sampler, State
+from p2p.samplers.sampler import MakeSampler, Sampler, State
 from p2p.sweep.noise import starting_noise
 from p2p.sweep.request import SweepRequest
-from p2p.sweep.tree import Branch, grow_branches, injected_steps, make_schedules
+from p2p.sweep.tree import Branch, first_steps, grow_branches, injected_steps, make_schedules
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +39,8 @@ class SweepPlan:
         blend: LocalBlend, or None.
         restarts: branches that start from the finished source.
         early_stop_step: the step before which the early stop comes, or None.
+        self_limit: most pixels of a layer whose self-attention is injected.
+        last_start: the step from which on no injection starts.
     """
 
     index: int
@@ -54,26 +57,25 @@ class SweepPlan:
     blend: BlendPlan | None
     restarts: tuple[Branch, ...] = ()
     early_stop_step: int | None = None
+    self_limit: float = math.inf
+    last_start: int = 0
 
 
-def make_plan(
-    index: int, request: SweepRequest, family: Family, sampler: Callable[[str, int], Sampler]
-) -> SweepPlan:
+def make_plan(index: int, request: SweepRequest, family: Family, sampler: MakeSampler) -> SweepPlan:
     """Plans a request for a family.
 
     Args:
         index: of the request among those that are swept together.
         request: the request.
         family: the denoiser with its text encoder.
-        sampler: makes the sampler for a name and a number of steps.
+        sampler: makes the sampler.
 
     Raises:
-        P2PError: unknown words, a prompt that is too long, starting noise of another shape, too many steps.
+        P2PError: unknown words, a prompt that is too long, starting noise of another shape, too many steps, an option
+            without effect on this model.
     """
-    prompts = (request.source, request.target)
-    if request.too_long == "truncate":
-        prompts = (family.fit(request.source), family.fit(request.target))
-    source, target = map(family.tokenize, prompts)
+    cut = request.too_long == "truncate"
+    source, target = (family.tokenize(prompt, cut) for prompt in (request.source, request.target))
     edit = cross_edit(source, target, request.edit, request.reweight or {}, request.only, request.alignment)
     words = {target.tokens_of(word, "word_taus"): tau for word, tau in (request.word_taus or {}).items()}
     # A word that takes nothing from the source has no injection to end.
@@ -85,22 +87,25 @@ def make_plan(
         request.self_gain,
         request.steps,
         request.rounding,
+        request.start,
+        request.self_tau,
     )
     states = {injection.cross for schedule in sweep for injection in schedule}
-    step_sampler = sampler(request.sampler, request.steps)
+    step_sampler = sampler(request.sampler, request.steps, request.spacing)
     noise = to_device(_starting(request, family.latent_shape), family.device)
-    source_text, target_text = map(family.encode, prompts)
+    source_text, target_text = (family.encode(prompt, cut) for prompt in (request.source, request.target))
     if request.pooled == "source":
         target_text = (target_text[0], *source_text[1:])
-    unconditional = family.unconditional()
+    unconditional = _unconditional(request, family, cut)
     if family.embeds_guidance:
         guidance = torch.tensor(request.guidance_scale, device=family.device)
         source_text, target_text = (*source_text, guidance), (*target_text, guidance)
     map_columns, blend = None, None
     if (option := request.local_blend) is not None:
         map_columns = make_map_columns(family, *blend_columns(option, source, target))
-        blend_start = injected_steps(1.0, option.start, request.steps)
-        blend = BlendPlan(map_columns.size, option.threshold, blend_start)
+        truncates = request.rounding == "google"
+        blend_start = injected_steps(1.0, option.start, request.steps, "google" if truncates else "nearest")
+        blend = BlendPlan(map_columns.size, option.threshold, blend_start, option.interpolation)
     return SweepPlan(
         index=index,
         request=request,
@@ -112,9 +117,41 @@ def make_plan(
         guided=_guided(request, family, step_sampler),
         map_columns=map_columns,
         blend=blend,
-        mixings={cross: _mixing(edit, cross, list(words), family) for cross in states},
+        mixings={
+            cross: _mixing(edit, cross, list(words), family, request.reweight_steps) for cross in states
+        },
         starting=step_sampler.start(noise),
+        self_limit=_self_limit(request, family),
+        last_start=max(first_steps(request.start, request.steps, request.rounding)),
     )
+
+
+def _unconditional(request: SweepRequest, family: Family, cut: bool) -> Conditioning:
+    """Encodes the negative prompt, or the family's empty one. Raises P2PError as ``make_plan``."""
+    if request.negative_prompt is None:
+        return family.unconditional()
+    if family.embeds_guidance:
+        raise P2PError("negative_prompt does not work with a model that embeds the guidance scale; remove it")
+    return family.encode(request.negative_prompt, cut)
+
+
+def _self_limit(request: SweepRequest, family: Family) -> float:
+    """Computes the most pixels of a layer with self-injection, infinite if that is all layers.
+
+    Raises:
+        P2PError: no layer is that small.
+    """
+    if request.self_max_size is None:
+        return math.inf
+    _, height, width = family.latent_shape
+    limit = request.self_max_size**2 * height * width + 1e-6
+    pixels = {h * w: math.sqrt(h * w / (height * width)) for h, w in family.map_layers}
+    if limit < min(pixels):
+        raise P2PError(
+            f"self_max_size = {request.self_max_size} leaves no layer of the model to inject into; "
+            f"it must be {pixels[min(pixels)]:.3g} or more"
+        )
+    return limit if limit < max(pixels) else math.inf
 
 
 def _guided(request: SweepRequest, family: Family, sampler: Sampler) -> tuple[bool, ...]:
@@ -136,13 +173,19 @@ def make_map_columns(family: Family, source: Tensor, target: Tensor) -> MapColum
 
 
 def _mixing(
-    edit: CrossEdit, cross: tuple[bool, ...], words: list[tuple[int, ...]], family: Family
+    edit: CrossEdit,
+    cross: tuple[bool, ...],
+    words: list[tuple[int, ...]],
+    family: Family,
+    reweight_steps: str,
 ) -> Mixing | None:
     """Makes the matrices for an ``Injection.cross``, None without effect. ``words`` are tokens with τ of their own."""
     injected = torch.full((len(edit.c),), cross[0])
     for tokens, on in zip(words, cross[1:], strict=True):
         injected[list(tokens)] = on
     edit = edit.released((~injected).nonzero().flatten().tolist())
+    if reweight_steps == "injected":
+        edit = replace(edit, c=torch.where(injected, edit.c, 1.0))
     if not edit.R.any() and bool((edit.D * edit.c == 1).all()):
         return None
     Rc = (edit.R * edit.c).to(family.device, family.dtype) if edit.R.any() else None
@@ -153,6 +196,8 @@ def _mixing(
 def _starting(request: SweepRequest, shape: tuple[int, int, int]) -> Tensor:
     if request.latents is None:
         return starting_noise(request.seed, shape)
+    if not isinstance(request.latents, Tensor):
+        raise P2PError(f"latents are a {type(request.latents).__name__}, not a tensor of torch")
     if tuple(request.latents.shape) != shape:
         raise P2PError(f"latents have shape {tuple(request.latents.shape)}; the model needs {shape}")
     return request.latents.detach().float().cpu()

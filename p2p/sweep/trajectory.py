@@ -45,10 +45,11 @@ class Trajectory:
 
     @property
     def needs_source(self) -> bool:
-        """True if its next step needs the source in the same batch, for injection or for LocalBlend."""
+        """True if this or a later step needs the source in the same batch, for injection or for LocalBlend."""
         if self.branch is None:
             return False
-        return self.plan.blend is not None or bool(self.branch.injection(self.step))
+        starts_later = self.step < self.plan.last_start
+        return self.plan.blend is not None or starts_later or bool(self.branch.injection(self.step))
 
     @property
     def guided(self) -> bool:

@@ -52,19 +52,30 @@ def count_branches(branches: Sequence[Branch], step: int) -> int:
     )
 
 
-ROUNDINGS = ("nearest", "instructpix2pix")
+ROUNDINGS = ("nearest", "instructpix2pix", "google")
 
 
-def injected_steps(gain: float, tau: float, steps: int, rounding: str = "nearest") -> int:
-    """Counts the steps with injection, at most ``steps``.
+def injected_steps(
+    gain: float, tau: float, steps: int, rounding: str = "nearest", cross: bool = False
+) -> int:
+    """Counts the steps with injection of cross-attention or of self-attention, at most ``steps``.
 
     "nearest" is floor(gain · τ · steps + 0.5 + 1e-9). "instructpix2pix" has injection at step i while
     gain · τ > i / (steps - 1), like that generator. The margin 1e-9 makes halves round up, and keeps whole numbers,
-    when a product like 0.29 · 50 is inexact in binary.
+    when a product like 0.29 · 50 is inexact in binary. "google" truncates like google/prompt-to-prompt, whose schedule
+    of cross-attention has one entry more than there are steps.
     """
+    if rounding == "google":
+        return min(steps, int(gain * tau * (steps + 1 if cross else steps)))
     if rounding == "instructpix2pix":
         return min(steps, math.ceil(gain * tau * (steps - 1) - 1e-9))
     return min(steps, math.floor(gain * tau * steps + 0.5 + 1e-9))
+
+
+def first_steps(start: float, steps: int, rounding: str = "nearest") -> tuple[int, int]:
+    """Returns the first step at which cross-attention may be injected, and that for self-attention."""
+    cross = injected_steps(1.0, start, steps, rounding, cross=True)
+    return cross, injected_steps(1.0, start, steps, rounding)
 
 
 def make_schedules(
@@ -74,27 +85,44 @@ def make_schedules(
     self_gain: float,
     steps: int,
     rounding: str = "nearest",
+    start: float = 0.0,
+    self_tau: float | None = None,
 ) -> tuple[tuple[Injection, ...], ...]:
-    """Makes the injections of every τ at every step: K tuples of length ``steps``."""
-    words = [injected_steps(cross_gain, tau, steps, rounding) for tau in word_taus]
+    """Makes the injections of every τ at every step: K tuples of length ``steps``.
+
+    Nothing is injected before the fraction ``start`` of the steps. ``self_tau`` takes the place of every τ for
+    self-attention.
+    """
+    first_cross, first_self = first_steps(start, steps, rounding)
+    words = [injected_steps(cross_gain, tau, steps, rounding, cross=True) for tau in word_taus]
 
     def schedule(tau: float) -> tuple[Injection, ...]:
-        cross = [injected_steps(cross_gain, tau, steps, rounding), *words]
-        self_attention = injected_steps(self_gain, tau, steps, rounding)
-        return tuple(Injection(tuple(i < stop for stop in cross), i < self_attention) for i in range(steps))
+        cross = [injected_steps(cross_gain, tau, steps, rounding, cross=True), *words]
+        last_self = injected_steps(self_gain, tau if self_tau is None else self_tau, steps, rounding)
+        return tuple(
+            Injection(tuple(first_cross <= i < stop for stop in cross), first_self <= i < last_self)
+            for i in range(steps)
+        )
 
     return tuple(schedule(tau) for tau in taus)
 
 
 def count_evaluations(
-    taus: Sequence[float], cross_gain: float, self_gain: float, steps: int, rounding: str = "nearest"
+    taus: Sequence[float],
+    cross_gain: float,
+    self_gain: float,
+    steps: int,
+    rounding: str = "nearest",
+    start: float = 0.0,
+    self_tau: float | None = None,
 ) -> int:
     """Counts the steps of a source and its tree of edits together; a guided sweep needs two rows for each."""
 
     def count(branches: Sequence[Branch]) -> int:
         return sum(len(branch.injections) + count(branch.children) for branch in branches)
 
-    return steps + count(grow_branches(make_schedules(taus, (), cross_gain, self_gain, steps, rounding)))
+    schedules = make_schedules(taus, (), cross_gain, self_gain, steps, rounding, start, self_tau)
+    return steps + count(grow_branches(schedules))
 
 
 def grow_branches(

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from p2p.errors import P2PError
-from p2p.text.token_windows import clip_window, fit, load_window
+from p2p.text.token_windows import clip_window, load_window
 from p2p.text.words import TokenizedPrompt
 
 
@@ -28,25 +28,17 @@ class ClipPair:
         """S: number of positions."""
         return self.windows[0].limit
 
-    def fit(self, prompt: str) -> str:
-        """Cuts the prompt after a word so that it fits. Raises P2PError if its first word does not fit."""
-        return fit(prompt, self.windows)
-
-    def check(self, prompt: str) -> None:
-        """Checks a prompt. Raises P2PError if it does not fit, or the tokenizers differ in more than padding."""
-        first, second = (window.tokenize(prompt) for window in self.windows)
+    def tokenize(self, prompt: str, cut: bool = False) -> TokenizedPrompt:
+        """Finds words and tokens. Raises P2PError if they do not fit, or the tokenizers differ in more than padding."""
+        first, second = (window.tokenize(prompt, cut) for window in self.windows)
         if first != second:
             raise P2PError(f"the model's two tokenizers do not agree on {prompt!r}; use other words")
+        return first
 
-    def tokenize(self, prompt: str) -> TokenizedPrompt:
-        """Finds words and tokens. Raises P2PError as ``check`` does."""
-        self.check(prompt)
-        return self.windows[0].tokenize(prompt)
-
-    def encode(self, prompt: str) -> tuple[Tensor, tuple[Any, ...]]:
+    def encode(self, prompt: str, cut: bool = False) -> tuple[Tensor, tuple[Any, ...]]:
         """Encodes a prompt: second-to-last hidden states of both, (S, C₁ + C₂), and each encoder's whole output."""
         outputs = tuple(
-            encoder(window.ids(prompt).input_ids.to(encoder.device), output_hidden_states=True)
+            encoder(window.ids(prompt, cut).input_ids.to(encoder.device), output_hidden_states=True)
             for window, encoder in zip(self.windows, self.encoders, strict=True)
         )
         return torch.cat([output.hidden_states[-2][0] for output in outputs], dim=-1), outputs

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import bisect
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import Any
 import transformers
 
 from p2p.errors import P2PError
-from p2p.text.words import Segment, TokenizedPrompt, spans, words_from_offsets
+from p2p.text.words import Segment, TokenizedPrompt, words_from_offsets
 
 FLUX_T5_TOKENS = 512
 
@@ -30,31 +29,13 @@ class PromptWindow:
         """Counts the tokens of a prompt, start and end token included."""
         return len(self.tokenizer(prompt, verbose=False).input_ids)
 
-    def tokenize(self, prompt: str) -> TokenizedPrompt:
-        """Finds the words and tokens of a prompt.
+    def tokenize(self, prompt: str, cut: bool = False) -> TokenizedPrompt:
+        """Finds the words and tokens of a prompt; ``cut`` drops tokens that do not fit.
 
         Raises:
-            P2PError: the prompt does not fit.
+            P2PError: the prompt does not fit and ``cut`` is false.
         """
-        return tokenize(prompt, (self,))
-
-    def fit(self, prompt: str) -> str:
-        """Cuts the prompt after a word so that it fits.
-
-        Raises:
-            P2PError: its first word does not fit.
-        """
-        if self.count(prompt) <= self.limit:
-            return prompt
-        cuts = [prompt[:stop] for _, stop in spans(prompt)]
-        kept = bisect.bisect_right(cuts, self.limit, key=self.count)
-        while kept and self.count(cuts[kept - 1]) > self.limit:
-            kept -= 1
-        if not kept:
-            raise P2PError(
-                f"the prompt {prompt!r} cannot be cut to {self.limit} tokens: its first word has more"
-            )
-        return cuts[kept - 1]
+        return tokenize(prompt, (self,), cut=cut)
 
     def ids(self, prompt: str, cut: bool = False) -> Any:
         """Encodes a prompt to padded token ids and mask, each (1, limit) int64; ``cut`` drops tokens that do not fit.
@@ -97,9 +78,9 @@ def clip_window(folder: Path) -> PromptWindow:
     return load_window(folder, "tokenizer", "text_encoder")
 
 
-def t5_window(folder: Path) -> PromptWindow:
+def t5_window(folder: Path, limit: int = FLUX_T5_TOKENS) -> PromptWindow:
     """Loads the window of FLUX's T5, with the limit of its pipeline."""
-    return load_t5(folder, "tokenizer_2", FLUX_T5_TOKENS)
+    return load_t5(folder, "tokenizer_2", limit)
 
 
 def load_t5(folder: Path, tokenizer: str, limit: int) -> PromptWindow:
@@ -108,28 +89,27 @@ def load_t5(folder: Path, tokenizer: str, limit: int) -> PromptWindow:
     return PromptWindow(loaded, min(loaded.model_max_length, limit))
 
 
-def fit(prompt: str, windows: Sequence[PromptWindow]) -> str:
-    """Cuts the prompt after a word so that it fits into every window.
-
-    Raises:
-        P2PError: its first word does not fit.
-    """
-    for window in windows:
-        prompt = window.fit(prompt)
-    return prompt
-
-
-def tokenize(prompt: str, windows: Sequence[PromptWindow], unfilled: int = 0) -> TokenizedPrompt:
+def tokenize(
+    prompt: str, windows: Sequence[PromptWindow], unfilled: int = 0, cut: bool = False
+) -> TokenizedPrompt:
     """Finds the words and tokens of a prompt in consecutive windows, followed by ``unfilled`` positions without tokens.
 
+    ``cut`` drops tokens that do not fit, as diffusers does: each window keeps its end token, and the last word may lose
+    some of its tokens.
+
     Raises:
-        P2PError: the prompt does not fit into a window.
+        P2PError: the prompt does not fit into a window and ``cut`` is false.
     """
     offsets: list[tuple[int, int] | None] = []
     segments = []
     for window in windows:
         encoded = window.tokenizer(
-            prompt, return_offsets_mapping=True, return_special_tokens_mask=True, verbose=False
+            prompt,
+            return_offsets_mapping=True,
+            return_special_tokens_mask=True,
+            truncation=cut,
+            max_length=window.limit if cut else None,
+            verbose=False,
         )
         count, start = len(encoded.input_ids), len(offsets)
         window.check(prompt, count)

@@ -63,7 +63,14 @@ def _draw(prompt: str, config: Config, groups: int) -> bytes:
     import p2p
 
     model, sampler = config.model, config.sampler
-    editor = p2p.load(model.path, model.device, model.dtype.value, model.revision, family=model.family)
+    editor = p2p.load(
+        model.path,
+        model.device,
+        model.dtype.value,
+        model.revision,
+        family=model.family,
+        max_sequence_length=model.max_sequence_length,
+    )
     words = editor.attention(
         prompt,
         seed=config.seed,

@@ -23,7 +23,8 @@ def read(config: Config) -> Iterator[CaptionPair | Quarantined]:
 
     Raises CaptionsError and p2p.ModelError.
     """
-    model = config.model.path, config.model.revision, config.model.family
+    settings = config.model
+    model = settings.path, settings.revision, settings.family, settings.max_sequence_length
     return read_captions(config.captions, config.limit, model, config.edit.too_long is not TooLong.error)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import filters
 import p2p
-from conf.schema import Config, Keep, SamplerName
+from conf.schema import OPTIONAL, Config, Keep, SamplerName
 from conf.sweeps import AdaptiveSweep
 from p2p.models.family_registry import family_digest
 from stages.candidates.scoring import make_measure_specs
@@ -57,6 +57,8 @@ def settings_of(config: Config, captions_sha256: str, models: Models) -> dict[st
         ],
         "sweep.kind": type(config.sweep).__name__,
     }
+    if config.model.max_sequence_length is not None:
+        settings["model.max_sequence_length"] = config.model.max_sequence_length
     if config.model.family:
         settings["model.family"] = config.model.family
     settings |= {f"{name}.source": digest for name, digest in models.own}
@@ -72,7 +74,8 @@ def settings_of(config: Config, captions_sha256: str, models: Models) -> dict[st
         settings["keep"] = config.keep.value
     for section in ("sweep", "sampler", "edit", "filter", "shards"):
         for name, value in asdict(getattr(config, section)).items():
-            if (section, name) not in BY_CONTENT:
+            unset = value is None and name in OPTIONAL.get(section, ())
+            if (section, name) not in BY_CONTENT and not unset:
                 settings[f"{section}.{name}"] = value.value if isinstance(value, Enum) else value
     return settings
 

@@ -83,7 +83,8 @@ class ImageTask:
                 f"model={model.name} is for models of the family {wanted}, and model.path={model.path} is of {family}: "
                 "give model=path for the defaults of any model, or another model.path"
             )
-        check_sampling(model.path, model.revision, sampler.name, sampler.steps)
+        spacing = sampler.spacing and sampler.spacing.value
+        check_sampling(model.path, model.revision, sampler.name, sampler.steps, spacing)
 
     def settings(self, captions_sha256: str, models: Models) -> dict[str, Any]:
         return run_fingerprint.settings_of(self.config, captions_sha256, models)

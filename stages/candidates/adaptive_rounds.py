@@ -41,7 +41,15 @@ def sweep_in_rounds(
     assert isinstance(settings, AdaptiveSweep)
 
     def cost(taus: tuple[float, ...]) -> float:
-        return count_evaluations(taus, edit.cross_gain, edit.self_gain, sampler.steps, edit.rounding.value)
+        return count_evaluations(
+            taus,
+            edit.cross_gain,
+            edit.self_gain,
+            sampler.steps,
+            edit.rounding.value,
+            edit.start or 0.0,
+            edit.self_tau,
+        )
 
     progress = [_Progress(pair, with_kind_prior(settings, pair)) for pair in pairs]
     while True:

@@ -51,6 +51,11 @@ def make_request(
         too_long=config.edit.too_long.value,
         pooled=config.edit.pooled.value,
         rounding=config.edit.rounding.value,
+        negative_prompt=config.sampler.negative_prompt,
+        spacing=config.sampler.spacing and config.sampler.spacing.value,
+        self_max_size=config.edit.self_max_size,
+        start=config.edit.start or 0.0,
+        self_tau=config.edit.self_tau,
     )
 
 

@@ -129,6 +129,7 @@ def sample_metadata(
         "model_revision": config.model.revision or "",
         "model_fingerprint": model_fingerprint,
         "dtype": config.model.dtype.value,
+        **config.optional(),
         "meta": pair.meta,
     }
 

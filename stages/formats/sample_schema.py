@@ -37,6 +37,16 @@ FIELDS = {
 }
 """The fields of every sample. Another set of fields needs another ``pipeline.planning.run_fingerprint.FORMAT``."""
 
+OPTIONAL_FIELDS = {
+    "max_sequence_length": int,
+    "negative_prompt": str,
+    "spacing": str,
+    "self_max_size": float,
+    "start": float,
+    "self_tau": float,
+}
+"""The fields of samples whose run has the setting of this name; it is null in other runs."""
+
 
 def find_problems(metadata: Any, measures: Collection[str] = ()) -> Iterator[str]:
     """Yields a text for each problem of a sample's JSON. ``measures`` names the run's scores besides CLIP's."""
@@ -51,5 +61,5 @@ def find_problems(metadata: Any, measures: Collection[str] = ()) -> Iterator[str
             yield f"{name} is {metadata[name]!r}, not {kind.__name__}"
     for name in metadata.keys() - types.keys():
         # The samples of a refiltered output may have measures of the run before it.
-        if type(metadata[name]) is not float:
+        if type(metadata[name]) is not OPTIONAL_FIELDS.get(name, float):
             yield f"{name} is {metadata[name]!r}, and no field of a sample"

@@ -7,7 +7,7 @@ from omegaconf import MISSING, OmegaConf
 
 from conf.bounds import at_least, bounded
 from conf.compose import ConfigError, compose_config, read_settings, to_object
-from conf.schema import CaptionsKind, ImageFormat, Measure, SamplerName
+from conf.schema import CaptionsKind, ImageFormat, Measure, Rounding, SamplerName, Spacing
 from conf.setting_keys import GROUPS, options
 from conf.sweeps import GridSweep, RandomSweep
 
@@ -73,6 +73,8 @@ def test_instructpix2pix_is_the_published_recipe():
         samples=100, tau_min=0.1, tau_max=0.9, guidance_min=7.5, guidance_max=15.0
     )
     assert (config.sampler.name, config.sampler.steps) == (SamplerName.euler_ancestral, 100)
+    # k-diffusion's spacing, and self-attention in all layers, as in its generator.
+    assert (config.sampler.spacing, config.edit.self_max_size) == (Spacing.linspace, None)
     assert (config.edit.cross_gain, config.edit.self_gain, config.edit.inject_unconditional) == (0, 1, True)
     limits = config.filter
     assert (limits.name, limits.pretrained, limits.max_per_pair) == ("ViT-L-14", "openai", 4)
@@ -83,6 +85,13 @@ def test_instructpix2pix_is_the_published_recipe():
         0.75,
     )
     assert config.model.name == "sd15"
+
+
+def test_prompt_to_prompt_has_the_settings_of_google_s_notebook():
+    config = composed("experiment=prompt_to_prompt", "captions=jsonl", "captions.path=a")
+    assert (config.sampler.name, config.sampler.steps, config.sampler.guidance) == ("ddim", 50, 7.5)
+    # 16×16 of 64×64 latents
+    assert (config.edit.rounding, config.edit.self_max_size) == (Rounding.google, 0.25)
 
 
 def test_ultraedit_s_filter_is_the_published_one():

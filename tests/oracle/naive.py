@@ -6,6 +6,7 @@ pipeline, its scheduler and its classifier-free guidance are diffusers' own.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -38,15 +39,24 @@ SCHEDULERS = {
 
 @dataclass(frozen=True)
 class NaiveEdit:
-    """One edited branch: at how many steps each edit token's map, and all self-attention, comes from the source."""
+    """One edited branch: until which step each edit token's map, and all self-attention, comes from the source.
+
+    ``first_step`` is the first step at which it does, and ``self_pixels`` the most pixels of a layer whose
+    self-attention does. ``weights_end`` says that tokens are re-weighted only while their maps come from the source.
+    """
 
     mapper: Mapper
     cross_steps: Mapping[int, int] | int
     self_steps: int
     weights: Mapping[int, float] = field(default_factory=dict)
     unconditional: bool = False
+    first_step: int = 0
+    self_pixels: float = math.inf
+    weights_end: bool = False
 
     def takes_cross(self, token: int, step: int) -> bool:
+        if step < self.first_step:
+            return False
         if isinstance(self.cross_steps, int):
             return step < self.cross_steps
         return step < self.cross_steps[token]
@@ -61,6 +71,7 @@ class NaiveBlend:
     size: tuple[int, int]
     threshold: float
     start_steps: int
+    interpolation: str = "bilinear"
     subtract_source: Sequence[int] = ()
     subtract_target: Sequence[int] = ()
 
@@ -73,7 +84,8 @@ def edited_maps(source: Tensor, own: Tensor, edit: NaiveEdit, step: int) -> Tens
             result[..., j] = sum(factor * source[..., i] for i, factor in edit.mapper[j])
         else:
             result[..., j] = own[..., j]
-        result[..., j] = edit.weights.get(j, 1.0) * result[..., j]
+        if edit.takes_cross(j, step) or not edit.weights_end:
+            result[..., j] = edit.weights.get(j, 1.0) * result[..., j]
     return result
 
 
@@ -108,7 +120,10 @@ class NaiveAttention:
         if encoder_hidden_states is not None:
             self.seen[-1].append(maps[source:].clone())
             maps[edited] = edited_maps(maps[source], maps[edited], self.edit, self.step)
-        elif self.step < self.edit.self_steps:
+        elif (
+            self.edit.first_step <= self.step < self.edit.self_steps
+            and hidden_states.shape[1] <= self.edit.self_pixels
+        ):
             maps[edited] = maps[source]
             if self.edit.unconditional and len(maps) == 4:
                 maps[1] = maps[0]
@@ -146,6 +161,7 @@ def generate(
     sampler: str,
     blend: NaiveBlend | None = None,
     unguided_steps: Collection[int] = (),
+    negative_prompt: str = "",
 ) -> NaiveResult:
     """Denoise source and edit side by side, and decode both. Guidance is 1 at ``unguided_steps``."""
     scheduler = SCHEDULERS[sampler].from_config(pipeline.scheduler.config)
@@ -153,11 +169,12 @@ def generate(
     attention = NaiveAttention(edit)
     pipeline.unet.set_attn_processor(attention)
     unet = pipeline.unet
-    size = unet.config.sample_size
-    one = torch.randn((1, 4, size, size), generator=torch.Generator().manual_seed(seed))
+    side = unet.config.sample_size
+    size = (side, side) if isinstance(side, int) else tuple(side)
+    one = torch.randn((1, 4, *size), generator=torch.Generator().manual_seed(seed))
     latents = torch.cat([one, one]) * scheduler.init_noise_sigma
     guided = guidance_scale > 1
-    prompts = _encode(pipeline, ["", "", source, target] if guided else [source, target])
+    prompts = _encode(pipeline, [negative_prompt] * 2 + [source, target] if guided else [source, target])
     margin, covered = 1.0, 1.0
     for i, t in enumerate(scheduler.timesteps):
         attention.step = i
@@ -202,7 +219,9 @@ def word_maps(
     return torch.nn.functional.interpolate(grids[None], (pixels, pixels), mode="bilinear")[0]
 
 
-def blend_mask(seen: Sequence[Sequence[Tensor]], blend: NaiveBlend, side: int) -> tuple[Tensor, float]:
+def blend_mask(
+    seen: Sequence[Sequence[Tensor]], blend: NaiveBlend, latents: tuple[int, ...]
+) -> tuple[Tensor, float]:
     """Where the edit may differ (h, w), and how close a pixel came to the threshold.
 
     The maps of the layers of the blend's size are averaged over heads, layers and steps; words add up.
@@ -214,7 +233,7 @@ def blend_mask(seen: Sequence[Sequence[Tensor]], blend: NaiveBlend, side: int) -
     def covered(row: int, tokens: Sequence[int], widen: bool) -> Tensor:
         nonlocal nearest
         if not tokens:
-            return torch.zeros(side, side, dtype=torch.bool)
+            return torch.zeros(latents, dtype=torch.bool)
         values = average[row, :, list(tokens)].sum(-1).reshape(h, w)
         if widen:
             values = torch.tensor(
@@ -224,7 +243,9 @@ def blend_mask(seen: Sequence[Sequence[Tensor]], blend: NaiveBlend, side: int) -
                 ]
             )
         values = values / values.max()
-        upsampled = torch.nn.functional.interpolate(values[None, None], (side, side), mode="bilinear")[0, 0]
+        upsampled = torch.nn.functional.interpolate(values[None, None], latents, mode=blend.interpolation)[
+            0, 0
+        ]
         nearest = min(nearest, (upsampled - blend.threshold).abs().min().item())
         return upsampled > blend.threshold
 

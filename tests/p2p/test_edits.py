@@ -114,10 +114,24 @@ def test_fader_over_a_removed_phrase(editor: p2p.Editor, pipeline: StableDiffusi
 def test_prompts_that_are_cut(sd1_editor: p2p.Editor) -> None:
     """What is left is edited as if it had been all there was."""
     tail = " in a storm by night under a large tree" * 3
-    cut = sd1_editor.sweep("a red ball" + tail, "a white and blue ball" + tail, too_long="truncate", **RUN)
-    fits = [sd1_editor.family.fit(start + tail) for start in ("a red ball", "a white and blue ball")]
-    assert [len(fit.split()) for fit in fits] == [18, 18]
+    starts = ("a red ball", "a white and blue ball")
+    cut = sd1_editor.sweep(*(start + tail for start in starts), too_long="truncate", **RUN)
+    fits = [" ".join((start + tail).split()[:18]) for start in starts]
     assert torch.equal(cut.edit_latents, sd1_editor.sweep(*fits, **RUN).edit_latents)
+
+
+def test_prompts_that_are_cut_inside_a_word(editor: p2p.Editor, pipeline: StableDiffusionPipeline) -> None:
+    """The model is given the tokens that diffusers gives it, and the rest of the word counts as the word."""
+    long = "a red ball and a red box on a red star on a red cat and hexagon"
+    assert len(pipeline.tokenizer(long).input_ids) > models.TOKENS
+    expected, _ = pipeline.encode_prompt(long, "cpu", 1, False)
+    with torch.no_grad():
+        assert torch.allclose(editor.family.encode(long, cut=True)[0], expected[0], atol=1e-5)
+    last = editor.family.tokenize(long, cut=True).words[-1]
+    assert last.text == "hexagon"
+    assert last.tokens[-1] == models.TOKENS - 2
+    assert len(last.tokens) < len(pipeline.tokenizer.tokenize("hexagon"))
+    editor.sweep(long, long, reweight={"hexagon": 2.0}, too_long="truncate", **RUN)
 
 
 def test_a_model_without_pooled_embedding_takes_no_notice(sd1_editor: p2p.Editor) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 from decimal import ROUND_FLOOR, Decimal
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ from hypothesis import strategies as st
 
 import miniworld
 import p2p
+from tests import models
 from tests.oracle import naive
 from tests.oracle.prompts import PromptPair, Segment, mapper, prompt_pairs
 
@@ -67,6 +70,11 @@ def compare(
     blend: p2p.Blend | None = None,
     guidance_interval: tuple[float, float] | None = None,
     unguided_steps: Collection[int] = (),
+    negative_prompt: str | None = None,
+    self_max_size: float | None = None,
+    start: float = 0.0,
+    self_tau: float | None = None,
+    reweight_steps: str = "all",
 ) -> naive.NaiveResult:
     """One sweep against one naive run; τ travels with two others, which must make no difference."""
     common: dict[str, Any] = dict(  # noqa: C408
@@ -84,8 +92,14 @@ def compare(
         reweight=dict([reweight]) if reweight else None,
         blend=blend,
         guidance_interval=guidance_interval,
+        negative_prompt=negative_prompt,
+        self_max_size=self_max_size,
+        start=start,
+        self_tau=self_tau,
+        reweight_steps=reweight_steps,
         **common,
     )
+    height, width = editor.family.latent_shape[1:]
     window = editor.family.window
     cross_steps: dict[int, int] = dict.fromkeys(range(window), steps_of(cross_gain, tau, steps))
     if word_tau:
@@ -100,14 +114,18 @@ def compare(
         naive.NaiveEdit(
             mapper=mapper(pipeline.tokenizer, pair, edit, window),
             cross_steps=cross_steps,
-            self_steps=steps_of(self_gain, tau, steps),
+            self_steps=steps_of(self_gain, tau if self_tau is None else self_tau, steps),
             weights=dict.fromkeys(positions(pipeline, pair.target, reweight[0]), reweight[1])
             if reweight
             else {},
             unconditional=inject_unconditional,
+            first_step=steps_of(1.0, start, steps),
+            self_pixels=math.inf if self_max_size is None else self_max_size**2 * height * width,
+            weights_end=reweight_steps == "injected",
         ),
         blend=naive_blend(pipeline, pair, blend, steps) if blend else None,
         unguided_steps=unguided_steps,
+        negative_prompt=negative_prompt or "",
         **common,
     )
     assume(expected.margin > 1e-5)  # nearer to the threshold, the last bit decides
@@ -121,7 +139,7 @@ def compare(
 def naive_blend(
     pipeline: StableDiffusionPipeline, pair: PromptPair, blend: p2p.Blend, steps: int
 ) -> naive.NaiveBlend:
-    """Of single words. All models here have latents of 8 or 16 a side, and maps of 8."""
+    """Of single words. All models here have maps of 8 a side, or half as wide as the latents."""
     assert isinstance(blend.source, str)
     assert isinstance(blend.target, str)
     subtract = {
@@ -136,9 +154,10 @@ def naive_blend(
     return naive.NaiveBlend(
         source=positions(pipeline, pair.source, blend.source),
         target=positions(pipeline, pair.target, blend.target),
-        size=(8, 8),
+        size=(8, 8) if isinstance(pipeline.unet.config.sample_size, int) else (8, 12),
         threshold=blend.threshold,
         start_steps=steps_of(1.0, blend.start, steps),
+        interpolation=blend.interpolation,
         subtract_source=subtract[pair.source],
         subtract_target=subtract[pair.target],
     )
@@ -225,6 +244,51 @@ def test_reweighted_word(
     compare(editor, pipeline, PAIRS["one token to several"], reweight=reweight, tau=tau)
 
 
+@pytest.mark.parametrize("size", [0.5, 0.9])
+@pytest.mark.parametrize("inject_unconditional", [False, True])
+def test_self_attention_of_small_layers_only(
+    editor: p2p.Editor, pipeline: StableDiffusionPipeline, size: float, inject_unconditional: bool
+) -> None:
+    """Layers of 4×4 pixels take the source's self-attention, those of 8×8, the latents' size, do not."""
+    small, all_layers = (
+        compare(
+            editor,
+            pipeline,
+            PAIRS["one token to several"],
+            self_gain=1.0,
+            tau=1.0,
+            inject_unconditional=inject_unconditional,
+            self_max_size=limit,
+        )
+        for limit in (size, 1.0)
+    )
+    assert (small.edit_latents - all_layers.edit_latents).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("negative_prompt", ["", "a white dog"])
+def test_negative_prompt(editor: p2p.Editor, pipeline: StableDiffusionPipeline, negative_prompt: str) -> None:
+    pair = PAIRS["one token to several"]
+    result = compare(editor, pipeline, pair, negative_prompt=negative_prompt, inject_unconditional=True)
+    usual = compare(editor, pipeline, pair, inject_unconditional=True)
+    assert (negative_prompt == "") == torch.equal(result.source_latents, usual.source_latents)
+
+
+@pytest.mark.parametrize("start", [0.2, 0.4, 1.0])
+@pytest.mark.parametrize("self_tau", [None, 0.0, 1.0])
+def test_injection_that_starts_later_and_self_attention_with_a_tau(
+    editor: p2p.Editor, pipeline: StableDiffusionPipeline, start: float, self_tau: float | None
+) -> None:
+    pair = PAIRS["one token to several"]
+    compare(editor, pipeline, pair, start=start, self_tau=self_tau, self_gain=0.8, word_tau=("grass", 1.0))
+
+
+@pytest.mark.parametrize("word", ["star", "ball"])
+def test_reweighting_that_ends_with_the_injection(
+    editor: p2p.Editor, pipeline: StableDiffusionPipeline, word: str
+) -> None:
+    compare(editor, pipeline, PAIRS["added"], reweight=(word, 2.0), reweight_steps="injected")
+
+
 @pytest.mark.parametrize("word_tau", [None, ("star", 0.4), ("ball", 0.2)])
 @pytest.mark.parametrize("word", ["star", "ball"])
 def test_reweighted_word_that_keeps_its_own_attention(
@@ -256,6 +320,28 @@ def test_blend_with_every_sampler(
     blend = p2p.Blend("ball", "hexagon", subtract="grass", threshold=0.9, start=0.2)
     result = compare(editor, pipeline, PAIRS["one token to several"], sampler=sampler, blend=blend)
     assert 0.02 < result.covered < 0.98, "a mask of everything or of nothing tests nothing"
+
+
+def test_blend_with_maps_enlarged_without_interpolation(
+    mini_world: tuple[p2p.Editor, StableDiffusionPipeline],
+) -> None:
+    pair = PromptPair((same("a photo of a"), change("red", "blue"), same("ball on grass by day")))
+    blend = p2p.Blend("ball", "ball", threshold=0.5, interpolation="nearest")
+    result = compare(*mini_world, pair, blend=blend)
+    assert 0.02 < result.covered < 0.98, "a mask of everything or of nothing tests nothing"
+
+
+def test_pictures_that_are_not_square(tmp_path: Path) -> None:
+    """Latents of 16×24, maps of 16×24 and 8×12."""
+    folder = models.save_stable_diffusion(tmp_path, version=1, size=(16, 24))
+    editor = p2p.load(folder, device="cpu")
+    pipeline = StableDiffusionPipeline.from_pretrained(folder)
+    for options in (
+        {"self_gain": 1.0},
+        {"self_gain": 1.0, "self_max_size": 0.5},
+        {"blend": p2p.Blend("ball", "hexagon", threshold=0.9)},
+    ):
+        compare(editor, pipeline, PAIRS["one token to several"], **options)
 
 
 @SHARED

@@ -5,7 +5,8 @@ All is float64, so both sides agree to 1e-12 however they order their sums.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import pytest
 import torch
@@ -100,6 +101,23 @@ def test_every_row_has_the_maps_of_its_source(batch: Batch, compiled: bool) -> N
         expected = edited_cross(batch, k) @ batch.v_text[k]
         assert torch.allclose(out[k], join(expected[None])[0], atol=1e-12)
     assert (out[len(batch.rows) :] == 0).all(), "padding has no term"
+
+
+@settings(max_examples=60)
+@given(batches(), st.data(), st.booleans())
+def test_layers_over_a_row_s_limit_keep_its_own_self_attention(
+    batch: Batch, data: st.DataObject, compiled: bool
+) -> None:
+    limits = [data.draw(st.sampled_from([3, PIXELS, 9, math.inf])) for _ in batch.rows]
+    rows = [replace(row, self_limit=limit) for row, limit in zip(batch.rows, limits, strict=True)]
+    routing = make_routing(rows, batch.padding, TOKENS, CPU, torch.float64, compiled)
+    if routing is None:
+        return
+    pixels = routing.self_routing(PIXELS)
+    out = injected_self(batch.q[pixels.rows], batch.k_pixels[pixels.rows], batch.v_pixels, pixels)
+    for k, row in enumerate(rows):
+        maps = batch.maps(row.self_source if row.self_limit >= PIXELS else k, batch.k_pixels)
+        assert torch.allclose(out[k], join((maps @ batch.v_pixels[k])[None])[0], atol=1e-12)
 
 
 @settings(max_examples=60)

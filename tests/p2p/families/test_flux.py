@@ -125,6 +125,8 @@ def test_guidance_that_is_given_to_the_model_has_no_interval(editor: p2p.Editor)
         p2p.P2PError, match="guidance_interval does not work with a model that embeds the guidance"
     ):
         editor.sweep(SOURCE, TARGET, guidance_interval=(0.3, 5.0), **RUN)
+    with pytest.raises(p2p.P2PError, match="negative_prompt does not work with a model that embeds"):
+        editor.sweep(SOURCE, TARGET, negative_prompt="a dog", **RUN)
 
 
 def test_guidance_is_given_to_the_model_that_takes_it(editor: p2p.Editor) -> None:
@@ -150,3 +152,27 @@ def test_prompts(folder: Path, editor: p2p.Editor) -> None:
     assert editor.sweep(long, long, taus=(0.0,), **RUN).edits.shape == (1, 16, 16, 3)
     with pytest.raises(p2p.P2PError, match="has 41 tokens, the model takes 24"):
         editor.sweep(SOURCE, "a " * 40, **RUN)
+
+
+def test_t5_s_window_may_be_shorter(folder: Path, pipeline: FluxPipeline) -> None:
+    editor, prompt = p2p.load(folder, device="cpu", max_sequence_length=9), f"{SOURCE} under a white cone"
+    expected, _, _ = pipeline.encode_prompt(prompt, max_sequence_length=9)
+    with torch.no_grad():
+        assert torch.allclose(editor.family.encode(prompt, cut=True)[0], expected[0], atol=1e-5)
+    assert editor.family.window == p2p.load_tokenizer(folder, max_sequence_length=9).limit == 9
+    with pytest.raises(p2p.P2PError, match="the model takes 9"):
+        editor.sweep(SOURCE, prompt, **RUN)
+    editor.sweep(SOURCE, prompt, too_long="truncate", **RUN)
+
+
+def test_layers_of_one_size_are_all_injected_or_none(editor: p2p.Editor) -> None:
+    """Tokens of 2×2 latents: the maps have half of the latents' side."""
+    all_layers, limited = (
+        editor.sweep(SOURCE, TARGET, self_max_size=size, **RUN).edit_latents for size in (None, 0.5)
+    )
+    assert torch.equal(all_layers, limited)
+    with pytest.raises(
+        p2p.P2PError,
+        match=r"self_max_size = 0.25 leaves no layer of the model to inject into; it must be 0.5 or more",
+    ):
+        editor.sweep(SOURCE, TARGET, self_max_size=0.25, **RUN)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -163,9 +164,58 @@ def test_prompts(folder: Path, editor: p2p.Editor) -> None:
     assert (prompts.count("a red ball"), prompts.limit) == (5, models.TOKENS)
     ball = editor.family.tokenize("a red ball").words[2]
     assert ball.tokens == ((3,) if editor.family.t5 is None else (3, models.TOKENS + 2))
-    assert prompts.count(editor.family.fit("a " * 40)) <= models.TOKENS
     with pytest.raises(p2p.P2PError, match="has 42 tokens, the model takes 20"):
         editor.sweep(SOURCE, "a " * 40, sampler="flow_match_euler")
+
+
+@pytest.mark.parametrize("length", [None, 7, 12])
+def test_long_prompts_are_cut_as_by_the_pipeline(
+    folder: Path, pipeline: StableDiffusion3Pipeline, length: int | None
+) -> None:
+    """T5 is given what fits into its own window, whatever CLIP's window is, and words there have tokens."""
+    family = p2p.load(folder, device="cpu", max_sequence_length=length).family
+    t5 = length or sequence(pipeline)["max_sequence_length"]
+    prompt = "a red ball on grass and a hexagon on sand with a blue star under a white tree by a storm"
+    assert len(pipeline.tokenizer(prompt).input_ids) > models.TOKENS
+    expected, _, pooled, _ = pipeline.encode_prompt(
+        prompt, None, None, do_classifier_free_guidance=False, max_sequence_length=t5
+    )
+    with torch.no_grad():
+        text, ours_pooled = family.encode(prompt, cut=True)
+    assert text.shape == (models.TOKENS + t5, 96)
+    assert torch.allclose(text, expected[0], atol=1e-5)
+    assert torch.allclose(ours_pooled, pooled[0], atol=1e-5)
+    tokens = [token for word in family.tokenize(prompt, cut=True).words for token in word.tokens]
+    of_t5 = [token for token in tokens if token >= models.TOKENS]
+    if pipeline.text_encoder_3 is None:
+        assert not of_t5
+    else:
+        whole = len(pipeline.tokenizer_3(prompt).input_ids)
+        assert sorted(of_t5) == [models.TOKENS + k for k in range(min(t5, whole) - 1)]
+
+
+def test_t5_takes_words_after_the_window_of_clip(tmp_path: Path) -> None:
+    """A word that CLIP's window lacks is edited in T5's."""
+    config = models.save_stable_diffusion_3(tmp_path) / "tokenizer_3" / "tokenizer_config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), "model_max_length": 60}))
+    editor = p2p.load(tmp_path, device="cpu", max_sequence_length=40)
+    start = "a red ball on grass and a blue box on sand by a white tree in a storm"
+    words = editor.family.tokenize(f"{start} with a star", cut=True).words
+    (star,) = (word for word in words if word.text == "star")
+    assert min(star.tokens) > models.TOKENS
+    plain, weighted = (
+        editor.sweep(
+            start,
+            f"{start} with a star",
+            (0.5,),
+            steps=3,
+            sampler="flow_match_euler",
+            too_long="truncate",
+            reweight={"star": weight},
+        )
+        for weight in (1.0, 3.0)
+    )
+    assert (plain.edit_latents - weighted.edit_latents).abs().max() > 1e-4
 
 
 def test_samplers_of_other_models_do_not_fit(editor: p2p.Editor) -> None:

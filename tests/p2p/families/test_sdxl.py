@@ -131,9 +131,25 @@ def test_prompts(folder: Path, editor: p2p.Editor) -> None:
     prompts = p2p.load_tokenizer(folder)
     assert (prompts.count("a red ball"), prompts.limit) == (5, models.TOKENS)
     assert editor.family.tokenize(TARGET) == prompts.tokenize(TARGET)
-    assert editor.family.fit("a " * 40) == prompts.fit("a " * 40)
+    assert editor.family.tokenize("a " * 40, cut=True) == prompts.tokenize("a " * 40, cut=True)
     with pytest.raises(p2p.P2PError, match="has 42 tokens, the model takes 20"):
         editor.sweep(SOURCE, "a " * 40)
+
+
+@pytest.mark.parametrize("negative_prompt", [None, "", "a white dog"])
+def test_negative_prompts_are_the_pipeline_s(
+    editor: p2p.Editor, pipeline: StableDiffusionXLPipeline, negative_prompt: str | None
+) -> None:
+    """None is zeros, "" the encoding of the empty prompt."""
+    (noise,) = torch.randn((1, 4, 8, 8), generator=torch.Generator().manual_seed(3))
+    common: dict[str, Any] = {"guidance_scale": 4.0, "negative_prompt": negative_prompt}
+    sweep = editor.sweep(SOURCE, TARGET, (0.0,), 3, 4, sampler="euler", **common)
+    pipeline.unet.set_attn_processor(AttnProcessor2_0())
+    for prompt, latents in ((SOURCE, sweep.source_latents), (TARGET, sweep.edit_latents[0])):
+        expected = pipeline(
+            prompt, num_inference_steps=4, latents=noise[None], output_type="latent", **common
+        ).images[0]
+        assert torch.allclose(latents, expected, atol=1e-4)
 
 
 def test_tokenizers_that_part_a_prompt_differently(tmp_path: Path) -> None:

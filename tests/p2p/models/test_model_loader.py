@@ -100,3 +100,9 @@ def test_channels_last_is_a_matter_of_layout(sd1_folder: Path) -> None:
     assert (laid_out(plain), laid_out(last)) == ({False}, {True})
     sweeps = [editor.sweep("a red ball", "a blue ball", steps=3) for editor in (plain, last)]
     assert torch.allclose(sweeps[0].edit_latents, sweeps[1].edit_latents, atol=1e-4)
+
+
+def test_clip_s_window_has_one_length(sd1_folder: Path) -> None:
+    assert error_of(sd1_folder, max_sequence_length=9).endswith(
+        "max_sequence_length is for SD3 and FLUX; remove it"
+    )

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from p2p.errors import ModelError, P2PError
 from p2p.samplers.sampler_registry import SAMPLERS, make_sampler
@@ -56,3 +57,20 @@ def test_flow_match_euler_is_for_flow_models(prediction: str) -> None:
     config: dict[str, Any] = {**SD, "prediction_type": prediction}
     with pytest.raises(P2PError, match=f"does not fit .* {prediction}; use ddim or euler or .*lcm"):
         make_sampler("flow_match_euler", config, 5, CPU)
+
+
+@pytest.mark.parametrize("spacing", ["linspace", "leading", "trailing"])
+@pytest.mark.parametrize("sampler", ["ddim", "euler", "euler_ancestral", "dpmpp_2m"])
+def test_a_spacing_takes_the_place_of_the_config_s(sampler: str, spacing: str) -> None:
+    ours = make_sampler(sampler, TRAILING, 7, CPU, spacing)
+    expected = make_sampler(sampler, {**TRAILING, "timestep_spacing": spacing}, 7, CPU)
+    assert torch.equal(ours.timesteps, expected.timesteps)
+    assert torch.equal(ours.timesteps, make_sampler(sampler, TRAILING, 7, CPU).timesteps) == (
+        spacing == "trailing"
+    )
+
+
+@pytest.mark.parametrize(("sampler", "config"), [("lcm", SD), ("flow_match_euler", FLOW)])
+def test_schedules_without_spacing(sampler: str, config: dict[str, Any]) -> None:
+    with pytest.raises(P2PError, match=f"sampler '{sampler}' has a schedule without spacing"):
+        make_sampler(sampler, config, 4, CPU, "leading")

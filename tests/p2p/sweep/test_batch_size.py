@@ -19,7 +19,7 @@ SOURCE, TARGET = "a red ball on grass", "a blue hexagon on grass"
 
 @pytest.fixture
 def plans(sd1_editor: p2p.Editor) -> Callable[..., list[SweepPlan]]:
-    def sampler(name: str, steps: int) -> Sampler:
+    def sampler(name: str, steps: int, spacing: str | None) -> Sampler:
         return make_sampler(name, sd1_editor.family.scheduler_config, steps, torch.device("cpu"))
 
     def plans(count: int = 1, **settings: Any) -> list[SweepPlan]:

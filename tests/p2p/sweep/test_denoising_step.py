@@ -28,7 +28,7 @@ MakePlan = Callable[..., SweepPlan]
 def plan(editor: p2p.Editor) -> MakePlan:
     """Plans of one edit, injected at all steps."""
     config = editor.family.scheduler_config
-    sampler = cache(lambda name, steps: make_sampler(name, config, steps, torch.device("cpu")))
+    sampler = cache(lambda name, steps, spacing: make_sampler(name, config, steps, torch.device("cpu")))
 
     def plan(index: int = 0, tau: float = 1.0, self_gain: float = 1.0, **settings: Any) -> SweepPlan:
         request = p2p.SweepRequest(SOURCE, TARGET, (tau,), self_gain=self_gain, **settings)
@@ -117,7 +117,9 @@ def test_source_and_edit_share_the_noise_of_a_stochastic_step(editor: p2p.Editor
         0,
         replace(request, target=SOURCE, taus=(0.0,)),
         editor.family,
-        lambda name, count: make_sampler(name, editor.family.scheduler_config, count, torch.device("cpu")),
+        lambda name, count, spacing: make_sampler(
+            name, editor.family.scheduler_config, count, torch.device("cpu")
+        ),
     )
     source, edit = steps(editor, start_jobs(same, 32), 1)
     assert torch.allclose(source[0].state.x, edit[0].state.x, atol=1e-5)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+import numpy as np
 import pytest
 
 import p2p
@@ -35,11 +36,44 @@ PROMPTS = {"source": "a red ball", "target": "a blue ball"}
         ({"alignment": ("ab",)}, "alignment has 'ab', which is not a pair of phrases"),
         ({"alignment": (("a", None),)}, "which is not a pair of phrases"),
         ({"target": None}, "target must be text, not None"),
+        ({"taus": 0.5}, r"taus = 0.5 must be a list of numbers: taus=\(0.5,\)"),
+        ({"taus": "0.5"}, "taus = '0.5' must be a list of numbers"),
+        ({"taus": ("a",)}, "taus = 'a' must be a number, not str"),
+        ({"steps": "10"}, "steps = '10' must be an integer, not str"),
+        ({"steps": 10.5}, "steps = 10.5 must be an integer, not float"),
+        ({"seed": None}, "seed = None must be an integer, not NoneType"),
+        ({"guidance_scale": "7"}, "guidance_scale = '7' must be a number, not str"),
+        ({"cross_gain": None}, "cross_gain = None must be a number"),
+        ({"word_taus": ["ball"]}, r"word_taus = \['ball'\] must map words to numbers"),
+        ({"word_taus": {"ball": "x"}}, "word_taus = 'x' must be a number"),
+        ({"reweight": {"ball": None}}, "reweight = None must be a number"),
+        ({"reweight": 2.0}, "reweight = 2.0 must map words to numbers"),
+        ({"only": 3}, "only = 3 must be a list of words"),
+        ({"alignment": 3}, "alignment = 3 must be a list of pairs"),
+        ({"blend": 3}, "blend = 3; give words of the source and of the target"),
+        ({"blend": (3, "ball")}, "blend: source = 3 must be a word or a list of words"),
+        ({"guidance_interval": 3.0}, "guidance_interval = 3.0; give two noise levels"),
+        ({"sampler": 3}, "sampler 3 "),
+        ({"negative_prompt": 3}, "negative_prompt must be text, not 3"),
+        ({"spacing": "even"}, "spacing 'even' is unknown; there are linspace, leading, trailing"),
+        ({"self_max_size": 0.0}, "self_max_size = 0.0 must be over 0 and at most 1"),
+        ({"self_max_size": "16"}, "self_max_size = '16' must be a number"),
+        ({"start": 1.5}, r"start = 1.5 is not in \[0, 1\]"),
+        ({"self_tau": -0.5}, "τ = -0.5 is not"),
+        ({"reweight_steps": "some"}, "reweight_steps 'some' is unknown; there are all, injected"),
     ],
 )
 def test_values_out_of_range(wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(p2p.P2PError, match=message):
         p2p.SweepRequest(**{**PROMPTS, **wrong})
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    taus = np.linspace(0, 1, 3)
+    request = p2p.SweepRequest(
+        **PROMPTS, taus=taus, seed=np.int64(3), steps=np.int32(4), cross_gain=np.float32(1)
+    )
+    assert list(request.taus) == [0.0, 0.5, 1.0]
 
 
 def test_editor_sweep_has_the_requests_fields_and_defaults() -> None:
@@ -74,6 +108,12 @@ def test_every_argument_of_sweep_reaches_the_request(monkeypatch: pytest.MonkeyP
         "method": "sdedit",
         "rounding": "instructpix2pix",
         "guidance_interval": (0.3, 5.0),
+        "negative_prompt": "a dog",
+        "spacing": "trailing",
+        "self_max_size": 0.25,
+        "start": 0.1,
+        "self_tau": 0.3,
+        "reweight_steps": "injected",
     }
     taken: list[p2p.SweepRequest] = []
     monkeypatch.setattr(p2p.Editor, "sweep_many", lambda self, requests: taken.extend(requests) or [None])

@@ -25,7 +25,7 @@ MakePlan = Callable[..., SweepPlan]
 
 def planner(family: Family) -> MakePlan:
     sampler = cache(
-        lambda name, steps: make_sampler(name, family.scheduler_config, steps, torch.device("cpu"))
+        lambda name, steps, spacing: make_sampler(name, family.scheduler_config, steps, torch.device("cpu"))
     )
 
     def plan(target: str = TARGET, taus: tuple[float, ...] = (0.2, 0.8), **settings: Any) -> SweepPlan:
@@ -113,7 +113,7 @@ def test_a_long_prompt_is_cut_if_it_may_be(sd1_editor: p2p.Editor, plan: MakePla
     with pytest.raises(p2p.P2PError, match="the model takes 20"):
         plan(target=long)
     cut = plan(target=long, too_long="truncate")
-    assert torch.equal(cut.target[0], sd1_editor.family.encode(sd1_editor.family.fit(long))[0])
+    assert torch.equal(cut.target[0], sd1_editor.family.encode(long, cut=True)[0])
 
 
 def test_the_start_is_the_seed_s_noise_or_what_is_given(plan: MakePlan) -> None:

@@ -19,7 +19,7 @@ MakePlan = Callable[..., SweepPlan]
 @pytest.fixture
 def plan(sd1_editor: p2p.Editor) -> MakePlan:
     config = sd1_editor.family.scheduler_config
-    sampler = cache(lambda name, steps: make_sampler(name, config, steps, torch.device("cpu")))
+    sampler = cache(lambda name, steps, spacing: make_sampler(name, config, steps, torch.device("cpu")))
 
     def plan(**settings: Any) -> SweepPlan:
         request = p2p.SweepRequest("a red ball", "a blue ball", (0.0, 0.5, 1.0), **settings)

@@ -4,7 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from p2p.sweep.tree import Branch, Injection, grow_branches, injected_steps, make_schedules
+from p2p.sweep.tree import (
+    Branch,
+    Injection,
+    count_evaluations,
+    grow_branches,
+    injected_steps,
+    make_schedules,
+)
 
 taus = st.lists(st.floats(0, 1), min_size=1, max_size=6)
 gains = st.sampled_from([0.0, 0.3, 0.5, 1.0, 2.0])
@@ -77,3 +84,33 @@ def test_a_released_branch_is_never_injected_again(
     for schedule in make_schedules(taus, [], cross_gain, self_gain, steps):
         on = [bool(injection) for injection in schedule]
         assert on == sorted(on, reverse=True)
+
+
+@given(st.integers(1, 60), st.integers(0, 100), st.integers(0, 100))
+def test_google_s_rounding_is_that_of_its_controllers(steps: int, tau: int, start: int) -> None:
+    """The arrays of ``get_time_words_attention_alpha`` and of ``AttentionControlEdit``, filled as there."""
+    cross_bounds, self_bounds = (start / 100, tau / 100), (start / 100, tau / 100 * 0.5)
+    alpha = [0] * (steps + 1)
+    for i in range(int(cross_bounds[0] * len(alpha)), int(cross_bounds[1] * len(alpha))):
+        alpha[i] = 1
+    first, last = (int(steps * bound) for bound in self_bounds)
+    (schedule,) = make_schedules([tau / 100], [], 1.0, 0.5, steps, "google", start / 100)
+    assert [injection.cross[0] for injection in schedule] == [on == 1 for on in alpha[:steps]]
+    assert [injection.self_attention for injection in schedule] == [first <= i < last for i in range(steps)]
+
+
+@given(taus, gains, gains, st.integers(1, 12), st.floats(0, 1), st.floats(0, 1))
+def test_a_start_and_a_tau_of_self_attention(
+    taus: list[float], cross_gain: float, self_gain: float, steps: int, start: float, self_tau: float
+) -> None:
+    made = make_schedules(taus, (), cross_gain, self_gain, steps, start=start, self_tau=self_tau)
+    plain = make_schedules(taus, (), cross_gain, self_gain, steps)
+    (fixed,) = make_schedules([self_tau], (), cross_gain, self_gain, steps)
+    first = injected_steps(1.0, start, steps)
+    for schedule, usual in zip(made, plain, strict=True):
+        for i in range(steps):
+            assert schedule[i].cross == ((i >= first and usual[i].cross[0]),)
+            assert schedule[i].self_attention == (i >= first and fixed[i].self_attention)
+    assert count_evaluations(taus, cross_gain, self_gain, steps, "nearest", start, self_tau) == steps + nodes(
+        grow_branches(made)
+    )

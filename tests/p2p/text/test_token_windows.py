@@ -15,13 +15,12 @@ from p2p.text.token_windows import (
     FLUX_T5_TOKENS,
     PromptWindow,
     clip_window,
-    fit,
     load_t5,
     load_window,
     t5_window,
     tokenize,
 )
-from p2p.text.words import Segment, TokenizedPrompt, spans
+from p2p.text.words import Segment, TokenizedPrompt
 from tests import models
 
 CLIP = models.clip_tokenizer()
@@ -88,12 +87,12 @@ def test_ids_may_be_cut() -> None:
         WINDOW.ids(text)
 
 
-def test_a_prompt_that_fits_all_windows_fits_the_smallest() -> None:
-    small = PromptWindow(T5, 6)
-    cut = fit("a red ball on grass with an umbrella", (WINDOW, small))
-    assert cut == "a red ball on grass"
-    assert small.count(cut) == 6
-    assert fit(cut, (small, WINDOW)) == cut
+def test_every_window_keeps_what_fits_into_it() -> None:
+    text = "a red ball on grass with an umbrella"
+    both = tokenize(text, (WINDOW, PromptWindow(T5, 6)), cut=True)
+    tokens = {word.text: word.tokens for word in both.words}
+    assert tokens["grass"] == (5, models.TOKENS + 4)
+    assert tokens["umbrella"] == WINDOW.tokenize(text).words[-1].tokens, "none in the smaller window"
 
 
 def test_limits_are_the_smaller_of_tokenizer_and_encoder(tmp_path: Path) -> None:
@@ -133,18 +132,15 @@ def test_empty_prompt_has_no_words() -> None:
     assert WINDOW.tokenize("") == TokenizedPrompt("", (), (Segment(range(models.TOKENS), (0, 1)),))
 
 
-@pytest.mark.parametrize("text", ["a " * 30, "a red hexagon, " * 9, "umbrella" * 2 + " red" * 30])
-def test_prompts_are_cut_after_the_last_word_that_fits(text: str) -> None:
-    cut = WINDOW.fit(text)
-    assert text.startswith(cut)
-    assert WINDOW.count(cut) <= models.TOKENS
-    rest = text[len(cut) :]
-    start, stop = spans(rest)[0]
-    assert WINDOW.count(cut + rest[:stop]) > models.TOKENS
-    assert start == 0 or rest[:start].isspace()
-    assert WINDOW.fit(cut) == cut
-
-
-def test_a_word_that_is_too_long_cannot_be_cut() -> None:
-    with pytest.raises(P2PError, match="cannot be cut to 20 tokens: its first word has more"):
-        WINDOW.fit("zq" * 30)
+@pytest.mark.parametrize("window", [WINDOW, T5_WINDOW], ids=["CLIP", "T5"])
+@pytest.mark.parametrize("text", ["a " * 30, "a red hexagon, " * 9, "umbrella" * 2 + " red" * 30, "zq" * 30])
+def test_tokens_that_do_not_fit_are_dropped(window: PromptWindow, text: str) -> None:
+    """The end token stays; the tokens and the words are otherwise those of the whole text."""
+    whole, cut = PromptWindow(window.tokenizer, 300).tokenize(text), window.tokenize(text, cut=True)
+    assert (cut.window, end_of(cut)) == (window.limit, window.limit - 1)
+    kept = [[token for token in word.tokens if token < window.limit - 1] for word in whole.words]
+    assert [list(word.tokens) for word in cut.words] == [tokens for tokens in kept if tokens]
+    ids = window.ids(text, cut=True).input_ids[0].tolist()
+    assert ids[:-1] == window.tokenizer(text).input_ids[: window.limit - 1]
+    assert ids[-1] == window.tokenizer.eos_token_id
+    assert window.tokenize("a red ball", cut=True) == window.tokenize("a red ball")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from conf.schema import OPTIONAL
 from pipeline.planning.run_fingerprint import Models, difference, settings_of
 from tests import runs
 
@@ -26,10 +27,19 @@ def settings(*more: str) -> dict[str, object]:
         ("model.compile=max-autotune", "model.compile was 'none', is 'max-autotune'"),
         ("model.channels_last=true", "model.channels_last was False, is True"),
         ("model.tf32=false", "model.tf32 was True, is False"),
+        ("model.max_sequence_length=99", "model.max_sequence_length was None, is 99"),
+        ("edit.self_max_size=0.25", "edit.self_max_size was None, is 0.25"),
+        ("sampler.negative_prompt=ugly", "sampler.negative_prompt was None, is 'ugly'"),
+        ("sampler.spacing=leading", "sampler.spacing was None, is 'leading'"),
     ],
 )
 def test_what_changes_results_changes_the_fingerprint(setting: str, said: str):
     assert difference(settings(), settings(setting)) == [said]
+
+
+def test_settings_of_later_versions_count_only_where_they_are_set():
+    """A plan of a run without them is what it was before there were any."""
+    assert not {f"{group}.{name}" for group, names in OPTIONAL.items() for name in names} & settings().keys()
 
 
 def test_the_scoring_decoder_counts_by_what_it_holds():

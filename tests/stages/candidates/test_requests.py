@@ -84,6 +84,26 @@ def test_same_seed_makes_one_request_a_seed_at_tau_zero():
     assert [(request.method, tuple(request.taus)) for request in requests] == [("same_seed", (0.0,))] * 2
 
 
+def test_options_that_are_null_by_default_reach_the_request():
+    (plain,) = make_requests(PAIR, config("sweep.seeds=1"))
+    assert (plain.negative_prompt, plain.spacing, plain.self_max_size) == (None, None, None)
+    assert (plain.start, plain.self_tau) == (0.0, None)
+    (request,) = make_requests(
+        PAIR,
+        config(
+            "sweep.seeds=1",
+            "edit=prompt_to_prompt",
+            "edit.start=0.1",
+            "edit.self_tau=0.4",
+            "sampler.negative_prompt='a dog, ugly'",
+            "sampler.spacing=trailing",
+        ),
+    )
+    assert (request.negative_prompt, request.spacing) == ("a dog, ugly", "trailing")
+    assert (request.self_max_size, request.rounding) == (0.25, "google")
+    assert (request.start, request.self_tau) == (0.1, 0.4)
+
+
 def test_the_guidance_interval_reaches_the_request():
     (all_levels,) = make_requests(PAIR, config("sweep.seeds=1"))
     (some,) = make_requests(PAIR, config("sweep.seeds=1", "sampler.guidance_interval=[0.3,inf]"))

@@ -45,6 +45,25 @@ def test_any_field_that_is_lost_or_of_another_type_is_named(about: dict[str, obj
     ]
 
 
+def test_options_are_fields_of_the_samples_of_runs_that_set_them(about: dict[str, object]):
+    options = (
+        "edit=prompt_to_prompt",
+        "edit.start=0.1",
+        "edit.self_tau=0.4",
+        "sampler.negative_prompt=ugly",
+        "sampler.spacing=leading",
+        "model.max_sequence_length=99",
+    )
+    config = runs.config(Path("/m"), Path("/c"), *options)
+    made = sample_metadata(runs.PAIRS[4], candidate(runs.PAIRS[4], 0, ""), config, "f")
+    added = {name: type(made[name]) for name in made.keys() - about.keys()}
+    assert added == sample_schema.OPTIONAL_FIELDS
+    assert not about.keys() & added.keys()
+    assert list(sample_schema.find_problems(made)) == []
+    (problem,) = sample_schema.find_problems({**made, "spacing": 0.5})
+    assert problem.startswith("spacing is 0.5, ")
+
+
 def test_an_unknown_field_is_named_unless_it_is_a_measure(about: dict[str, object]):
     assert list(sample_schema.find_problems(about)) == []
     (problem,) = sample_schema.find_problems({**about, "strange": "text"}, ["ssim"])
