@@ -275,7 +275,7 @@ def test_negative_prompt(editor: p2p.Editor, pipeline: StableDiffusionPipeline, 
 
 @pytest.mark.parametrize("start", [0.2, 0.4, 1.0])
 @pytest.mark.parametrize("self_tau", [None, 0.0, 1.0])
-def test_injection_that_starts_later_and_self_attention_with_a_tau(
+def test_a_late_start_and_a_tau_of_self_attention(
     editor: p2p.Editor, pipeline: StableDiffusionPipeline, start: float, self_tau: float | None
 ) -> None:
     pair = PAIRS["one token to several"]

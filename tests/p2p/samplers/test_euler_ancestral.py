@@ -35,7 +35,7 @@ def test_a_step_ends_with_the_next_noise_level() -> None:
 
 
 @pytest.mark.parametrize("spacing", [None, "leading", "trailing"])
-def test_spacing_of_instructpix2pix_gives_the_levels_of_k_diffusion(spacing: str | None) -> None:
+def test_instructpix2pix_s_spacing_has_the_levels_of_k_diffusion(spacing: str | None) -> None:
     """k-diffusion: σ(t) is log-linear between the levels of training, at t evenly from the last to the first."""
     config = {**SD1, **({"timestep_spacing": spacing} if spacing else {})}
     settings = ["experiment=instructpix2pix", "captions=jsonl", "captions.path=a"]

@@ -37,7 +37,7 @@ def test_what_changes_results_changes_the_fingerprint(setting: str, said: str):
     assert difference(settings(), settings(setting)) == [said]
 
 
-def test_settings_of_later_versions_count_only_where_they_are_set():
+def test_optional_settings_count_only_where_they_are_set():
     """A plan of a run without them is what it was before there were any."""
     assert not {f"{group}.{name}" for group, names in OPTIONAL.items() for name in names} & settings().keys()
 
