@@ -15,7 +15,7 @@ from conf.compose import compose_config
 from conf.pairs import Checks, PairsConfig, Writer
 from conf.schema import Config
 from conf.setting_keys import GROUPS, options
-from conf.sweeps import AdaptiveSweep, GridSweep, RandomSweep, Sweep
+from conf.sweeps import SWEEPS, GridSweep, Sweep
 
 HEAD = """\
 # Configuration
@@ -23,18 +23,48 @@ HEAD = """\
 This page lists every setting. `make docs` writes it from the schema and the options in `conf/`.
 
 `pairforge key=value …` sets a value. `pairforge group=option` selects an option of a group, which sets several values.
-The last column has the values of plain `pairforge`, which makes the demo; `pairforge --cfg job …` prints those of any
-command line. `null` means "none" or "detect". A key that does not exist is refused, and the most similar key is named.
+The last column has the values of plain `pairforge`, which makes the demo; `pairforge --cfg job --resolve …` prints
+those of any command line. `null` means "none" or "detect". A key that does not exist is refused, and the most similar
+key is named.
+
+## As in Hydra
+
+PairForge composes its settings with [Hydra](https://hydra.cc) and takes what users of Hydra know. A run,
+`pairforge pairs` and `pairforge plan` have these options; `pairforge --hydra-help` lists them too.
+
+| option | meaning |
+|---|---|
+| `--cfg job` (`hydra`, `all`) | prints the configuration and runs nothing; `--package filter` prints a part of it |
+| `--resolve` | with `--cfg`: prints the values of `${…}` |
+| `--info` (`defaults`, `searchpath` …) | prints how the configuration is composed |
+| `--config-dir DIR` | a folder of your own with further options: `DIR/model/mine.yaml` is `model=mine` |
+| `--config-name NAME` | `DIR/NAME.yaml` instead of the packaged `config.yaml` (of `pairs`: `pairs.yaml`) |
+| `-m`, `--multirun` | of a run: every combination of values, into `OUT/0`, `OUT/1` … ([commands.md](commands.md)) |
+| `config=FILE` | the settings of an earlier run, `OUT/run/config.yaml`; further settings come on top |
+
+A configuration of your own begins with the packaged one:
+
+```yaml
+# mine/night.yaml: pairforge --config-dir mine --config-name night
+defaults:
+  - config              # for pairforge pairs: pairs
+  - override model: sd15
+  - override sweep: random
+  - _self_
+
+sampler:
+  guidance: 9
+```
+
+`+key=value` and `++key=value` set a key of the schema as `key=value` does; `+` refuses a key that has a value.
+`~group` takes the option of a group away, and `~key` gives a key the default of its type. The schema is closed: no form
+adds a key. `hydra.verbose=true` means `log=debug`; other `hydra.` keys are refused, because `out` names the output.
 """
 
 
 def text() -> str:
     """The whole document."""
-    composed = {
-        GridSweep: _composed(),
-        RandomSweep: _composed("sweep=random"),
-        AdaptiveSweep: _composed("sweep=adaptive"),
-    }
+    composed = {kind: _composed(f"sweep={name}") for name, kind in SWEEPS.items()}
     parts = [HEAD, "## The run\n", _prose(Config), _table(_plain_settings(Config), "", composed[GridSweep])]
     hints = get_type_hints(Config)
     for group in [

@@ -10,7 +10,7 @@ from typing import Any, get_type_hints
 from omegaconf import DictConfig, OmegaConf
 
 from conf.schema import Config
-from conf.sweeps import AdaptiveSweep, GridSweep, RandomSweep
+from conf.sweeps import SWEEPS
 
 GROUPS = (
     "captions",
@@ -60,7 +60,7 @@ def setting_types(schema: type = Config) -> dict[str, Any]:
     """Return the type of every key that a setting may name; None for a group without a key."""
     types = dict(_dotted(schema))
     if schema is Config:
-        for sweep in (GridSweep, RandomSweep, AdaptiveSweep):
+        for sweep in SWEEPS.values():
             types |= _dotted(sweep, "sweep.")
         types |= dict.fromkeys(GROUPS)
     return types

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields
 
 from omegaconf import MISSING
 
@@ -83,3 +84,15 @@ class AdaptiveSweep(Sweep):
     bracket: float = bounded(POSITIVE)
     prior_from: str | None = None
     priors: list[KindPrior] = field(default_factory=list)
+
+
+SWEEPS: dict[str, type[Sweep]] = {"grid": GridSweep, "random": RandomSweep, "adaptive": AdaptiveSweep}
+"""The schemas by the name of their option."""
+
+
+def sweep_option(keys: Iterable[str]) -> str | None:
+    """Return the first option whose schema has all of ``keys``; None if there is none."""
+    given = set(keys)
+    return next(
+        (name for name, kind in SWEEPS.items() if given <= {entry.name for entry in fields(kind)}), None
+    )

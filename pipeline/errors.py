@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+import sys
+from collections.abc import Callable, Sequence
 
 from conf.messages import error_line
 
@@ -59,3 +61,39 @@ class FailedPairsError(ValueError):
 
 class RunError(RuntimeError):
     """The run did not finish: one line that says what is missing and how to resume."""
+
+
+PACKAGES = frozenset({"pipeline", "stages", "editor", "p2p", "filters", "miniworld", "conf"})
+LONGEST = 2000
+"""Characters of an error."""
+
+
+def reported(command: Callable[[], int]) -> int:
+    """Run a command and return its exit code.
+
+    An error that the user can fix is one line on stderr, with a table below it where several settings differ.
+    """
+    try:
+        return command()
+    except ValueError as error:
+        # ValueErrors of this project are written for the user. One of a library is a bug of ours.
+        if type(error).__module__.partition(".")[0] not in PACKAGES:
+            raise
+        table = error.table if isinstance(error, TabledError) else ()
+        return print_error(error_line(error, LONGEST), USER_ERROR, table)
+    except BrokenPipeError:
+        # The reader of stdout has closed it, as ``head`` does. Python would complain at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return UNFINISHED
+    except OSError as error:
+        return print_error(misplaced(error), USER_ERROR)
+    except RunError as error:
+        return print_error(error_line(error, LONGEST), UNFINISHED)
+    except KeyboardInterrupt:
+        return print_error(STOPPED, INTERRUPTED)
+
+
+def print_error(message: str, exit_code: int, table: Sequence[str] = ()) -> int:
+    """Print an error and the lines of its table on stderr, and return the exit code."""
+    print(f"pairforge: {message}", *(f"  {line}" for line in table), sep="\n", file=sys.stderr)
+    return exit_code

@@ -24,6 +24,13 @@ def write(formatter: click.HelpFormatter, commands: Mapping[str, str]) -> None:
     formatter.write(bottom)
 
 
+def print_hydra_help(ctx: click.Context, param: click.Parameter, asked: bool) -> None:
+    """Print ``hydra_help.txt`` for ``--hydra-help``, and end the command."""
+    if asked:
+        click.echo(resources.files("pipeline.cli").joinpath("hydra_help.txt").read_text(), nl=False)
+        ctx.exit()
+
+
 def write_groups(formatter: click.HelpFormatter, groups: Sequence[str]) -> None:
     """Write the options of each group of settings, with a star at the default."""
     for group in groups:

@@ -1,4 +1,4 @@
-"""Entry point of ``pairforge``: runs a command and turns every expected error into one line and an exit code."""
+"""Entry point of ``pairforge``: runs a command and turns wrong arguments into one line and an exit code."""
 
 from __future__ import annotations
 
@@ -9,13 +9,10 @@ from collections.abc import Sequence
 import click
 from click.shell_completion import shell_complete
 
-from conf.messages import error_line, suggest_name
+from conf.messages import suggest_name
 from pipeline.cli.registry import COMMAND_LINE, RUN
-from pipeline.errors import INTERRUPTED, STOPPED, UNFINISHED, USER_ERROR, RunError, TabledError, misplaced
+from pipeline.errors import USER_ERROR, print_error, reported
 
-PACKAGES = frozenset({"pipeline", "stages", "editor", "p2p", "filters", "miniworld", "conf"})
-LONGEST = 2000
-"""Characters of an error."""
 COMPLETE = "_PAIRFORGE_COMPLETE"
 """The environment variable in which the script of a shell asks for words."""
 
@@ -26,27 +23,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     An error that the user can fix is one line on stderr, with a table below it where several settings differ.
     """
     try:
-        return _run(list(sys.argv[1:] if arguments is None else arguments))
+        return reported(lambda: _run(list(sys.argv[1:] if arguments is None else arguments)))
     except click.exceptions.Exit as end:  # of --help and --version
         return end.exit_code
     except click.UsageError as error:
-        return _print_error(_one_line(error), USER_ERROR)
-    except ValueError as error:
-        # ValueErrors of this project are written for the user. One of a library is a bug of ours.
-        if type(error).__module__.partition(".")[0] not in PACKAGES:
-            raise
-        table = error.table if isinstance(error, TabledError) else ()
-        return _print_error(error_line(error, LONGEST), USER_ERROR, table)
-    except BrokenPipeError:
-        # The reader of stdout has closed it, as ``head`` does. Python would complain at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return UNFINISHED
-    except OSError as error:
-        return _print_error(misplaced(error), USER_ERROR)
-    except RunError as error:
-        return _print_error(error_line(error, LONGEST), UNFINISHED)
-    except KeyboardInterrupt:
-        return _print_error(STOPPED, INTERRUPTED)
+        return print_error(_one_line(error), USER_ERROR)
 
 
 def _run(arguments: list[str]) -> int:
@@ -57,11 +38,6 @@ def _run(arguments: list[str]) -> int:
     command = COMMAND_LINE if arguments else RUN
     with command.make_context("pairforge", arguments) as context:
         return int(command.invoke(context))
-
-
-def _print_error(message: str, exit_code: int, table: Sequence[str] = ()) -> int:
-    print(f"pairforge: {message}", *(f"  {line}" for line in table), sep="\n", file=sys.stderr)
-    return exit_code
 
 
 def _one_line(error: click.UsageError) -> str:

@@ -13,9 +13,14 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from conf.hydra_options import HydraOptions
 from pipeline.cli import help_text
 from pipeline.cli.completion import Folder, Settings
 from pipeline.errors import NOT_THE_OUTPUT, RunError, unwritable
+
+
+class HydraOption(click.Option):
+    """An option that a command gets as part of its argument ``hydra``, a HydraOptions."""
 
 
 class LazyCommand(click.Command):
@@ -26,9 +31,9 @@ class LazyCommand(click.Command):
 
     def __init__(self, name: str, *params: click.Parameter, groups: Sequence[str] = ()) -> None:
         options = [param.opts[0] for param in params if isinstance(param, click.Option)]
-        super().__init__(
-            name, params=list(params), options_metavar=f"[{' | '.join(options)}]" if options else ""
-        )
+        hydra = any(isinstance(param, HydraOption) for param in params)
+        metavar = "[options]" if hydra else f"[{' | '.join(options)}]" if options else ""
+        super().__init__(name, params=list(params), options_metavar=metavar)
         self.module, self.groups = name.replace("-", "_"), groups
 
     @cached_property
@@ -52,8 +57,14 @@ class LazyCommand(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         function = resolve_name(f"pipeline.commands.{self.module}:{self.module}")
+        arguments = dict(ctx.params)
+        hydra = {
+            param.name: arguments.pop(param.name) for param in self.params if isinstance(param, HydraOption)
+        }
+        if hydra:
+            arguments["hydra"] = HydraOptions(**hydra)
         try:
-            return function(**ctx.params)
+            return function(**arguments)
         except NOT_THE_OUTPUT:
             raise
         except OSError as error:
@@ -77,7 +88,7 @@ class CommandLine(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if "=" in args[0] or args[0].startswith("-"):
+        if "=" in args[0] or args[0].startswith(("-", "~")):
             return "", RUN, args
         return super().resolve_command(ctx, args)
 
@@ -98,11 +109,43 @@ OUTPUT_MODE = (
     click.Option(["--quiet"], is_flag=True, help="Print errors alone."),
     click.Option(["--json"], is_flag=True, help="Print one line of JSON at the end."),
 )
+INFOS = ["all", "config", "defaults", "defaults-tree", "plugins", "searchpath"]
+HYDRA = (
+    HydraOption(
+        ["--cfg", "-c"],
+        type=click.Choice(["job", "hydra", "all"]),
+        help="Print the settings; run nothing.",
+    ),
+    HydraOption(["--package", "-p"], metavar="PACKAGE", help="Print this part of it, like filter."),
+    HydraOption(["--resolve"], is_flag=True, help="Print the values of ${…} in it."),
+    HydraOption(
+        ["--info", "-i"],
+        is_flag=False,
+        flag_value="all",
+        type=click.Choice(INFOS),
+        help="Print how it is composed.",
+    ),
+    HydraOption(
+        ["--config-dir", "-cd"], metavar="DIR", type=click.Path(), help="A folder of your own options."
+    ),
+    HydraOption(
+        ["--config-name", "-cn"], metavar="NAME", help="A configuration in it that takes config.yaml's place."
+    ),
+    click.Option(
+        ["--hydra-help"],
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=help_text.print_hydra_help,
+        help="Print what is as in Hydra, and what is not.",
+    ),
+)
 RUN = Run(
     "make_dataset",
-    click.Option(["--cfg"], type=click.Choice(["job"]), help="Print every setting and run nothing."),
+    *HYDRA,
+    HydraOption(["--multirun", "-m"], is_flag=True, help="Make a run of each combination of values."),
     *OUTPUT_MODE,
-    Settings("[key=value …]"),
+    Settings("[key=value …]", extra=["config"]),
 )
 COMMANDS = [
     LazyCommand(
@@ -119,9 +162,13 @@ COMMANDS = [
         "finetune", *OUTPUT_MODE, Settings("data=FILE …", "pipeline.finetune.finetune_settings:Finetune")
     ),
     LazyCommand(
-        "pairs", *OUTPUT_MODE, Settings("captions.path=FILE …", "conf.pairs:PairsConfig"), groups=["writer"]
+        "pairs",
+        *HYDRA,
+        *OUTPUT_MODE,
+        Settings("captions.path=FILE …", "conf.pairs:PairsConfig", extra=["config"]),
+        groups=["writer"],
     ),
-    LazyCommand("plan", *OUTPUT_MODE, Settings("[key=value …]", extra=["probe"])),
+    LazyCommand("plan", *HYDRA, *OUTPUT_MODE, Settings("[key=value …]", extra=["probe", "config"])),
     LazyCommand(
         "refilter",
         OUT,

@@ -1,48 +1,84 @@
-"""``pairforge [key=value …]``: the run."""
+"""``pairforge [key=value …]``: the run, or with ``--multirun`` a run of each combination of values."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from omegaconf import OmegaConf
 
+from conf.compose import ConfigError, show_package
+from conf.hydra_options import HydraOptions
+from conf.pairs import PairsConfig
 from conf.schema import Config
-from pipeline.config import environment, resolve
+from pipeline.config import environment, resolve, saved
 from pipeline.errors import FAILED_PAIRS
 from pipeline.output import OutputMode, output_mode
 from pipeline.pairs import two_step_settings
 
+Steps = tuple[PairsConfig | None, Config]
+"""The configurations of a run: that of the step that writes caption pairs, if there is one, and that of the images."""
 
-def make_dataset(settings: Sequence[str], cfg: str | None, quiet: bool, json: bool) -> int:
-    """Make a dataset of image pairs, or print its configuration (``cfg``)."""
-    if cfg:
-        return _print_configuration(settings)
+
+def make_dataset(settings: Sequence[str], hydra: HydraOptions, quiet: bool, json: bool) -> int:
+    """Make a dataset of image pairs, print its configuration, or make a dataset of each combination of values."""
     mode = output_mode(quiet, json)
-    if two_step_settings.OPTION not in settings:
-        return _run(resolve.checked(resolve.compose(settings)), mode)
-    pairs, images = two_step_settings.configured(settings)
-    # The file that the second step reads is yet to be written.
-    environment.prepare(pairs, replace(images, captions=pairs.captions))
-    # Imported here, because the libraries read the environment when they are imported.
-    from pipeline.execution import two_step_run
+    settings, hydra = saved.take_saved(settings, hydra)
+    if hydra.cfg == "job" and two_step_settings.OPTION in settings:
+        return _print_steps(settings, hydra)
+    if resolve.print_instead(settings, hydra):
+        return 0
+    if hydra.multirun:
+        return _multirun(settings, hydra, mode)
+    steps = _configured(settings, hydra)
+    _prepare([steps])
+    return _run(steps, mode)
 
-    return two_step_run.run(pairs, images, mode)
 
-
-def _print_configuration(settings: Sequence[str]) -> int:
-    """As YAML, one document for each step of the run."""
+def _configured(settings: Sequence[str], hydra: HydraOptions) -> Steps:
     if two_step_settings.OPTION in settings:
-        steps = [OmegaConf.structured(step) for step in two_step_settings.configured(settings)]
-    else:
-        steps = [resolve.compose(settings)]
-    print("---\n".join(map(OmegaConf.to_yaml, steps)), end="")
+        return two_step_settings.configured(settings, hydra)
+    return None, resolve.checked(resolve.compose(settings, options=hydra))
+
+
+def _print_steps(settings: Sequence[str], hydra: HydraOptions) -> int:
+    """As YAML, one document for each step of the run."""
+    resolve.check_options(hydra)
+    steps = two_step_settings.configured(settings, hydra)
+    texts = [show_package(OmegaConf.structured(step), hydra.package, hydra.resolve) for step in steps]
+    print("---\n".join(texts), end="")
     return 0
 
 
-def _run(config: Config, mode: OutputMode) -> int:
-    environment.prepare(config)
-    # Imported here, because the libraries read the environment when they are imported.
-    from pipeline.execution.run import run
+def _prepare(runs: Sequence[Steps]) -> None:
+    """Prepare the environment for every run of this process."""
+    # The file that a second step reads is yet to be written.
+    images = [replace(images, captions=pairs.captions) if pairs else images for pairs, images in runs]
+    environment.prepare(*images, *(pairs for pairs, _ in runs if pairs))
 
-    return FAILED_PAIRS if run(config, mode).failed and config.strict else 0
+
+def _run(steps: Steps, mode: OutputMode) -> int:
+    pairs, images = steps
+    # Imported here, because the libraries read the environment when they are imported.
+    from pipeline.execution import run, two_step_run
+
+    if pairs:
+        return two_step_run.run(pairs, images, mode)
+    return FAILED_PAIRS if run.run(images, mode).failed and images.strict else 0
+
+
+def _multirun(settings: Sequence[str], hydra: HydraOptions, mode: OutputMode) -> int:
+    """Every combination is composed and checked before the first run begins."""
+    keys, combinations = resolve.expand(settings, hydra)
+    if "out" in keys:
+        raise ConfigError("out= takes one folder with --multirun: the runs go into OUT/0, OUT/1 and so on")
+    out = _configured(combinations[0], hydra)[1].out
+    # Imported here, because it reads outputs with libraries that a wrong setting need not wait for.
+    from pipeline.execution import multirun
+
+    sweep = multirun.Sweep.read(out, keys, combinations)
+    fixed = [setting for setting in combinations[0] if setting.partition("=")[0] not in keys]
+    steps = [_configured([*fixed, *swept, f"out={sweep.folder(swept)}"], hydra) for swept in sweep.runs]
+    _prepare(steps)
+    return multirun.run_all(sweep, [partial(_run, each) for each in steps], mode)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipeline.config import environment, resolve
+from conf.hydra_options import HydraOptions
+from conf.pairs import PairsConfig
+from pipeline.config import environment, resolve, saved
 from pipeline.errors import FAILED_PAIRS
 from pipeline.output import output_mode
 
 
-def pairs(settings: Sequence[str], quiet: bool, json: bool) -> int:
+def pairs(settings: Sequence[str], hydra: HydraOptions, quiet: bool, json: bool) -> int:
     """Write caption pairs from captions.
 
     captions.path=FILE   the captions
@@ -29,7 +31,10 @@ def pairs(settings: Sequence[str], quiet: bool, json: bool) -> int:
     Raises ConfigError, WriterError and as ``pipeline.execution.run.run`` does.
     """
     mode = output_mode(quiet, json)
-    config = resolve.read_pairs_settings(settings)
+    settings, hydra = saved.take_saved(settings, hydra, PairsConfig)
+    if resolve.print_instead(settings, hydra, PairsConfig):
+        return 0
+    config = resolve.read_pairs_settings(settings, hydra)
     environment.prepare(config)
     # Imported here, because the libraries read the environment when they are imported.
     from pipeline.execution.run import run

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from rich.filesize import decimal
 
 from conf.compose import ConfigError
-from pipeline.config import environment, resolve
+from conf.hydra_options import HydraOptions
+from pipeline.config import environment, resolve, saved
 from pipeline.execution.progress import clock
 from pipeline.output import OutputMode, json_line, output_mode
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 PROBE_SECONDS = 20.0
 
 
-def plan(settings: Sequence[str], quiet: bool, json: bool) -> int:
+def plan(settings: Sequence[str], hydra: HydraOptions, quiet: bool, json: bool) -> int:
     """Estimate a run: pairs, rows, hours, bytes. Writes nothing.
 
     Takes the settings of the run, reads its input and times a few caption
@@ -35,7 +36,10 @@ def plan(settings: Sequence[str], quiet: bool, json: bool) -> int:
     mode = output_mode(quiet, json)
     probes = [setting for setting in settings if setting.startswith("probe=")]
     seconds = _probe_seconds(probes[-1]) if probes else PROBE_SECONDS
-    config = resolve.checked(resolve.compose([setting for setting in settings if setting not in probes]))
+    others, hydra = saved.take_saved([setting for setting in settings if setting not in probes], hydra)
+    if resolve.print_instead(others, hydra):
+        return 0
+    config = resolve.checked(resolve.compose(others, options=hydra))
     environment.prepare(config)
     # Imported here, because the libraries read the environment when they are imported.
     from pipeline.tasks.estimate import estimate

@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 from omegaconf import DictConfig
 
 import miniworld
-from conf.compose import ConfigError, compose_config, to_object
+from conf.compose import ConfigError, compose_config, describe, expand_sweep, print_info, to_object
+from conf.hydra_options import NO_OPTIONS, HydraOptions
 from conf.pairs import LOADED_WRITERS, PairsConfig, Settings
 from conf.schema import Config
 from pipeline.config import validate
@@ -19,9 +20,34 @@ LOCAL_CLIP = "local-dir:"
 Run = TypeVar("Run", bound=Settings)
 
 
-def compose(settings: Sequence[str], schema: type = Config) -> DictConfig:
+def compose(settings: Sequence[str], schema: type = Config, options: HydraOptions = NO_OPTIONS) -> DictConfig:
     """Compose the configuration of the command line's settings. Raises ConfigError."""
-    return compose_config(settings, lambda name: str(getattr(miniworld, name.upper())), schema)
+    return compose_config(settings, _miniworld, schema, options)
+
+
+def print_instead(settings: Sequence[str], options: HydraOptions, schema: type = Config) -> bool:
+    """Print what ``--cfg`` or ``--info`` asks for, and return whether one does. Raises ConfigError."""
+    check_options(options)
+    if options.cfg:
+        print(describe(settings, _miniworld, schema, options), end="")
+    elif options.info:
+        print_info(settings, _miniworld, schema, options)
+    return bool(options.cfg or options.info)
+
+
+def check_options(options: HydraOptions) -> None:
+    """Raise ConfigError for options that exclude or need each other."""
+    if (options.cfg is not None) + (options.info is not None) + options.multirun > 1:
+        raise ConfigError("--cfg, --info and --multirun exclude each other: give one of them")
+    if (options.package or options.resolve) and not options.cfg:
+        raise ConfigError("--package and --resolve belong to --cfg: add --cfg job")
+
+
+def expand(
+    settings: Sequence[str], options: HydraOptions, schema: type = Config
+) -> tuple[list[str], list[list[str]]]:
+    """Return the keys of a sweep and the settings of each of its runs. Raises ConfigError."""
+    return expand_sweep(settings, _miniworld, schema, options)
 
 
 def checked(composed: DictConfig) -> Config:
@@ -29,10 +55,14 @@ def checked(composed: DictConfig) -> Config:
     return _resolve(to_object(composed))
 
 
-def read_pairs_settings(settings: Sequence[str]) -> PairsConfig:
+def read_pairs_settings(settings: Sequence[str], options: HydraOptions = NO_OPTIONS) -> PairsConfig:
     """Return the configuration of ``pairforge pairs``. Raises ConfigError."""
-    config: Any = to_object(compose(settings, PairsConfig))
+    config: Any = to_object(compose(settings, PairsConfig, options))
     return _resolve(config)
+
+
+def _miniworld(name: str) -> str:
+    return str(getattr(miniworld, name.upper()))
 
 
 def _resolve(config: Run) -> Run:

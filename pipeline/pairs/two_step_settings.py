@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from conf.compose import ConfigError
+from conf.hydra_options import NO_OPTIONS, HydraOptions
 from conf.pairs import PairsConfig, PairsFile
 from conf.schema import Config
 from pipeline.config import resolve
@@ -13,7 +14,7 @@ OPTION = "captions=from_captions"
 PREFIX = "pairs."
 """Prefix of a setting of the first step alone."""
 _WRITING = ("captions", "writer", "checks", "edits", "file", "limit")
-_BOTH = ("seed", "strict", "extend", "log", "cluster", "tracker")
+_BOTH = ("seed", "strict", "extend", "log", "cluster", "tracker", "hydra")
 
 
 def split(settings: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -22,10 +23,10 @@ def split(settings: Sequence[str]) -> tuple[list[str], list[str]]:
     prefixed: dict[str, str] = {}
     making: list[str] = []
     for setting in settings:
-        key = setting.partition("=")[0]
+        key = setting.partition("=")[0].lstrip("+~")
         head = key.partition(".")[0]
         if key.startswith(PREFIX):
-            prefixed[key.removeprefix(PREFIX)] = setting.removeprefix(PREFIX)
+            prefixed[key.removeprefix(PREFIX)] = setting.replace(PREFIX, "", 1)
         elif setting != OPTION:
             if head in _WRITING or head in _BOTH:
                 writing[key] = setting
@@ -34,17 +35,19 @@ def split(settings: Sequence[str]) -> tuple[list[str], list[str]]:
     return list({**writing, **prefixed}.values()), making
 
 
-def configured(settings: Sequence[str]) -> tuple[PairsConfig, Config]:
+def configured(settings: Sequence[str], options: HydraOptions = NO_OPTIONS) -> tuple[PairsConfig, Config]:
     """Return the configurations of both steps. The image model checks caption lengths unless ``checks.model`` is given.
 
-    Raises ConfigError.
+    ``options.config_name`` and ``options.saved`` are those of the second step. Raises ConfigError.
     """
     writing, making = split(settings)
     keys = [setting.partition("=")[0] for setting in writing]
     if "out" in keys:
         raise ConfigError("pairs.out cannot be given: captions=from_captions writes the pairs to OUT/pairs")
-    images = resolve.checked(resolve.compose([*making, "captions=file", "captions.path=pairs"]))
-    pairs = resolve.read_pairs_settings(writing)
+    images = resolve.checked(
+        resolve.compose([*making, "captions=file", "captions.path=pairs"], options=options)
+    )
+    pairs = resolve.read_pairs_settings(writing, HydraOptions(config_dir=options.config_dir))
     pairs.out = folder_of(images.out)
     if "checks.model" not in keys:
         checks, model = pairs.checks, images.model

@@ -33,6 +33,7 @@ class Holding(Enum):
 
     dataset = "dataset"
     export = "export"
+    multirun = "multirun"
     model = "model"
 
 
@@ -55,6 +56,7 @@ def claim(
     """
     absent = [place for place in store.local_path_and_parents() if not place.exists()]
     if not _check(store, setting, holding, resumable):
+        _add_steps(store, steps)
         yield
         return
     about = "pairforge writes into this folder, and replaces no file of a folder without this one"
@@ -131,7 +133,15 @@ def _encloses(outer: Store, store: Store) -> bool:
             return outer.exists(MANIFEST)
         except PermissionError:  # a role that may use one folder of a bucket alone
             return False
-    return os.path.relpath(store.path(""), outer.path("")) not in marker["steps"]
+    # What lies in a step is for the step to decide.
+    return os.path.relpath(store.path(""), outer.path("")).split(os.sep)[0] not in marker["steps"]
+
+
+def _add_steps(store: Store, steps: Sequence[str]) -> None:
+    """Add further steps to the marker of an output that goes on."""
+    marker = _read_marker(store)
+    if marker is not None and not set(steps) <= set(marker["steps"]):
+        store.write(MARKER, _marker_text({**marker, "steps": sorted({*marker["steps"], *steps})}))
 
 
 def _read_marker(store: Store) -> dict[str, Any] | None:
