@@ -185,7 +185,7 @@ class _Session:
             if key not in node:
                 raise ConfigError(f"~{override.key_or_group} is not in this configuration")
             defaults: Any = OmegaConf.to_container(OmegaConf.structured(OmegaConf.get_type(node)))
-            node[key] = defaults[key]
+            OmegaConf.update(config, override.key_or_group, defaults[key])
         if config.hydra.verbose:
             config.log = "debug"
         return config
@@ -225,8 +225,8 @@ def _session(
     store = ConfigStore.instance()
     store.store(name="schema", node=Config)
     store.store(name="pairs_schema", node=PairsConfig)
-    for name, kind in SWEEPS.items():
-        store.store(group="schema/sweep", name=name, node=kind)
+    for sweep, kind in SWEEPS.items():
+        store.store(group="schema/sweep", name=sweep, node=kind)
     search_path = create_config_search_path("pkg://conf")
     if options.config_dir is not None:
         folder = Path(options.config_dir).absolute()
@@ -234,12 +234,13 @@ def _session(
             raise ConfigError(f"--config-dir {options.config_dir} is no folder")
         search_path.prepend("command-line", f"file://{folder}", SearchPathQuery(provider="schema"))
     lines = [_quote_text(setting) for setting in settings]
+    name = options.config_name or _main_config(schema)
     version.setbase("1.3")
     GlobalHydra.instance().clear()
     try:
         hydra = Hydra.create_main_hydra2("pairforge", search_path)
         overrides = OverridesParser.create(hydra.config_loader).parse_overrides(lines)
-        session = _Session(hydra, options.config_name or _main_config(schema), overrides, schema)
+        session = _Session(hydra, name, overrides, schema)
         session.check_keys()
         if options.saved is not None:
             session.name = "saved"
@@ -252,9 +253,13 @@ def _session(
         for override, setting in zip(lines, settings, strict=True):
             line = line.replace(override, setting)
         raise ConfigError(line) from error
-    except (YAMLError, UnicodeDecodeError) as error:
+    except ConfigError:
+        raise
+    except YAMLError as error:
         where = f"--config-dir {options.config_dir}"
         raise ConfigError(f"{where} has a file that is no YAML: {error_line(error)}") from error
+    except (ValueError, RecursionError) as error:  # Hydra's, of a defaults list
+        raise ConfigError(f"the configuration {name} cannot be composed: {error_line(error)}") from error
     finally:
         GlobalHydra.instance().clear()
 
@@ -331,6 +336,9 @@ def _explain(error: Exception, schema: type = Config) -> str:
         if key in known_keys(schema):
             return f"{key} belongs to another option of its group; pairforge --cfg job shows the chosen one's"
         return _unknown_key(key, known_keys(schema))
+    empty = re.search(r"Missing mandatory value: (\S+)", chain[-1])
+    if empty:
+        return f"{empty[1]} has no value: give {empty[1]}=…"
     reason = " ".join(chain[-1].split("full_key:")[0].split())
     key = re.search(r"full_key: (\S+)", chain[-1])
     setting = re.search(r"Error merging override (\S+)", chain[0])

@@ -72,8 +72,10 @@ def _read_values(file: str, schema: type) -> dict[str, Any]:
     folder, _, name = place.rpartition("/")
     try:
         values = OmegaConf.to_container(OmegaConf.create(Store(folder).read(name).decode()))
-    except (OmegaConfBaseException, YAMLError, ValueError, OSError) as error:
-        raise ConfigError(f"config={file} cannot be read as a configuration: {error_line(error)}") from error
+    except OSError as error:
+        raise ConfigError(f"config={file} cannot be read: {error.strerror or error_line(error)}") from error
+    except (OmegaConfBaseException, YAMLError, ValueError) as error:
+        raise ConfigError(f"config={file} is no configuration of a run: {error_line(error)}") from error
     if not isinstance(values, dict):
         raise ConfigError(f"config={file} is no configuration of a run: it holds no keys with values")
     if "defaults" in values:

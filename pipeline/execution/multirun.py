@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import sys
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -131,7 +132,7 @@ def _mean_scores(store: Store) -> dict[str, float]:
             samples += kept.num_rows
             for name in totals:
                 totals[name] += sum(kept[name].to_pylist())
-    return {name: total / samples for name, total in totals.items()} if samples else {}
+    return {f"mean_{name}": total / samples for name, total in totals.items()} if samples else {}
 
 
 def _write_table(store: Store, sweep: Sweep, codes: dict[tuple[str, ...], int], mode: OutputMode) -> None:
@@ -151,14 +152,20 @@ def _tell(sweep: Sweep, records: list[dict[str, Any]], mode: OutputMode) -> None
         print(_json(sweep, records))
     elif mode is OutputMode.text:
         table = Table(box=None, header_style="", pad_edge=False)
-        names = _columns(records)
-        for name in names:
-            table.add_column(name.replace("_", " "), justify="right")
+        for name in _columns(records):
+            words = name.rpartition(".")[2].removeprefix("mean_clip_").replace("_", " ")
+            table.add_column(words, justify="right")
         for record in records:
-            table.add_row(*(str(_round(record.get(name, ""))) for name in names))
-        console = Console(highlight=False)
-        console.print(table)
-        console.print(f"The table is in {Store(sweep.out).path(TABLE)}", soft_wrap=True)
+            table.add_row(*(_cell(name, record.get(name, "")) for name in _columns(records)))
+        # A file or a pipe has no width.
+        Console(highlight=False, width=None if sys.stdout.isatty() else 200).print(table)
+        print(f"The table is in {Store(sweep.out).path(TABLE)}")
+
+
+def _cell(name: str, value: Any) -> str:
+    if name == "keep_rate" and value != "":
+        return f"{value:.0%}"
+    return f"{value:.2f}" if isinstance(value, float) else str(value)
 
 
 def _json(sweep: Sweep, records: list[dict[str, Any]]) -> str:

@@ -19,6 +19,7 @@ from conf.compose import (
 )
 from conf.hydra_options import HydraOptions
 from conf.pairs import PairsConfig
+from conf.running import Sheet
 from conf.schema import CaptionsKind, Config, ImageFormat, LogLevel, Measure, Rounding, SamplerName, Spacing
 from conf.setting_keys import GROUPS, options
 from conf.sweeps import GridSweep, RandomSweep
@@ -137,7 +138,8 @@ def test_ultraedit_s_filter_is_the_published_one():
         ("+x=1", ["unknown key 'x'"]),
         ("++sampler.step=3", ["sampler.step", "sampler.steps"]),
         ("~sampler.step", ["sampler.step", "sampler.steps"]),
-        ("~", ["~", "quotes"]),
+        ("~model", ["model", "no value"]),
+        ("hydra=3", ["cannot be composed"]),
         ("+seed=3", ["seed", "already", "++seed=3"]),
         ("+experiment=demo", ["experiment", "without +"]),
         ("~model.path", ["model.path", "no value"]),
@@ -210,6 +212,7 @@ def test_plus_and_tilde_change_keys_of_the_schema():
     assert composed("++seed=3").seed == 3
     assert (composed("~limit").limit, composed("~captions.limit").limit) == (None, None)
     assert composed("early.at=0.5", "~early.at") == composed("~tracker") == composed()
+    assert composed("sheet.pairs=3", "~sheet").sheet == Sheet()
 
 
 def test_verbose_shows_all_messages():

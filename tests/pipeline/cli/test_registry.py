@@ -18,7 +18,7 @@ from conf.compose import compose_config
 from conf.pairs import PairsConfig
 from conf.setting_keys import default_of, is_group
 from pipeline.cli.main import main
-from pipeline.cli.registry import COMMAND_LINE, RUN, LazyCommand
+from pipeline.cli.registry import COMMAND_LINE, RUN, HydraOption, LazyCommand
 from pipeline.export.export_settings import Export
 from pipeline.finetune.finetune_settings import Finetune
 
@@ -28,7 +28,12 @@ COMMANDS = [RUN, *COMMAND_LINE.commands.values()]
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
 def test_every_command_is_a_function_of_its_arguments(command: LazyCommand):
     function = getattr(importlib.import_module(f"pipeline.commands.{command.module}"), command.module)
-    assert {param.name for param in command.params} == set(inspect.signature(function).parameters)
+    names = {
+        "hydra" if isinstance(param, HydraOption) else param.name
+        for param in command.params
+        if param.expose_value
+    }
+    assert names == set(inspect.signature(function).parameters)
     assert command.docstring == inspect.getdoc(function).partition("\n\nRaises")[0]
 
 
