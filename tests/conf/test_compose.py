@@ -354,7 +354,7 @@ def test_a_sweep_without_a_list_of_values_is_refused():
         expand_sweep(["seed=interval(0,1)"], "/world/{}".format, Config, HydraOptions(multirun=True))
 
 
-def test_the_pairs_command_has_a_primary_configuration_of_its_own(tmp_path: Path):
+def test_pairs_has_a_primary_configuration_of_its_own(tmp_path: Path):
     (tmp_path / "mine.yaml").write_text("defaults: [pairs, _self_]\nedits: 3\ncaptions: {path: c.txt}\n")
     options = HydraOptions(config_dir=str(tmp_path), config_name="mine")
     config = compose_config([], "/world/{}".format, PairsConfig, options)

@@ -133,3 +133,26 @@ def test_an_output_below_a_file_is_one_line(capsys, usual: list[str], tmp_path: 
         given = (f"data={tmp_path / 'triples.jsonl'}", "writer.model=none", f"out={place}")
         assert str(file) in refused(capsys, "finetune", *given)
     assert f"out={file} is a file" in refused(capsys, *usual, f"out={file}")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--info", "defaults"], "Defaults List"),
+        (["--hydra-help"], "The schema is closed"),
+        (["plan", "--cfg", "job", "--package", "sampler", "probe=3"], "steps: ${model.steps}"),
+        (["pairs", "--cfg", "job", "-p", "captions"], "path: ???"),
+        (["~limit", "-c", "job", "-p", "limit"], "None"),
+    ],
+)
+def test_the_options_of_hydra_print_and_run_nothing(arguments: list[str], words: str, tmp_path: Path):
+    command = [sys.executable, "-m", "pipeline.cli.main", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=250, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert words in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_options_of_hydra_that_need_another_are_named(capsys: pytest.CaptureFixture[str]):
+    assert "add --cfg job" in refused(capsys, "--resolve")
+    assert "exclude each other" in refused(capsys, "--cfg", "job", "--info")

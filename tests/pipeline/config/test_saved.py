@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from conf.compose import ConfigError
+from conf.hydra_options import HydraOptions
 from conf.pairs import Settings
+from conf.schema import Config
 from pipeline.cli.main import main
 from pipeline.config import saved
 from pipeline.config.resolve import checked, compose, read_pairs_settings
@@ -78,3 +81,45 @@ def test_a_damaged_configuration_is_one_line(text: str, tmp_path: Path):
     store.write(saved.NAME, text.encode())
     with pytest.raises(ConfigError, match=r"^.*config.yaml is no configuration of a run: [^\n]+$"):
         saved.read(store)
+
+
+def test_a_saved_run_is_repeated_with_other_settings(tmp_path: Path):
+    config = checked(compose(["limit=7", "sweep=random", f"out={tmp_path / 'out'}"]))
+    saved.write(Store(config.out), config)
+    file = f"config={tmp_path / 'out' / saved.NAME}"
+    others, options = saved.take_saved([file, "seed=4", f"out={tmp_path / 'other'}"], HydraOptions())
+    again = checked(compose(others, options=options))
+    assert (again.seed, again.out) == (4, str(tmp_path / "other"))
+    assert replace(again, seed=0, out=config.out) == config
+    # Where the output lies now, not where it was made.
+    (tmp_path / "out").rename(tmp_path / "moved")
+    moved = f"config={tmp_path / 'moved' / saved.NAME}"
+    assert checked(compose(*_taken([moved]))).out == str(tmp_path / "moved")
+
+
+def _taken(settings: list[str]) -> tuple[list[str], type, HydraOptions]:
+    others, options = saved.take_saved(settings, HydraOptions())
+    return others, Config, options
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "cannot be read"),
+        ("- a", "holds no keys with values"),
+        ("a: [", "is no configuration of a run"),
+        ("defaults: [config]", "--config-dir FOLDER --config-name own"),
+        ("writer: {}", "holds the settings of pairforge pairs: pairforge pairs config="),
+    ],
+)
+def test_a_file_that_no_run_wrote_is_one_line(text: str | None, message: str, tmp_path: Path):
+    if text is not None:
+        (tmp_path / "own.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=r"^config=[^\n]+$") as error:
+        saved.take_saved([f"config={tmp_path / 'own.yaml'}"], HydraOptions())
+    assert message in str(error.value)
+
+
+def test_two_primary_configurations_exclude_each_other():
+    with pytest.raises(ConfigError, match="exclude each other"):
+        saved.take_saved(["config=a.yaml"], HydraOptions(config_name="b"))

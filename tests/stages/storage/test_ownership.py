@@ -206,3 +206,16 @@ def test_no_file_of_others_becomes_a_picture(tmp_path: Path, occupy: Callable[[P
     with pytest.raises(StoreError, match=r"a\.png"):
         ownership.write_picture(path, _png(), "out")
     assert _snapshot(tmp_path) == before
+
+
+def test_an_output_that_goes_on_gets_further_steps(store: Store):
+    for steps in (["0"], ["0", "1"], ["1"]):
+        with claim(store, "out", Holding.multirun, steps=steps):
+            store.write("table", b"")
+    for name in ("0", "1"):
+        with claim(Store(f"{store.url}/{name}"), "out", steps=["pairs"]):
+            Store(f"{store.url}/{name}").write("card", b"")
+        with claim(Store(f"{store.url}/{name}/pairs"), "out"):
+            pass
+    with pytest.raises(StoreError, match="another output"), claim(Store(f"{store.url}/2"), "out"):
+        pass
