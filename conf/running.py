@@ -79,12 +79,23 @@ class Tracker:
 
 @dataclass
 class Sheet:
-    """The contact sheet, and the attention maps in the report.
+    """The contact sheet, and the pictures of the report.
 
     - ``pairs``: caption pairs on the contact sheet; 0 for none.
     - ``attention``: how many of them have attention maps in the report. Each costs one more source and edit. A
       compiled model gives none.
+    - ``rejected``: the report shows rejected candidates of the first so many caption pairs, and of half as many more
+      each time the number of pairs doubles; 0 for none. Their small pictures take at most 32 kB a pair.
     """
 
     pairs: int = bounded(NOT_NEGATIVE, 12)
     attention: int = bounded(NOT_NEGATIVE, 3)
+    rejected: int = bounded(NOT_NEGATIVE, 64)
+
+    def shows_rejected(self, place: int) -> bool:
+        """Whether the report shows rejected candidates of the pair at ``place`` of the plan, from 0.
+
+        The pairs become sparser, so that they are of all the input and few: some 500 of 454,000 by default.
+        """
+        step = 1 << (place // self.rejected).bit_length() if self.rejected else 0
+        return step > 0 and place % step == 0

@@ -20,7 +20,7 @@ from stages.candidates.full_decode import rescore_survivors
 from stages.candidates.requests import make_requests
 from stages.candidates.scoring import Scorer, SeedRequest, SweptSeed
 from stages.candidates.selection import RenderedPair, collect_rejected, make_samples, select
-from stages.candidates.sheet_previews import make_previews
+from stages.candidates.sheet_previews import make_previews, make_thumbnails
 from stages.records import CaptionPair, Failure, Unit, UnitResult
 
 
@@ -63,6 +63,7 @@ class Generate:
         with self._time("preview"):
             samples = make_samples(rendered, self.config, self.model_fingerprint)
             previews = make_previews(unit, rendered, self.config, self.editor)
+            thumbnails = make_thumbnails(unit, rendered, self.config)
             rejected = collect_rejected(rendered) if self.config.keep is Keep["all-images"] else ()
         return UnitResult(
             unit=unit,
@@ -75,6 +76,7 @@ class Generate:
             rescored=self._rescored,
             shifts=self._shifts,
             rejected=rejected,
+            thumbnails=thumbnails,
         )
 
     def _render_or_split(self, pairs: Sequence[CaptionPair]) -> tuple[list[RenderedPair], list[Failure]]:

@@ -144,9 +144,10 @@ class WordMaps:
 
 @dataclass(frozen=True)
 class Preview:
-    """One sample of a caption pair for the contact sheet and the report: the source and all edits as PNG, kept or not.
+    """One sample of a caption pair for the contact sheet and the report: the source and its edits as image files.
 
-    ``maps`` has the attention maps of the source and of one edit, if the run records them.
+    The contact sheet has all edits of the sample, kept or not. ``maps`` has the attention maps of the source and of
+    one edit, if the run records them.
     """
 
     pair: CaptionPair
@@ -179,7 +180,8 @@ class WrittenPair:
 class UnitResult:
     """The result of a unit: all candidates' scores and the images of the kept candidates.
 
-    ``rejected`` has the images of the other candidates, if the run keeps them. The result of a unit of captions has
+    ``rejected`` has the images of the other candidates, if the run keeps them; ``thumbnails`` has small pictures of a
+    few of them for the report. The result of a unit of captions has
     ``answers`` only.
 
     ``rows`` counts denoiser rows; ``seconds`` is wall clock by activity: denoise, decode (prompts encoded, latents
@@ -197,4 +199,5 @@ class UnitResult:
     rescored: int = 0
     shifts: dict[str, float] = field(default_factory=dict)
     rejected: tuple[Rejected, ...] = ()
+    thumbnails: tuple[Preview, ...] = ()
     answers: tuple[WrittenPair, ...] = ()

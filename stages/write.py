@@ -22,6 +22,7 @@ EXTENSIONS = {
     "samples": "tar",
     "rejected": "tar",
     "previews": "tar",
+    "thumbnails": "tar",
     "scores": "parquet",
     "answers": "parquet",
 }
@@ -39,6 +40,7 @@ def encode_part(result: UnitResult, format: ImageFormat, quality: int = 100) -> 
         [tar.encode_sample(sample, format, quality) for sample in result.samples],
         [tar.encode_rejected(rejected, format, quality) for rejected in result.rejected],
         result.previews,
+        result.thumbnails,
     )
 
 
@@ -48,8 +50,9 @@ def part_files(
     samples: Sequence[tuple[str, tar.Files]],
     rejected: Sequence[tuple[str, tar.Files]],
     shown: Sequence[Preview],
+    thumbnails: Sequence[Preview],
 ) -> dict[str, bytes]:
-    """Returns the files by kind: samples (tar), rejected (tar), scores (Parquet), previews (tar). None is empty."""
+    """Returns the files by kind: scores (Parquet), samples, rejected, previews, thumbnails (tar). None is empty."""
     files = {}
     if samples:
         files["samples"] = tar.write_samples(samples)
@@ -59,6 +62,8 @@ def part_files(
         files["scores"] = parquet_tables.to_bytes(parquet_tables.scores_table(unit.pairs, candidates))
     if shown:
         files["previews"] = previews.to_bytes(shown)
+    if thumbnails:
+        files["thumbnails"] = previews.to_bytes(thumbnails, extension="webp")
     return files
 
 

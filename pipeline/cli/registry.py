@@ -187,7 +187,12 @@ COMMANDS = [
         *OUTPUT_MODE,
         click.Argument(["picture"], metavar="[PNG]", required=False, type=click.Path()),
     ),
-    LazyCommand("report", OUT, *OUTPUT_MODE),
+    LazyCommand(
+        "report",
+        OUT,
+        click.Option(["--watch"], is_flag=True, help="Write it again and again while the run lives."),
+        *OUTPUT_MODE,
+    ),
     LazyCommand("retry-failed", OUT, *OUTPUT_MODE),
     LazyCommand("status", OUT, *OUTPUT_MODE),
     LazyCommand("tune", OUT, *OUTPUT_MODE),

@@ -2,26 +2,44 @@
 
 from __future__ import annotations
 
+import time
+
 from pipeline.output import output_mode
 from pipeline.report.page import NO_PICTURES
 from pipeline.report.template import REPORT
 from pipeline.tasks import two_step_output
 from pipeline.tasks.task import saved_task
+from stages.storage.heartbeat import read_heartbeats
+
+SECONDS_BETWEEN = 20.0
 
 
-def report(out: str, quiet: bool, json: bool) -> int:
+def report(out: str, quiet: bool, json: bool, watch: bool = False) -> int:
     """Write report/index.html: the run so far, in figures and pictures.
 
-    The run may be live, ended or killed.
+    The run may be live, ended or killed. An open page of a live run loads
+    itself again; --watch writes it anew until the run ends.
 
-    Example: pairforge report out
+    Example: pairforge report out --watch
 
     Raises PlanError for an output without a plan, DamageError for damage.
     """
     mode, answers = output_mode(quiet, json), []
+    while watch and _is_live(out):
+        began = time.monotonic()
+        for store in two_step_output.planned_stores(out):
+            saved_task(store).write_report(store)
+        # A large page takes its time, of which the run should have the most.
+        time.sleep(max(SECONDS_BETWEEN, 9 * (time.monotonic() - began)))
     for store in two_step_output.planned_stores(out):
         has_pictures = saved_task(store).write_report(store)
         mode.say(*([] if has_pictures else [NO_PICTURES]), store.path(REPORT))
         answers.append({"out": store.url, "report": store.path(REPORT), "has_pictures": has_pictures})
     mode.answer(*answers)
     return 0
+
+
+def _is_live(out: str) -> bool:
+    """Tell whether a driver of one of the output's steps is at work."""
+    stores = two_step_output.planned_stores(out)
+    return any(driver.is_alive(time.time()) for store in stores for driver in read_heartbeats(store))

@@ -21,10 +21,12 @@ LINE = SMALL + 4
 PAPER, INK, FAINT, KEPT, RULE = "#ffffff", "#1b1f24", "#7a828c", "#1a8f4a", "#e3e6ea"
 
 
-def read_previews(store: Store, commits: Iterable[dict[str, Any]]) -> Iterator[Preview]:
-    """The previews of the commits, in order. Raises DamageError for a damaged part."""
+def read_previews(
+    store: Store, commits: Iterable[dict[str, Any]], kind: str = "previews"
+) -> Iterator[Preview]:
+    """The previews of the commits, or their thumbnails, in order. Raises DamageError for a damaged part."""
     for commit in commits:
-        part = read_part(store, commit, "previews")
+        part = read_part(store, commit, kind)
         if part is not None:
             yield from previews.from_bytes(part)
 

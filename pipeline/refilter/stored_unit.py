@@ -30,6 +30,7 @@ class StoredUnit:
     candidates: tuple[Candidate, ...]
     images: dict[int, Encoded]
     previews: tuple[Preview, ...]
+    thumbnails: tuple[Preview, ...]
 
 
 def read(store: Store, unit: int) -> StoredUnit:
@@ -38,8 +39,8 @@ def read(store: Store, unit: int) -> StoredUnit:
     Raises FileNotFoundError for a unit without a commit, DamageError for a damaged file.
     """
     commit = read_commit(store, unit)
-    kept, rejected, scores, preview = (
-        read_part(store, commit, kind) for kind in ("samples", "rejected", "scores", "previews")
+    kept, rejected, scores, preview, thumbnail = (
+        read_part(store, commit, kind) for kind in ("samples", "rejected", "scores", "previews", "thumbnails")
     )
     candidates = tuple(parquet_tables.candidates_of(parquet_tables.from_bytes(scores))) if scores else ()
     indices = group_indices(map(sample_key, candidates))
@@ -57,6 +58,7 @@ def read(store: Store, unit: int) -> StoredUnit:
         candidates,
         images,
         tuple(previews.from_bytes(preview)) if preview else (),
+        tuple(previews.from_bytes(thumbnail)) if thumbnail else (),
     )
 
 
@@ -72,6 +74,7 @@ def encode(
         list(_samples(stored, candidates, config, model_fingerprint, extension)),
         list(_rejected(stored, candidates, extension)) if all_images else [],
         [_judge_again(preview, candidates) for preview in stored.previews],
+        [_judge_again(thumbnail, candidates) for thumbnail in stored.thumbnails],
     )
 
 

@@ -8,11 +8,36 @@ import numpy as np
 import pyarrow as pa
 
 KEPT, NEAR, WORST = 240, 40, 40
-RULE = (
-    f"Kept: one sample of each pair, its best by direction; of more than {KEPT} pairs, the {KEPT} with the lowest pair "
-    f"id (an id is a hash, so this is a fair draw). Near misses: the {NEAR} rejected candidates that are least below a "
-    f"threshold. Worst rejected: the {WORST} that are furthest below one. At most one candidate of a caption pair."
-)
+
+
+def describe_rule(kept: int, pairs_kept: int, drawn_from: int, missed: int) -> str:
+    """The rule of the selection in words.
+
+    Args:
+        kept: the kept candidates that are shown.
+        pairs_kept: the pairs with a sample.
+        drawn_from: the pairs that the rejected candidates were chosen from.
+        missed: the pairs with a candidate below a threshold.
+    """
+    sentences = ["Nothing was kept."]
+    if kept == pairs_kept == 1:
+        sentences = ["Kept: the only pair with a sample, by its best sample in direction."]
+    elif kept:
+        drawn = (
+            f"{kept:,} of {pairs_kept:,} pairs with a sample, drawn by a hash" if kept < pairs_kept else ""
+        )
+        drawn = drawn or f"all {kept:,} pairs with a sample"
+        sentences = [f"Kept: {drawn}, each by its best sample in direction."]
+    if missed:
+        sentences.append(
+            "Near misses: the rejected candidates that are least below a threshold. Worst rejected: those that are "
+            "furthest below one. Each list has at most one candidate of a caption pair."
+        )
+        if drawn_from < missed:
+            sentences.append(
+                f"Both are chosen from {drawn_from:,} of {missed:,} pairs with such candidates: those with pictures."
+            )
+    return " ".join(sentences)
 
 
 def select_kept(scores: pa.Table) -> list[int]:
@@ -33,9 +58,16 @@ def shortfall(scores: pa.Table, thresholds: Mapping[str, float]) -> np.ndarray:
     return np.maximum(np.max(short, axis=0), 0.0)
 
 
-def select_missed(scores: pa.Table, thresholds: Mapping[str, float]) -> tuple[list[int], list[int]]:
-    """Indices of the near misses, nearest first, and of the worst rejected candidates, furthest first."""
+def select_missed(
+    scores: pa.Table, thresholds: Mapping[str, float], among: np.ndarray | None = None
+) -> tuple[list[int], list[int]]:
+    """Indices of the near misses, nearest first, and of the worst rejected candidates, furthest first.
+
+    ``among``: bool (candidates,), those to choose from; all by default.
+    """
     short = shortfall(scores, thresholds)
+    if among is not None:
+        short = np.where(among, short, 0.0)
     below = np.flatnonzero(short > 0)
     order = below[np.argsort(short[below], kind="stable")].tolist()
     near = _first_of_each_pair(order, scores["pair_id"], NEAR)

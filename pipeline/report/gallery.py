@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Container, Iterator
+from dataclasses import asdict, dataclass
 from itertools import groupby
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from PIL import Image
 
 from pipeline.dataset.contact_sheet import read_previews
@@ -17,6 +19,7 @@ from pipeline.dataset.funnel import describe_reason
 from pipeline.report import examples, heatmap
 from pipeline.report.report_data import ReportData
 from stages.candidates.scoring import CLIP_SCORES
+from stages.candidates.selection import sample_key
 from stages.formats import tar
 from stages.records import CaptionPair, Preview, WordMaps, instruction_kind
 from stages.storage.commits import read_part
@@ -35,45 +38,75 @@ class Thumbnails:
         self.left = budget
 
     def __call__(self, encoded: bytes) -> str | None:
-        """``encoded`` is any image file; the result is WebP of at most 256 pixels a side."""
+        """``encoded`` is any image file; the result is WebP of at most 256 pixels a side.
+
+        Such a picture is taken as it is.
+        """
         if self.left <= 0:
             return None
-        picture = Image.open(io.BytesIO(encoded)).convert("RGB")
-        picture.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
-        buffer = io.BytesIO()
-        picture.save(buffer, "WEBP", quality=QUALITY)
-        uri = "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
+        picture = Image.open(io.BytesIO(encoded))
+        if picture.format != "WEBP" or max(picture.size) > SIDE:
+            picture = picture.convert("RGB")
+            picture.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
+            buffer = io.BytesIO()
+            picture.save(buffer, "WEBP", quality=QUALITY)
+            encoded = buffer.getvalue()
+        uri = "data:image/webp;base64," + base64.b64encode(encoded).decode()
         self.left -= len(uri)
         return uri
 
 
-def build_gallery(store: Store, data: ReportData, thumbnail: Thumbnails) -> dict[str, list[dict[str, Any]]]:
-    """The cards of each list: kept, strips, near, worst. Without the parts only near and worst, without pictures.
+@dataclass(frozen=True)
+class Gallery:
+    """The ``cards`` of each list: kept, strips, near, worst.
 
-    Raises DamageError for a damaged part.
+    Near and worst were chosen from ``drawn_from`` of ``missed`` caption pairs with a candidate below a threshold.
+    """
+
+    cards: dict[str, list[dict[str, Any]]]
+    drawn_from: int = 0
+    missed: int = 0
+
+
+def build_gallery(store: Store, data: ReportData, thumbnail: Thumbnails) -> Gallery:
+    """The gallery of an output. Without the parts there are only near and worst, without pictures.
+
+    Rejected candidates are chosen among those with pictures if there are any. Raises DamageError for a damaged part.
     """
     thresholds = {name: getattr(data.config.filter, name) for name in CLIP_SCORES}
-    near, worst = examples.select_missed(data.scores, thresholds)
     stored = list(read_previews(store, data.commits)) if data.pictures else []
+    small = list(read_previews(store, data.commits, "thumbnails")) if data.pictures else []
     pictures = {
         (preview.pair.id, candidate.sample_index, candidate.tau): (preview.source, edit)
-        for preview in stored
+        for preview in (*stored, *small)
         for candidate, edit in zip(preview.candidates, preview.edits, strict=True)
     }
+    below = examples.shortfall(data.scores, thresholds) > 0
+    pictured = below & _has_picture(data.scores, pictures)
+    among = pictured if pictured.any() else below
+    near, worst = examples.select_missed(data.scores, thresholds, among)
 
     def missed(index: int) -> dict[str, Any]:
         candidate = _candidate(data, index)
         identity = candidate["pair_id"], candidate["sample_index"], candidate["p2p_threshold"]
-        # Only previews hold the pictures of rejected candidates.
         source, edited = map(thumbnail, pictures[identity]) if identity in pictures else (None, None)
         return _card(data, candidate) | {"source": source, "edited": edited}
 
-    return {
+    cards = {
         "strips": [_strip(preview, thumbnail) for preview in stored[:STRIPS]],
         "near": [missed(index) for index in near],
         "worst": [missed(index) for index in worst],
         "kept": _kept(store, data, thumbnail) if data.pictures else [],
     }
+    pair_ids = data.scores["pair_id"]
+    return Gallery(cards, *(pc.count_distinct(pair_ids.filter(mask)).as_py() for mask in (among, below)))
+
+
+def _has_picture(scores: pa.Table, pictures: Container[tuple[str, int, float]]) -> np.ndarray:
+    """Bool (candidates,): those with pictures."""
+    names = ("pair_id", "sample_index", "p2p_threshold")
+    identities = zip(*(scores[name].to_numpy() for name in names), strict=True)
+    return np.fromiter((identity in pictures for identity in identities), bool, scores.num_rows)
 
 
 def _kept(store: Store, data: ReportData, thumbnail: Thumbnails) -> list[dict[str, Any]]:
@@ -118,7 +151,12 @@ def _strip(preview: Preview, thumbnail: Thumbnails) -> dict[str, Any]:
     ]
     source = thumbnail(preview.source)
     maps = _attention(preview, thumbnail)
-    return _captions(preview.pair) | {"source": source, "edits": edits, "maps": maps}
+    return _captions(preview.pair) | {
+        "key": sample_key(preview.candidates[0]),
+        "source": source,
+        "edits": edits,
+        "maps": maps,
+    }
 
 
 def _attention(preview: Preview, thumbnail: Thumbnails) -> list[dict[str, Any]]:

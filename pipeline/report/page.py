@@ -10,7 +10,7 @@ import numpy as np
 
 from pipeline.dataset.funnel import SCORE_MEANINGS, Funnel, caption_steps, image_steps, list_reasons
 from pipeline.report import charts, examples, statistics
-from pipeline.report.gallery import Thumbnails, build_gallery
+from pipeline.report.gallery import Gallery, Thumbnails, build_gallery
 from pipeline.report.report_data import ReportData, read_report_data
 from pipeline.report.template import REPORT, template
 from stages.candidates.selection import model_name
@@ -35,11 +35,21 @@ def write_report(store: Store, written: Funnel | None = None) -> bool:
     return data.pictures
 
 
-def render(data: ReportData, cards: dict[str, list[dict[str, Any]]], written: Funnel | None = None) -> str:
+def render(data: ReportData, gallery: Gallery, written: Funnel | None = None) -> str:
     """The whole page."""
+    cards, finished = gallery.cards, len(data.commits) == data.plan.units
+    rule = NO_PICTURES
+    if data.pictures:
+        rule = examples.describe_rule(
+            kept=len(cards["kept"]),
+            pairs_kept=data.funnel.pairs_kept,
+            drawn_from=gallery.drawn_from,
+            missed=gallery.missed,
+        )
     return template("report.html").render(
         title=model_name(data.config),
-        finished=len(data.commits) == data.plan.units,
+        finished=finished,
+        live=data.is_live and not finished,
         funnel=data.funnel,
         units=data.plan.units,
         done=len(data.commits),
@@ -48,7 +58,7 @@ def render(data: ReportData, cards: dict[str, list[dict[str, Any]]], written: Fu
         losses=losses(data.funnel),
         **_charts(data),
         cards=cards,
-        rule=examples.RULE if data.pictures else NO_PICTURES,
+        rule=rule,
         tables=[table for table in failure_tables(data) if table["records"]],
         made=time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
     )
@@ -92,10 +102,10 @@ def build_table(
 
 
 def _charts(data: ReportData) -> dict[str, Any]:
-    """The charts and the numbers in their descriptions; empty without candidates or without two commits."""
+    """The charts and the numbers in their descriptions. A chart of one value or one bar is left out."""
     minutes, rate = statistics.throughput(data.committed_at, [commit["pairs"] for commit in data.commits])
     throughput = {}
-    if len(minutes):
+    if len(minutes) > 1:
         svg = charts.plot_throughput(minutes, rate)
         throughput = {"svg": svg, "minutes": minutes.max(), "peak": rate.max()}
     if not data.scores.num_rows:
@@ -104,15 +114,24 @@ def _charts(data: ReportData) -> dict[str, Any]:
         data.scores[name].to_numpy() for name in ("p2p_threshold", "clip_sim_image", "clip_sim_dir")
     )
     spreads = statistics.quartiles_by_tau(taus, image), statistics.quartiles_by_tau(taus, direction)
+    trade_off = {}
+    if len(spreads[0]) > 1:
+        points = list(zip(*spreads, strict=True))
+        svg, path = charts.plot_trade_off(*spreads), charts.plot_path(*spreads)
+        trade_off = {"points": points, "svg": svg, "path": path}
     return {
         "throughput": throughput,
-        "rates": [(name, rates, charts.plot_rates(rates, name)) for name, rates in _keep_rates(data).items()],
-        "trade_off": {
-            "points": list(zip(*spreads, strict=True)),
-            "svg": charts.plot_trade_off(*spreads),
-            "path": charts.plot_path(*spreads),
-        },
-        "histograms": [_histogram(data, name, meaning) for name, meaning in SCORE_MEANINGS.items()],
+        "rates": [
+            (name, rates, charts.plot_rates(rates, name))
+            for name, rates in _keep_rates(data).items()
+            if len(rates) > 1
+        ],
+        "trade_off": trade_off,
+        "histograms": [
+            _histogram(data, name, meaning)
+            for name, meaning in SCORE_MEANINGS.items()
+            if len(data.scores[name].unique()) > 1
+        ],
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from pipeline.planning.plan import LINES, Plan, load
 from stages.formats import parquet_tables
 from stages.records import CaptionPair
 from stages.storage.commits import committed_units, parts_deleted, read_commits, read_part
+from stages.storage.heartbeat import read_heartbeats
 from stages.storage.plan_files import read_unit
 from stages.storage.store import Store
 
@@ -28,7 +30,7 @@ class ReportData:
 
     ``scores`` holds every candidate, without captions. ``committed_at`` holds the time of each of ``commits`` in
     seconds since 1970. ``pairs`` and ``unit_of`` are keyed by pair id. ``pictures`` is False if run/parts, which
-    holds the pictures, was deleted.
+    holds the pictures, was deleted. ``is_live`` tells whether a driver was at work when the output was read.
     """
 
     config: Config
@@ -41,6 +43,7 @@ class ReportData:
     unit_of: dict[str, int]
     quarantined: tuple[dict[str, Any], ...]
     pictures: bool = True
+    is_live: bool = False
 
 
 def read_report_data(store: Store) -> ReportData:
@@ -62,6 +65,7 @@ def read_report_data(store: Store) -> ReportData:
         unit_of={pair.id: unit.index for unit in units for pair in unit.pairs},
         quarantined=_read_quarantined(store),
         pictures=not parts_deleted(store, commits),
+        is_live=any(driver.is_alive(time.time()) for driver in read_heartbeats(store)),
     )
 
 

@@ -45,7 +45,7 @@ class Probe:
 class Estimate:
     """The counts of the whole run. ``hours`` by the number of workers; ``reasons`` counts the quarantined lines.
 
-    ``bytes`` are those of the parts, ``preview_bytes`` among them.
+    ``bytes`` are those of the parts, ``preview_bytes`` among them: the previews and the thumbnails.
     """
 
     pairs: int
@@ -83,7 +83,7 @@ def estimate(config: Config, probe_seconds: float) -> Estimate:
         raise PlanError(
             f"captions.path={task.config.captions.path}: none of {reasons.total()} lines is a good caption pair"
         )
-    probe, preview_bytes = _probe(task, probe_pairs, probe_seconds, min(task.config.sheet.pairs, pairs))
+    probe, preview_bytes = _probe(task, probe_pairs, probe_seconds, pairs)
     factor = pairs / probe.pairs
     counted = ("candidates", "rows", "samples", "packed_bytes")
     return Estimate(
@@ -99,9 +99,10 @@ def estimate(config: Config, probe_seconds: float) -> Estimate:
     )
 
 
-def _probe(task: ImageTask, pairs: list[CaptionPair], seconds: float, shown: int) -> tuple[Probe, int]:
-    """Return the probe, and the bytes of the previews of ``shown`` pairs."""
+def _probe(task: ImageTask, pairs: list[CaptionPair], seconds: float, planned: int) -> tuple[Probe, int]:
+    """Return the probe, and the bytes of the previews and thumbnails of ``planned`` pairs."""
     config = task.config
+    shown = min(config.sheet.pairs, planned)
     generate = load_stage(config.stage)(config, task.identify().generator)
     # The first pair warms up memory, kernels and a compiled denoiser. A unit of this number has no previews.
     generate(Unit(config.sheet.pairs, tuple(pairs[:1])))
@@ -118,8 +119,9 @@ def _probe(task: ImageTask, pairs: list[CaptionPair], seconds: float, shown: int
             scores.append(parquet_tables.from_bytes(files["scores"]))
         if "samples" in files:
             sizes["shards"] += sample_ends(files["samples"])[-1]
-        if result.previews:
+        if result.previews or result.thumbnails:
             spent -= result.seconds.get("preview", 0.0)
+        if result.previews:
             previews += result.previews
             sizes["maps"] += len(files["previews"]) - len(to_bytes(list(map(_without_maps, result.previews))))
         if spent >= seconds:
@@ -134,6 +136,9 @@ def _probe(task: ImageTask, pairs: list[CaptionPair], seconds: float, shown: int
     plain = (sizes["previews"] - sizes["maps"]) / max(1, len(previews))
     maps = sizes["maps"] / max(1, sum(bool(preview.maps) for preview in previews))
     preview_bytes = round(shown * plain + min(shown, config.sheet.attention) * maps)
+    if sizes["thumbnails"]:
+        probed, all_pairs = (sum(map(config.sheet.shows_rejected, range(n))) for n in (funnel.pairs, planned))
+        preview_bytes += round(sizes["thumbnails"] / probed * all_pairs)
     return Probe(*counts, parts, packed), preview_bytes
 
 

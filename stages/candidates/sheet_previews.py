@@ -1,36 +1,97 @@
-"""Previews of caption pairs for the contact sheet and the report, some with attention maps."""
+"""Previews of caption pairs for the contact sheet and the report, and thumbnails of rejected candidates."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+import filters
 import p2p
 from conf.schema import Config, ImageFormat
-from stages.candidates.scoring import SweptSeed
+from stages.candidates.scoring import CLIP_SCORES, SweptSeed, make_measure_specs, make_thresholds
 from stages.candidates.selection import RenderedPair
 from stages.formats.tar import encode_image
-from stages.records import Preview, Unit, WordMaps
+from stages.records import Candidate, Preview, Unit, WordMaps
 
 MAP_SIDE = 48
 """Pixels of a map's side in the report. The denoiser's maps have 16 or a few more."""
+
+
+THUMBNAIL_SIDES = (256, 192, 128, 64)
+"""Pixels of a thumbnail's longer side: the first at which it takes at most THUMBNAIL_BYTES, or the last."""
+THUMBNAIL_BYTES = 8_000
 
 
 def make_previews(
     unit: Unit, rendered: Iterable[RenderedPair], config: Config, editor: p2p.Editor
 ) -> tuple[Preview, ...]:
     """The previews of those of the unit's pairs that are on the sheet."""
-    first = unit.index * config.unit_pairs
-    places = {pair.id: first + place for place, pair in enumerate(unit.pairs)}
+    places = _places(unit, config)
     return tuple(
         _make_preview(pair, editor if places[pair.pair.id] < config.sheet.attention else None)
         for pair in rendered
         if places[pair.pair.id] < config.sheet.pairs
     )
+
+
+def make_thumbnails(unit: Unit, rendered: Iterable[RenderedPair], config: Config) -> tuple[Preview, ...]:
+    """Small pictures of the nearest and the furthest miss of those pairs whose rejected candidates the report shows.
+
+    A candidate that is out of a measure's bounds has none, so that the report never shows what a classifier of unsafe
+    images found.
+    """
+    bounds = {spec.score: spec.bounds for spec in make_measure_specs(config.filter)}
+    thresholds = make_thresholds(config.filter)
+    places = _places(unit, config)
+    shown = (pair for pair in rendered if config.sheet.shows_rejected(places[pair.pair.id]))
+    return tuple(thumbnail for pair in shown for thumbnail in _make_thumbnails(pair, thresholds, bounds))
+
+
+def _make_thumbnails(
+    rendered: RenderedPair, thresholds: filters.Thresholds, bounds: Mapping[str, filters.Bounds]
+) -> Iterator[Preview]:
+    """One preview for each seed of the two candidates."""
+
+    def shortfall(candidate: Candidate) -> float:
+        return max(getattr(thresholds, name) - getattr(candidate, name) for name in CLIP_SCORES)
+
+    def within(candidate: Candidate) -> bool:
+        scores = {name: np.array([value], np.float32) for name, value in candidate.measures.items()}
+        return not any(filters.find_missed_bounds(scores, bounds, 1))
+
+    misses = [c for c in rendered.candidates if not c.kept and shortfall(c) > 0 and within(c)]
+    ends = [min(misses, key=shortfall), max(misses, key=shortfall)] if misses else []
+    for seed in rendered.seeds:
+        edits = zip(seed.candidates, seed.sweep.edits, strict=True)
+        chosen = [(candidate, edit) for candidate, edit in edits if candidate in ends]
+        if chosen:
+            yield Preview(
+                pair=rendered.pair,
+                source=encode_thumbnail(seed.sweep.source),
+                edits=tuple(encode_thumbnail(edit) for _, edit in chosen),
+                candidates=tuple(candidate for candidate, _ in chosen),
+            )
+
+
+def encode_thumbnail(image: NDArray[np.uint8]) -> bytes:
+    """Encodes a small copy of an image (H, W, 3) as WebP."""
+    for side in THUMBNAIL_SIDES:
+        small = Image.fromarray(image)
+        small.thumbnail((side, side), Image.Resampling.LANCZOS)
+        encoded = encode_image(np.asarray(small), ImageFormat.webp, 75)
+        if len(encoded) <= THUMBNAIL_BYTES:
+            break
+    return encoded
+
+
+def _places(unit: Unit, config: Config) -> dict[str, int]:
+    """The place in the plan of each of the unit's pairs, by the pair's id."""
+    first = unit.index * config.unit_pairs
+    return {pair.id: first + place for place, pair in enumerate(unit.pairs)}
 
 
 def _make_preview(rendered: RenderedPair, editor: p2p.Editor | None) -> Preview:

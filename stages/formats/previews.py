@@ -1,4 +1,4 @@
-"""Previews of a unit as one small tar: the pictures for the contact sheet and the report."""
+"""Previews of a unit as one small tar: the pictures for the contact sheet and the report, or thumbnails."""
 
 from __future__ import annotations
 
@@ -11,9 +11,18 @@ from stages.formats import tar
 from stages.records import Candidate, CaptionPair, Preview, WordMaps
 
 
-def to_bytes(previews: Sequence[Preview]) -> bytes:
-    """Encodes the previews as a tar, in their order."""
-    return tar.write_samples((preview.pair.id, _files(preview)) for preview in previews)
+def to_bytes(previews: Sequence[Preview], extension: str = "png") -> bytes:
+    """Encodes the previews as a tar, in their order. ``extension`` is that of their pictures.
+
+    A preview after another one of its pair has the sample's index in its key.
+    """
+    members: dict[str, tar.Files] = {}
+    for preview in previews:
+        key = preview.pair.id
+        if key in members:
+            key += f"-{preview.candidates[0].sample_index:03d}"
+        members[key] = _files(preview, extension)
+    return tar.write_samples(members.items())
 
 
 def from_bytes(data: bytes) -> list[Preview]:
@@ -21,7 +30,7 @@ def from_bytes(data: bytes) -> list[Preview]:
     return [_preview(files) for _, files in tar.read_samples(data)]
 
 
-def _files(preview: Preview) -> tar.Files:
+def _files(preview: Preview, extension: str) -> tar.Files:
     record: dict[str, Any] = {
         "pair": asdict(preview.pair),
         "candidates": [asdict(candidate) for candidate in preview.candidates],
@@ -30,22 +39,23 @@ def _files(preview: Preview) -> tar.Files:
         record["maps"] = [{"edit": maps.edit, "words": maps.words} for maps in preview.maps]
     return {
         "json": json.dumps(record, ensure_ascii=False).encode(),
-        "source.png": preview.source,
-        **{f"edit{index:03d}.png": edit for index, edit in enumerate(preview.edits)},
+        f"source.{extension}": preview.source,
+        **{f"edit{index:03d}.{extension}": edit for index, edit in enumerate(preview.edits)},
         **{f"maps{index}.png": maps.png for index, maps in enumerate(preview.maps)},
     }
 
 
 def _preview(files: tar.Files) -> Preview:
     record = json.loads(files["json"])
+    pictures = {name.partition(".")[0]: content for name, content in files.items()}
     candidates = tuple(Candidate(**candidate) for candidate in record["candidates"])
     return Preview(
         pair=CaptionPair(**record["pair"]),
-        source=files["source.png"],
-        edits=tuple(files[f"edit{index:03d}.png"] for index in range(len(candidates))),
+        source=pictures["source"],
+        edits=tuple(pictures[f"edit{index:03d}"] for index in range(len(candidates))),
         candidates=candidates,
         maps=tuple(
-            WordMaps(maps["edit"], tuple(maps["words"]), files[f"maps{index}.png"])
+            WordMaps(maps["edit"], tuple(maps["words"]), pictures[f"maps{index}"])
             for index, maps in enumerate(record.get("maps", ()))
         ),
     )

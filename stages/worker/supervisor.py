@@ -150,6 +150,7 @@ def merge(unit: Unit, pieces: Sequence[UnitResult], on_sheet: set[str]) -> UnitR
         seconds=dict(seconds),
         rescored=sum(piece.rescored for piece in pieces),
         shifts=dict(shifts),
+        thumbnails=tuple(thumbnail for piece in pieces for thumbnail in piece.thumbnails),
         rejected=tuple(images for piece in pieces for images in piece.rejected),
         answers=tuple(answer for piece in pieces for answer in piece.answers),
     )

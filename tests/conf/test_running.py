@@ -3,6 +3,8 @@ from __future__ import annotations
 from dataclasses import fields
 from pathlib import Path
 
+import pytest
+
 from conf.running import Cluster, ClusterKind, Sheet, Tracker, TrackerKind
 from conf.setting_keys import options
 from pipeline.config import resolve
@@ -26,7 +28,7 @@ BOTH = [
     "sheet.pairs=1",
     "log=debug",
 ]
-IMAGES = ["sheet.attention=0"]
+IMAGES = ["sheet.attention=0", "sheet.rejected=0"]
 
 
 def test_the_settings_of_where_a_run_works_change_no_result(tmp_path: Path):
@@ -48,3 +50,14 @@ def test_every_such_setting_was_tried():
 def test_every_kind_is_an_option_of_its_group():
     assert set(options("cluster")) == {kind.value for kind in ClusterKind}
     assert set(options("tracker")) == {kind.value for kind in TrackerKind}
+
+
+@pytest.mark.parametrize("first", [1, 5, 64])
+def test_pairs_with_rejected_pictures_become_sparser(first: int):
+    sheet = Sheet(rejected=first)
+    places = [place for place in range(1024 * first) if sheet.shows_rejected(place)]
+    assert places[:first] == list(range(first))
+    for doubling in range(10):
+        low = first << doubling
+        assert abs(sum(low <= place < 2 * low for place in places) - first / 2) <= 1
+    assert not any(Sheet(rejected=0).shows_rejected(place) for place in range(100))

@@ -1,6 +1,6 @@
 "use strict";
 (() => {
-  const PAGE = 24, RECORDS = 50;
+  const PAGE = 24, RECORDS = 50, RELOAD = 20_000, RELOADS = 30;
   const lists = JSON.parse(document.getElementById("cards").textContent);
   const tables = JSON.parse(document.getElementById("tables").textContent);
   const at = (id) => document.getElementById(id);
@@ -16,6 +16,17 @@
   };
   const caption = (tag, names, text) => Object.assign(make(tag, names, text), { dir: "auto" });
   const image = (source, alt, names = "") => Object.assign(make("img", names), { src: source, alt });
+
+  // The input and the output: beside each other, or one above the other with a slider.
+  const beside = (card) => {
+    const box = make("div", "beside");
+    for (const [source, alt, name] of [[card.source, card.input, "input"], [card.edited, card.output, "output"]]) {
+      const half = make("div");
+      half.append(image(source, alt), make("em", "", name));
+      box.append(half);
+    }
+    return box;
+  };
 
   const compare = (card) => {
     const box = make("div", "compare");
@@ -36,6 +47,7 @@
       const s = card.scores;
       box.append(make("p", "numbers", `τ ${card.tau} · guidance ${card.guidance} · direction ${s.clip_sim_dir} · likeness ${s.clip_sim_image} · captions ${s.clip_sim_0}, ${s.clip_sim_1}`));
     }
+    box.append(make("code", "key", card.key));
     if (card.why) box.append(make("p", "why", card.why));
     return box;
   };
@@ -82,12 +94,15 @@
 
   const single = (card) => {
     const box = make("article", "card");
-    if (card.source && card.edited) box.append(compare(card));
+    if (card.source && card.edited) box.append(view() === "slider" ? compare(card) : beside(card));
+    else box.append(make("p", "none", "no picture of this candidate was stored"));
     box.append(texts(card));
     return box;
   };
 
-  const current = () => document.querySelector("input[name=list]:checked").value;
+  const controls = document.querySelector(".controls");
+  const current = () => controls.elements.namedItem("list").value;
+  const view = () => controls.elements.namedItem("view").value;
   const words = () => search.value.toLowerCase().split(/\s+/).filter(Boolean);
 
   const matching = () => {
@@ -106,7 +121,7 @@
     const cards = matching(), pages = Math.max(1, Math.ceil(cards.length / PAGE));
     page = Math.min(page, pages - 1);
     const strips = current() === "strips";
-    gallery.classList.toggle("wide", strips);
+    gallery.className = strips ? "wide" : view();
     gallery.replaceChildren(...cards.slice(page * PAGE, (page + 1) * PAGE).map(strips ? strip : single));
     at("count").textContent = `${cards.length} of ${lists[current()].length} shown`;
     at("page").textContent = `Page ${page + 1} of ${pages}`;
@@ -123,13 +138,53 @@
   const taus = [...new Set(all.flatMap((card) => (card.edits || [card]).map((candidate) => candidate.tau)))].sort((a, b) => a - b);
   choices(tau, taus.length > 24 ? [] : taus);
 
-  const restart = () => { page = 0; show(); };
-  document.querySelector(".controls").addEventListener("input", restart);
-  document.querySelector(".controls").addEventListener("submit", (event) => event.preventDefault());
-  const turn = (by) => { page += by; show(); at("pairs").scrollIntoView(); };
+  // The address has every choice that differs from the first ones, so that a view can be sent.
+  controls.reset();
+  const first = new FormData(controls);
+  const remember = () => {
+    const chosen = new URLSearchParams(new FormData(controls));
+    for (const [name, value] of first) if (chosen.get(name) === value) chosen.delete(name);
+    if (page) chosen.set("page", page + 1);
+    history.replaceState(history.state, "", `#${chosen}`);
+  };
+  const recall = () => {
+    // Without "=" it is the name of a section.
+    if (!location.hash.includes("=")) return;
+    const chosen = new URLSearchParams(location.hash.slice(1));
+    controls.reset();
+    for (const [name, value] of chosen) {
+      const field = controls.elements.namedItem(name);
+      if (!field) continue;
+      field.value = value;
+      if (field.selectedIndex === -1) field.value = "";
+    }
+    page = Math.max(1, Number(chosen.get("page")) || 1) - 1;
+    at("pairs").scrollIntoView();
+  };
+  window.addEventListener("hashchange", () => { recall(); show(); });
+
+  const restart = () => { page = 0; show(); remember(); };
+  controls.addEventListener("input", restart);
+  controls.addEventListener("submit", (event) => event.preventDefault());
+  const turn = (by) => { page += by; show(); remember(); at("pairs").scrollIntoView(); };
   at("before").addEventListener("click", () => turn(-1));
   at("after").addEventListener("click", () => turn(1));
+  recall();
   show();
+
+  // A live run's page loads itself again, until it is the page of an ended run or was not written for a while.
+  const live = at("live");
+  if (live) {
+    const { made, times } = history.state || {};
+    const tries = made === live.dataset.made ? times + 1 : 0;
+    history.replaceState({ made: live.dataset.made, times: tries }, "");
+    const again = () => {
+      if (document.hidden || controls.contains(document.activeElement)) setTimeout(again, RELOAD);
+      else location.reload();
+    };
+    if (tries < RELOADS) setTimeout(again, RELOAD);
+    else live.hidden = true;
+  }
 
   const paginate = (box) => {
     const records = tables[box.dataset.table], body = box.querySelector("tbody");

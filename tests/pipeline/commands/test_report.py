@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import shutil
+import threading
+import time
 import uuid
 from pathlib import Path
 
 import pytest
 
 from pipeline.cli.main import main
+from pipeline.commands import report as report_command
 from pipeline.config import saved
 from pipeline.dataset.funnel import funnel_of, image_steps
 from pipeline.dataset.pack import pack
@@ -17,8 +20,9 @@ from pipeline.report.report_data import read_report_data
 from pipeline.report.template import REPORT
 from pipeline.tasks.image_task import ImageTask
 from stages.storage.commits import read_commits
+from stages.storage.heartbeat import keep_heartbeat
 from stages.storage.store import Store
-from tests.pipeline.report.outputs import HOSTILE, output
+from tests.pipeline.report.outputs import HOSTILE, commit_units, output
 
 
 def text(store: Store) -> str:
@@ -30,6 +34,34 @@ def test_a_live_run_has_a_report_of_what_is_done(tmp_path: Path, capsys: pytest.
     assert main(["report", str(tmp_path)]) == 0
     assert "report/index.html" in capsys.readouterr().out
     assert "unfinished: 4 of 6 units" in text(store)
+
+
+def test_watching_ends_with_the_run_and_its_last_page(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(report_command, "SECONDS_BETWEEN", 0.05)
+    store, results = output(str(tmp_path), done=1)
+    began, pages = threading.Event(), []
+
+    def work() -> None:
+        with keep_heartbeat(store, lambda: 1.0):
+            began.set()
+            for result in results[1:]:
+                while not store.exists(REPORT) or f"{len(pages) + 1} of 6 units" not in text(store):
+                    time.sleep(0.02)
+                pages.append(text(store))
+                commit_units(store, [result])
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    began.wait()
+    assert main(["report", str(tmp_path), "--watch"]) == 0
+    worker.join()
+    assert len(pages) == 5
+    assert all('id="live"' in made for made in pages)
+    assert "complete" in text(store)
+    assert 'id="live"' not in text(store)
+    assert capsys.readouterr().out.splitlines() == [str(tmp_path / REPORT)]
 
 
 def test_the_funnel_is_the_pipelines_own(tmp_path: Path):
@@ -88,8 +120,8 @@ def test_failures_and_bad_lines_are_listed_and_escaped(tmp_path: Path):
 def test_pictures_stop_at_the_pages_share(tmp_path: Path):
     store, _ = output(str(tmp_path), done=6)
     read = read_report_data(store)
-    assert len(build_gallery(store, read, Thumbnails())["kept"]) == 6
-    assert build_gallery(store, read, Thumbnails(budget=0))["kept"] == []
+    assert len(build_gallery(store, read, Thumbnails()).cards["kept"]) == 6
+    assert build_gallery(store, read, Thumbnails(budget=0)).cards["kept"] == []
 
 
 def test_what_is_no_output_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
@@ -112,7 +144,7 @@ def test_a_finished_run_outlives_its_parts(tmp_path: Path, capsys: pytest.Captur
     assert "run/parts was deleted" in capsys.readouterr().out
     assert main(["report", str(tmp_path)]) == 0
     assert capsys.readouterr().out.splitlines() == [page.NO_PICTURES, str(tmp_path / REPORT)]
-    made = build_gallery(store, read_report_data(store), Thumbnails())
+    made = build_gallery(store, read_report_data(store), Thumbnails()).cards
     assert (made["kept"], made["strips"]) == ([], [])
     assert made["near"]
     assert {card["edited"] for card in made["near"]} == {None}

@@ -8,7 +8,7 @@ import pytest
 from conf.schema import Config, Keep
 from pipeline.refilter import stored_unit
 from stages import write
-from stages.records import Rejected, UnitResult
+from stages.records import Preview, Rejected, UnitResult
 from stages.storage.store import DamageError, Store
 from tests import runs
 from tests.pipeline.outputs import planned
@@ -25,7 +25,9 @@ def result() -> UnitResult:
         for c in made.candidates
         if not c.kept
     )
-    return replace(made, rejected=rejected)
+    missed = [candidate for candidate in made.candidates if not candidate.kept]
+    thumbnails = tuple(Preview(made.unit.pairs[0], b"source", (b"edit",), (c,)) for c in missed)
+    return replace(made, rejected=rejected, thumbnails=thumbnails)
 
 
 @pytest.fixture
@@ -42,11 +44,8 @@ def store(tmp_path: Path, result: UnitResult, config: Config) -> Store:
 
 def test_a_unit_under_its_old_verdicts_has_its_old_bytes(store: Store, result: UnitResult, config: Config):
     stored = stored_unit.read(store, 0)
-    assert (stored.unit, stored.candidates, stored.previews) == (
-        result.unit,
-        result.candidates,
-        result.previews,
-    )
+    assert (stored.unit, stored.candidates) == (result.unit, result.candidates)
+    assert (stored.previews, stored.thumbnails) == (result.previews, result.thumbnails)
     assert sorted(stored.images) == [0, 1, 2, 3]
     files = stored_unit.encode(stored, stored.candidates, config, "f")
     assert files == write.encode_part(result, config.shards.format)
@@ -69,6 +68,7 @@ def test_a_candidate_that_is_kept_now_moves_to_the_samples(store: Store, config:
     read = stored_unit.read(target, 0)
     assert (read.candidates, read.images) == (tuple(again), stored.images)
     assert read.previews[0].candidates == tuple(again[:1])
+    assert [thumbnail.candidates for thumbnail in read.thumbnails] == [(again[2],), (again[3],)]
     assert (record["samples"], record["rejected"]) == (2, {"clip_sim_0": 2})
     assert [missing["key"] for missing in record["missing"]] == [f"{again[0].pair_id}-000"]
 
@@ -76,7 +76,7 @@ def test_a_candidate_that_is_kept_now_moves_to_the_samples(store: Store, config:
 def test_rejected_images_are_left_out_unless_all_are_kept(store: Store, config: Config):
     stored = stored_unit.read(store, 0)
     files = stored_unit.encode(stored, stored.candidates, replace(config, keep=Keep.kept), "f")
-    assert sorted(files) == ["previews", "samples", "scores"]
+    assert sorted(files) == ["previews", "samples", "scores", "thumbnails"]
 
 
 def test_a_unit_without_a_commit_or_with_a_damaged_part_is_named(store: Store):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -13,12 +14,13 @@ from pipeline.config import saved
 from pipeline.planning.plan import LINES, MANIFEST, Plan
 from pipeline.planning.run_fingerprint import FORMAT
 from stages import write
+from stages.candidates.sheet_previews import encode_thumbnail
 from stages.formats.tar import encode_image
 from stages.records import CaptionPair, Preview, Quarantined, Unit, UnitResult, WordMaps
 from stages.storage import plan_files
 from stages.storage.store import Store
 from tests import runs
-from tests.stages.unit_parts import picture
+from tests.stages.unit_parts import picture, pixels
 from tests.stages.unit_results import unit_result
 
 HOSTILE = "<script>window.hurt = 1</script></script><img src=x onerror='window.hurt=2'>\"&"
@@ -56,6 +58,11 @@ def result(index: int, text: str) -> UnitResult:
         candidates=candidates,
         samples=samples,
         previews=(shown,) if index == 0 else (),
+        thumbnails=tuple(
+            Preview(pair, encode_thumbnail(pixels(1)), (encode_thumbnail(pixels(n)),), (one,))
+            for n, one in enumerate(candidates)
+            if not one.kept
+        ),
     )
 
 
@@ -79,6 +86,10 @@ def output(url: str, done: int, planned: int = 6) -> tuple[Store, list[UnitResul
     saved.write(store, settings)
     plan = Plan(count, 2 * planned, QUARANTINED, {"format": FORMAT, "model.fingerprint": "f"}, tuple(files))
     store.write_record(MANIFEST, asdict(plan))
-    for one in results[:done]:
-        write.write_unit(store, write.encode_part(one, ImageFormat.png), write.summarise(one))
+    commit_units(store, results[:done])
     return store, results
+
+
+def commit_units(store: Store, results: Sequence[UnitResult]) -> None:
+    for one in results:
+        write.write_unit(store, write.encode_part(one, ImageFormat.png), write.summarise(one))

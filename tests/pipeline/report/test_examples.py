@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -38,3 +39,34 @@ def test_a_candidate_that_passed_is_not_a_miss():
     records = [("a", False, 0.5)]
     assert examples.select_missed(table(records), {"clip_sim_dir": 0.2}) == ([], [])
     assert examples.shortfall(table(records), {"clip_sim_dir": 0.7}) == pytest.approx([0.2])
+
+
+def test_only_candidates_with_pictures_are_chosen_where_some_are():
+    records = [("a", False, 0.19), ("a", False, 0.1), ("b", False, 0.15), ("c", False, 0.0)]
+    among = np.array([False, True, True, False])
+    assert examples.select_missed(table(records), {"clip_sim_dir": 0.2}, among) == ([2, 1], [])
+
+
+@pytest.mark.parametrize(
+    ("kept", "pairs_kept", "sentence"),
+    [
+        (0, 0, "Nothing was kept."),
+        (1, 1, "Kept: the only pair with a sample, by its best sample in direction."),
+        (46, 46, "Kept: all 46 pairs with a sample, each by its best sample in direction."),
+        (
+            240,
+            1234,
+            "Kept: 240 of 1,234 pairs with a sample, drawn by a hash, each by its best sample in direction.",
+        ),
+    ],
+)
+def test_the_rule_has_the_numbers_of_the_run(kept: int, pairs_kept: int, sentence: str):
+    assert examples.describe_rule(kept, pairs_kept, drawn_from=0, missed=0) == sentence
+
+
+def test_the_rule_tells_which_pairs_have_pictures():
+    some, every = (examples.describe_rule(5, 5, drawn_from=count, missed=70) for count in (64, 70))
+    assert "Near misses" in some
+    assert "Near misses" in every
+    assert "64 of 70 pairs" in some
+    assert "of 70" not in every

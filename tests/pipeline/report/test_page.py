@@ -2,12 +2,17 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
+from html import unescape
 from pathlib import Path
 
+import pyarrow.compute as pc
 import pytest
 
 from pipeline.dataset.funnel import Funnel
-from pipeline.report.page import SHOWN, build_table, losses, write_report
+from pipeline.report.gallery import Gallery
+from pipeline.report.page import SHOWN, build_table, losses, render, write_report
+from pipeline.report.report_data import ReportData, read_report_data
 from pipeline.report.template import REPORT
 from tests.pipeline.report.outputs import output
 
@@ -46,3 +51,33 @@ def test_a_page_is_one_file_that_loads_nothing(tmp_path: Path):
     assert "unfinished: 3 of 6 units" in page
     cards = json.loads(page.partition('id="cards">')[2].partition("</script>")[0])
     assert len(cards["kept"]) == len({result.unit.pairs[0].id for result in results[:3]})
+
+
+def test_a_chart_of_one_value_is_left_out(tmp_path: Path):
+    store, _ = output(str(tmp_path / "out"), 6)
+    data = read_report_data(store)
+    titles = chart_titles(data)
+    assert "Kept candidates by τ" in titles
+    assert "Kept candidates by kind of edit" in titles
+    assert "Kept candidates by guidance" not in titles, "all candidates have one guidance"
+    assert sum("≥" in title for title in titles) == 1, "the other scores are all alike"
+    ones = data.scores.filter(pc.equal(data.scores["p2p_threshold"], 0.4))
+    assert not any("τ" in title for title in chart_titles(replace(data, scores=ones)))
+    none = chart_titles(replace(data, scores=ones.slice(0, 1), commits=data.commits[:1], committed_at=(5.0,)))
+    assert none == []
+
+
+def test_small_numbers_are_said_in_words_that_fit(tmp_path: Path):
+    store, _ = output(str(tmp_path / "out"), 1, planned=1)
+    write_report(store)
+    page = store.read(REPORT).decode()
+    assert "<h1>2 samples <span>from 1 of 2 caption pairs</span></h1>" in page
+    assert "1 pair failed, 120 lines could not be used" in page
+    assert "Kept: the only pair with a sample" in page
+    assert 'id="live"' not in page
+
+
+def chart_titles(data: ReportData) -> list[str]:
+    page = render(data, Gallery({name: [] for name in ("kept", "strips", "near", "worst")}))
+    assert ('href="#figures"' in page) == ("<figure>" in page) == ('id="figures"' in page)
+    return [unescape(title) for title in re.findall("<figcaption>(.*?)</figcaption>", page)]

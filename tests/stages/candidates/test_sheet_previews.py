@@ -8,14 +8,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
+import filters
 from conf.running import Sheet
-from conf.schema import Config, EditMethod
-from stages.candidates.sheet_previews import MAP_SIDE
+from conf.schema import Config, EditMethod, ImageFormat, Measure
+from stages.candidates.scoring import CLIP_SCORES, Scorer
+from stages.candidates.sheet_previews import MAP_SIDE, THUMBNAIL_BYTES, THUMBNAIL_SIDES, encode_thumbnail
 from stages.formats import previews
 from stages.generate import Generate
-from stages.records import Unit, UnitResult
+from stages.records import Candidate, Unit, UnitResult
+from stages.write import encode_part
 from tests import runs
 
 
@@ -74,6 +79,61 @@ def test_maps_show_the_captions_words_and_the_best_candidate(config: Config, sd1
 def test_other_methods_have_no_maps(config: Config) -> None:
     other = replace(config, edit=replace(config.edit, method=EditMethod.sdedit))
     assert [one.maps for one in make_result(other, Sheet(pairs=1, attention=1)).previews] == [()]
+
+
+def shortfall(candidate: Candidate, thresholds: filters.Thresholds) -> float:
+    return max(getattr(thresholds, name) - getattr(candidate, name) for name in CLIP_SCORES)
+
+
+def test_thumbnails_are_of_the_nearest_and_the_furthest_miss(config: Config) -> None:
+    stage = Generate(config, "f")
+    scores = [candidate.clip_sim_dir for candidate in stage(Unit(0, runs.PAIRS[:3])).candidates]
+    stage.config = replace(config, filter=replace(config.filter, clip_sim_dir=float(np.median(scores))))
+    stage.scorer = Scorer(stage.config.filter, "cpu")
+    result = stage(Unit(0, runs.PAIRS[:3]))
+    assert result.thumbnails
+    for pair in runs.PAIRS[:3]:
+        misses = sorted(
+            (shortfall(one, stage.scorer.thresholds), one.sample_index, one.tau)
+            for one in result.candidates
+            if one.pair_id == pair.id and not one.kept and shortfall(one, stage.scorer.thresholds) > 0
+        )
+        shown = [one for t in result.thumbnails if t.pair == pair for one in t.candidates]
+        assert {(one.sample_index, one.tau) for one in shown} == {
+            miss[1:] for miss in misses[:1] + misses[-1:]
+        }
+        assert not any(one.kept for one in shown)
+    for thumbnail in result.thumbnails:
+        for picture in (thumbnail.source, *thumbnail.edits):
+            assert Image.open(io.BytesIO(picture)).format == "WEBP"
+
+
+def test_thumbnails_change_nothing_that_is_kept(config: Config) -> None:
+    strict = replace(config, filter=replace(config.filter, clip_sim_dir=0.0))
+    made, without = (make_result(strict, Sheet(pairs=1, attention=0, rejected=count)) for count in (64, 0))
+    assert made.thumbnails
+    assert without.thumbnails == ()
+    files, fewer = (encode_part(result, ImageFormat.png) for result in (made, without))
+    assert files.pop("thumbnails")
+    assert files == fewer
+
+
+def test_what_a_measure_refused_has_no_thumbnail(config: Config) -> None:
+    def count(least: float) -> int:
+        measured = replace(config.filter, measures=[Measure(kind="ssim", least=least)], clip_sim_dir=1.0)
+        return len(make_result(replace(config, filter=measured), Sheet(pairs=0)).thumbnails)
+
+    assert count(-1.0) > 0
+    assert count(1.0) == 0
+
+
+@given(st.integers(1, 700), st.integers(1, 700), st.booleans())
+def test_a_thumbnail_is_small_whatever_it_shows(width: int, height: int, noise: bool) -> None:
+    values = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    encoded = encode_thumbnail(values if noise else np.zeros_like(values))
+    assert len(encoded) <= THUMBNAIL_BYTES
+    side = max(Image.open(io.BytesIO(encoded)).size)
+    assert side == max(width, height) or side in THUMBNAIL_SIDES
 
 
 def test_previews_survive_encoding_with_and_without_maps(config: Config) -> None:
