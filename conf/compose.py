@@ -321,6 +321,7 @@ def _explain(error: Exception, schema: type = Config) -> str:
     """The error of Hydra or OmegaConf as one line, with near matches for an unknown key."""
     if isinstance(error, OverrideParseException):
         return f"{error.override}: put a value with special characters in quotes: key='\"a value, with = and ,\"'"
+    *_, cause = _causes(error)
     chain = [str(e) for e in _causes(error)]
     unknown = re.search(r"Could not override '([^']+)'", chain[0])
     in_file = re.search(
@@ -332,7 +333,10 @@ def _explain(error: Exception, schema: type = Config) -> str:
     if in_file:
         return f"{in_file[1]}.yaml: {_unknown_key(in_file[2], known_keys(schema))}"
     if unknown:
-        key = unknown[1]
+        key, field = unknown[1], getattr(cause, "key", None)
+        if isinstance(field, str) and field != _last_name(key):
+            names = list(getattr(cause, "object_type", Config).__dataclass_fields__)
+            return f"{key} has an unknown field {field!r}{suggest_name(field, names)}: it takes {', '.join(names)}"
         if key in known_keys(schema):
             return f"{key} belongs to another option of its group; pairforge --cfg job shows the chosen one's"
         return _unknown_key(key, known_keys(schema))

@@ -161,6 +161,7 @@ class Editor:
         guidance_scale: float = SweepRequest.guidance_scale,
         sampler: str = SweepRequest.sampler,
         groups: int = 1,
+        too_long: str = SweepRequest.too_long,
     ) -> AttentionMaps:
         """Generates an image and returns the attention maps of its words, over all steps and over ``groups`` of steps.
 
@@ -168,7 +169,13 @@ class Editor:
             P2PError: a prompt that does not fit, or a number out of its range.
         """
         request = SweepRequest(
-            prompt, prompt, seed=seed, steps=steps, guidance_scale=guidance_scale, sampler=sampler
+            prompt,
+            prompt,
+            seed=seed,
+            steps=steps,
+            guidance_scale=guidance_scale,
+            sampler=sampler,
+            too_long=too_long,
         )
         return attention_maps(self.family, request, self._samplers(), groups)
 

@@ -43,6 +43,21 @@ def unwritable(error: OSError, what: str) -> str:
     return f"{what} cannot be written or read: {reason}{where}: {MAKE_ROOM}"
 
 
+STORE_LIBRARIES = frozenset({"botocore", "aiobotocore", "gcsfs", "google", "adlfs", "azure"})
+
+
+def store_refusal(error: Exception) -> tuple[str, int] | None:
+    """One line and the exit code for an error that the library of an object store raised; None for other errors."""
+    if type(error).__module__.partition(".")[0] not in STORE_LIBRARIES:
+        return None
+    if any(base.__name__ == "ConnectionError" for base in type(error).__mro__):
+        return f"the object store does not answer: {error_line(error)}: {STOPPED}", UNFINISHED
+    return (
+        f"the object store cannot be used: {error_line(error)}: its library takes credentials, region and address "
+        "from the environment (AWS_…, GOOGLE_…, AZURE_…), its own files or the role of the machine"
+    ), USER_ERROR
+
+
 class TabledError(ValueError):
     """An error that the user can fix: one line, with the lines of ``table`` below it."""
 
@@ -78,7 +93,7 @@ def reported(command: Callable[[], int]) -> int:
     except ValueError as error:
         # ValueErrors of this project are written for the user. One of a library is a bug of ours.
         if type(error).__module__.partition(".")[0] not in PACKAGES:
-            raise
+            return _print_library_error(error)
         table = error.table if isinstance(error, TabledError) else ()
         return print_error(error_line(error, LONGEST), USER_ERROR, table)
     except BrokenPipeError:
@@ -91,6 +106,16 @@ def reported(command: Callable[[], int]) -> int:
         return print_error(error_line(error, LONGEST), UNFINISHED)
     except KeyboardInterrupt:
         return print_error(STOPPED, INTERRUPTED)
+    except Exception as error:
+        return _print_library_error(error)
+
+
+def _print_library_error(error: Exception) -> int:
+    """Report an error of an object store. Raises ``error`` again if it is any other, which is a bug."""
+    refusal = store_refusal(error)
+    if refusal is None:
+        raise error
+    return print_error(*refusal)
 
 
 def print_error(message: str, exit_code: int, table: Sequence[str] = ()) -> int:

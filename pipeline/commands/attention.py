@@ -71,14 +71,18 @@ def _draw(prompt: str, config: Config, groups: int) -> bytes:
         family=model.family,
         max_sequence_length=model.max_sequence_length,
     )
-    words = editor.attention(
-        prompt,
-        seed=config.seed,
-        steps=sampler.steps,
-        guidance_scale=sampler.guidance,
-        sampler=sampler.name,
-        groups=groups,
-    )
+    try:
+        words = editor.attention(
+            prompt,
+            seed=config.seed,
+            steps=sampler.steps,
+            guidance_scale=sampler.guidance,
+            sampler=sampler.name,
+            groups=groups,
+            too_long=config.edit.too_long.value,
+        )
+    except p2p.P2PError as error:
+        raise ConfigError(str(error).replace("too_long='truncate'", "edit.too_long=truncate")) from error
     maps = [heatmap.Maps("all steps", words.maps)]
     if groups > 1:
         ends = [round(k * sampler.steps / groups) for k in range(groups + 1)]

@@ -12,6 +12,8 @@ from conf.running import ClusterKind, TrackerKind
 from conf.schema import CaptionsKind, Config, EditMethod, Keep, SamplerName
 from conf.sweeps import AdaptiveSweep, GridSweep, RandomSweep
 
+FILE_KINDS = frozenset(CaptionsKind) - {CaptionsKind.dataset}
+
 
 def find_problems(config: Settings) -> Iterator[str]:
     """Yield a line for each invalid setting. The schema has the bounds of single settings."""
@@ -26,7 +28,10 @@ def find_problems(config: Settings) -> Iterator[str]:
         )
     if tracker.kind is TrackerKind.tensorboard and "://" in config.out and not tracker.folder:
         yield f"tracker=tensorboard does not write to {config.out}: give tracker.folder=FOLDER"
+    yield from check_name("stage", config.stage, [type(config).stage])
     yield from check_name("captions.kind", config.captions.kind, [*CaptionsKind])
+    if config.captions.kind in FILE_KINDS and "://" in config.captions.path:
+        yield f"captions.path={config.captions.path}: captions are read from files on this machine: copy it to one"
     if not isinstance(config, PairsConfig):
         yield from _image_problems(config)
     elif config.captions.kind == CaptionsKind.from_captions:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,9 @@ from pipeline.dataset.funnel import Funnel
 
 # Without a terminal, a line is printed at this interval.
 SECONDS_BETWEEN_LINES = 15.0
+SECONDS_UNTIL_EXPLAINED = 5.0
+WITH_RATE, WITH_BAR = 80, 110
+"""Columns of a terminal that shows the rate, and of one that shows a bar too."""
 
 
 class Display:
@@ -28,9 +32,11 @@ class Display:
         self._pairs_before = before.pairs
         self.funnel = before
         self._started = self._printed = time.monotonic()
+        # rich would cut the times of a line that is too long.
+        has_bar = console.width >= WITH_BAR
+        self._has_rate = console.width >= WITH_RATE or not console.is_terminal
         self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
+            *([TextColumn("{task.description}"), BarColumn(console.width - 100)] if has_bar else []),
             TextColumn("{task.completed:,.0f}/{task.total:,.0f} pairs"),
             TextColumn("{task.fields[state]}"),
             TimeElapsedColumn(),
@@ -39,7 +45,9 @@ class Display:
             transient=True,
         )
         self.first_kept: float | None = None
-        self._task = self._progress.add_task("starting", total=pairs, completed=before.pairs, state="")
+        self._task = self._progress.add_task(
+            "starting", total=pairs, completed=before.pairs, state="" if has_bar else "starting"
+        )
 
     @contextmanager
     def live(self) -> Iterator[Display]:
@@ -49,6 +57,17 @@ class Display:
             return
         with self._progress:
             yield self
+
+    @contextmanager
+    def explain_waiting(self, text: str) -> Iterator[None]:
+        """Print a line if the block takes longer than ``SECONDS_UNTIL_EXPLAINED``."""
+        timer = threading.Timer(SECONDS_UNTIL_EXPLAINED, self._console.print, [text])
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
 
     def count_unit(self, summary: dict[str, Any]) -> None:
         """Count a committed unit."""
@@ -72,7 +91,7 @@ class Display:
         rate = self.rate()
         return (
             f"{self.funnel.pairs_kept:,} kept ({self.funnel.keep_rate:.0%}), {rate:.2f} pairs/s"
-            if rate
+            if rate and self._has_rate
             else f"{self.funnel.pairs_kept:,} kept"
         )
 

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from typing import Any
 
 # Ray reads these when it is imported: it sends no usage statistics, and the cleanup of Ray Data after ray.shutdown()
@@ -104,17 +104,28 @@ class MakeUnit:
 
 
 @contextmanager
-def cluster(config: Settings) -> Iterator[None]:
-    """Start Ray on this machine, or join the cluster named; leave it at the end."""
+def cluster(
+    config: Settings, explain_waiting: Callable[[str], AbstractContextManager[None]] = nullcontext
+) -> Iterator[None]:
+    """Start Ray on this machine, or join the cluster named; leave it at the end.
+
+    ``explain_waiting`` surrounds the wait for a cluster and is given a line about it.
+    """
     level = logging.getLevelNamesMapping()[config.log.value.upper()]
     if config.cluster.kind is ClusterKind.ray:
+        address = config.cluster.address
         try:
-            ray.init(
-                address=config.cluster.address,
-                log_to_driver=False,
-                logging_level=level,
-                runtime_env={"env_vars": {name: os.environ[name] for name in CARRIED if name in os.environ}},
-            )
+            with explain_waiting(
+                f"cluster.address={address} does not answer yet: Ray tries on; Ctrl-C ends it"
+            ):
+                ray.init(
+                    address=address,
+                    log_to_driver=False,
+                    logging_level=level,
+                    runtime_env={
+                        "env_vars": {name: os.environ[name] for name in CARRIED if name in os.environ}
+                    },
+                )
         # A malformed address, no answer, or a cluster with another version of Ray or Python.
         except (ValueError, ConnectionError, RuntimeError) as error:
             silent = isinstance(error, ConnectionError)

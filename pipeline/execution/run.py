@@ -130,7 +130,7 @@ def _generate(
             interruptible(end_reason(config.cluster, over, ray_graph.room(config)), err),
             keep_heartbeat(store, display.rate, lambda: display.first_kept),
             track(config, store, plan.settings, display.funnel, display.rate) as tick,
-            ray_graph.cluster(config),
+            ray_graph.cluster(config, display.explain_waiting),
             closing(ray_graph.run(config, plan.model_fingerprint, missing, task.encode)) as summaries,
         ):
             # Candidates of an earlier command show that the settings can work.

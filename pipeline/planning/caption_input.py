@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import p2p
+from conf.messages import error_line
 from conf.schema import Captions, CaptionsKind, Config, TooLong
-from stages.captions import CaptionSource, open_captions
+from stages.captions import CaptionsError, CaptionSource, open_captions
 from stages.captions.blocklist import blocklist_check, load_blocklist
 from stages.captions.pair_checks import duplicate_check, token_limit_check
 from stages.captions.parquet_file import parquet_files
@@ -79,6 +80,10 @@ def digest_of_files(captions: Captions, how: Sequence[object]) -> str:
     blocked = load_blocklist(captions.block, captions.block_file)
     digest = hashlib.sha256(json.dumps([captions.kind, *how, *([blocked] if blocked else [])]).encode())
     for file in files:
-        with file.open("rb") as stream:
-            digest.update(hashlib.file_digest(stream, "sha256").digest())
+        try:
+            with file.open("rb") as stream:
+                digest.update(hashlib.file_digest(stream, "sha256").digest())
+        except OSError as error:
+            reason = (error.strerror or error_line(error)).lower()
+            raise CaptionsError(f"captions.path={file} cannot be read: {reason}") from error
     return digest.hexdigest()

@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 
 from conf.compose import ConfigError
+from conf.running import ClusterKind
 from conf.schema import Config
 from p2p.models.family_registry import family_name
 from p2p.samplers.scheduler_config import check_sampling
@@ -68,9 +69,22 @@ class ImageTask:
         return caption_input.source_digest(self.config)
 
     def identify(self) -> Models:
+        self._check_device()
         models = run_fingerprint.identify(self.config)
         self._check_fit()
         return models
+
+    def _check_device(self) -> None:
+        """Raise ConfigError for a GPU that this machine, which runs the workers, does not have."""
+        device = self.config.model.device
+        if device.startswith("cuda") and self.config.cluster.kind is ClusterKind.local:
+            # Imported here, because it takes seconds. The count does not initialise CUDA, which no fork outlives.
+            import torch
+
+            if not torch.cuda.device_count():
+                raise ConfigError(
+                    f"model.device={device}: PyTorch finds no GPU on this machine: give model.device=auto or cpu"
+                )
 
     def _check_fit(self) -> None:
         """Raise ConfigError for a preset of another family of models, P2PError for a sampler that does not fit."""

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 
+import psutil
+
 from stages.storage.store import Store
 
 FOLDER = "run/drivers"
@@ -26,7 +28,8 @@ class Heartbeat:
 
     ``state`` is running, finished, stopped or failed. Times are seconds since 1970 by the driver's clock. ``rate`` is
     the number of caption pairs a second since the driver started. ``first_kept`` is the time from the start of its
-    process to the first kept sample in seconds, None before that.
+    process to the first kept sample in seconds, None before that. ``processes`` names the set of processes that ``pid``
+    is of: containers of one host have a set each.
     """
 
     id: str
@@ -37,10 +40,21 @@ class Heartbeat:
     state: str
     rate: float
     first_kept: float | None = None
+    processes: str = ""
 
     def is_alive(self, now: float) -> bool:
-        """Return False if the driver has ended, or was silent for so long that it must have been killed."""
-        return self.state == "running" and now - self.seen < SECONDS_UNTIL_DEAD
+        """Return False if the driver has ended, is gone from this machine, or was silent for too long to be alive."""
+        return self.state == "running" and now - self.seen < SECONDS_UNTIL_DEAD and not self._is_gone()
+
+    def _is_gone(self) -> bool:
+        """True if this machine runs the driver's processes, and the driver is none of them."""
+        if (self.host, self.processes) != (socket.gethostname(), _processes()):
+            return False
+        try:
+            # A later process may have got the number of the driver's. Two clocks may differ by a second.
+            return psutil.Process(self.pid).create_time() > self.started + 1
+        except psutil.Error:
+            return True
 
 
 @dataclass(frozen=True)
@@ -63,7 +77,15 @@ def keep_heartbeat(
 
     def write(state: str) -> None:
         heartbeat = Heartbeat(
-            driver, socket.gethostname(), os.getpid(), started, time.time(), state, rate(), first_kept()
+            driver,
+            socket.gethostname(),
+            os.getpid(),
+            started,
+            time.time(),
+            state,
+            rate(),
+            first_kept(),
+            _processes(),
         )
         store.write(name, json.dumps(asdict(heartbeat)).encode())
 
@@ -116,6 +138,14 @@ def read_notes(store: Store) -> list[UnitInFlight]:
         with suppress(FileNotFoundError):
             notes.append(UnitInFlight(**json.loads(store.read(name))))
     return notes
+
+
+def _processes() -> str:
+    """The name of the set of processes that this one is of, "" on systems that have one set."""
+    try:
+        return os.readlink("/proc/self/ns/pid")
+    except OSError:
+        return ""
 
 
 def _note_name(unit: int) -> str:

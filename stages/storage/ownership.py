@@ -18,11 +18,12 @@ from PIL import Image, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
 from stages.storage.plan_files import MANIFEST
-from stages.storage.store import Store, StoreError, no_folder
+from stages.storage.store import ELSEWHERE, Store, StoreError, no_folder
 
 MARKER = "pairforge.json"
 IGNORED = frozenset({MARKER, ".DS_Store", ".gitignore", ".gitkeep", "lost+found"})
 """Names that leave a folder empty: ours, and those that systems and repositories put into empty folders."""
+READ_ONLY = ("http://", "https://", "github://", "data:")
 SHOWN = 3
 """Names of other files that an error gives."""
 PICTURE_KEY, PICTURE_MARK = "Software", "PairForge"
@@ -54,6 +55,8 @@ def claim(
     If the block raises, a folder that was new is as before: without files if it is not resumable, else only if the
     block wrote none. Raises StoreError for a folder that holds anything else, before anything is written.
     """
+    if store.url.startswith(READ_ONLY):
+        raise StoreError(f"{setting}={store.url} cannot be written to: {ELSEWHERE}")
     absent = [place for place in store.local_path_and_parents() if not place.exists()]
     if not _check(store, setting, holding, resumable):
         _add_steps(store, steps)

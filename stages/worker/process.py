@@ -22,10 +22,13 @@ UNUSED_PACKAGES = ("peft", "wandb")
 def load_stage(name: str) -> Any:
     """Returns the class with this dotted name, as the setting ``stage`` gives it.
 
-    Raises ImportError or AttributeError if there is no such class.
+    Raises StageError if there is no such class, or if its module does not import.
     """
     # With a colon, resolve_name() raises an import error of the module itself.
-    return resolve_name(":".join(name.rsplit(".", 1)))
+    try:
+        return resolve_name(":".join(name.rsplit(".", 1)))
+    except (ImportError, AttributeError) as error:
+        raise StageError(f"stage={name}: {error_line(error)}") from error
 
 
 def serve(descriptor: int) -> None:

@@ -134,6 +134,8 @@ def test_ultraedit_s_filter_is_the_published_one():
         ("model.tf32=perhaps", ["model.tf32", "perhaps", "bool"]),
         ("captions=jsonl", ["captions.path", "no value"]),
         ("sweep.samples=3", ["sweep.samples", "another option"]),
+        ("filter.measures=[{kind:ssim,leest:0.3}]", ["filter.measures", "'leest' (did you mean least?)"]),
+        ("captions.fields={inptu:a}", ["captions.fields", "'inptu' (did you mean input?)"]),
         ("status", ["status", "key=value"]),
         ("+x=1", ["unknown key 'x'"]),
         ("++sampler.step=3", ["sampler.step", "sampler.steps"]),

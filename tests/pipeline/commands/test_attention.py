@@ -40,6 +40,14 @@ def test_the_command_writes_a_picture(
     assert len({one.tobytes() for one in maps}) == 15
 
 
+def test_a_long_prompt_is_cut_on_request(small: list[str], tmp_path: Path):
+    path, prompt = tmp_path / "a.png", " ".join([PROMPT] * 20)
+    assert (
+        main(["attention", prompt, *small, f"out={path}", "sampler.steps=1", "edit.too_long=truncate"]) == 0
+    )
+    assert path.exists()
+
+
 def test_the_picture_depends_on_the_seed(small: list[str], tmp_path: Path):
     def made(name: str, seed: int) -> bytes:
         path = tmp_path / name
@@ -61,7 +69,7 @@ def test_the_picture_depends_on_the_seed(small: list[str], tmp_path: Path):
         ([PROMPT, "out=seen.jpg"], "seen.jpg is not a PNG"),
         ([PROMPT, "out=s3://bucket/seen.png"], "not a PNG on this machine"),
         ([PROMPT, "model.path=/no/such"], "/no/such"),
-        ([" ".join([PROMPT] * 20)], "tokens"),
+        ([" ".join([PROMPT] * 20)], "cut it with edit.too_long=truncate"),
     ],
 )
 def test_what_cannot_be_is_named(

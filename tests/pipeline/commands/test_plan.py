@@ -54,6 +54,12 @@ def test_a_probe_that_is_no_time_is_named(given: list[str], probe: str, capsys):
     assert probe in capsys.readouterr().err
 
 
+def test_a_stage_that_is_not_there_is_one_line(given: list[str], capsys):
+    assert main(["plan", *given, "stage=stages.generate.Genrate"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "stage=stages.generate.Genrate: module 'stages.generate' has no attribute 'Genrate'" in line
+
+
 def test_an_input_without_a_good_pair_says_why(given: list[str], tmp_path: Path, capsys):
     (tmp_path / "none.jsonl").write_text("not JSON\n")
     assert main(["plan", *given, f"captions.path={tmp_path / 'none.jsonl'}"]) == 2

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -9,6 +13,7 @@ import pytest
 
 from pipeline.cli.main import main
 from stages.storage import heartbeat
+from tests.docs.snippets import ROOT
 from tests.pipeline.outputs import commit, planned
 
 
@@ -60,6 +65,25 @@ def test_a_silent_driver_counts_as_killed(tmp_path: Path, capsys):
     said = status(capsys, tmp_path)
     assert "killed 1:10 ago" in said
     assert "interrupted unit 2" in said
+
+
+def test_a_driver_that_is_gone_from_this_machine_counts_as_killed_at_once(tmp_path: Path, capsys):
+    store, _ = planned(tmp_path, 2)
+    commit(store, [1])
+    code = (
+        "import os, signal; from stages.storage.heartbeat import keep_heartbeat; "
+        f"from stages.storage.store import Store\nwith keep_heartbeat(Store({str(tmp_path)!r}), float): "
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False, cwd=ROOT).returncode == -signal.SIGKILL
+    assert "killed 0:0" in status(capsys, tmp_path)
+    (driver,) = heartbeat.read_heartbeats(store)
+    # The same number may be a later process's.
+    later = replace(driver, pid=os.getpid(), started=driver.started - 10_000)
+    # Another machine's processes cannot be seen.
+    for elsewhere in (replace(driver, host="elsewhere"), replace(driver, processes="pid:[1]")):
+        assert elsewhere.is_alive(driver.seen)
+    assert not later.is_alive(driver.seen)
 
 
 def test_a_finished_run_is_complete_with_its_failures(tmp_path: Path, capsys):

@@ -25,6 +25,7 @@ from tests.pipeline.pairs import small
             ["cluster=ray", "cluster.address=auto", "cluster.metrics_port=8080"],
             "ray start --metrics-export-port",
         ),
+        (["captions.path=s3://bucket/a.jsonl"], "captions are read from files on this machine"),
         (["tracker=tensorboard", "out=s3://bucket/a"], "tensorboard does not write to s3://bucket/a"),
     ],
 )
@@ -55,6 +56,7 @@ def test_an_unknown_name_is_reported(name: str):
     [
         ("sampler.name=dpmp_2m", "dpmpp_2m"),
         ("captions.kind=jsnl", "jsonl"),
+        ("stage=foo.Bar", "none of stages.generate.Generate, and Python finds no module"),
         ("captions.kind=datset", "dataset"),
     ],
 )

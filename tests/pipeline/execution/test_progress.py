@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from pipeline.dataset.funnel import funnel_of
+from pipeline.execution import progress
 from pipeline.execution.progress import Display, clock
 from pipeline.planning.plan import Plan
 from stages.write import summarise
@@ -86,3 +87,32 @@ def test_the_first_kept_sample_counts_from_the_process_start():
 )
 def test_a_time_is_written_as_a_clock_shows_it(seconds: float | None, text: str):
     assert clock(seconds) == text
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 110, 200])
+def test_no_terminal_cuts_the_times(now: list[float], width: int):
+    stream = io.StringIO()
+    console = Console(file=stream, width=width, force_terminal=True, color_system=None)
+    made = {**COMMITS[1], "pairs": 123_456, "pairs_kept": 123_456}
+    with Display(console, 454_000, funnel_of(PLAN, [])).live() as shown:
+        now[0] = 36_000.0
+        shown.count_unit(made)
+        shown._progress.refresh()
+    text = stream.getvalue()
+    assert "123,456/454,000 pairs" in text
+    assert "123,456 kept" in text
+    assert "26:46:24 left" in text
+    assert "10:00:00" in text
+    assert "…" not in text
+    assert ("3.43 pairs/s" in text) == (width >= 80)
+
+
+def test_a_long_wait_is_explained_once(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(progress, "SECONDS_UNTIL_EXPLAINED", 0.05)
+    stream = io.StringIO()
+    with display(stream).explain_waiting("it does not answer"):
+        time.sleep(0.3)
+    with display(stream).explain_waiting("it answers"):
+        pass
+    time.sleep(0.2)
+    assert stream.getvalue() == "it does not answer\n"

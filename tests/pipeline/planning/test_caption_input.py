@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from conf.schema import Captions
 from p2p import ModelError
-from pipeline.planning.caption_input import read_captions
+from pipeline.planning.caption_input import digest_of_files, read_captions
 from stages.captions import CaptionsError
 from stages.records import CaptionPair, Quarantined
 from tests.models import clip_tokenizer
@@ -112,6 +112,14 @@ def test_captions_that_are_truncated_may_be_long(tmp_path: Path, model: tuple[Pa
     path = write(tmp_path / "pairs.jsonl", [record(1, input="hexagon " * 90), record(2)])
     assert [item.line for item in read(path, model) if isinstance(item, CaptionPair)] == [2]
     assert [item.line for item in read(path, model, truncate=True) if isinstance(item, CaptionPair)] == [1, 2]
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    """The first page of a process's memory: a file that opens and has no byte to read, for every user."""
+    path = tmp_path / "pairs.jsonl"
+    path.symlink_to("/proc/self/mem")
+    with pytest.raises(CaptionsError, match=f"captions.path={path} cannot be read: input/output error"):
+        digest_of_files(Captions("jsonl", str(path)), [])
 
 
 @given(st.lists(st.integers(0, 9), max_size=30))

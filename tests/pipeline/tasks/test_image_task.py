@@ -5,9 +5,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 
 import p2p
 from conf.compose import ConfigError
+from conf.running import ClusterKind
 from conf.schema import Config
 from pipeline.dataset.contact_sheet import SHEET
 from pipeline.dataset.funnel import Funnel
@@ -58,12 +60,13 @@ def test_the_summary_says_why_nothing_is_there(config: Config, tmp_path: Path, m
     monkeypatch.chdir(tmp_path)
     ImageTask(config).tell(Funnel(read=2, pairs=2, failed=1, candidates=4), None)
     shown = capsys.readouterr().out
-    assert "The dataset is in out: data/*.tar" in shown
+    assert "The dataset is in" not in shown
     assert "run/parts was deleted" in shown
     assert "1 caption pairs failed" in shown
-    assert "Nothing was kept" in shown
+    assert "Nothing was kept: out/scores/*.parquet shows" in shown
     ImageTask(config).tell(Funnel(read=2, pairs=2, samples=1, rescored=2, shifts={"clip_sim_0": 0.5}), 3.2)
     shown = capsys.readouterr().out
+    assert "The dataset is in out: data/*.tar" in shown
     assert "First sample kept after 3 s" in shown
     assert "Score shift of the scoring decoder, mean absolute: clip_sim_0 0.2500" in shown
     assert "Nothing was kept" not in shown
@@ -88,6 +91,15 @@ def test_the_task_reads_the_pairs_and_knows_their_file(config: Config) -> None:
 def test_the_encoder_reaches_a_worker(config: Config) -> None:
     encode, result = ImageTask(config).encode, unit_result(0, 1)
     assert pickle.loads(pickle.dumps(encode))(result) == encode(result)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="for machines without a GPU")
+def test_a_gpu_that_is_not_there_is_refused_first(config: Config) -> None:
+    config.model.device = "cuda:0"
+    with pytest.raises(ConfigError, match=r"model\.device=cuda:0: PyTorch finds no GPU on this machine"):
+        ImageTask(config).identify()
+    config.cluster.kind = ClusterKind.ray
+    ImageTask(config).identify()
 
 
 def test_a_preset_of_another_family_is_refused(sd1_folder: Path, clip_folder: Path):

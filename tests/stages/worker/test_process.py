@@ -53,11 +53,11 @@ def started(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], Connectio
 
 def test_a_stage_is_found_by_its_dotted_name(tmp_path: Path, monkeypatch) -> None:
     assert load_stage(STAGE) is Poisonable
-    with pytest.raises(AttributeError, match="NoStage"):
+    with pytest.raises(StageError, match="NoStage"):
         load_stage("tests.stages.worker.poison_stage.NoStage")
     (tmp_path / "broken_stage.py").write_text("import no_such_library\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    with pytest.raises(ImportError, match="no_such_library"):
+    with pytest.raises(StageError, match="no_such_library"):
         load_stage("broken_stage.Stage")
 
 
