@@ -45,9 +45,8 @@ class Display:
             transient=True,
         )
         self.first_kept: float | None = None
-        self._task = self._progress.add_task(
-            "starting", total=pairs, completed=before.pairs, state="" if has_bar else "starting"
-        )
+        begun = "" if has_bar else "starting"
+        self._task = self._progress.add_task("starting", total=pairs, completed=before.pairs, state=begun)
 
     @contextmanager
     def live(self) -> Iterator[Display]:

@@ -105,7 +105,8 @@ class MakeUnit:
 
 @contextmanager
 def cluster(
-    config: Settings, explain_waiting: Callable[[str], AbstractContextManager[None]] = nullcontext
+    config: Settings,
+    explain_waiting: Callable[[str], AbstractContextManager[None]] = lambda text: nullcontext(),
 ) -> Iterator[None]:
     """Start Ray on this machine, or join the cluster named; leave it at the end.
 

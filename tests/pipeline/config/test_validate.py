@@ -18,7 +18,7 @@ from tests.pipeline.pairs import small
         (["cluster.threads=0"], "cluster.threads=0 must be 1 or more"),
         (["cluster.unit_seconds=0.5"], "cluster.unit_seconds=0.5 must be 1 or more"),
         (["cluster.wait_seconds=-1"], "cluster.wait_seconds=-1.0 must be 1 or more"),
-        (["cluster.metrics_port=0"], "cluster.metrics_port=0 must be 1 or more"),
+        (["cluster.metrics_port=0"], "cluster.metrics_port=0 must be from 1 to 65535"),
         (["cluster.hours=0"], "cluster.hours=0 must be over 0"),
         (["cluster=ray"], "cluster=ray needs cluster.address"),
         (
@@ -56,10 +56,18 @@ def test_an_unknown_name_is_reported(name: str):
     [
         ("sampler.name=dpmp_2m", "dpmpp_2m"),
         ("captions.kind=jsnl", "jsonl"),
-        ("stage=foo.Bar", "none of stages.generate.Generate, and Python finds no module"),
         ("captions.kind=datset", "dataset"),
     ],
 )
 def test_a_misspelled_name_is_refused_with_a_suggestion(setting: str, meant: str):
     with pytest.raises(ConfigError, match=rf"{setting} is none of .* \(did you mean {meant}\?\)$"):
         checked(compose([setting]))
+
+
+def test_a_stage_that_python_does_not_find_is_refused(tmp_path: Path):
+    with pytest.raises(
+        ConfigError, match=r"stage=foo.Bar is none of stages\.generate\.Generate, and Python finds no"
+    ):
+        checked(compose(["stage=foo.Bar"]))
+    with pytest.raises(ConfigError, match=r"stage=foo.Bar is none of stages\.write_pairs\.WritePairs, and"):
+        resolve.read_pairs_settings([*small.settings(tmp_path), "stage=foo.Bar"])
