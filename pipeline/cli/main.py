@@ -47,7 +47,7 @@ def _one_line(error: click.UsageError) -> str:
         )
         return f"{message}; pairforge --help lists the commands, and a setting is key=value"
     message, usage = error.format_message().rstrip("."), error.ctx.get_usage() if error.ctx else ""
-    return f"{message[0].lower()}{message[1:]}; {usage[0].lower()}{usage[1:]}"
+    return " ".join(f"{message[0].lower()}{message[1:]}; {usage[0].lower()}{usage[1:]}".split())
 
 
 if __name__ == "__main__":

@@ -23,6 +23,8 @@ from stages.storage.store import DamageError, Store
 MANIFEST = plan_files.MANIFEST
 LINES = "quarantine/lines.jsonl"
 VERSIONS = "run/versions.json"
+EXAMPLES = 3
+"""Bad records that an error shows."""
 CELL = 50
 """Characters of a cell in the table of differing settings."""
 ORIGIN = "refilter.of"
@@ -201,9 +203,7 @@ def _make(store: Store, source: PlanSource, models: Models) -> Plan:
     with _Intake(source.read()) as intake:
         count, files = plan_files.write_units(store, plan_files.cut(intake, config.unit_pairs))
         if not intake.pairs:
-            if not store.exists(MANIFEST):
-                intake.write_quarantine(store)
-            raise PlanError(f"captions.path={config.captions.path} has no good line{intake.example()}")
+            raise PlanError(f"captions.path={config.captions.path} has no good line{intake.examples()}")
         settings = source.settings(intake.digest(), models)
         plan = Plan(count, intake.pairs, intake.quarantined, settings, tuple(files), file_digest)
         # A plan is complete when it has a manifest. If another driver was first, its plan counts and this one is
@@ -256,7 +256,7 @@ class _Intake:
     def __init__(self, items: Iterable[CaptionPair | Quarantined]) -> None:
         self.pairs = self.quarantined = 0
         self._items = items
-        self._first_bad: Quarantined | None = None
+        self._first_bad: list[Quarantined] = []
         self._digest = hashlib.sha256()
         self._bad_records = tempfile.TemporaryFile()  # noqa: SIM115, __exit__ closes it
 
@@ -274,7 +274,8 @@ class _Intake:
                 yield item
             else:
                 self.quarantined += 1
-                self._first_bad = self._first_bad or item
+                if len(self._first_bad) < EXAMPLES:
+                    self._first_bad.append(item)
                 self._bad_records.write(json.dumps(asdict(item), ensure_ascii=False).encode() + b"\n")
 
     def digest(self) -> str:
@@ -286,9 +287,9 @@ class _Intake:
         with store.open_write(LINES) as quarantine:
             shutil.copyfileobj(self._bad_records, quarantine)
 
-    def example(self) -> str:
-        """Returns the end of an error for an input without a pair: its first bad record."""
-        if self._first_bad is None:
+    def examples(self) -> str:
+        """Returns the end of an error for an input without a pair: its first bad records."""
+        if not self._first_bad:
             return ": it is empty"
-        bad = self._first_bad
-        return f" of {self.quarantined}: the first bad one is line {bad.line}, {bad.reason}"
+        bad = "; ".join(f"line {bad.line}, {bad.reason}" for bad in self._first_bad)
+        return f" of {self.quarantined:,}: the first {'ones are' if self.quarantined > 1 else 'one is'} {bad}"

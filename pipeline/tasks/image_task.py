@@ -70,9 +70,9 @@ class ImageTask:
 
     def identify(self) -> Models:
         self._check_device()
-        models = run_fingerprint.identify(self.config)
+        # Before the fingerprint, which reads all of a folder, this check tells whether it is a model's.
         self._check_fit()
-        return models
+        return run_fingerprint.identify(self.config)
 
     def _check_device(self) -> None:
         """Raise ConfigError for a GPU that this machine, which runs the workers, does not have."""

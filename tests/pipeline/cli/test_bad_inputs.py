@@ -61,7 +61,7 @@ def settings() -> Iterator[Case]:
         else:
             continue
         for value in values:
-            yield Case((*group, f"{key}={value}"), key)
+            yield Case((*group, f"{key}={value}"), key.rpartition(".")[2])
     for key in (
         "sed",
         "sweep.tau",
@@ -85,7 +85,7 @@ def settings() -> Iterator[Case]:
         "cluster.gpus_per_worker=1.5", "cluster.gpus_per_worker=-1", "cluster.metrics_port=65536", "captions.limit=0",
         "sampler.guidance_interval=[1]", "sampler.guidance_interval=[5,1]", "model.unit_pairs=0",
     ):  # fmt: skip
-        yield Case((setting,), setting.partition("=")[0])
+        yield Case((setting,), setting.partition("=")[0].rpartition(".")[2])
     for words, named in (
         (("cluster=ray",), "cluster.address"),
         (("cluster=ray", "cluster.address=auto", "cluster.metrics_port=9000"), "metrics_port"),
@@ -237,7 +237,7 @@ def outputs() -> Iterator[Case]:
     """Yield outputs that cannot be written to."""
     for out in (
         "memory://x", "http://example.invalid/x", "https://example.invalid/x", "nonsense://x", "s3://key:secret@bucket/x",
-        "/", ".", "", "/proc/x", "/dev/null", "/dev/null/x", "{folder}/file", "{folder}/file/below",
+        "/", "/proc/x", "/dev/null", "/dev/null/x", "{folder}/file", "{folder}/file/below",
     ):  # fmt: skip
         yield Case((f"out={out}",), "", _write("file", "text"))
 
