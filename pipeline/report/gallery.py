@@ -139,9 +139,18 @@ def _card(data: ReportData, candidate: dict[str, Any]) -> dict[str, Any]:
         "key": f"{pair.id}-{candidate['sample_index']:03d}",
         "tau": candidate["p2p_threshold"],
         "guidance": candidate["cfg_scale"],
-        "why": describe_reason(candidate["reason"]) if candidate["reason"] else "",
+        "why": _describe_verdict(data, candidate),
         "scores": {name: round(candidate[name], 3) for name in CLIP_SCORES},
     }
+
+
+def _describe_verdict(data: ReportData, candidate: dict[str, Any]) -> str:
+    """The reason of a rejection, with score and threshold if it is a score of CLIP; "" for a kept candidate."""
+    reason = candidate["reason"]
+    if reason in CLIP_SCORES:
+        limit = getattr(data.config.filter, reason)
+        return f"{describe_reason(reason)}: {candidate[reason]:.3f} < {limit:g}"
+    return describe_reason(reason) if reason else ""
 
 
 def _strip(preview: Preview, thumbnail: Thumbnails) -> dict[str, Any]:

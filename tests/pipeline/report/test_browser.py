@@ -165,7 +165,8 @@ def test_strips_and_misses_are_listed(page: Page):
     whys = page.locator("#gallery .why").all_inner_texts()
     assert len(whys) == 6
     assert set(whys) == {
-        "below the threshold of clip_sim_dir (direction of the edit)",
+        "below the threshold of clip_sim_dir (direction of the edit): 0.100 < 0.2",
+        "below the threshold of clip_sim_dir (direction of the edit): 0.070 < 0.2",
         "stopped early, because it was predicted to miss a threshold",
         "out of the bounds of nsfw",
     }
