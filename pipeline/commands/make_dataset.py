@@ -25,9 +25,13 @@ def make_dataset(settings: Sequence[str], hydra: HydraOptions, quiet: bool, json
     """Make a dataset of image pairs, print its configuration, or make a dataset of each combination of values."""
     mode = output_mode(quiet, json)
     settings, hydra = saved.take_saved(settings, hydra)
-    if hydra.cfg == "job" and two_step_settings.OPTION in settings:
-        return _print_steps(settings, hydra)
-    if resolve.print_instead(settings, hydra):
+    if two_step_settings.OPTION in settings:
+        if hydra.cfg == "job":
+            return _print_steps(settings, hydra)
+        shown = two_step_settings.split(settings)[1]  # Hydra composes the second step
+    else:
+        shown = settings
+    if resolve.print_instead(shown, hydra):
         return 0
     if hydra.multirun:
         return _multirun(settings, hydra, mode)

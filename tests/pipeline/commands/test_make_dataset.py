@@ -47,6 +47,17 @@ def test_a_run_in_two_steps_prints_a_document_for_each(tmp_path: Path, capsys):
     assert (pairs["edits"], pairs["captions"]["path"]) == (3, str(captions))
     assert "sampler" in images
     assert "sampler" not in pairs
+    given = [
+        "captions=from_captions",
+        f"captions.path={captions}",
+        "++edits=3",
+        "++seed=4",
+        "hydra.verbose=true",
+    ]
+    assert main([*given, "--cfg", "job", "-p", "log"]) == 0
+    assert capsys.readouterr().out == "debug\n---\ndebug\n"
+    assert main([*given, "--cfg", "hydra", "-p", "hydra.job.config_name"]) == 0
+    assert capsys.readouterr().out == "config\n"
 
 
 def test_quiet_and_json_exclude_each_other(given: list[str], tmp_path: Path, capsys):
