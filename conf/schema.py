@@ -260,6 +260,8 @@ class Measure:
 class Filter:
     """The CLIP model, the threshold of each score, and how many samples a caption pair may keep.
 
+    - ``name``: local-dir:FOLDER, an open_clip folder on this machine, which needs no network; or a model of open_clip
+      with ``pretrained``: a tag of published weights, which the hub's cache keeps, or a safetensors file.
     - ``measures``: further measures, such as filter.measures=[{kind:ssim,least:0.3}].
     - ``near_duplicate``: drops a sample if its input or edit differs from that of a better sample of its pair in at
       most this many of the 192 bits of a perceptual hash; null keeps all.

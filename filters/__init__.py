@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from filters.choice import Bounds, Thresholds, choose, find_missed_bounds, find_missed_thresholds
 from filters.clip.clip_fingerprint import fingerprint
 from filters.clip.clip_similarity import ClipScores
+from filters.clip.clip_source import check_hub
 from filters.errors import FilterError
 from filters.measures.measure import Measure
 from filters.measures.measure_registry import MEASURE_KINDS, MeasureSpec, load_measure, measure_fingerprint
@@ -35,6 +36,7 @@ __all__ = [
     "Measure",
     "MeasureSpec",
     "Thresholds",
+    "check_hub",
     "choose",
     "find_missed_bounds",
     "find_missed_thresholds",

@@ -10,6 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
+import filters
 from conf.compose import ConfigError
 from conf.running import ClusterKind
 from conf.schema import Config
@@ -72,6 +73,8 @@ class ImageTask:
         self._check_device()
         # Before the fingerprint, which reads all of a folder, this check tells whether it is a model's.
         self._check_fit()
+        if self.config.cluster.kind is ClusterKind.local:
+            filters.check_hub(self.config.filter.name, self.config.filter.pretrained)
         return run_fingerprint.identify(self.config)
 
     def _check_device(self) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from open_clip import pretrained
 
 import filters
 from filters import FilterError
-from filters.clip.clip_source import ClipSource, find_clip
+from filters.clip.clip_source import ClipSource, check_hub, find_clip
 
 
 @pytest.fixture
@@ -95,3 +97,22 @@ def test_an_unknown_name_or_tag_is_an_error_with_suggestions(
         with pytest.raises(FilterError, match=message) as raised:
             function(name, weights)
         assert "\n" not in str(raised.value)
+
+
+def test_weights_that_are_nowhere_are_refused_fast(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+    began = time.monotonic()
+    with pytest.raises(FilterError, match=r"filter\.name=local-dir:FOLDER"):
+        check_hub("ViT-L-14", "openai")
+    assert time.monotonic() - began < 20  # with the import of open_clip
+    revision = tmp_path / "models--timm--vit_large_patch14_clip_224.openai" / "snapshots" / "0"
+    revision.mkdir(parents=True)
+    (revision / "open_clip_model.safetensors").touch()
+    (revision.parents[1] / "refs").mkdir()
+    (revision.parents[1] / "refs/main").write_text("0")
+    check_hub("ViT-L-14", "openai")
+    assert os.environ["HF_HUB_OFFLINE"] == "1"

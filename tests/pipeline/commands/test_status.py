@@ -67,7 +67,7 @@ def test_a_silent_driver_counts_as_killed(tmp_path: Path, capsys):
     assert "interrupted unit 2" in said
 
 
-def test_a_driver_that_is_gone_from_this_machine_counts_as_killed_at_once(tmp_path: Path, capsys):
+def test_a_driver_that_is_gone_counts_as_killed_at_once(tmp_path: Path, capsys):
     store, _ = planned(tmp_path, 2)
     commit(store, [1])
     code = (
