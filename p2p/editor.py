@@ -145,7 +145,7 @@ class Editor:
         outcomes = run_plans(self.family, plans, rows, self.pad, self.usage, barrier)
         if self.usage.batch_rows < rows:
             self._largest = self.usage.batch_rows
-        return self._make_sweeps(outcomes, [len(request.taus) for request in requests])
+        return self._make_sweeps(outcomes, requests)
 
     @torch.inference_mode()
     def decode(self, latents: Tensor) -> NDArray[np.uint8]:
@@ -205,15 +205,15 @@ class Editor:
     def _decode_sweep(self, latents: Tensor) -> NDArray[np.uint8]:
         return (self.scoring_decoder or self.family.decoder)(latents)
 
-    def _make_sweeps(self, outcomes: Sequence[Outcome], counts: Sequence[int]) -> list[Sweep]:
-        """Decodes each of the distinct final latents once; ``counts`` are the numbers of τ."""
+    def _make_sweeps(self, outcomes: Sequence[Outcome], requests: Sequence[SweepRequest]) -> list[Sweep]:
+        """Decodes each of the distinct final latents once."""
         latents = torch.stack([final for outcome in outcomes for final in outcome.finals.values()])
         images = iter(self._decode_sweep(latents))
         sweeps = []
-        for outcome, count in zip(outcomes, counts, strict=True):
+        for outcome, request in zip(outcomes, requests, strict=True):
             image = {members: next(images) for members in outcome.finals}
             members_of = {member: members for members in outcome.finals for member in members}
-            leaves = [members_of[member] for member in range(count)]
+            leaves = [members_of[member] for member in range(len(request.taus))]
             sweeps.append(
                 Sweep(
                     source=image[()],
@@ -222,6 +222,7 @@ class Editor:
                     source_latents=outcome.finals[()],
                     edit_latents=torch.stack([outcome.finals[leaf] for leaf in leaves]),
                     stopped=outcome.stopped,
+                    request=request,
                 )
             )
         return sweeps

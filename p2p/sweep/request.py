@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import html
+import io
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
 from p2p.attention.local_blend import Blend
@@ -225,6 +229,9 @@ class Sweep:
         edit_latents: (K, C, h, w) fp32 on the CPU.
         stopped: indices of edits that were dropped at the early stop. Their images and latents are those predicted
             there; so are the source's if all edits were dropped.
+        request: what was carried out, or None.
+
+    A notebook shows a sweep as its images.
     """
 
     source: NDArray[np.uint8]
@@ -233,3 +240,29 @@ class Sweep:
     source_latents: Tensor
     edit_latents: Tensor
     stopped: tuple[int, ...] = ()
+    request: SweepRequest | None = None
+
+    def picture(self) -> Image.Image:
+        """Returns the source and the edits side by side as an image of PIL."""
+        return Image.fromarray(np.hstack([self.source, *self.edits]))
+
+    def show(self) -> None:
+        """Shows ``picture``: in the notebook, or in the viewer of the desktop."""
+        self.picture().show()
+
+    def _repr_html_(self) -> str:
+        if self.request is None:
+            captions = ["source", *(f"edit {k}" for k in range(len(self.edits)))]
+        else:
+            captions = [self.request.source, *(f"τ = {tau:g}" for tau in self.request.taus)]
+        figures = []
+        for image, caption in zip((self.source, *self.edits), captions, strict=True):
+            png = io.BytesIO()
+            Image.fromarray(image).save(png, "PNG")
+            data = base64.b64encode(png.getvalue()).decode()
+            figures.append(
+                f'<figure style="margin:0"><img src="data:image/png;base64,{data}">'
+                f"<figcaption>{html.escape(caption)}</figcaption></figure>"
+            )
+        title = "" if self.request is None else f"<p>{html.escape(self.request.target)}</p>"
+        return f'{title}<div style="display:flex;flex-wrap:wrap;gap:8px">{"".join(figures)}</div>'

@@ -20,6 +20,10 @@ def test_the_library_example_runs():
     assert sweep.source.dtype == np.uint8
     assert scores.clip_sim_dir.shape == (3,)
     assert scores.clip_sim_dir.max() > 0.5, "a red ball becomes a blue one"
+    exec(compile(snippet("prompt-to-prompt.md", "attention"), "attention", "exec"), names)
+    assert names["words"].words == ("a", "red", "ball", "on", "grass")
+    assert names["words"].groups.shape == (2, *names["words"].maps.shape)
+    assert names["edit"].words[1] == "blue"
 
 
 def test_every_option_in_the_table_belongs_to_sweep():

@@ -1,10 +1,16 @@
 from __future__ import annotations
 
+import base64
 import inspect
+import io
+import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from PIL import Image
 
 import p2p
 
@@ -119,3 +125,24 @@ def test_every_argument_of_sweep_reaches_the_request(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(p2p.Editor, "sweep_many", lambda self, requests: taken.extend(requests) or [None])
     p2p.Editor.sweep(p2p.Editor(None), **given)  # type: ignore[arg-type]
     assert {name: getattr(taken[0], name) for name in given} == given
+
+
+def test_a_notebook_shows_the_images_of_a_sweep() -> None:
+    source, edits = np.zeros((4, 6, 3), np.uint8), np.full((2, 4, 6, 3), 9, np.uint8)
+    latents = torch.zeros(2, 4, 1, 1)
+    request = p2p.SweepRequest("a <b>red</b> ball", "a blue ball", (0.25, 1.0))
+    sweep = p2p.Sweep(source, edits, 6, latents[0], latents, request=request)
+    page = sweep._repr_html_()
+    pictures = [
+        np.asarray(Image.open(io.BytesIO(base64.b64decode(png))))
+        for png in re.findall(r'src="data:image/png;base64,([^"]+)"', page)
+    ]
+    assert np.array_equal(np.stack(pictures), np.stack([source, *edits]))
+    assert re.findall("<figcaption>(.*?)</figcaption>", page) == [
+        "a &lt;b&gt;red&lt;/b&gt; ball",
+        "τ = 0.25",
+        "τ = 1",
+    ]
+    assert "<p>a blue ball</p>" in page
+    assert replace(sweep, request=None)._repr_html_().count("<img") == 3
+    assert np.array_equal(np.asarray(sweep.picture()), np.hstack([source, *edits]))
