@@ -96,7 +96,7 @@ def test_the_endpoint_tells_what_was_made_and_what_is_left(tmp_path: Path, monke
     }
     assert found["ray_pairforge_candidates_total", "0.5"] == 7
     assert found["ray_pairforge_kept_total", "0.5"] == 7
-    assert found["ray_pairforge_seconds_total", "sweep"] > 1
+    assert found["ray_pairforge_seconds_total", "sweep"] >= 0.003
     assert found["ray_pairforge_seconds_total", "between"] > 0
     exported = {name for series in metrics.SERIES for name in series.exported}
     assert {name for name, _ in found} == exported

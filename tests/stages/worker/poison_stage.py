@@ -41,7 +41,7 @@ class Poisonable:
         previews = tuple(
             Preview(p, picture(1), (picture(2),), (c,)) for p, c in zip(unit.pairs, candidates, strict=True)
         )
-        return UnitResult(unit, samples, candidates, (), previews, len(unit.pairs), {"sweep": 0.5})
+        return UnitResult(unit, samples, candidates, (), previews, len(unit.pairs), {"sweep": 0.001})
 
 
 def _suffer(caption: str) -> None:
