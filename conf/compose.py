@@ -334,7 +334,7 @@ def _explain(error: Exception, schema: type = Config) -> str:
         return f"{in_file[1]}.yaml: {_unknown_key(in_file[2], known_keys(schema))}"
     if unknown:
         key, field = unknown[1], getattr(cause, "key", None)
-        if isinstance(field, str) and field != _last_name(key):
+        if isinstance(field, str) and field not in key.split("."):
             names = list(getattr(cause, "object_type", Config).__dataclass_fields__)
             return f"{key} has an unknown field {field!r}{suggest_name(field, names)}: it takes {', '.join(names)}"
         if key in known_keys(schema):

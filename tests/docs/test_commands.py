@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from conf.setting_keys import known_keys
 from pipeline.cli.main import main
 from pipeline.cli.registry import COMMAND_LINE
 from pipeline.config import resolve
@@ -39,7 +40,11 @@ def commands() -> Iterator[Any]:
 def test_every_command_is_valid(line: str):
     parts = shlex.split(CALL.sub("", line), comments=True)
     first, *more = [word for word in parts if "…" not in word] or ["--help"]
-    if "=" in first:
+    if first == "-m":
+        assert {setting.partition("=")[0] for setting in more} <= set(known_keys())
+    elif first.startswith("config="):
+        resolve.compose(more)
+    elif "=" in first:
         resolve.compose([first, *more])
     elif first == "pairs":
         read_pairs_settings(more)

@@ -33,7 +33,7 @@ def held(seed: int, stored: set[int]) -> StoredUnit:
         scores = {name: float(np.float32(drawn.integers(0, 6) / 5)) for name in NAMES}
         candidates.append(replace(candidate(PAIRS[pair], sample, ""), tau=tau, **scores))
     images = {place: (picture(place // 3), picture(100 + place)) for place in sorted(stored)}
-    return StoredUnit(Unit(0, PAIRS), {}, tuple(candidates), images, ())
+    return StoredUnit(Unit(0, PAIRS), {}, tuple(candidates), images, (), ())
 
 
 def chosen(unit: StoredUnit, thresholds: filters.Thresholds) -> list[str]:
@@ -94,7 +94,7 @@ def test_a_new_measure_applies_to_stored_candidates_only():
             return np.array([image.mean() / 255 for image in outputs], np.float32)
 
     unit = held(1, {0, 1, 2, 3, 4, 5})
-    rules = Filter(**limits(0.0, 3), measures=[Measure(kind="changed_area", name="bright", least=2.0)])
+    rules = Filter(**limits(0.0, 3), measures=[Measure(kind="changed_area", name="bright", least=1.0)])
     candidates, _ = Chooser(rules, {"bright": Brightness()}).choose(unit)
     taken = [c.measures["bright"] for c in candidates]
     assert not np.isnan(taken[:6]).any()

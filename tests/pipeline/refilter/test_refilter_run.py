@@ -36,9 +36,11 @@ OTHERS = {
 
 
 def parts(out: Path) -> list[dict[str, str]]:
-    """The digests of every unit's files, but the contact sheet's."""
+    """The digests of every unit's files, but those of pictures of the contact sheet and the report."""
+    pictures = ("previews", "thumbnails")
     return [
-        {kind: file["sha256"] for kind, file in c["part"].items() if kind != "previews"} for c in commits(out)
+        {kind: file["sha256"] for kind, file in commit["part"].items() if kind not in pictures}
+        for commit in commits(out)
     ]
 
 

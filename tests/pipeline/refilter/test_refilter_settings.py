@@ -27,7 +27,7 @@ from tests.pipeline.refilter.made import BASE
         (["out2=NEW", "filter.clip_sim_dir=high"], "filter.clip_sim_dir: Value 'high'"),
         (["out2=NEW", "filter.max_per_pair=0"], "filter.max_per_pair=0 must be 1 or more"),
         (["out2=NEW", "filter.measures=[{kind:beauty}]"], "measure 'beauty' is unknown; there are dino"),
-        (["out2=NEW", "duplicates=-1"], "duplicates=-1 must be 0 or more"),
+        (["out2=NEW", "duplicates=-1"], "duplicates=-1 must be from 0 to 192"),
         (["out2=NEW", "duplicates=3", "generate=true"], "first refilter with generate=true"),
         (["out2=NEW", "tighter"], "'tighter' is no setting"),
     ],
