@@ -81,7 +81,7 @@ class ImageTask:
         """Raise ConfigError for a GPU that this machine, which runs the workers, does not have."""
         device = self.config.model.device
         if device.startswith("cuda") and self.config.cluster.kind is ClusterKind.local:
-            # Imported here, because it takes seconds. The count does not initialise CUDA, which no fork outlives.
+            # Imported here, because it takes seconds.
             import torch
 
             if not torch.cuda.device_count():

@@ -164,8 +164,8 @@ def _marker_text(marker: dict[str, Any]) -> bytes:
 def _unclaim(store: Store, absent: Sequence[Path], resumable: bool) -> None:
     """Remove what a failed command left in a folder that was new. ``absent``: the folders that did not exist."""
     if not resumable:
-        store.remove_all()
-    store.remove_empty_folders()
+        store.remove_all(keep=IGNORED)
+    store.remove_empty_folders(keep=IGNORED)
     if all(map(_is_ignored, store.top_level())):
         store.remove(MARKER)
         for place in absent:

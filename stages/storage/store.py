@@ -14,7 +14,7 @@ import random
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
@@ -160,16 +160,16 @@ class Store:
         path = Path(self._root or "/")
         return [path, *path.parents] if self._local else []
 
-    def remove_all(self) -> None:
-        """Remove everything under ``url``."""
-        for name in self.top_level():
+    def remove_all(self, keep: Collection[str]) -> None:
+        """Remove everything under ``url`` but the names ``keep``."""
+        for name in set(self.top_level()).difference(keep):
             _retry(functools.partial(self._fs.rm, self.path(name), recursive=True))
 
-    def remove_empty_folders(self) -> None:
-        """Remove the folders under ``url`` in which there is no file. An object store has none."""
-        if self._local:
-            for folder, _, _ in os.walk(self.path(""), topdown=False):
-                if folder.rstrip("/") != self._root and not os.listdir(folder):
+    def remove_empty_folders(self, keep: Collection[str]) -> None:
+        """Remove the folders under ``url``, but the names ``keep``, that hold no file. An object store has none."""
+        for name in set(self.top_level()).difference(keep) if self._local else ():
+            for folder, _, _ in os.walk(self.path(name), topdown=False):
+                if not os.listdir(folder):
                     os.rmdir(folder)
 
     def list(self, folder: str) -> list[str]:

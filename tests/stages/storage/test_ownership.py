@@ -219,3 +219,14 @@ def test_an_output_that_goes_on_gets_further_steps(store: Store):
             pass
     with pytest.raises(StoreError, match="another output"), claim(Store(f"{store.url}/2"), "out"):
         pass
+
+
+@pytest.mark.parametrize("resumable", [True, False])
+def test_a_failed_start_keeps_the_names_that_were_there(tmp_path: Path, resumable: bool):
+    (tmp_path / ".gitignore").write_text("*.tmp")
+    (tmp_path / "lost+found").mkdir()
+    before, store = _snapshot(tmp_path), Store(str(tmp_path))
+    names = () if resumable else ("data/a.parquet",)
+    with pytest.raises(ValueError, match="no captions"), claim(store, "to", resumable=resumable):
+        _write_and_fail(store, *names)
+    assert _snapshot(tmp_path) == before
