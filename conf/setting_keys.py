@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
+from functools import cache
 from importlib import resources
 from typing import Any, get_type_hints
 
@@ -51,9 +52,10 @@ def _summary(text: str) -> str:
     return next((comment for comment in comments if not comment.startswith("@package")), "")
 
 
-def known_keys(schema: type = Config) -> list[str]:
+@cache
+def known_keys(schema: type = Config) -> tuple[str, ...]:
     """Return every key and group that a setting may name, sorted."""
-    return sorted(setting_types(schema))
+    return tuple(sorted(setting_types(schema)))
 
 
 def setting_types(schema: type = Config) -> dict[str, Any]:

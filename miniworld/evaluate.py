@@ -150,7 +150,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--images", type=int, default=256, help="images to generate for each line (default 256)"
     )
-    parser.add_argument("--drawn", type=int, default=512, help="scenes to draw for each line (default 512)")
+    parser.add_argument(
+        "--drawn",
+        type=int,
+        default=512,
+        help="scenes to draw for each line, and images of drawn edits and of the VAE (default 512)",
+    )
     parser.add_argument("--model", type=Path, default=miniworld.MODEL)
     parser.add_argument("--clip", type=Path, default=miniworld.CLIP)
     options = parser.parse_args(arguments)
@@ -159,9 +164,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     transformers.utils.logging.disable_progress_bar()
     console = Console(width=max(110, Console().width))
     clip = SmallClip(options.clip)
-    console.print(f"VAE, unseen scenes: PSNR {measure_vae_psnr(options.model):.2f} dB")
+    console.print(f"VAE, unseen scenes: PSNR {measure_vae_psnr(options.model, options.drawn // 8):.2f} dB")
     console.print(
-        f"sim_image prefers the same layout in {measure_layout_preference(clip):.1%} of drawn edits"
+        f"sim_image prefers the same layout in {measure_layout_preference(clip, options.drawn // 2):.1%} of drawn edits"
     )
 
     table = Table(

@@ -10,10 +10,11 @@ from hypothesis import HealthCheck, settings
 from tests import models
 
 # A machine that trains beside the tests is slow, and that is no failure.
-SLOW = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+SLOW = settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("drawn", SLOW)
 # What failed in one commit and not in the one before is the commit's fault, not an example's that was drawn today.
-settings.register_profile("same", SLOW, derandomize=True)
+# A quarter of the examples of the other profile: `make test` is to be quick.
+settings.register_profile("same", SLOW, derandomize=True, max_examples=25)
 settings.load_profile("same")
 
 

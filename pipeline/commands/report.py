@@ -12,6 +12,8 @@ from pipeline.tasks.task import saved_task
 from stages.storage.heartbeat import read_heartbeats
 
 SECONDS_BETWEEN = 20.0
+TIMES_AS_LONG = 9.0
+"""Writing the page may take a tenth of the time of a run that it watches."""
 
 
 def report(out: str, quiet: bool, json: bool, watch: bool = False) -> int:
@@ -29,8 +31,7 @@ def report(out: str, quiet: bool, json: bool, watch: bool = False) -> int:
         began = time.monotonic()
         for store in two_step_output.planned_stores(out):
             saved_task(store).write_report(store)
-        # A large page takes its time, of which the run should have the most.
-        time.sleep(max(SECONDS_BETWEEN, 9 * (time.monotonic() - began)))
+        time.sleep(max(SECONDS_BETWEEN, TIMES_AS_LONG * (time.monotonic() - began)))
     for store in two_step_output.planned_stores(out):
         has_pictures = saved_task(store).write_report(store)
         mode.say(*([] if has_pictures else [NO_PICTURES]), store.path(REPORT))

@@ -21,7 +21,7 @@ def test_defaults_are_read_from_the_configuration_itself():
 
 def test_every_key_has_its_type():
     types = setting_types()
-    assert sorted(types) == known_keys()
+    assert sorted(types) == list(known_keys())
     assert types["limit"] == int | None
     assert types["strict"] is bool
     assert issubclass(types["edit.method"], Enum)

@@ -275,6 +275,9 @@ def test_the_kind_is_the_record_s_or_the_first_word():
     assert instruction_kind_or_verb(CaptionPair("a", "", "b")) == ""
 
 
+SWEEP = adaptive()
+
+
 @given(
     tried=st.dictionaries(
         st.sampled_from(["sky", "style", "colour"]),
@@ -283,8 +286,7 @@ def test_the_kind_is_the_record_s_or_the_first_word():
     )
 )
 def test_a_prior_lies_between_the_rates_of_all_and_of_its_kind(tried: dict[str, list[list[Trial]]]):
-    settings = adaptive()
-    priors = learn(tried, settings)
+    priors = learn(tried, SWEEP)
     assert priors.keys() == {ANY, *tried}
     for kind, seeds in tried.items():
         for k in range(len(PRIOR_TAUS)):
