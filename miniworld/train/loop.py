@@ -53,7 +53,7 @@ class _SingleAttention(TorchFunctionMode):
 
 @contextmanager
 def fast_matmul() -> Iterator[None]:
-    """Computes matrix products in bfloat16, except on processors without it, which only emulate it, many times slower."""
+    """Computes matrix products in bfloat16, but not on processors that only emulate it, many times slower."""
     with ExitStack() as stack:
         if device().type == "cpu" and not _has_bfloat16():
             yield
