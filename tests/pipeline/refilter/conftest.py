@@ -4,7 +4,17 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.report import page
 from tests.pipeline.refilter import made
+
+
+@pytest.fixture(autouse=True)
+def _no_charts(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every refilter writes a report: without charts, which take most of its time. Tests of the report draw them."""
+    monkeypatch.setattr(page, "_charts", lambda data: NO_CHARTS)
+
+
+NO_CHARTS = {"throughput": {}, "rates": [], "trade_off": {}, "histograms": []}
 
 
 @pytest.fixture(scope="session")
