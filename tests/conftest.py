@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests import models
+from tests import hydra_memo, models
 
 # A machine that trains beside the tests is slow, and that is no failure.
 SLOW = settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
@@ -16,6 +16,11 @@ settings.register_profile("drawn", SLOW)
 # A quarter of the examples of the other profile: `make test` is to be quick.
 settings.register_profile("same", SLOW, derandomize=True, max_examples=25)
 settings.load_profile("same")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--hypothesis-profile", None) != "drawn":
+        hydra_memo.install()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
