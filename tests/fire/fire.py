@@ -164,7 +164,7 @@ def kill(process: psutil.Process) -> bool:
     return True
 
 
-def end(processes: Sequence[psutil.Process], seconds: float = 10.0) -> None:
+def end(processes: Sequence[psutil.Process], seconds: float = 3.0) -> None:
     """Let them end by themselves, then kill what is left."""
     _, left = psutil.wait_procs(processes, timeout=seconds)
     for process in left:

@@ -21,14 +21,28 @@ def whole(run: Fire, pairs: int, expected: Path) -> None:
     assert fire.digests(run.out) == fire.digests(expected)
 
 
-def test_kills_at_every_boundary_lose_nothing_and_double_nothing(tmp_path: Path):
+WORKER = ("before-part 2 self", "after-part 5 self", "before-commit 7 self", "after-commit 9 self")
+
+
+@pytest.mark.parametrize(
+    ("tokens", "codes"),
+    [
+        (("after-part 2 self", "after-commit 9 driver"), [-9, 0]),
+        pytest.param(
+            (*WORKER, "after-commit 15 driver", "within-shard 3 self"), [-9, -9, 0], marks=pytest.mark.long
+        ),
+    ],
+    ids=["two", "all"],
+)
+def test_kills_at_boundaries_lose_nothing_and_double_nothing(
+    tmp_path: Path, tokens: tuple[str, ...], codes: list[int]
+):
     run = Fire(tmp_path / "run", fire.pairs(48), *fire.FAKE, "cluster.workers=1")
     expected = fire.undisturbed(fire.checked(*run.settings, f"out={tmp_path / 'expected'}"))
-    run.arm("before-part 2 self", "after-part 5 self", "before-commit 7 self", "after-commit 9 self")
-    run.arm("after-commit 15 driver", "within-shard 3 self")
-    run.until_done(SECONDS, runs_at_most=3)
-    assert run.codes == [-9, -9, 0], run.said()
-    assert run.fired() == 6
+    run.arm(*tokens)
+    run.until_done(SECONDS, runs_at_most=len(codes))
+    assert run.codes == codes, run.said()
+    assert run.fired() == len(tokens)
     whole(run, 48, expected)
 
 

@@ -27,6 +27,12 @@ SHARED = settings(
 )
 
 
+SD2_AT_LENGTH = pytest.mark.parametrize(
+    "folder", ["sd1", pytest.param("sd2", marks=pytest.mark.long)], indirect=True, scope="session"
+)
+"""For edits that know nothing of what a model predicts: samplers and drawn settings are compared for both by default."""
+
+
 def same(words: str) -> Segment:
     return Segment(tuple(words.split()), tuple(words.split()))
 
@@ -170,6 +176,7 @@ def positions(pipeline: StableDiffusionPipeline, prompt: str, word: str) -> list
     return list(range(start, start + len(pipeline.tokenizer.tokenize(word))))
 
 
+@SD2_AT_LENGTH
 @pytest.mark.parametrize("kind", PAIRS)
 @pytest.mark.parametrize("edit", ["auto", "refine"])
 def test_edits(editor: p2p.Editor, pipeline: StableDiffusionPipeline, kind: str, edit: str) -> None:
@@ -177,8 +184,9 @@ def test_edits(editor: p2p.Editor, pipeline: StableDiffusionPipeline, kind: str,
 
 
 @pytest.mark.parametrize("sampler", naive.SCHEDULERS)
-@pytest.mark.parametrize("guidance_scale", [1.0, 5.0])
-@pytest.mark.parametrize("inject_unconditional", [False, True])
+@pytest.mark.parametrize(
+    ("guidance_scale", "inject_unconditional"), [(1.0, False), (5.0, False), (5.0, True)]
+)
 def test_samplers_and_guidance(
     editor: p2p.Editor,
     pipeline: StableDiffusionPipeline,
@@ -196,8 +204,9 @@ def test_samplers_and_guidance(
     )
 
 
+@SD2_AT_LENGTH
 @pytest.mark.parametrize("sampler", naive.SCHEDULERS)
-@pytest.mark.parametrize("guided", [range(1, 4), range(3), range(5, 5)])
+@pytest.mark.parametrize("guided", [range(1, 4), pytest.param(range(3), marks=pytest.mark.long), range(5, 5)])
 def test_guidance_on_an_interval_of_noise_levels(
     editor: p2p.Editor, pipeline: StableDiffusionPipeline, sampler: str, guided: range
 ) -> None:
@@ -229,6 +238,7 @@ def test_self_injection_alone_is_the_recipe_of_instructpix2pix(
     compare(editor, pipeline, PAIRS["style"], cross_gain=0.0, self_gain=1.0, inject_unconditional=True)
 
 
+@SD2_AT_LENGTH
 @pytest.mark.parametrize("word_tau", [("grass", 0.2), ("grass", 1.0), ("hexagon", 0.0), ("hexagon", 0.8)])
 def test_word_with_a_tau_of_its_own(
     editor: p2p.Editor, pipeline: StableDiffusionPipeline, word_tau: tuple[str, float]
@@ -236,6 +246,7 @@ def test_word_with_a_tau_of_its_own(
     compare(editor, pipeline, PAIRS["one token to several"], word_tau=word_tau)
 
 
+@SD2_AT_LENGTH
 @pytest.mark.parametrize("reweight", [("hexagon", 2.5), ("red", -1.0), ("grass", 0.0)])
 @pytest.mark.parametrize("tau", [0.0, 0.6])
 def test_reweighted_word(
@@ -244,6 +255,7 @@ def test_reweighted_word(
     compare(editor, pipeline, PAIRS["one token to several"], reweight=reweight, tau=tau)
 
 
+@SD2_AT_LENGTH
 @pytest.mark.parametrize("size", [0.5, 0.9])
 @pytest.mark.parametrize("inject_unconditional", [False, True])
 def test_self_attention_of_small_layers_only(
@@ -273,6 +285,7 @@ def test_negative_prompt(editor: p2p.Editor, pipeline: StableDiffusionPipeline, 
     assert (negative_prompt == "") == torch.equal(result.source_latents, usual.source_latents)
 
 
+@SD2_AT_LENGTH
 @pytest.mark.parametrize("start", [0.2, 0.4, 1.0])
 @pytest.mark.parametrize("self_tau", [None, 0.0, 1.0])
 def test_a_late_start_and_a_tau_of_self_attention(
@@ -289,6 +302,7 @@ def test_reweighting_that_ends_with_the_injection(
     compare(editor, pipeline, PAIRS["added"], reweight=(word, 2.0), reweight_steps="injected")
 
 
+@SD2_AT_LENGTH
 @pytest.mark.parametrize("word_tau", [None, ("star", 0.4), ("ball", 0.2)])
 @pytest.mark.parametrize("word", ["star", "ball"])
 def test_reweighted_word_that_keeps_its_own_attention(

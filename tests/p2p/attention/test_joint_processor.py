@@ -38,6 +38,9 @@ def requests() -> list[p2p.SweepRequest]:
     ]
 
 
+@pytest.mark.parametrize(
+    "folder", ["sd3", pytest.param("flux", marks=pytest.mark.long)], indirect=True, scope="module"
+)
 def test_a_sweep_takes_two_graphs(folder: Path, editor: p2p.Editor, monkeypatch: pytest.MonkeyPatch) -> None:
     graphs = 0
     compile_in_place = torch.nn.Module.compile

@@ -169,7 +169,7 @@ def mixed_requests() -> list[p2p.SweepRequest]:
     ]
 
 
-@pytest.mark.parametrize("batch_rows", [4, 9, 32])
+@pytest.mark.parametrize("batch_rows", [4, pytest.param(9, marks=pytest.mark.long), 32])
 def test_results_do_not_depend_on_the_company(sd1_editor: p2p.Editor, batch_rows: int) -> None:
     together = sd1_editor.sweep_many(mixed_requests(), batch_rows)
     for request, among in zip(mixed_requests(), together, strict=True):

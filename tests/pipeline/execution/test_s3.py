@@ -62,6 +62,29 @@ def contents(store: Store, *folders: str) -> dict[str, bytes]:
     return {name: store.read(name) for folder in folders for name in store.list(folder)}
 
 
+def test_the_stages_write_into_s3_what_they_write_locally(
+    bucket: str,
+    sd1_folder: Path,
+    clip_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    pairs = runs.write_pairs(tmp_path / "pairs.jsonl", runs.PAIRS[:3])
+    source = ("captions=jsonl", f"captions.path={pairs}", "shards.samples=3", "sheet.attention=0")
+    given = runs.settings(sd1_folder, clip_folder, *source)
+    near, far = str(tmp_path / "out"), f"{bucket}/near"
+    for out in (near, far):
+        runs.packed(resolve.checked(resolve.compose([*given, f"out={out}"])), Generate)
+    assert contents(Store(far), "data", "scores") == contents(Store(near), "data", "scores") != {}
+    assert main(["verify", far]) == 0
+    assert main(["status", far]) == 0
+    everything = [*contents(Store(far), "run").values(), capsys.readouterr().out.encode()]
+    assert not [data for data in everything for secret in (s3.SECRET, TOKEN) if secret.encode() in data]
+
+
+@pytest.mark.long
 def test_a_run_into_s3_equals_a_local_one_and_holds_no_secret(
     bucket: str, sd1_folder: Path, clip_folder: Path, tmp_path: Path, folder: Path
 ) -> None:

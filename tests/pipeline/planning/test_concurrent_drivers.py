@@ -161,7 +161,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plan_files, "UNITS_PER_FILE", 2)
 
 
-@settings(max_examples=16, deadline=None)
+@settings(max_examples=settings.default.max_examples // 3, deadline=None)
 @given(st.lists(st.integers(0, 1), min_size=WRITES, max_size=2 * WRITES), st.booleans())
 def test_one_of_two_plans_stands_and_the_other_is_refused(
     tmp_path_factory: pytest.TempPathFactory,

@@ -62,7 +62,10 @@ def test_a_probe_of_one_unit_is_multiplied(config: Config) -> None:
     assert run.hours[1] == pytest.approx(run.probe.seconds * 5 / 2 / 3600)
 
 
-@pytest.mark.parametrize(("pairs", "attention"), [(0, 0), (1, 1), (3, 0), (3, 1), (12, 3)])
+@pytest.mark.parametrize(
+    ("pairs", "attention"),
+    [(0, 0), (3, 1), (12, 3), *(pytest.param(*sheet, marks=pytest.mark.long) for sheet in ((1, 1), (3, 0)))],
+)
 def test_previews_are_counted_for_the_pairs_of_the_sheet(config: Config, pairs: int, attention: int) -> None:
     config = replace(config, sheet=Sheet(pairs, attention))
     run = estimate(config, probe_seconds=0)
