@@ -30,7 +30,7 @@ SHARED = settings(
 SD2_AT_LENGTH = pytest.mark.parametrize(
     "folder", ["sd1", pytest.param("sd2", marks=pytest.mark.long)], indirect=True, scope="session"
 )
-"""For edits that know nothing of what a model predicts: samplers and drawn settings are compared for both by default."""
+"""Edits know nothing of what a model predicts: samplers and drawn settings are compared for both by default."""
 
 
 def same(words: str) -> Segment:
