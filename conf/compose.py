@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -222,6 +223,7 @@ def _session(
 ) -> Iterator[_Session]:
     """Open Hydra for a command line. Errors of Hydra, of OmegaConf and of YAML become ConfigErrors."""
     OmegaConf.register_new_resolver("miniworld", miniworld, replace=True)
+    OmegaConf.register_new_resolver("times", lambda *factors: math.prod(factors), replace=True)
     store = ConfigStore.instance()
     store.store(name="schema", node=Config)
     store.store(name="pairs_schema", node=PairsConfig)

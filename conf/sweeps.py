@@ -66,6 +66,8 @@ class AdaptiveSweep(Sweep):
       ``prior_seeds`` seeds. A result at one τ also counts for τ within ``reach``.
     - ``prior_from``: an earlier output. A prior for each kind of edit (``kind`` of the line, or the first word of
       the instruction) is learnt from it when this run is planned.
+    - ``unit_factor``: a unit has so many times ``model.unit_pairs`` caption pairs by default. Pairs need different
+      numbers of seeds; with 32 in a unit, the others fill the rows that a finished one leaves.
     - ``priors``: the learnt priors, or your own, such as sweep.priors=[{kind:colour,prior:[0.2,0.5]}].
     """
 
@@ -82,6 +84,7 @@ class AdaptiveSweep(Sweep):
     lack: float = bounded(NOT_NEGATIVE)
     bisections: int = bounded(NOT_NEGATIVE)
     bracket: float = bounded(POSITIVE)
+    unit_factor: int = bounded(at_least(1))
     prior_from: str | None = None
     priors: list[KindPrior] = field(default_factory=list)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -27,6 +28,25 @@ def to_cpu(tensor: Tensor) -> Tensor:
 
 
 def wait_for(device: torch.device) -> None:
-    """Waits until the device has finished all queued work."""
+    """Waits until the device has finished all work of the current stream."""
     if device.type == "cuda":
-        torch.cuda.synchronize(device)
+        torch.cuda.current_stream(device).synchronize()
+
+
+def wait_for_queued(device: torch.device) -> Callable[[], None]:
+    """Returns a function, for any thread, that waits for the work that the current stream has been given so far."""
+    if device.type != "cuda":
+        return lambda: None
+    event = torch.cuda.Event()
+    event.record(torch.cuda.current_stream(device))
+    return event.synchronize
+
+
+@contextmanager
+def own_stream(device: torch.device) -> Iterator[None]:
+    """Gives the work of this thread on a GPU a stream of its own."""
+    if device.type != "cuda":
+        yield
+        return
+    with torch.cuda.stream(torch.cuda.Stream(device)):
+        yield

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import cache
 
@@ -13,6 +15,7 @@ from torch import Tensor
 
 from p2p.attention.local_blend import Blend
 from p2p.attention_maps import AttentionMaps, attention_maps, edit_maps
+from p2p.device_transfer import own_stream, wait_for_queued
 from p2p.families.family import Family
 from p2p.families.vae_decoder import Decoder
 from p2p.samplers.sampler import MakeSampler
@@ -21,8 +24,12 @@ from p2p.sweep import batch_size
 from p2p.sweep.baselines import make_plan_of_method
 from p2p.sweep.batch_size import BatchRows
 from p2p.sweep.early_stop import EarlyStop, EarlyStopBarrier, PredictedImages
-from p2p.sweep.executor import Outcome, Usage, run_plans
+from p2p.sweep.executor import FollowUp, Outcome, Usage, run_plans
 from p2p.sweep.request import Sweep, SweepRequest
+from p2p.sweep.sweep_plan import SweepPlan
+
+Respond = Callable[[list[tuple[int, Sweep]]], Sequence[SweepRequest]]
+"""Takes finished sweeps, each with its number, and returns further requests."""
 
 
 class Editor:
@@ -131,21 +138,90 @@ class Editor:
         Raises:
             P2PError: a request that cannot be carried out, or ``batch_rows`` below 4.
         """
-        sampler = self._samplers()
-        plans = [make_plan_of_method(k, request, self.family, sampler) for k, request in enumerate(requests)]
-        if not plans:
-            return []
-        if early_stop:
-            steps = [early_stop.before_step(p.request.steps) if p.branches else None for p in plans]
-            plans = [replace(p, early_stop_step=step) for p, step in zip(plans, steps, strict=True)]
+        plans = self._plan(requests, 0, self._samplers(), early_stop)
+        return self._make_sweeps(self._run(plans, batch_rows, early_stop), requests) if plans else []
+
+    @torch.inference_mode()
+    def sweep_queue(
+        self,
+        requests: Sequence[SweepRequest],
+        respond: Respond,
+        batch_rows: BatchRows = 32,
+        early_stop: EarlyStop | None = None,
+    ) -> None:
+        """Carries out requests and those that follow from their results, in shared batches of the denoiser.
+
+        On a GPU the images of finished sweeps are decoded, and ``respond`` is called, in one other thread while the
+        denoiser goes on. Which rows share a batch never depends on the time that this takes.
+
+        Args:
+            requests: the first requests, numbered from 0.
+            respond: takes finished sweeps, each with its number, and returns further requests, numbered on.
+            batch_rows: as in ``sweep_many``. "auto" is what the first requests can fill.
+            early_stop: as in ``sweep_many``.
+
+        Raises:
+            P2PError: as ``sweep_many``.
+        """
+        sampler, numbered = self._samplers(), list(requests)
+        plans = self._plan(requests, 0, sampler, early_stop)
+
+        def follow_up(finished: list[tuple[int, Outcome]]) -> Callable[[], list[SweepPlan]]:
+            are_copied = wait_for_queued(self.family.device)
+
+            def decode_and_respond() -> Sequence[SweepRequest]:
+                are_copied()
+                with torch.inference_mode(), own_stream(self.family.device):
+                    indices, outcomes = zip(*finished, strict=True)
+                    sweeps = self._make_sweeps(outcomes, [numbered[index] for index in indices])
+                    return respond(list(zip(indices, sweeps, strict=True)))
+
+            result = background.submit(decode_and_respond).result if background else decode_and_respond
+
+            def plan() -> list[SweepPlan]:
+                following = result()
+                numbered.extend(following)
+                return self._plan(following, len(numbered) - len(following), sampler, early_stop)
+
+            return plan
+
+        # The early stop decodes too, between two calls of the denoiser, and a decoder serves one thread.
+        overlaps = self.family.device.type == "cuda" and early_stop is None
+        with ThreadPoolExecutor(1) if overlaps else nullcontext() as background:
+            if plans:
+                self._run(plans, batch_rows, early_stop, follow_up)
+
+    def _plan(
+        self,
+        requests: Sequence[SweepRequest],
+        first: int,
+        sampler: MakeSampler,
+        early_stop: EarlyStop | None,
+    ) -> list[SweepPlan]:
+        """Plans requests that are numbered from ``first``."""
+        plans = [
+            make_plan_of_method(k, request, self.family, sampler) for k, request in enumerate(requests, first)
+        ]
+        if not early_stop:
+            return plans
+        steps = [early_stop.before_step(p.request.steps) if p.branches else None for p in plans]
+        return [replace(p, early_stop_step=step) for p, step in zip(plans, steps, strict=True)]
+
+    def _run(
+        self,
+        plans: Sequence[SweepPlan],
+        batch_rows: BatchRows,
+        early_stop: EarlyStop | None,
+        follow_up: FollowUp | None = None,
+    ) -> list[Outcome]:
         rows = batch_size.batch_rows(
             batch_rows, plans, self._largest or batch_size.largest_batch(self.family.device)
         )
         barrier = self._barrier(early_stop) if early_stop else None
-        outcomes = run_plans(self.family, plans, rows, self.pad, self.usage, barrier)
+        outcomes = run_plans(self.family, plans, rows, self.pad, self.usage, barrier, follow_up)
         if self.usage.batch_rows < rows:
             self._largest = self.usage.batch_rows
-        return self._make_sweeps(outcomes, requests)
+        return outcomes
 
     @torch.inference_mode()
     def decode(self, latents: Tensor) -> NDArray[np.uint8]:

@@ -15,7 +15,7 @@ from conf.messages import typed_error_line
 from conf.schema import Config, Keep
 from conf.sweeps import AdaptiveSweep
 from p2p.sweep.batch_size import BatchRows
-from stages.candidates.adaptive_rounds import sweep_in_rounds
+from stages.candidates.adaptive_rounds import Respond, sweep_in_rounds
 from stages.candidates.full_decode import rescore_survivors
 from stages.candidates.requests import make_requests
 from stages.candidates.scoring import Scorer, SeedRequest, SweptSeed
@@ -80,23 +80,21 @@ class Generate:
         )
 
     def _render_or_split(self, pairs: Sequence[CaptionPair]) -> tuple[list[RenderedPair], list[Failure]]:
-        """Render the pairs together, or each alone if that raises."""
+        """Render the pairs together, or each half of them if that raises."""
         try:
             return self._render(pairs), []
         except Exception as error:
             if len(pairs) == 1:
                 return [], [Failure(pairs[0].id, typed_error_line(error))]
-        rendered, failures = [], []
-        for pair in pairs:
-            pair_rendered, pair_failures = self._render_or_split([pair])
-            rendered += pair_rendered
-            failures += pair_failures
-        return rendered, failures
+        middle = len(pairs) // 2
+        rendered, failures = self._render_or_split(pairs[:middle])
+        more_rendered, more_failures = self._render_or_split(pairs[middle:])
+        return rendered + more_rendered, failures + more_failures
 
     def _render(self, pairs: Sequence[CaptionPair]) -> list[RenderedPair]:
         """Request, sweep, score and select; with a scoring decoder then decode what is kept in full."""
         if isinstance(self.config.sweep, AdaptiveSweep):
-            seeds = sweep_in_rounds(pairs, self.config, self.scorer, self._sweep)
+            seeds = sweep_in_rounds(pairs, self.config, self.scorer, self._sweep_queue)
         else:
             requests = [
                 [(pair, sample, request) for sample, request in enumerate(make_requests(pair, self.config))]
@@ -115,16 +113,49 @@ class Generate:
 
     def _sweep(self, requests: Sequence[SeedRequest]) -> list[SweptSeed]:
         """Run all requests in shared batches, then score every edit."""
-        early_stop = self.scorer.early_stop(self.config.early, [pair for pair, *_ in requests])
-        batch_rows: BatchRows = self.config.cluster.batch_rows or "auto"
-        denoised = -self.editor.usage.seconds
-        with self._time("decode"):
-            sweeps = self.editor.sweep_many([request for *_, request in requests], batch_rows, early_stop)
-        denoised += self.editor.usage.seconds
-        self._seconds["denoise"] += denoised
-        self._seconds["decode"] -= denoised
+        with self._denoising():
+            early_stop = self.scorer.early_stop(self.config.early, [pair for pair, *_ in requests])
+            sweeps = self.editor.sweep_many(
+                [request for *_, request in requests], self._batch_rows, early_stop
+            )
         with self._time("score"):
             return self.scorer.score_sweeps(requests, sweeps)
+
+    def _sweep_queue(self, requests: Sequence[SeedRequest], respond: Respond) -> None:
+        """Run the requests, and those that ``respond`` returns for swept and scored ones, in shared batches."""
+        numbered = list(requests)
+        # Grows with the requests, which the early stop knows by their number.
+        pairs = [pair for pair, *_ in requests]
+
+        def score_and_respond(finished: list[tuple[int, p2p.Sweep]]) -> list[p2p.SweepRequest]:
+            with self._time("score"):
+                swept = self.scorer.score_sweeps(
+                    [numbered[number] for number, _ in finished], [sweep for _, sweep in finished]
+                )
+            following = respond([(number, seed) for (number, _), seed in zip(finished, swept, strict=True)])
+            numbered.extend(following)
+            pairs.extend(pair for pair, *_ in following)
+            return [request for *_, request in following]
+
+        with self._denoising():
+            early_stop = self.scorer.early_stop(self.config.early, pairs)
+            self.editor.sweep_queue(
+                [request for *_, request in requests], score_and_respond, self._batch_rows, early_stop
+            )
+
+    @property
+    def _batch_rows(self) -> BatchRows:
+        return self.config.cluster.batch_rows or "auto"
+
+    @contextmanager
+    def _denoising(self) -> Iterator[None]:
+        """Time the denoiser, and count as decoding what neither it nor the scores inside take."""
+        started, before, scored = time.perf_counter(), self.editor.usage.seconds, self._seconds["score"]
+        yield
+        denoised = self.editor.usage.seconds - before
+        elapsed = time.perf_counter() - started - denoised - (self._seconds["score"] - scored)
+        self._seconds["denoise"] += denoised
+        self._seconds["decode"] += max(0.0, elapsed)
 
     @contextmanager
     def _time(self, activity: str) -> Iterator[None]:

@@ -73,6 +73,11 @@ class EarlyStopBarrier:
     decide: Decide
     _waiting: dict[int, list[Job]] = field(default_factory=dict)
 
+    @property
+    def held(self) -> set[int]:
+        """Indices of the plans of which jobs are held."""
+        return set(self._waiting)
+
     def admit(self, job: Job) -> tuple[list[Job], list[Trajectory]]:
         """Returns the jobs that continue and the trajectories that are dropped, both empty until a plan's last job."""
         plan = job[0].plan

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -53,6 +54,17 @@ class Usage:
     seconds: float = 0.0
 
 
+FollowUp = Callable[[list[tuple[int, Outcome]]], Callable[[], Sequence[SweepPlan]]]
+"""Takes plans that have finished, each with its index and outcome. The result gives the plans that follow, numbered
+on, when it is called."""
+
+# Plans are started while fewer rows than so many batches are ready: more would finish all at once, and there would be
+# nothing to denoise while their images are decoded and scored.
+READY_BATCHES = 2
+# Calls of the denoiser after which the plans that follow finished ones are asked for.
+FOLLOW_UP_CALLS = 10
+
+
 def run_plans(
     family: Family,
     plans: Sequence[SweepPlan],
@@ -60,11 +72,13 @@ def run_plans(
     pad: bool = False,
     usage: Usage | None = None,
     barrier: EarlyStopBarrier | None = None,
+    follow_up: FollowUp | None = None,
 ) -> list[Outcome]:
     """Denoises all plans to the end.
 
     Jobs with most remaining steps go first, then those of earlier plans: sources and trunks run ahead, and the free
-    rows they release fill the remaining room of every batch. The order depends on the plans alone.
+    rows they release fill the remaining room of every batch. The order depends on the plans alone, those that follow
+    included, and never on the time that anything takes.
 
     Args:
         family: the denoiser.
@@ -74,11 +88,25 @@ def run_plans(
         pad: whether to fill up every call to ``batch_rows``.
         usage: counts the calls.
         barrier: decides the early stops of plans that have one.
+        follow_up: gives the plans that follow those that have finished. It is asked some calls later, or as soon as
+            the others cannot fill a batch.
     """
     outcomes, usage = [Outcome() for _ in plans], usage or Usage()
     started = time.perf_counter()
-    ready = [job for plan in plans for job in start_jobs(plan, batch_rows)]
-    while ready:
+    ready: list[Job] = []
+    waiting, following = deque(plans), deque[tuple[int, Callable[[], Sequence[SweepPlan]]]]()
+    while ready or waiting or following:
+        while waiting and (follow_up is None or sum(map(_rows, ready)) < READY_BATCHES * batch_rows):
+            ready += start_jobs(waiting.popleft(), batch_rows)
+        if following and (
+            sum(map(_rows, ready)) < batch_rows or usage.calls - following[0][0] >= FOLLOW_UP_CALLS
+        ):
+            asked = time.perf_counter()
+            further = following.popleft()[1]()
+            started += time.perf_counter() - asked
+            outcomes += [Outcome() for _ in further]
+            waiting += further
+            continue
         ready.sort(key=_priority)
         batch, ready = fill_batch(ready, batch_rows)
         advanced = _try_advance(family, batch, batch_rows if pad else None, batch_rows // 2 >= MIN_BATCH_ROWS)
@@ -102,6 +130,11 @@ def run_plans(
                     continuing, dropped = barrier.admit(job)
                     _record_dropped(dropped, outcome)
                 ready += [part for onward in continuing for part in regroup(onward, batch_rows)]
+        if follow_up:
+            unfinished = {job[0].plan.index for job in ready} | (barrier.held if barrier else set())
+            finished = sorted({job[0].plan.index for job in batch} - unfinished)
+            if finished:
+                following.append((usage.calls, follow_up([(index, outcomes[index]) for index in finished])))
     wait_for(family.device)
     usage.seconds += time.perf_counter() - started
     return outcomes

@@ -26,6 +26,8 @@ BY_CONTENT = {
     ("filter", "measures"),
     ("sweep", "prior_from"),
     ("sweep", "priors"),
+    # It chooses the default of unit_pairs, which is here itself.
+    ("sweep", "unit_factor"),
 }
 
 

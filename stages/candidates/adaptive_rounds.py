@@ -1,4 +1,4 @@
-"""Runs the adaptive sweep over the pairs of a unit: the pairs advance together, one batched sweep a round."""
+"""Runs the adaptive sweep over the pairs of a unit: each pair advances by its own rounds, and all share batches."""
 
 from __future__ import annotations
 
@@ -16,26 +16,37 @@ from stages.candidates.requests import make_request
 from stages.candidates.scoring import Scorer, SeedRequest, SweptSeed
 from stages.records import CaptionPair
 
+Respond = Callable[[list[tuple[int, SweptSeed]]], Sequence[SeedRequest]]
+SweepQueue = Callable[[Sequence[SeedRequest], Respond], None]
+"""Carries out requests and those that ``Respond`` returns for finished ones, all numbered in order, and scores them."""
+
 
 @dataclass
 class _Progress:
-    """A caption pair in the rounds: its trials, and the parts of each seed by sample index."""
+    """A caption pair in its rounds.
+
+    Attributes:
+        pair: the pair.
+        settings: of the sweep, with the prior of the pair's kind of edit.
+        round: the requests of the present round by sample index, each None until it is swept.
+        trials: of the rounds before.
+        seeds: the parts of each seed by sample index.
+    """
 
     pair: CaptionPair
     settings: AdaptiveSweep
+    round: dict[int, SweptSeed | None] = field(default_factory=dict)
     trials: list[Trial] = field(default_factory=list)
     seeds: dict[int, list[SweptSeed]] = field(default_factory=dict)
 
 
 def sweep_in_rounds(
-    pairs: Sequence[CaptionPair],
-    config: Config,
-    scorer: Scorer,
-    sweep: Callable[[Sequence[SeedRequest]], list[SweptSeed]],
+    pairs: Sequence[CaptionPair], config: Config, scorer: Scorer, sweep_queue: SweepQueue
 ) -> list[list[SweptSeed]]:
     """Sweeps until every pair is done. For each pair its seeds, each with all its τ, in the order of the samples.
 
-    ``sweep`` runs the requests in shared batches and scores the edits.
+    A pair begins its next round when all seeds of the last one are scored, whatever the other pairs do, and its
+    trials are in the order of its own rounds: what it tries depends on nothing else.
     """
     settings, edit, sampler = config.sweep, config.edit, config.sampler
     assert isinstance(settings, AdaptiveSweep)
@@ -51,28 +62,39 @@ def sweep_in_rounds(
             edit.self_tau,
         )
 
-    progress = [_Progress(pair, with_kind_prior(settings, pair)) for pair in pairs]
-    while True:
-        # A pair that is done stays done, because its trials do not change.
-        tries = [
-            (pair, sample, taus)
-            for pair in progress
-            for sample, taus in next_round(
-                pair.trials, pair.settings, config.filter.max_per_pair, cost
-            ).items()
-        ]
-        if not tries:
-            return [[merge_parts(pair.seeds[sample]) for sample in sorted(pair.seeds)] for pair in progress]
-        requests = [
+    owners: list[tuple[_Progress, int]] = []
+
+    def begin_round(pair: _Progress) -> list[SeedRequest]:
+        tries = next_round(pair.trials, pair.settings, config.filter.max_per_pair, cost)
+        pair.round = dict.fromkeys(tries)
+        owners.extend((pair, sample) for sample in tries)
+        return [
             (pair.pair, sample, make_request(pair.pair, config, sample, taus, sampler.guidance))
-            for pair, sample, taus in tries
+            for sample, taus in tries.items()
         ]
-        for (pair, sample, _), seed in zip(tries, sweep(requests), strict=True):
+
+    def end_round(pair: _Progress, swept: dict[int, SweptSeed]) -> None:
+        for sample, seed in swept.items():
             pair.seeds.setdefault(sample, []).append(seed)
             pair.trials += [
                 make_trial(sample, candidate.tau, vars(candidate), reason, scorer.thresholds)
                 for candidate, reason in zip(seed.candidates, scorer.verdicts(seed.candidates), strict=True)
             ]
+
+    def respond(finished: list[tuple[int, SweptSeed]]) -> list[SeedRequest]:
+        requests = []
+        for number, seed in finished:
+            pair, sample = owners[number]
+            pair.round[sample] = seed
+            swept = {sample: part for sample, part in pair.round.items() if part is not None}
+            if len(swept) == len(pair.round):
+                end_round(pair, swept)
+                requests += begin_round(pair)
+        return requests
+
+    progress = [_Progress(pair, with_kind_prior(settings, pair)) for pair in pairs]
+    sweep_queue([request for pair in progress for request in begin_round(pair)], respond)
+    return [[merge_parts(pair.seeds[sample]) for sample in sorted(pair.seeds)] for pair in progress]
 
 
 def merge_parts(parts: Sequence[SweptSeed]) -> SweptSeed:

@@ -1,16 +1,21 @@
 from __future__ import annotations
 
+import random
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+import filters
 import p2p
-from stages.candidates.adaptive_rounds import merge_parts, sweep_in_rounds
-from stages.candidates.scoring import CLIP_SCORES, SweptSeed
+from conf.compose import compose_config, to_object
+from conf.schema import Config
+from stages.candidates.adaptive_rounds import Respond, merge_parts, sweep_in_rounds
+from stages.candidates.scoring import CLIP_SCORES, SeedRequest, SweptSeed, make_thresholds, stack_clip_scores
 from stages.generate import Generate
-from stages.records import Candidate, Unit
+from stages.records import Candidate, CaptionPair, Unit
 from tests import runs
 
 # Random weights give random scores and the priors are near 0.5, so pairs need different numbers of rounds.
@@ -116,7 +121,7 @@ def test_a_seed_of_two_rounds_is_one_sample_with_all_its_tau(bisecting: Generate
 
 def test_scores_match_the_images_of_their_candidates(bisecting: Generate):
     pairs = runs.PAIRS[:2]
-    swept = sweep_in_rounds(pairs, bisecting.config, bisecting.scorer, bisecting._sweep)
+    swept = sweep_in_rounds(pairs, bisecting.config, bisecting.scorer, bisecting._sweep_queue)
     for pair, seeds in zip(pairs, swept, strict=True):
         for seed in seeds:
             edits = seed.sweep.edits
@@ -148,3 +153,79 @@ def test_a_bisected_seed_keeps_the_source_that_was_finished() -> None:
     assert merged.sweep.rows == 30
     assert merged.request.taus == (0.0, 1.0, 0.2, 0.8, 0.5)
     assert tuple(candidate.tau for candidate in merged.candidates) == merged.request.taus
+
+
+class DrawnScores:
+    """A scorer whose outcomes are drawn for each pair, seed and τ: pairs need 4 to some 20 seeds."""
+
+    def __init__(self, config: Config) -> None:
+        self.thresholds = make_thresholds(config.filter)
+
+    def score_sweeps(self, requests: Sequence[SeedRequest], sweeps: Sequence[p2p.Sweep]) -> list[SweptSeed]:
+        swept = []
+        for (pair, sample, request), sweep in zip(requests, sweeps, strict=True):
+            fields = [self.draw(pair.id, sample, tau) for tau in request.taus]
+            candidates = [
+                Candidate(pair.id, sample, request.seed, tau, 5.0, kept=False, reason="", **scores)
+                for tau, scores in zip(request.taus, fields, strict=True)
+            ]
+            swept.append(SweptSeed(request, sweep, tuple(candidates)))
+        return swept
+
+    def draw(self, pair_id: str, sample: int, tau: float) -> dict[str, float]:
+        drawn = random.Random(f"{pair_id}:{sample}")
+        difficulty = random.Random(pair_id).random()
+        good, low, width, strong = (drawn.random() for _ in range(4))
+        scores = {name: getattr(self.thresholds, name) + 0.01 for name in CLIP_SCORES}
+        low = low * 0.6 - 0.1
+        if good < 0.1 + 0.4 * difficulty**2:
+            scores["clip_sim_0"] -= 0.02
+        elif tau < low:
+            scores["clip_sim_image"] -= 0.02
+        elif tau > low + 0.3 + width * 0.6:
+            scores["clip_sim_dir"] -= 0.02
+        elif strong < 0.9 - 0.6 * difficulty:
+            scores["clip_sim_dir"] += 0.3
+        return scores
+
+    def verdicts(self, candidates: Sequence[Candidate]) -> list[str]:
+        return filters.find_missed_thresholds(stack_clip_scores(candidates), self.thresholds)
+
+
+def test_padded_batches_of_a_unit_are_full(sd1_folder: Path, monkeypatch: pytest.MonkeyPatch):
+    """The order of the work depends on outcomes alone, so here the denoiser and the decoder do nothing."""
+    config = to_object(
+        compose_config(["sweep=adaptive", "model=sd15", "sampler.steps=6"], "/nowhere/{}".format)
+    )
+    assert config.unit_pairs == 32
+    editor = p2p.load(sd1_folder, device="cpu")
+    editor.pad = True
+    shapes = set()
+
+    def denoise(latents: torch.Tensor, *_: object) -> torch.Tensor:
+        shapes.add(len(latents))
+        return torch.zeros_like(latents)
+
+    monkeypatch.setattr(editor.family, "denoise", denoise)
+    monkeypatch.setattr(editor.family, "decoder", lambda latents: np.zeros((len(latents), 1, 1, 3), np.uint8))
+    scorer = DrawnScores(config)
+
+    def sweep_queue(requests: Sequence[SeedRequest], respond: Respond) -> None:
+        numbered = list(requests)
+
+        def score(finished: list[tuple[int, p2p.Sweep]]) -> list[p2p.SweepRequest]:
+            swept = scorer.score_sweeps([numbered[n] for n, _ in finished], [sweep for _, sweep in finished])
+            following = respond([(n, seed) for (n, _), seed in zip(finished, swept, strict=True)])
+            numbered.extend(following)
+            return [request for *_, request in following]
+
+        editor.sweep_queue([request for *_, request in requests], score)
+
+    pairs = [
+        CaptionPair(f"a red ball, {k}", "make it blue", f"a blue ball, {k}") for k in range(config.unit_pairs)
+    ]
+    swept = sweep_in_rounds(pairs, config, scorer, sweep_queue)
+    assert {len(seeds) for seeds in swept} >= {4, 16}, "pairs need different numbers of seeds"
+    usage = editor.usage
+    assert shapes == {32}
+    assert usage.padding <= 0.05 * (usage.rows + usage.padding)
