@@ -28,7 +28,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from p2p.attention.processor import add_column_sums, attention
-from p2p.attention.routing import MIN_DYNAMIC_LENGTH, ColumnSums, Injected, mark_dynamic
+from p2p.attention.routing import MIN_DYNAMIC_LENGTH, ColumnSums, Injected, mark_dynamic, read_rows
+from p2p.device_transfer import to_device
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,43 +64,53 @@ class JointRouting:
 
 
 def make_joint_routing(routing: Injected) -> JointRouting:
-    """Combines the routing of cross- and self-attention; it is done once a batch, not once a layer."""
-    cross, pixels = routing.cross, routing.self_attention
-    B, S = len(pixels.at), cross.Rc.shape[-1]
-    itself = torch.arange(B, device=pixels.at.device)
-    source = pixels.rows[pixels.at]
-    w = source != itself
+    """Combines the routing of cross- and self-attention; it is done once a batch, not once a layer.
+
+    The rows are chosen on the host, so a GPU is not waited for.
+    """
+    cross, rows = routing.cross, read_rows(routing)
+    B, S, device, dtype = len(rows.self_source), cross.Rc.shape[-1], cross.Rc.device, cross.Rc.dtype
+    least = MIN_DYNAMIC_LENGTH if routing.compiled else 0
+    takes_pixels = [source != k for k, source in enumerate(rows.self_source)]
+    of_text, keeps_text = dict(zip(rows.injected, rows.sources, strict=True)), set(rows.kept)
+    kept = [k for k in range(B) if not takes_pixels[k] or k in keeps_text]
+    injected = [k for k in range(B) if takes_pixels[k] or k in of_text]
+    source_of = {k: rows.self_source[k] if takes_pixels[k] else of_text[k] for k in injected}
+    kept_weights, injected_weights = _weights(kept, least), _weights(injected, least)
+    kept, injected = _filled(kept, least), _filled(injected, least)
+    sources = [source_of.get(k, k) for k in injected]
+    queries = _filled(sorted({*kept, *sources, *rows.summed}), least)
+    position = {row: at for at, row in enumerate(queries[: len(set(queries))])}
+
+    def index(listed: list[int]) -> Tensor:
+        return to_device(listed, device)
+
+    def share(values: list[float]) -> Tensor:
+        return to_device(values, device).to(dtype)[:, None, None, None]
+
     # Rows that are repeated to fill up the routing have zeros, so adding them changes nothing.
     Dc = cross.Dc.new_zeros(B, S, 1).index_add(0, cross.kept, cross.Dc)
     Rc = cross.Rc.new_zeros(B, S, S).index_add(0, cross.injected, cross.Rc)
-    mixed = Rc.flatten(1).any(1)
-    source = torch.where(w, source, itself.index_put((cross.injected,), cross.rows[cross.injected_at]))
-    least = MIN_DYNAMIC_LENGTH if routing.compiled else 0
-    kept, has_kept = _rows(~w | Dc.flatten(1).any(1), least)
-    injected, has_injected = _rows(w | mixed, least)
-    summed = kept[:0] if routing.column_sums is None else cross.rows[routing.column_sums.at]
-    queries, _ = _rows(
-        torch.zeros_like(w).index_fill(0, torch.cat([kept, source[injected], summed]), 1), least
-    )
-    position = torch.zeros_like(itself).index_put(
-        (queries,), torch.arange(len(queries), device=queries.device)
-    )
-    share = w.to(Rc.dtype)[:, None, None, None]
+    kept_at, injected_at = index(kept), index(injected)
     joint = JointRouting(
-        queries=queries,
-        kept=kept,
-        kept_at=position[kept],
-        kept_pixels=(1 - share[kept]) * has_kept,
-        Dc=Dc[kept][:, None] * has_kept,
-        injected=injected,
-        source=source[injected],
-        source_at=position[source[injected]],
-        injected_pixels=share[injected] * has_injected,
-        Rc=Rc[injected][:, None] * has_injected,
+        queries=index(queries),
+        kept=kept_at,
+        kept_at=index([position[k] for k in kept]),
+        kept_pixels=share(
+            [float(not takes_pixels[k]) * weight for k, weight in zip(kept, kept_weights, strict=True)]
+        ),
+        Dc=Dc[kept_at][:, None] * share(kept_weights),
+        injected=injected_at,
+        source=index(sources),
+        source_at=index([position[source] for source in sources]),
+        injected_pixels=share(
+            [float(takes_pixels[k]) * weight for k, weight in zip(injected, injected_weights, strict=True)]
+        ),
+        Rc=Rc[injected_at][:, None] * share(injected_weights),
         column_sums=None
         if routing.column_sums is None
-        else replace(routing.column_sums, at=position[summed]),
-        summed=summed,
+        else replace(routing.column_sums, at=index([position[row] for row in rows.summed])),
+        summed=index(list(rows.summed)),
     )
     if routing.compiled:
         tensors = [getattr(joint, field.name) for field in fields(joint) if field.name != "column_sums"]
@@ -110,14 +121,14 @@ def make_joint_routing(routing: Injected) -> JointRouting:
     return joint
 
 
-def _rows(mask: Tensor, least: int) -> tuple[Tensor, Tensor]:
-    """Lists the rows in ``mask``, filled up to ``least``: indices (N,), and weights (N, 1, 1, 1), 0 for a filler."""
-    rows = mask.nonzero().flatten()
-    weights = torch.ones_like(rows)
-    if missing := max(0, least - len(rows)):
-        rows = torch.cat([rows, rows.new_full((missing,), int(rows[0]) if len(rows) else 0)])
-        weights = torch.cat([weights, weights.new_zeros(missing)])
-    return rows, weights[:, None, None, None]
+def _filled(rows: list[int], least: int) -> list[int]:
+    """Repeats the first row, or row 0, up to ``least`` rows."""
+    return rows + (rows[:1] or [0]) * (least - len(rows))
+
+
+def _weights(rows: list[int], least: int) -> list[float]:
+    """Returns 1 for each row, and 0 for each that ``_filled`` adds."""
+    return [1.0] * len(rows) + [0.0] * (least - len(rows))
 
 
 def joint_attention(q_pixels: Tensor, k: Tensor, v: Tensor, routing: JointRouting) -> Tensor:

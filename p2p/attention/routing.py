@@ -74,11 +74,30 @@ class ColumnSums:
 
 
 @dataclass(frozen=True, eq=False)
+class RoutingRows:
+    """The rows of a routing as numbers on the host, so that nobody has to wait for a GPU to read them.
+
+    Attributes:
+        self_source: for each of B rows, the row whose maps of self-attention it uses.
+        kept: rows that keep cross-attention of their own, each once.
+        injected: rows that take cross-attention from a source, each once, with those ``sources``.
+        summed: rows whose columns are summed, in order.
+    """
+
+    self_source: Sequence[int]
+    kept: Sequence[int]
+    injected: Sequence[int]
+    sources: Sequence[int]
+    summed: Sequence[int]
+
+
+@dataclass(frozen=True, eq=False)
 class Injected:
     """A batch in which something is injected, re-weighted or summed.
 
     ``compiled`` says that lengths which vary from batch to batch are at least 2 and marked as dynamic. ``larger`` has a
-    routing for layers of more pixels than each limit on self-injection in the batch, by ascending limits.
+    routing for layers of more pixels than each limit on self-injection in the batch, by ascending limits. ``on_host``
+    has the rows of ``cross``, ``self_attention`` and ``column_sums`` as numbers.
     """
 
     cross: CrossRouting
@@ -86,6 +105,7 @@ class Injected:
     column_sums: ColumnSums | None = None
     compiled: bool = False
     larger: tuple[tuple[float, SelfRouting], ...] = ()
+    on_host: RoutingRows | None = None
 
     def self_routing(self, pixels: int) -> SelfRouting:
         """Returns the routing of a self-attention layer of this many pixels."""
@@ -183,11 +203,16 @@ def make_routing(
         Rc=stack(injected.values(), (window, window)),
     )
 
-    def self_routing(above: float) -> SelfRouting:
+    def self_sources(above: float) -> list[int]:
         sources = [row.self_source if row.self_limit > above else k for k, row in enumerate(rows)]
+        return sources + [min(sources)] * padding
+
+    def self_routing(above: float) -> SelfRouting:
+        sources = self_sources(above)
         self_position = _positions(sources)
-        at = [self_position[source] for source in sources] + [0] * padding
-        return SelfRouting(index(self_position), to_device(at, device))
+        return SelfRouting(
+            index(self_position), to_device([self_position[source] for source in sources], device)
+        )
 
     limits = sorted({row.self_limit for row in rows} - {math.inf})
     column_sums = None
@@ -199,7 +224,30 @@ def make_routing(
             columns, sums = mark_dynamic(columns), mark_dynamic(sums)
         column_sums = ColumnSums(index(position[k] for k in summed), columns, (sums,))
     larger = tuple((limit, self_routing(limit)) for limit in limits)
-    return Injected(cross, self_routing(-1), column_sums, compiled, larger)
+    on_host = RoutingRows(
+        self_sources(-1),
+        list(kept),
+        list(injected),
+        [rows[k].cross_source for k in injected],
+        list(summed),
+    )
+    return Injected(cross, self_routing(-1), column_sums, compiled, larger, on_host)
+
+
+def read_rows(routing: Injected) -> RoutingRows:
+    """Returns the rows of a routing as numbers; reads them from the device if nobody has kept them."""
+    if routing.on_host is not None:
+        return routing.on_host
+    cross, pixels = routing.cross, routing.self_attention
+    rows = cross.rows.tolist()
+    injected = dict(zip(cross.injected.tolist(), cross.injected_at.tolist(), strict=True))
+    return RoutingRows(
+        pixels.rows[pixels.at].tolist(),
+        cross.kept.tolist(),
+        list(injected),
+        [rows[at] for at in injected.values()],
+        [] if routing.column_sums is None else [rows[at] for at in routing.column_sums.at.tolist()],
+    )
 
 
 def mark_dynamic(tensor: Tensor) -> Tensor:

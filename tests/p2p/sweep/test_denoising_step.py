@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from diffusers import StableDiffusionPipeline
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import p2p
 from p2p.samplers.sampler_registry import make_sampler
 from p2p.sweep.denoising_step import advance, blend_with_source
-from p2p.sweep.executor import start_jobs
+from p2p.sweep.executor import run_plans, start_jobs
 from p2p.sweep.sweep_plan import SweepPlan, make_plan
 from p2p.sweep.trajectory import Job
+from tests import models
 from tests.oracle import naive
 
 SOURCE, TARGET = "a red ball on grass", "a blue box on grass"  # equal counts of tokens
@@ -177,3 +180,64 @@ def test_rows_without_guidance_are_not_doubled(
     steps(editor, [first_job(made)], 6)
     assert rows == [4 if guided else 2 for guided in made.guided]
     assert set(rows) == {2, 4}
+
+
+class NoSynchronisation(TorchDispatchMode):
+    """Refuses operations that would make the host wait for a GPU: those whose result a Python number or shape needs."""
+
+    REFUSED = (
+        "_local_scalar_dense",
+        "nonzero",
+        "masked_select",
+        "is_nonzero",
+        "equal",
+        "unique",
+        "repeat_interleave",
+    )
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = func.overloadpacket.__name__
+        assert name not in self.REFUSED, f"{name} waits for the device"
+        if name in ("index", "index_put", "index_put_"):
+            assert all(at is None or at.dtype != torch.bool for at in args[1]), "a mask as an index waits too"
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize(
+    "save",
+    [
+        models.save_stable_diffusion,
+        models.save_stable_diffusion_xl,
+        models.save_stable_diffusion_3,
+        models.save_flux,
+    ],
+)
+def test_steps_never_wait_for_the_device(save: Callable[[Path], Path], tmp_path: Path) -> None:
+    """Forks, injection of every kind, guidance, padding, and a stochastic sampler where the family has one."""
+    editor = p2p.load(save(tmp_path / "model"), device="cpu")
+    flow = save in (models.save_stable_diffusion_3, models.save_flux)
+    settings: dict[str, Any] = {"steps": 3, "guidance_scale": 3.0}
+    requests = [
+        p2p.SweepRequest(
+            SOURCE,
+            TARGET,
+            (0.0, 0.4, 1.0),
+            sampler="flow_match_euler" if flow else "euler_ancestral",
+            **settings,
+        ),
+        p2p.SweepRequest(
+            SOURCE,
+            "a red ball on grass at night",
+            (0.5, 1.0),
+            sampler="flow_match_euler" if flow else "dpmpp_2m",
+            reweight={"night": 2.0},
+            **settings,
+        ),
+    ]
+    with torch.inference_mode():
+        plans = [
+            make_plan(k, request, editor.family, editor._samplers()) for k, request in enumerate(requests)
+        ]
+        for compiled in (False, True):
+            with NoSynchronisation():
+                run_plans(editor.family, plans, 16, pad=compiled)
