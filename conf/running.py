@@ -1,4 +1,4 @@
-"""Schema of the cluster, the tracker and the contact sheet: these settings never change results."""
+"""Schema of the cluster, the tracker and the contact sheet: all but ``cluster.batch_rows`` never change results."""
 
 from __future__ import annotations
 
@@ -38,11 +38,12 @@ GPUS = Bound(
 
 @dataclass
 class Cluster:
-    """The machines of a run. None of these settings changes results; null means "detect".
+    """The machines of a run. All but ``batch_rows`` never change results; null means "detect".
 
     - ``address``: the address of a running Ray cluster.
     - ``workers``: the number of workers; ``gpus_per_worker`` and ``threads`` are those of each worker.
-    - ``batch_rows``: denoiser rows in a batch; null takes what the pairs of a unit fill and the memory holds.
+    - ``batch_rows``: denoiser rows in a batch; null takes what the pairs of a unit fill and the memory holds. Batches
+      of another shape change the last bits of a result, so a run keeps the value that it was planned with.
     - ``unit_seconds``: a unit that takes longer counts as hanging; its process is ended, and the failing pair is
       isolated.
     - ``wait_seconds``: the run ends if no machine can hold a worker for this time.

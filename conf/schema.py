@@ -43,7 +43,7 @@ class CaptionsKind(StrEnum):
 
 
 class Dtype(Enum):
-    """``auto`` is half precision on a GPU (fp16; bf16 for SD3 and FLUX) and fp32 elsewhere."""
+    """``auto`` is bf16 on a GPU, fp16 on one without bf16, and fp32 elsewhere."""
 
     auto = "auto"
     fp32 = "fp32"
@@ -52,7 +52,9 @@ class Dtype(Enum):
 
 
 # The functional form allows the hyphen.
-Compile = Enum("Compile", {"none": "none", "default": "default", "max-autotune": "max-autotune"})
+Compile = Enum(
+    "Compile", {"auto": "auto", "none": "none", "default": "default", "max-autotune": "max-autotune"}
+)
 
 
 class EditKind(Enum):
@@ -160,13 +162,24 @@ class Model:
     - ``scoring_decoder``: a small decoder (TAESD, a folder or hub name) for the images that are scored. Candidates
       that pass are decoded in full, scored again, and kept by those scores.
     - ``max_sequence_length``: tokens of T5's window; null is 256 for SD3 and 512 for FLUX.
+    - ``variant``: of the weights' files, such as fp16 for ``*.fp16.safetensors``; null finds it if a part of the
+      folder has no others.
+    - ``staging``: a local folder of each machine; the model's folder is copied there once before it is loaded.
+    - ``offload``: text encoders wait in the memory of the host while the denoiser works.
 
     Settings that make a GPU faster change the last bits of a result, so they belong to the settings of a run:
 
-    - ``compile``: a mode of torch.compile. Compiling takes minutes, so it pays off only for many pairs; all batches
-      then have cluster.batch_rows rows.
-    - ``channels_last``: the memory layout of convolutions.
-    - ``tf32``: used for everything that is computed in fp32, such as the autoencoder of SDXL.
+    - ``dtype``: auto is bf16 on a GPU, fp16 on one without bf16, and fp32 elsewhere.
+    - ``compile``: a mode of torch.compile; all batches then have cluster.batch_rows rows. Compiling takes minutes:
+      auto compiles on a GPU, if it has Triton and a C compiler, and no ``limit`` makes the run a short one. If the
+      compiler fails, the denoiser runs without, and one line says so.
+    - ``channels_last``: the memory layout of convolutions; null is true on a GPU.
+    - ``tf32``: used for everything that is computed in fp32.
+
+    - ``fp8``: the linear layers of a transformer (SD3, FLUX) compute in float8, by torchao.
+
+    - ``compile_cache``: a local folder of each machine for compiled kernels, which one process compiles and the others
+      read; null is the folder of torch.compile, below /tmp.
     """
 
     name: str = MISSING
@@ -174,11 +187,16 @@ class Model:
     revision: str | None = None
     family: str | None = None
     dtype: Dtype = Dtype.auto
-    compile: Compile = Compile.none
-    channels_last: bool = False
+    compile: Compile = Compile.auto
+    channels_last: bool | None = None
     tf32: bool = True
     scoring_decoder: str | None = None
     max_sequence_length: int | None = bounded(T5_WINDOW, None)
+    fp8: bool = False
+    variant: str | None = None
+    staging: str | None = None
+    offload: bool = False
+    compile_cache: str | None = None
     device: str = "auto"
     steps: int = bounded(STEPS)
     guidance: float = bounded(GUIDANCE)
@@ -311,6 +329,10 @@ OPTIONAL = {
 """Settings that a plan and a sample record only where they are set."""
 
 
+COMPILED_PAIRS = 200
+"""Caption pairs from which on compiling is repaid: a minute or two for each worker, for a quarter of its time."""
+
+
 @dataclass
 class Config:
     """Settings of the run itself.
@@ -344,6 +366,11 @@ class Config:
     cluster: Cluster = MISSING
     tracker: Tracker = field(default_factory=Tracker)
     sheet: Sheet = field(default_factory=Sheet)
+
+    def compile_mode(self) -> str:
+        """Return the mode for ``p2p.load``: ``auto`` does not compile for a run that ``limit`` keeps short."""
+        short = self.limit is not None and self.limit < COMPILED_PAIRS
+        return "none" if self.model.compile is Compile.auto and short else self.model.compile.value
 
     def optional(self) -> dict[str, str | int | float]:
         """Return the values of those settings of ``OPTIONAL`` that are set, by name."""

@@ -202,6 +202,9 @@ class Editor:
         plans = [
             make_plan_of_method(k, request, self.family, sampler) for k, request in enumerate(requests, first)
         ]
+        # Optional in a family: a plugin may keep its text encoders where they are.
+        if release := getattr(self.family, "release_encoders", None):
+            release()
         if not early_stop:
             return plans
         steps = [early_stop.before_step(p.request.steps) if p.branches else None for p in plans]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
+from pathlib import Path
 
 import torch
 
@@ -24,6 +26,15 @@ from stages.candidates.sheet_previews import make_previews, make_thumbnails
 from stages.records import CaptionPair, Failure, Unit, UnitResult
 
 
+def prepare_process(compile_cache: str | None) -> None:
+    """Set what CUDA and the compiler read from the environment at their first use. The user's own variables stay."""
+    # Batches of several sizes, images and scores share the memory; fixed segments would fragment it.
+    os.environ.setdefault("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True")
+    if compile_cache:
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", compile_cache)
+        os.environ.setdefault("TRITON_CACHE_DIR", str(Path(compile_cache, "triton")))
+
+
 class Generate:
     """The stage of a worker: loads the models once, then each call makes the result of a unit."""
 
@@ -36,17 +47,22 @@ class Generate:
         self.config = config
         self.model_fingerprint = model_fingerprint
         model = config.model
+        prepare_process(model.compile_cache)
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = model.tf32
         self.editor = p2p.load(
             model.path,
             device=model.device,
             dtype=model.dtype.value,
             revision=model.revision,
-            compile=model.compile.value,
+            compile=config.compile_mode(),
             channels_last=model.channels_last,
             scoring_decoder=model.scoring_decoder,
             family=model.family,
             max_sequence_length=model.max_sequence_length,
+            variant=model.variant,
+            staging=model.staging,
+            offload=model.offload,
+            fp8=model.fp8,
         )
         self.scorer = Scorer(config.filter, model.device)
         self._reset()
@@ -55,6 +71,7 @@ class Generate:
         self._seconds: dict[str, float] = defaultdict(float)
         self._shifts: dict[str, float] = {}
         self._rescored = 0
+        self.editor.usage.halved_to = 0
 
     def __call__(self, unit: Unit) -> UnitResult:
         """Render, score and select. A pair that raises becomes a failure; the other pairs are kept."""
@@ -77,6 +94,7 @@ class Generate:
             shifts=self._shifts,
             rejected=rejected,
             thumbnails=thumbnails,
+            batch_rows=self.editor.usage.halved_to,
         )
 
     def _render_or_split(self, pairs: Sequence[CaptionPair]) -> tuple[list[RenderedPair], list[Failure]]:

@@ -186,7 +186,8 @@ class UnitResult:
 
     ``rows`` counts denoiser rows; ``seconds`` is wall clock by activity: denoise, decode (prompts encoded, latents
     decoded), score, rescore, preview. With a scoring decoder, ``rescored`` counts the candidates that were decoded in
-    full and scored again, and ``shifts`` has the sum of the absolute differences of each score.
+    full and scored again, and ``shifts`` has the sum of the absolute differences of each score. ``batch_rows`` is the
+    number of rows of a batch if memory was too short for those configured, otherwise 0.
     """
 
     unit: Unit
@@ -201,3 +202,4 @@ class UnitResult:
     rejected: tuple[Rejected, ...] = ()
     thumbnails: tuple[Preview, ...] = ()
     answers: tuple[WrittenPair, ...] = ()
+    batch_rows: int = 0

@@ -90,6 +90,8 @@ def summarise(result: UnitResult) -> dict[str, Any]:
         "seconds": {name: round(value, 3) for name, value in result.seconds.items()},
         "rescored": result.rescored,
         "shifts": {name: round(value, 6) for name, value in result.shifts.items()},
+        # Another shape of the batches changes the last bits.
+        **({"batch_rows": result.batch_rows} if result.batch_rows else {}),
     }
 
 

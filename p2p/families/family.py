@@ -93,15 +93,16 @@ class FamilyModule(Protocol):
     """A module of this package.
 
     Attributes:
-        HALF: the family's default precision on CUDA.
+        HALF: the family's default precision on a GPU that has bf16; it is fp16 on others.
     """
 
     HALF: torch.dtype
 
-    def load(self, folder: Path, device: torch.device, dtype: torch.dtype, **options: int) -> Family:
+    def load(self, folder: Path, device: torch.device, dtype: torch.dtype, **options: Any) -> Family:
         """Loads a diffusers folder of the family to ``device``.
 
-        A family with a T5 may take the option ``max_sequence_length``, the tokens of its window.
+        It may take the options ``variant`` and ``offload`` of ``p2p.load``, and a family with a T5
+        ``max_sequence_length``, the tokens of its window.
         """
 
 

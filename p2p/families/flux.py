@@ -100,8 +100,16 @@ def _image_ids(side: int) -> Tensor:
 
 
 def load(
-    folder: Path, device: torch.device, dtype: torch.dtype, max_sequence_length: int = FLUX_T5_TOKENS
+    folder: Path,
+    device: torch.device,
+    dtype: torch.dtype,
+    max_sequence_length: int = FLUX_T5_TOKENS,
+    variant: str | None = None,
+    offload: bool = False,
 ) -> Flux:
     """Loads a diffusers folder of this family; ``max_sequence_length`` is the pipeline's."""
-    pipeline = load_pipeline(FluxPipeline, folder, device, dtype)
-    return Flux(folder, pipeline, device, dtype, max_sequence_length)
+    pipeline = load_pipeline(FluxPipeline, folder, device, dtype, offload, variant=variant)
+    model = Flux(folder, pipeline, device, dtype, max_sequence_length)
+    if offload:
+        model.offload(pipeline)
+    return model

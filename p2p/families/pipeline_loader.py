@@ -9,11 +9,17 @@ import torch
 
 
 def load_pipeline(
-    pipeline_class: Any, folder: Path, device: torch.device, dtype: torch.dtype, **options: Any
+    pipeline_class: Any,
+    folder: Path,
+    device: torch.device,
+    dtype: torch.dtype,
+    offload: bool = False,
+    **options: Any,
 ) -> Any:
     """Loads a pipeline's parts to ``device`` in ``dtype``, all but those for input images.
 
-    ``options`` are passed to ``from_pretrained``: settings of the class, or None for a part that is not loaded.
+    With ``offload`` text encoders stay in the memory of the host. ``options`` are passed to ``from_pretrained``:
+    settings of the class, the variant of the weights, or None for a part that is not loaded.
 
     Raises:
         OSError: a part is absent, or has no safetensors weights.
@@ -27,4 +33,9 @@ def load_pipeline(
         image_encoder=None,
         **options,
     )
-    return pipeline.to(device)
+    if not offload:
+        return pipeline.to(device)
+    for name, part in pipeline.components.items():
+        if isinstance(part, torch.nn.Module) and not name.startswith("text_encoder"):
+            part.to(device)
+    return pipeline

@@ -18,7 +18,7 @@ from p2p.families.unet import InjectedUNet
 from p2p.families.vae_decoder import Decoder
 from p2p.text.token_windows import PromptWindow, clip_window
 
-HALF = torch.float16
+HALF = torch.bfloat16
 
 
 class StableDiffusion(PromptEncoder):
@@ -55,8 +55,15 @@ class StableDiffusion(PromptEncoder):
         return self.denoiser(latents, timesteps, text, routing, guidance=guidance[0] if guidance else None)
 
 
-def load(folder: Path, device: torch.device, dtype: torch.dtype) -> StableDiffusion:
+def load(
+    folder: Path, device: torch.device, dtype: torch.dtype, variant: str | None = None, offload: bool = False
+) -> StableDiffusion:
     """Loads a diffusers folder of this family."""
     unsafe = {"safety_checker": None, "requires_safety_checker": False}
-    pipeline = load_pipeline(StableDiffusionPipeline, folder, device, dtype, **unsafe)
-    return StableDiffusion(pipeline, clip_window(folder), device, dtype)
+    pipeline = load_pipeline(
+        StableDiffusionPipeline, folder, device, dtype, offload, variant=variant, **unsafe
+    )
+    model = StableDiffusion(pipeline, clip_window(folder), device, dtype)
+    if offload:
+        model.offload(pipeline)
+    return model

@@ -99,10 +99,20 @@ class StableDiffusion3(PromptEncoder):
 
 
 def load(
-    folder: Path, device: torch.device, dtype: torch.dtype, max_sequence_length: int = T5_TOKENS
+    folder: Path,
+    device: torch.device,
+    dtype: torch.dtype,
+    max_sequence_length: int = T5_TOKENS,
+    variant: str | None = None,
+    offload: bool = False,
 ) -> StableDiffusion3:
     """Loads a diffusers folder of this family; ``max_sequence_length`` is the pipeline's."""
     index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
     absent = {part: None for part in ("text_encoder_3", "tokenizer_3") if index.get(part, [None])[0] is None}
-    pipeline = load_pipeline(StableDiffusion3Pipeline, folder, device, dtype, **absent)
-    return StableDiffusion3(folder, pipeline, device, dtype, max_sequence_length)
+    pipeline = load_pipeline(
+        StableDiffusion3Pipeline, folder, device, dtype, offload, variant=variant, **absent
+    )
+    model = StableDiffusion3(folder, pipeline, device, dtype, max_sequence_length)
+    if offload:
+        model.offload(pipeline)
+    return model

@@ -23,7 +23,7 @@ from p2p.families.unet import InjectedUNet
 from p2p.families.vae_decoder import Decoder
 from p2p.text.clip_text_encoders import ClipPair
 
-HALF = torch.float16
+HALF = torch.bfloat16
 
 
 class StableDiffusionXL(PromptEncoder):
@@ -59,7 +59,14 @@ class StableDiffusionXL(PromptEncoder):
         return self.denoiser(latents, timesteps, text, routing, added, guidance[0] if guidance else None)
 
 
-def load(folder: Path, device: torch.device, dtype: torch.dtype) -> StableDiffusionXL:
+def load(
+    folder: Path, device: torch.device, dtype: torch.dtype, variant: str | None = None, offload: bool = False
+) -> StableDiffusionXL:
     """Loads a diffusers folder of this family."""
-    pipeline = load_pipeline(StableDiffusionXLPipeline, folder, device, dtype, add_watermarker=False)
-    return StableDiffusionXL(pipeline, ClipPair(folder, pipeline), device, dtype)
+    pipeline = load_pipeline(
+        StableDiffusionXLPipeline, folder, device, dtype, offload, variant=variant, add_watermarker=False
+    )
+    model = StableDiffusionXL(pipeline, ClipPair(folder, pipeline), device, dtype)
+    if offload:
+        model.offload(pipeline)
+    return model

@@ -15,8 +15,11 @@ PICKLES = {".bin", ".ckpt", ".pt", ".pth", ".pkl"}
 _HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 
 
-def local_folder(model: str | Path, revision: str | None, whole: bool) -> Path:
+def local_folder(model: str | Path, revision: str | None, whole: bool, variant: str | None = None) -> Path:
     """Finds the folder of a model. A hub's is downloaded, ``whole`` or only its configs and tokenizer.
+
+    Several processes of a machine download a file once: the hub's client locks each file of its cache. ``variant`` is
+    that of the weights.
 
     Raises:
         ModelError: there is no such model.
@@ -37,7 +40,11 @@ def local_folder(model: str | Path, revision: str | None, whole: bool) -> Path:
 
             return Path(
                 DiffusionPipeline.download(
-                    str(model), revision=revision, use_safetensors=True, safety_checker=None
+                    str(model),
+                    revision=revision,
+                    variant=variant,
+                    use_safetensors=True,
+                    safety_checker=None,
                 )
             )
         patterns = ["model_index.json", "tokenizer*/*", "text_encoder*/config.json", "scheduler/*"]

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import inspect
-import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,10 +17,14 @@ from conf.messages import error_line
 from p2p.editor import Editor
 from p2p.errors import ModelError
 from p2p.families.scoring_decoder import load_scoring_decoder
+from p2p.models.compiler import choose_mode, compile_denoiser
 from p2p.models.family_registry import find_family
+from p2p.models.float8 import use_float8
 from p2p.models.model_folder import PICKLES, local_folder
+from p2p.models.staging import stage_folder
+from p2p.models.weights import check_memory, find_variant, weight_bytes, weighted_parts
 
-COMPILE = ("none", "default", "max-autotune")
+COMPILE = ("none", "auto", "default", "max-autotune")
 _DTYPES = {
     "float32": torch.float32,
     "fp32": torch.float32,
@@ -38,62 +41,86 @@ def load(
     dtype: str | torch.dtype = "auto",
     revision: str | None = None,
     compile: str = "none",
-    channels_last: bool = False,
+    channels_last: bool | None = None,
     scoring_decoder: str | Path | None = None,
     family: str | None = None,
     max_sequence_length: int | None = None,
+    variant: str | None = None,
+    staging: str | Path | None = None,
+    offload: bool = False,
+    fp8: bool = False,
 ) -> Editor:
     """Loads a model for editing.
 
     Args:
         model: a diffusers folder, or ``owner/name`` on the hub. An existing folder needs no network.
         device: "auto" is CUDA if available, else the CPU.
-        dtype: "float32", "float16", "bfloat16" (or "fp32", "fp16", "bf16"), or "auto": on CUDA bf16 for SD3 and FLUX
-            and fp16 for other models, elsewhere fp32.
+        dtype: "float32", "float16", "bfloat16" (or "fp32", "fp16", "bf16"), or "auto": on CUDA bf16, or fp16 where the
+            GPU has no bf16; elsewhere fp32.
         revision: branch, tag or commit on the hub.
-        compile: "none", or a mode of ``torch.compile``: "default" or "max-autotune". A compiled denoiser is called with
-            batches of one shape. It has one graph for batches without injection, one for the others, and a third for
-            batches with LocalBlend.
+        compile: "none", "default", "max-autotune", or "auto": "default" on a GPU with Triton and a C compiler. A
+            compiled denoiser is called with batches of one shape. It has one graph for batches without injection, one
+            for the others, and a third for batches with LocalBlend. If it cannot be compiled it runs eagerly, and one
+            line of the log says why.
         channels_last: whether weights of convolutions have the layout channels-last, which is faster on tensor cores.
+            None is true on CUDA.
         scoring_decoder: folder or name on the hub of an ``AutoencoderTiny`` for the model's latents (such as TAESD). It
             decodes sweeps in a fraction of the time; ``Editor.decode`` still uses the model's own decoder.
         family: a plugin module on PYTHONPATH that loads the model, with the interface
             ``p2p.families.family.FamilyPlugin``. None is the built-in family of the folder's pipeline class.
         max_sequence_length: tokens of T5's window, for SD3 (256 by default) and FLUX (512); the setting of their
             pipelines in diffusers.
+        variant: of the weights' files, such as "fp16" for ``*.fp16.safetensors``. None finds it if it is the only one.
+        staging: a local folder. A model's folder is copied there first, once for all processes of the machine.
+        offload: whether text encoders wait in the memory of the host while the denoiser works, and the denoiser there
+            while they work if the GPU does not hold both.
+        fp8: whether the linear layers of a transformer (SD3, FLUX) compute in float8, by torchao.
 
     Raises:
-        ModelError: ``compile`` is unknown, the model does not exist, its family is not supported or cannot be imported,
-            it has no T5 with a window of another length, or its weights are pickles, which are never loaded.
+        ModelError: ``compile`` is unknown, the model does not exist, its family is not supported, cannot be imported or
+            does not take an option, it has no T5 with a window of another length, its weights are pickles, which are
+            never loaded, or they do not fit into the memory of the GPU.
     """
     if compile not in COMPILE:
         raise ModelError(f"compile {compile!r} is unknown; there are {', '.join(COMPILE)}")
     target = _device(device)
     precision = _dtype(dtype)
-    folder = local_folder(model, revision, whole=True)
+    folder = local_folder(model, revision, whole=True, variant=variant)
+    if staging is not None and Path(model).is_dir():
+        folder = stage_folder(folder, Path(staging))
     module = find_family(folder, family)
     _check_weights(folder)
-    options = {} if max_sequence_length is None else {"max_sequence_length": max_sequence_length}
-    if not options.keys() <= inspect.signature(module.load).parameters.keys():
-        raise ModelError(f"{folder}: max_sequence_length is for SD3 and FLUX; remove it")
-    half = module.HALF if target.type == "cuda" else torch.float32
+    chosen = variant or find_variant(folder)
+    wanted = {"max_sequence_length": max_sequence_length, "variant": chosen, "offload": offload}
+    options = _family_options(folder, module.load, wanted)
+    weights = precision or _default_dtype(target, module.HALF)
+    if target.type == "cuda":
+        check_memory(weight_bytes(folder, weights, chosen), torch.cuda.mem_get_info(target)[0], offload)
     try:
         with _no_progress_bars():
-            loaded = module.load(folder, target, precision or half, **options)
+            loaded = module.load(folder, target, weights, **options)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise ModelError(f"{folder}: the model does not load: {error_line(error)}") from error
     decoder = None if scoring_decoder is None else load_scoring_decoder(scoring_decoder, loaded)
+    if channels_last is None:
+        channels_last = target.type == "cuda"
     if channels_last:
         for part in (loaded.network, loaded.decoder.vae):
             part.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    if compile != "none":
-        loaded.network.compile(fullgraph=True, mode=compile)
-    return Editor(loaded, pad=compile != "none", scoring_decoder=decoder)
+    if target.type == "cuda":
+        # It makes a plan for every number of rows, and which kernel it takes differs from run to run.
+        torch.backends.cuda.enable_cudnn_sdp(False)
+    if fp8:
+        use_float8(loaded.network)
+    mode = choose_mode(compile, target)
+    if mode != "none":
+        compile_denoiser(loaded, mode)
+    return Editor(loaded, pad=mode != "none", scoring_decoder=decoder)
 
 
 def _check_weights(folder: Path) -> None:
     """Raises ModelError unless every part of the pipeline with weights has them as safetensors."""
-    for part in _weighted_parts(folder):
+    for part in weighted_parts(folder):
         suffixes = {path.suffix for path in (folder / part).glob("*") if path.is_file()}
         if ".safetensors" in suffixes:
             continue
@@ -104,14 +131,15 @@ def _check_weights(folder: Path) -> None:
         raise ModelError(f"{folder / part}: no weights; it needs a *.safetensors file")
 
 
-def _weighted_parts(folder: Path) -> list[str]:
-    index: dict[str, Any] = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
-    unused = ("scheduler", "tokenizer", "safety_checker", "feature_extractor", "image_encoder")
-    return [
-        name
-        for name, value in index.items()
-        if isinstance(value, list) and value[0] is not None and not name.startswith(unused)
-    ]
+def _family_options(folder: Path, load: Callable[..., Any], wanted: dict[str, Any]) -> dict[str, Any]:
+    """Returns the options that are set. Raises ModelError for one that the family does not take."""
+    options = {name: value for name, value in wanted.items() if value}
+    takes = inspect.signature(load).parameters.keys()
+    if "max_sequence_length" in options.keys() - takes:
+        raise ModelError(f"{folder}: max_sequence_length is for SD3 and FLUX; remove it")
+    if unknown := sorted(options.keys() - takes):
+        raise ModelError(f"{folder}: its family does not take {', '.join(unknown)}; remove it")
+    return options
 
 
 def _device(device: str | torch.device) -> torch.device:
@@ -121,6 +149,13 @@ def _device(device: str | torch.device) -> torch.device:
         return torch.device(device)
     except RuntimeError as error:
         raise ModelError(f"device {device!r} is unknown; use auto, cpu or cuda") from error
+
+
+def _default_dtype(device: torch.device, half: torch.dtype) -> torch.dtype:
+    """Returns the precision of "auto"; ``half`` is the family's own."""
+    if device.type != "cuda":
+        return torch.float32
+    return half if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
 
 
 def _dtype(dtype: str | torch.dtype) -> torch.dtype | None:

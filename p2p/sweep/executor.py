@@ -45,6 +45,7 @@ class Usage:
         padding: rows that only filled up the shape of a call.
         batch_rows: of the last call; fewer than configured if memory was short.
         seconds: of wall clock from noise to final latents: the denoiser and the samplers.
+        halved_to: the least rows of a batch since it was last set to 0 for which a larger one was halved; 0 for none.
     """
 
     calls: int = 0
@@ -52,6 +53,7 @@ class Usage:
     padding: int = 0
     batch_rows: int = 0
     seconds: float = 0.0
+    halved_to: int = 0
 
 
 FollowUp = Callable[[list[tuple[int, Outcome]]], Callable[[], Sequence[SweepPlan]]]
@@ -62,7 +64,7 @@ on, when it is called."""
 # nothing to denoise while their images are decoded and scored.
 READY_BATCHES = 2
 # Calls of the denoiser after which the plans that follow finished ones are asked for.
-FOLLOW_UP_CALLS = 10
+FOLLOW_UP_CALLS = 4
 
 
 def run_plans(
@@ -112,6 +114,7 @@ def run_plans(
         advanced = _try_advance(family, batch, batch_rows if pad else None, batch_rows // 2 >= MIN_BATCH_ROWS)
         if advanced is None:
             batch_rows //= 2
+            usage.halved_to = min(usage.halved_to or batch_rows, batch_rows)
             ready = [part for job in (*batch, *ready) for part in regroup(job, batch_rows)]
             continue
         for job in batch:

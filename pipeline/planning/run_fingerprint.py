@@ -32,7 +32,7 @@ BY_CONTENT = {
 
 
 def settings_of(config: Config, captions_sha256: str, models: Models) -> dict[str, Any]:
-    """Return every setting that changes results, by its dotted name. Cluster, batches, paths and logs do not.
+    """Return every setting that changes results, by its dotted name. Machines, paths and logs do not.
 
     Models and captions enter by their digests, so they may be moved.
     """
@@ -48,6 +48,8 @@ def settings_of(config: Config, captions_sha256: str, models: Models) -> dict[st
         "model.compile": config.model.compile.value,
         "model.channels_last": config.model.channels_last,
         "model.tf32": config.model.tf32,
+        # The shape of the denoiser's batches changes the last bits of a result.
+        "cluster.batch_rows": config.cluster.batch_rows,
         "model.scoring_decoder": models.scoring_decoder,
         "model.fingerprint": models.generator,
         "filter.clip": models.clip,
@@ -61,6 +63,10 @@ def settings_of(config: Config, captions_sha256: str, models: Models) -> dict[st
     }
     if config.model.max_sequence_length is not None:
         settings["model.max_sequence_length"] = config.model.max_sequence_length
+    if config.model.fp8:
+        settings["model.fp8"] = True
+    if config.model.variant:
+        settings["model.variant"] = config.model.variant
     if config.model.family:
         settings["model.family"] = config.model.family
     settings |= {f"{name}.source": digest for name, digest in models.own}

@@ -18,7 +18,6 @@ BOTH = [
     "cluster.workers=3",
     "cluster.gpus_per_worker=0.5",
     "cluster.threads=2",
-    "cluster.batch_rows=8",
     "cluster.unit_seconds=10",
     "cluster.wait_seconds=10",
     "cluster.hours=1",

@@ -81,6 +81,6 @@ def test_graphs_of_the_compiler(
 
 def test_modes_there_are(sd1_folder: Path) -> None:
     with pytest.raises(
-        p2p.ModelError, match="compile 'fast' is unknown; there are none, default, max-autotune"
+        p2p.ModelError, match="compile 'fast' is unknown; there are none, auto, default, max-autotune"
     ):
         p2p.load(sd1_folder, compile="fast")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from conf.schema import ImageFormat
 from stages.candidates.requests import make_requests
 from stages.generate import Generate
 from stages.records import CaptionPair, Unit
-from stages.write import encode_part
+from stages.write import encode_part, summarise
 from tests import runs
 
 UNIT = Unit(0, runs.PAIRS[:2])
@@ -128,11 +129,32 @@ def test_the_model_computes_as_configured(
     finally:
         matmul.allow_tf32, cudnn.allow_tf32 = before
     assert editor.family.dtype == torch.bfloat16
-    assert compiled[-1]["mode"] == "max-autotune"
+    assert compiled[-1]["mode"] == "max-autotune-no-cudagraphs"
     assert editor.pad, "one shape for one graph"
     weight = editor.family.network.conv_in.weight
     assert weight.is_contiguous(memory_format=torch.channels_last)
     assert not weight.is_contiguous()
+
+
+def test_the_record_says_that_memory_halved_the_batches(
+    sd1_folder: Path, clip_folder: Path, generate: Generate, monkeypatch: pytest.MonkeyPatch
+):
+    """It says so for the unit whose batches were halved, and not for the next one."""
+    family, fits = generate.editor.family, False
+    denoise = family.denoise
+
+    def short_once(latents: torch.Tensor, *rest: Any) -> torch.Tensor:
+        nonlocal fits
+        if not fits and len(latents) > 8:
+            fits = True
+            raise torch.OutOfMemoryError("no room")
+        return denoise(latents, *rest)
+
+    monkeypatch.setattr(family, "denoise", short_once)
+    halved, whole = generate(UNIT), generate(UNIT)
+    assert summarise(halved)["batch_rows"] == halved.batch_rows == 16
+    assert "batch_rows" not in summarise(whole)
+    assert [c.tau for c in halved.candidates] == [c.tau for c in whole.candidates]
 
 
 def test_automatic_batches_give_the_same_candidates(sd1_folder: Path, clip_folder: Path, generate: Generate):

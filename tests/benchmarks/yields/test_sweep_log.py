@@ -24,7 +24,7 @@ def test_file_name_depends_on_all_that_changes_results():
         )
     }
     assert len(files) == 5
-    elsewhere = replace(config, out="elsewhere", cluster=replace(config.cluster, batch_rows=7))
+    elsewhere = replace(config, out="elsewhere", cluster=replace(config.cluster, threads=7))
     assert log_path(folder, "sweep", elsewhere, models) in files
 
 

@@ -24,8 +24,9 @@ def settings(*more: str) -> dict[str, object]:
         ("sampler.guidance_interval=[0.3,5]", "sampler.guidance_interval was None, is [0.3, 5.0]"),
         ("seed=3", "seed was 0, is 3"),
         ("model.dtype=bf16", "model.dtype was 'auto', is 'bf16'"),
-        ("model.compile=max-autotune", "model.compile was 'none', is 'max-autotune'"),
-        ("model.channels_last=true", "model.channels_last was False, is True"),
+        ("cluster.batch_rows=8", "cluster.batch_rows was 32, is 8"),
+        ("model.compile=max-autotune", "model.compile was 'auto', is 'max-autotune'"),
+        ("model.channels_last=true", "model.channels_last was None, is True"),
         ("model.tf32=false", "model.tf32 was True, is False"),
         ("model.max_sequence_length=99", "model.max_sequence_length was None, is 99"),
         ("edit.self_max_size=0.25", "edit.self_max_size was None, is 0.25"),
@@ -50,7 +51,7 @@ def test_the_scoring_decoder_counts_by_what_it_holds():
 
 @pytest.mark.parametrize(
     "setting",
-    ["cluster.batch_rows=8", "cluster.unit_seconds=9", "out=elsewhere", "sheet.pairs=0", "strict=true"],
+    ["cluster.threads=8", "cluster.unit_seconds=9", "out=elsewhere", "sheet.pairs=0", "strict=true"],
 )
 def test_what_does_not_does_not(setting: str):
     assert difference(settings(), settings(setting)) == []

@@ -195,7 +195,7 @@ class DrawnScores:
 def test_padded_batches_of_a_unit_are_full(sd1_folder: Path, monkeypatch: pytest.MonkeyPatch):
     """The order of the work depends on outcomes alone, so here the denoiser and the decoder do nothing."""
     config = to_object(
-        compose_config(["sweep=adaptive", "model=sd15", "sampler.steps=6"], "/nowhere/{}".format)
+        compose_config(["sweep=adaptive", "model=sd15", "sampler.steps=12"], "/nowhere/{}".format)
     )
     assert config.unit_pairs == 32
     editor = p2p.load(sd1_folder, device="cpu")
