@@ -40,11 +40,13 @@ class Editor:
         scoring_decoder: decodes the images of sweeps in place of the model's own decoder, or None.
         pad: whether every call of the denoiser in a sweep has the same number of rows.
         usage: calls and rows of the denoiser in all sweeps so far.
+        decodes_beside: whether ``sweep_queue`` decodes in a thread beside the denoiser, as on a GPU.
     """
 
     def __init__(self, family: Family, pad: bool = False, scoring_decoder: Decoder | None = None) -> None:
         self.family, self.pad, self.usage = family, pad, Usage()
         self.scoring_decoder = scoring_decoder
+        self.decodes_beside = family.device.type == "cuda"
         self._largest: int | None = None
 
     @property
@@ -186,7 +188,7 @@ class Editor:
             return plan
 
         # The early stop decodes too, between two calls of the denoiser, and a decoder serves one thread.
-        overlaps = self.family.device.type == "cuda" and early_stop is None
+        overlaps = self.decodes_beside and early_stop is None
         with ThreadPoolExecutor(1) if overlaps else nullcontext() as background:
             if plans:
                 self._run(plans, batch_rows, early_stop, follow_up)

@@ -11,12 +11,25 @@ from diffusers import (
     AutoencoderKL,
     DDIMScheduler,
     DiffusionPipeline,
+    FlowMatchEulerDiscreteScheduler,
+    FluxPipeline,
+    FluxTransformer2DModel,
+    SD3Transformer2DModel,
+    StableDiffusion3Pipeline,
     StableDiffusionPipeline,
     StableDiffusionXLPipeline,
     UNet2DConditionModel,
 )
 from open_clip.transform import PreprocessCfg, image_transform_v2
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, PreTrainedTokenizerFast
+from transformers import (
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    PreTrainedTokenizerFast,
+    T5Config,
+    T5EncoderModel,
+    T5Tokenizer,
+)
 
 import filters
 import miniworld
@@ -30,6 +43,16 @@ def save_sd15(folder: Path, resolution: int) -> Path:
 def save_sdxl(folder: Path, resolution: int) -> Path:
     """Save a Stable Diffusion XL for a resolution in pixels, in fp16; an existing folder is kept."""
     return _save(folder, lambda: _sdxl(resolution))
+
+
+def save_sd35(folder: Path, resolution: int) -> Path:
+    """Save a Stable Diffusion 3.5 medium without its T5, in fp16; an existing folder is kept."""
+    return _save(folder, lambda: _sd35(resolution))
+
+
+def save_flux(folder: Path, resolution: int) -> Path:
+    """Save a FLUX.1 dev with two of T5's 24 layers, which run once a prompt, in bf16; an existing folder is kept."""
+    return _save(folder, lambda: _flux(resolution), torch.bfloat16)
 
 
 def random_clip(name: str, device: str) -> filters.Clip:
@@ -66,11 +89,80 @@ def sdxl_unet(resolution: int) -> UNet2DConditionModel:
     )
 
 
-def _save(folder: Path, make: Callable[[], DiffusionPipeline]) -> Path:
+def sd35_transformer(resolution: int) -> SD3Transformer2DModel:
+    return SD3Transformer2DModel(
+        sample_size=resolution // 8,
+        patch_size=2,
+        in_channels=16,
+        out_channels=16,
+        num_layers=24,
+        attention_head_dim=64,
+        num_attention_heads=24,
+        joint_attention_dim=4096,
+        caption_projection_dim=1536,
+        pooled_projection_dim=2048,
+        pos_embed_max_size=384,
+        dual_attention_layers=tuple(range(13)),
+        qk_norm="rms_norm",
+    )
+
+
+def flux_transformer() -> FluxTransformer2DModel:
+    return FluxTransformer2DModel(guidance_embeds=True)
+
+
+def _save(folder: Path, make: Callable[[], DiffusionPipeline], dtype: torch.dtype = torch.float16) -> Path:
     if not (folder / "model_index.json").exists():
         torch.manual_seed(0)
-        make().to(torch.float16).save_pretrained(folder)
+        # Made in this precision: the weights of FLUX in fp32 take 48 GB.
+        before = torch.get_default_dtype()
+        torch.set_default_dtype(dtype)
+        try:
+            make().to(dtype).save_pretrained(folder)
+        finally:
+            torch.set_default_dtype(before)
     return folder
+
+
+def _sd35(resolution: int) -> StableDiffusion3Pipeline:
+    tokenizer = _tokenizer()
+    return StableDiffusion3Pipeline(
+        transformer=sd35_transformer(resolution),
+        scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0),
+        vae=_autoencoder(resolution, 1.5305, channels=16),
+        text_encoder=CLIPTextModelWithProjection(_text_config(tokenizer, 768, 12, 12)),
+        tokenizer=tokenizer,
+        text_encoder_2=CLIPTextModelWithProjection(_text_config(tokenizer, 1280, 32, 20)),
+        tokenizer_2=tokenizer,
+        text_encoder_3=None,
+        tokenizer_3=None,
+    )
+
+
+def _flux(resolution: int) -> FluxPipeline:
+    tokenizer = _tokenizer()
+    letters = [(letter, -4.0) for letter in "abcdefghijklmnopqrstuvwxyz"]
+    pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", -2.0), ("▁", -3.0), *letters]
+    return FluxPipeline(
+        transformer=flux_transformer(),
+        scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0, use_dynamic_shifting=True),
+        vae=_autoencoder(resolution, 0.3611, channels=16),
+        text_encoder=CLIPTextModel(_text_config(tokenizer, 768, 12, 12)),
+        tokenizer=tokenizer,
+        text_encoder_2=T5EncoderModel(
+            T5Config(
+                vocab_size=32128,
+                d_model=4096,
+                d_kv=64,
+                d_ff=10240,
+                num_layers=2,
+                num_heads=64,
+                feed_forward_proj="gated-gelu",
+                use_cache=False,
+            )
+        ),
+        tokenizer_2=T5Tokenizer(vocab=pieces, extra_ids=0, model_max_length=512),
+    )
 
 
 def _sd15(resolution: int) -> StableDiffusionPipeline:
@@ -101,13 +193,13 @@ def _sdxl(resolution: int) -> StableDiffusionXLPipeline:
     )
 
 
-def _autoencoder(resolution: int, scaling_factor: float = 0.18215) -> AutoencoderKL:
+def _autoencoder(resolution: int, scaling_factor: float = 0.18215, channels: int = 4) -> AutoencoderKL:
     return AutoencoderKL(
         down_block_types=("DownEncoderBlock2D",) * 4,
         up_block_types=("UpDecoderBlock2D",) * 4,
         block_out_channels=(128, 256, 512, 512),
         layers_per_block=2,
-        latent_channels=4,
+        latent_channels=channels,
         sample_size=resolution,
         scaling_factor=scaling_factor,
     )

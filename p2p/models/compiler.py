@@ -13,7 +13,6 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch._inductor.runtime.cache_dir_utils import cache_dir
 
 from conf.messages import error_line
 from p2p.attention.routing import Routing
@@ -52,8 +51,11 @@ def choose_mode(compile: str, device: torch.device) -> str:
 
 def compile_denoiser(family: Family, mode: str) -> None:
     """Compiles a family's denoiser in place, at its first calls."""
+    # Imported here: the compiler takes a second to import, which an eager denoiser does not need.
+    from torch._inductor import config
+
     if "TORCHINDUCTOR_COMPILE_THREADS" not in os.environ:
-        torch._inductor.config.compile_threads = min(MAX_COMPILE_THREADS, os.cpu_count() or 1)
+        config.compile_threads = min(MAX_COMPILE_THREADS, os.cpu_count() or 1)
     family.network.compile(fullgraph=True, mode=MODES[mode])
     # mypy takes the assignment of a method for a mistake; here it is the aim.
     family.denoise = CompiledDenoiser(family)  # type: ignore[method-assign]
@@ -78,7 +80,7 @@ class CompiledDenoiser:
             graph += (routing.column_sums is not None, len(routing.larger))
         if graph in self._known:
             return self._denoise(latents, timesteps, conditioning, routing)
-        with _lock(Path(cache_dir())):
+        with _lock():
             output = self._first_call(latents, timesteps, conditioning, routing)
         self._known.add(graph)
         return output
@@ -100,8 +102,11 @@ class CompiledDenoiser:
 
 
 @contextmanager
-def _lock(folder: Path) -> Iterator[None]:
-    """Holds the only lock of a folder; a folder that takes no files has none."""
+def _lock() -> Iterator[None]:
+    """Holds the only lock of the compiler's cache; a folder that takes no files has none."""
+    from torch._inductor.runtime.cache_dir_utils import cache_dir
+
+    folder = Path(cache_dir())
     try:
         folder.mkdir(parents=True, exist_ok=True)
         file = (folder / "pairforge.lock").open("a")

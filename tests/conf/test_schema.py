@@ -60,3 +60,31 @@ def enums(schema: type) -> set[type[Enum]]:
 @pytest.mark.parametrize("kind", sorted(enums(Config) | enums(PairsConfig) | {SamplerName}, key=str))
 def test_an_option_is_written_as_it_is_named(kind: type[Enum]):
     assert [member.name for member in kind] == [member.value for member in kind]
+
+
+@pytest.mark.parametrize(
+    ("settings", "mode"),
+    [
+        ([], "auto"),
+        (["limit=199"], "none"),
+        (["limit=200"], "auto"),
+        (["limit=10", "model.compile=default"], "default"),
+        (["model.compile=none"], "none"),
+    ],
+)
+def test_a_short_run_is_not_compiled(settings: list[str], mode: str):
+    assert checked(compose(settings)).compile_mode() == mode
+
+
+@pytest.mark.parametrize(
+    ("settings", "pairs"),
+    [
+        (["model=sd15"], 4),
+        (["model=sd15", "sweep=adaptive"], 32),
+        (["sweep=adaptive"], 8),
+        (["model=sd15", "sweep=adaptive", "sweep.unit_factor=2"], 8),
+        (["model=sd15", "sweep=adaptive", "unit_pairs=5"], 5),
+    ],
+)
+def test_an_adaptive_unit_has_more_pairs(settings: list[str], pairs: int):
+    assert checked(compose(settings)).unit_pairs == pairs

@@ -79,6 +79,35 @@ def test_graphs_of_the_compiler(
     assert len(graphs) == 3, "and one where words are watched"
 
 
+@pytest.mark.parametrize("backend", [eager, pytest.param(compile_fx, marks=pytest.mark.long)])
+def test_no_unit_after_the_first_makes_a_graph(
+    backend: Callable[..., Any], sd1_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pairs advance by rounds of their own, as in an adaptive unit; the second unit has other numbers of rounds."""
+    editor, graphs = compiled(sd1_folder, backend, monkeypatch)
+
+    def unit(rounds: list[int]) -> None:
+        left = dict(enumerate(rounds))
+
+        def respond(finished: list[tuple[int, p2p.Sweep]]) -> list[p2p.SweepRequest]:
+            pairs = [pair for pair in left if left[pair]][: len(finished)]
+            for pair in pairs:
+                left[pair] -= 1
+            return [p2p.SweepRequest(SOURCE, TARGET, (0.3, 0.7), seed=pair, **SETTINGS) for pair in pairs]
+
+        first = [p2p.SweepRequest(SOURCE, TARGET, (0.5,), seed=pair, **SETTINGS) for pair in left]
+        editor.sweep_queue(first, respond, batch_rows=8)
+        assert not any(left.values())
+
+    unit([1, 3])
+    made = len(graphs)
+    assert made <= 2, "of one shape"
+    unit([2, 0, 1])
+    assert len(graphs) == made
+    calls = editor.usage.calls
+    assert editor.usage.rows + editor.usage.padding == 8 * calls
+
+
 def test_modes_there_are(sd1_folder: Path) -> None:
     with pytest.raises(
         p2p.ModelError, match="compile 'fast' is unknown; there are none, auto, default, max-autotune"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -121,3 +124,43 @@ def test_requests_that_cannot_be_carried_out(
 ) -> None:
     with pytest.raises(p2p.P2PError, match=message):
         sd1_editor.sweep(**{"source": SOURCE, "target": TARGET, **wrong})
+
+
+def queued(folder: Path, beside: bool) -> tuple[dict[int, p2p.Sweep], list[int], set[int]]:
+    """Four sweeps, each followed by two: the sweeps, the rows of each call, the threads that were given them."""
+    editor = p2p.load(folder, device="cpu")
+    editor.decodes_beside = beside
+    sweeps: dict[int, p2p.Sweep] = {}
+    rows: list[int] = []
+    threads: set[int] = set()
+    denoise = editor.family.denoise
+
+    def counted(latents: torch.Tensor, *rest: Any) -> torch.Tensor:
+        rows.append(len(latents))
+        return denoise(latents, *rest)
+
+    def request(number: int) -> p2p.SweepRequest:
+        steps = 3 + number % 3
+        return p2p.SweepRequest(SOURCE, TARGET, (0.3, 0.8), seed=number, steps=steps, guidance_scale=3.0)
+
+    def respond(finished: list[tuple[int, p2p.Sweep]]) -> list[p2p.SweepRequest]:
+        threads.add(threading.get_ident())
+        time.sleep(0.05 * beside)
+        following = [request(number) for number in range(len(sweeps) + 4, len(sweeps) + 4 + len(finished))]
+        sweeps.update(finished)
+        return following if len(sweeps) <= 8 else []
+
+    editor.family.denoise = counted  # type: ignore[method-assign]
+    editor.sweep_queue([request(number) for number in range(4)], respond, batch_rows=8)
+    return sweeps, rows, threads
+
+
+def test_decoding_beside_the_denoiser_changes_nothing(sd1_folder: Path) -> None:
+    """The answers come late from another thread; which rows share a batch does not depend on that."""
+    alone, beside = queued(sd1_folder, False), queued(sd1_folder, True)
+    assert alone[1] == beside[1]
+    assert alone[2] == {threading.get_ident()} != beside[2]
+    assert len(alone[0]) > 8
+    for number, sweep in alone[0].items():
+        assert torch.equal(sweep.edit_latents, beside[0][number].edit_latents)
+        assert np.array_equal(sweep.edits, beside[0][number].edits)

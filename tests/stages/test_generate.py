@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import torch
 import p2p
 from conf.schema import ImageFormat
 from stages.candidates.requests import make_requests
-from stages.generate import Generate
+from stages.generate import Generate, prepare_process
 from stages.records import CaptionPair, Unit
 from stages.write import encode_part, summarise
 from tests import runs
@@ -134,6 +135,17 @@ def test_the_model_computes_as_configured(
     weight = editor.family.network.conv_in.weight
     assert weight.is_contiguous(memory_format=torch.channels_last)
     assert not weight.is_contiguous()
+
+
+def test_a_process_is_prepared_unless_the_user_has_said_otherwise(monkeypatch: pytest.MonkeyPatch):
+    given = {"TRITON_CACHE_DIR": "/mine"}
+    monkeypatch.setattr(os, "environ", given)
+    prepare_process("/node/kernels")
+    assert given == {
+        "PYTORCH_CUDA_ALLOC_CONF": "expandable_segments:True",
+        "TORCHINDUCTOR_CACHE_DIR": "/node/kernels",
+        "TRITON_CACHE_DIR": "/mine",
+    }
 
 
 def test_the_record_says_that_memory_halved_the_batches(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -36,10 +37,25 @@ def test_sweep_cost_and_profile(sdxl_folder: Path, tmp_path: Path):
     profile = gpu_utilisation.profile_operations(editor, clip, sweep_requests, 16, "cpu")
     assert "aten::" in profile
     assert "Self CPU" in profile
+    plain = gpu_utilisation.plain_generation(sdxl_folder, "cpu", torch.float32, 2, 2, "none")
+    assert plain.seconds > 0
     timing = Timing(OURS, 2, 3, measured.rows, 1.0, 5.0)
-    text = gpu_utilisation.section("a device", {"sdxl": measured}, {"sdxl": [timing]}, "float32")
+    text = gpu_utilisation.section(
+        "a device", {"sdxl": measured}, {"sdxl": [plain]}, {"sdxl": [timing]}, "float32"
+    )
     lines = [line for line in text.splitlines() if line.startswith("| sdxl")]
-    assert [line.count("|") - 1 for line in lines] == [len(gpu_utilisation.COLUMNS), 7]
+    assert [line.count("|") - 1 for line in lines] == [len(gpu_utilisation.COLUMNS), 5, 7]
+
+
+@pytest.mark.parametrize("save", [models.save_stable_diffusion_3, models.save_flux], ids=["sd3", "flux"])
+def test_transformers_are_measured_like_unets(save: Callable[[Path], Path], tmp_path: Path):
+    folder = save(tmp_path / "model")
+    clip = filters.load_clip(f"local-dir:{clips.build_clip(tmp_path / 'clip')}", device="cpu")
+    sweep_requests = requests(pairs=1, edits=2, steps=2, sampler="flow_match_euler")
+    editor = p2p.load(folder, device="cpu")
+    measured = gpu_utilisation.measure(editor, clip, sweep_requests, batch_rows=8, tflop=1e-6, peak=1.0)
+    assert (measured.sweeps, measured.images) == (1, 3)
+    assert measured.rows > 0 == measured.padding
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="measures for minutes where there is a GPU")

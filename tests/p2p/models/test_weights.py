@@ -49,7 +49,7 @@ def test_a_folder_of_half_precision_loads_by_itself(half_folder: Path, sd1_folde
 
 
 def test_parts_of_different_variants_are_refused(half_folder: Path, tmp_path: Path) -> None:
-    folder = models.save_stable_diffusion(tmp_path / "model")
+    folder = models.save_stable_diffusion(tmp_path / "model", 1)
     for part, variant in (("unet", "fp16"), ("vae", "bf16")):
         (file,) = (folder / part).glob("*.safetensors")
         file.rename(file.with_suffix(f".{variant}.safetensors"))

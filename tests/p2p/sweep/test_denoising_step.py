@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -206,11 +206,12 @@ class NoSynchronisation(TorchDispatchMode):
 @pytest.mark.parametrize(
     "save",
     [
-        models.save_stable_diffusion,
+        partial(models.save_stable_diffusion, version=1),
         models.save_stable_diffusion_xl,
         models.save_stable_diffusion_3,
         models.save_flux,
     ],
+    ids=["sd", "sdxl", "sd3", "flux"],
 )
 def test_steps_never_wait_for_the_device(save: Callable[[Path], Path], tmp_path: Path) -> None:
     """Forks, injection of every kind, guidance, padding, and a stochastic sampler where the family has one."""
