@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,8 +22,14 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_many_processes_make_one_copy(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    copies, copytree = [], shutil.copytree
-    monkeypatch.setattr(shutil, "copytree", lambda *paths: (copies.append(paths), copytree(*paths)))
+    copies: list[Path] = []
+    copytree = shutil.copytree
+
+    def counted(source: Path, *rest: Any, **how: Any) -> Any:
+        copies.append(Path(source))
+        return copytree(source, *rest, **how)
+
+    monkeypatch.setattr(shutil, "copytree", counted)
     found: list[Path] = []
     threads = [
         threading.Thread(target=lambda: found.append(stage_folder(folder, tmp_path / "local")))
@@ -32,7 +39,7 @@ def test_many_processes_make_one_copy(folder: Path, tmp_path: Path, monkeypatch:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(copies) == 1
+    assert copies.count(folder) == 1
     assert len(set(found)) == 1
     assert (found[0] / "unet" / "weights.safetensors").read_bytes() == b"w" * 1000
 

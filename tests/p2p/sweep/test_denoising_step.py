@@ -192,11 +192,13 @@ class NoSynchronisation(TorchDispatchMode):
         "is_nonzero",
         "equal",
         "unique",
-        "repeat_interleave",
     )
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        name = func.overloadpacket.__name__
+        name, overload = func.overloadpacket.__name__, func._overloadname
+        assert not (name == "repeat_interleave" and overload != "self_int"), (
+            "its length is that of the repeats"
+        )
         assert name not in self.REFUSED, f"{name} waits for the device"
         if name in ("index", "index_put", "index_put_"):
             assert all(at is None or at.dtype != torch.bool for at in args[1]), "a mask as an index waits too"
