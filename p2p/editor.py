@@ -150,6 +150,7 @@ class Editor:
         respond: Respond,
         batch_rows: BatchRows = 32,
         early_stop: EarlyStop | None = None,
+        in_order: bool = False,
     ) -> None:
         """Carries out requests and those that follow from their results, in shared batches of the denoiser.
 
@@ -161,6 +162,7 @@ class Editor:
             respond: takes finished sweeps, each with its number, and returns further requests, numbered on.
             batch_rows: as in ``sweep_many``. "auto" is what the first requests can fill.
             early_stop: as in ``sweep_many``.
+            in_order: whether the first requests are to finish one after the other, where few or none follow them.
 
         Raises:
             P2PError: as ``sweep_many``.
@@ -191,7 +193,7 @@ class Editor:
         overlaps = self.decodes_beside and early_stop is None
         with ThreadPoolExecutor(1) if overlaps else nullcontext() as background:
             if plans:
-                self._run(plans, batch_rows, early_stop, follow_up)
+                self._run(plans, batch_rows, early_stop, follow_up, in_order)
 
     def _plan(
         self,
@@ -218,12 +220,13 @@ class Editor:
         batch_rows: BatchRows,
         early_stop: EarlyStop | None,
         follow_up: FollowUp | None = None,
+        in_order: bool = False,
     ) -> list[Outcome]:
         rows = batch_size.batch_rows(
             batch_rows, plans, self._largest or batch_size.largest_batch(self.family.device)
         )
         barrier = self._barrier(early_stop) if early_stop else None
-        outcomes = run_plans(self.family, plans, rows, self.pad, self.usage, barrier, follow_up)
+        outcomes = run_plans(self.family, plans, rows, self.pad, self.usage, barrier, follow_up, in_order)
         if self.usage.batch_rows < rows:
             self._largest = self.usage.batch_rows
         return outcomes

@@ -130,7 +130,16 @@ class Generate:
         return rendered
 
     def _sweep(self, requests: Sequence[SeedRequest]) -> list[SweptSeed]:
-        """Run all requests in shared batches, then score every edit."""
+        """Run all requests in shared batches and score every edit: then, or on a GPU as soon as it is there."""
+        if self.editor.decodes_beside:
+            swept: dict[int, SweptSeed] = {}
+
+            def collect(finished: list[tuple[int, SweptSeed]]) -> Sequence[SeedRequest]:
+                swept.update(finished)
+                return ()
+
+            self._sweep_queue(requests, collect, in_order=True)
+            return [swept[number] for number in range(len(requests))]
         with self._denoising():
             early_stop = self.scorer.early_stop(self.config.early, [pair for pair, *_ in requests])
             sweeps = self.editor.sweep_many(
@@ -139,7 +148,7 @@ class Generate:
         with self._time("score"):
             return self.scorer.score_sweeps(requests, sweeps)
 
-    def _sweep_queue(self, requests: Sequence[SeedRequest], respond: Respond) -> None:
+    def _sweep_queue(self, requests: Sequence[SeedRequest], respond: Respond, in_order: bool = False) -> None:
         """Run the requests, and those that ``respond`` returns for swept and scored ones, in shared batches."""
         numbered = list(requests)
         # Grows with the requests, which the early stop knows by their number.
@@ -158,7 +167,11 @@ class Generate:
         with self._denoising():
             early_stop = self.scorer.early_stop(self.config.early, pairs)
             self.editor.sweep_queue(
-                [request for *_, request in requests], score_and_respond, self._batch_rows, early_stop
+                [request for *_, request in requests],
+                score_and_respond,
+                self._batch_rows,
+                early_stop,
+                in_order,
             )
 
     @property

@@ -75,6 +75,7 @@ def run_plans(
     usage: Usage | None = None,
     barrier: EarlyStopBarrier | None = None,
     follow_up: FollowUp | None = None,
+    in_order: bool = False,
 ) -> list[Outcome]:
     """Denoises all plans to the end.
 
@@ -92,6 +93,8 @@ def run_plans(
         barrier: decides the early stops of plans that have one.
         follow_up: gives the plans that follow those that have finished. It is asked some calls later, or as soon as
             the others cannot fill a batch.
+        in_order: whether earlier plans go first while others wait to be started, so that with ``follow_up`` they finish
+            one after the other. Some more rows are padding.
     """
     outcomes, usage = [Outcome() for _ in plans], usage or Usage()
     started = time.perf_counter()
@@ -109,7 +112,7 @@ def run_plans(
             outcomes += [Outcome() for _ in further]
             waiting += further
             continue
-        ready.sort(key=_priority)
+        ready.sort(key=_order if in_order and waiting else _priority)
         batch, ready = fill_batch(ready, batch_rows)
         advanced = _try_advance(family, batch, batch_rows if pad else None, batch_rows // 2 >= MIN_BATCH_ROWS)
         if advanced is None:
@@ -224,6 +227,10 @@ def _record_dropped(dropped: Sequence[Trajectory], outcome: Outcome) -> None:
 
 def _rows(job: Job) -> int:
     return sum(trajectory.rows for trajectory in job)
+
+
+def _order(job: Job) -> tuple[int, int]:
+    return job[0].plan.index, job[0].step
 
 
 def _priority(job: Job) -> tuple[int, int]:

@@ -137,6 +137,20 @@ def test_the_model_computes_as_configured(
     assert not weight.is_contiguous()
 
 
+def test_scores_beside_the_denoiser_are_the_same(sd1_folder: Path, clip_folder: Path, generate: Generate):
+    """As on a GPU, a grid is decoded and scored while it is denoised."""
+    beside = Generate(runs.config(sd1_folder, clip_folder, "sheet.pairs=1"), "f" * 64)
+    beside.editor.decodes_beside = True
+    made, expected = beside(UNIT), generate(UNIT)
+    assert [(c.pair_id, c.sample_index, c.tau) for c in made.candidates] == [
+        (c.pair_id, c.sample_index, c.tau) for c in expected.candidates
+    ]
+    assert made.rows == expected.rows
+    assert {"denoise", "decode", "score"} <= made.seconds.keys()
+    scores = [[c.clip_sim_dir for c in result.candidates] for result in (made, expected)]
+    assert scores[0] == pytest.approx(scores[1], abs=0.05)
+
+
 def test_a_process_is_prepared_unless_the_user_has_said_otherwise(monkeypatch: pytest.MonkeyPatch):
     given = {"TRITON_CACHE_DIR": "/mine"}
     monkeypatch.setattr(os, "environ", given)
