@@ -83,8 +83,7 @@ class Sheet:
     """The contact sheet, and the pictures of the report.
 
     - ``pairs``: caption pairs on the contact sheet; 0 for none.
-    - ``attention``: how many of them have attention maps in the report. Each costs one more source and edit. A
-      compiled model gives none.
+    - ``attention``: how many of them have attention maps in the report. Each costs one more source and edit.
     - ``rejected``: the report shows rejected candidates of the first so many caption pairs, and of half as many more
       each time the number of pairs doubles; 0 for none. Their small pictures take at most 32 kB a pair.
     """

@@ -270,7 +270,9 @@ class Editor:
         Raises:
             P2PError: a request that cannot be carried out, with several τ, with a blend or of another method.
         """
-        return edit_maps(self.family, request, self._samplers())
+        # A compiled denoiser would be compiled again for this.
+        with torch.compiler.set_stance("force_eager") if self.pad else nullcontext():
+            return edit_maps(self.family, request, self._samplers())
 
     def _samplers(self) -> MakeSampler:
         """Returns a function that makes each sampler once for a name, a number of steps and a spacing."""

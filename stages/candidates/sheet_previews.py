@@ -113,10 +113,9 @@ def _make_preview(rendered: RenderedPair, editor: p2p.Editor | None) -> Preview:
 def _draw_maps(seed: SweptSeed, place: int, editor: p2p.Editor) -> tuple[WordMaps, ...]:
     """The attention maps of the source and of the edit at ``place``; none for other methods than p2p.
 
-    They are drawn by a second run, because recording them would change the last bits of the sweep. A compiled denoiser
-    draws none, because it would have to be compiled again.
+    They are drawn by a second run, because recording them would change the last bits of the sweep.
     """
-    if seed.request.method != "p2p" or editor.pad:
+    if seed.request.method != "p2p":
         return ()
     maps = editor.edit_attention(replace(seed.request, taus=(seed.candidates[place].tau,)))
     return tuple(

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch._inductor.compile_fx import compile_fx
@@ -113,3 +114,14 @@ def test_modes_there_are(sd1_folder: Path) -> None:
         p2p.ModelError, match="compile 'fast' is unknown; there are none, auto, default, max-autotune"
     ):
         p2p.load(sd1_folder, compile="fast")
+
+
+def test_maps_of_a_compiled_denoiser_take_no_graph(
+    sd1_folder: Path, sd1_editor: p2p.Editor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    editor, graphs = compiled(sd1_folder, eager, monkeypatch)
+    request = p2p.SweepRequest(SOURCE, TARGET, (0.5,), steps=2, guidance_scale=3.0)
+    maps, expected = (each.edit_attention(request) for each in (editor, sd1_editor))
+    assert not graphs
+    assert maps[1].words == expected[1].words
+    assert np.allclose(maps[1].maps, expected[1].maps, atol=1e-5)
