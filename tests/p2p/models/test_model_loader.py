@@ -10,6 +10,8 @@ import pytest
 import torch
 
 import p2p
+from p2p.families import flux, sd, sd3, sdxl
+from p2p.models.model_loader import _default_dtype
 
 
 def copy(folder: Path, to: Path) -> Path:
@@ -106,3 +108,37 @@ def test_clip_s_window_has_one_length(sd1_folder: Path) -> None:
     assert error_of(sd1_folder, max_sequence_length=9).endswith(
         "max_sequence_length is for SD3 and FLUX; remove it"
     )
+
+
+@pytest.mark.parametrize(
+    ("device", "has_bf16", "dtype"),
+    [("cuda", True, torch.bfloat16), ("cuda", False, torch.float16), ("cpu", True, torch.float32)],
+)
+def test_half_precision_is_that_of_the_card(
+    device: str, has_bf16: bool, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: has_bf16)
+    for family in (sd, sdxl, sd3, flux):
+        assert _default_dtype(torch.device(device), family.HALF) == dtype
+
+
+def test_a_model_that_does_not_fit_is_not_read(sd1_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A faked GPU with a gibibyte free: nothing is loaded to it."""
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: True)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (2**30, 2**30))
+    with pytest.raises(
+        p2p.ModelError, match=r"the model needs 2\.0 GiB of memory .* the GPU has 1\.0 GiB free"
+    ):
+        p2p.load(sd1_folder, device="cuda")
+
+
+def test_an_option_that_a_plugin_does_not_take_is_named(
+    sd1_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bare_family.py").write_text(
+        "from p2p.families.sd import HALF\nfrom p2p.text.token_windows import clip_window as window\n"
+        "def load(folder, device, dtype):\n    raise AssertionError\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(p2p.ModelError, match="its family does not take offload; remove it"):
+        p2p.load(sd1_folder, device="cpu", family="bare_family", offload=True)
