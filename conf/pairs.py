@@ -134,8 +134,8 @@ class PairsConfig:
     - ``file``: the pairs are written to OUT/pairs.jsonl, or with parquet to OUT/pairs.parquet.
     - ``unit_pairs``: captions in a unit, which is retried and committed as a whole.
 
-    ``seed``, ``limit``, ``strict``, ``extend`` and the groups captions, cluster and tracker mean the same as in a
-    run.
+    ``seed``, ``limit``, ``strict``, ``max_failure_rate``, ``extend`` and the groups captions, cluster and tracker
+    mean the same as in a run.
     """
 
     out: str = "pairs"
@@ -146,6 +146,7 @@ class PairsConfig:
     unit_pairs: int = bounded(at_least(1), 16)
     stage: str = "stages.write_pairs.WritePairs"
     strict: bool = False
+    max_failure_rate: float = bounded(CHANCE, 0.2)
     extend: bool = False
     log: LogLevel = LogLevel.error
     captions: Captions = MISSING

@@ -44,9 +44,10 @@ class Cluster:
     - ``workers``: the number of workers; ``gpus_per_worker`` and ``threads`` are those of each worker.
     - ``batch_rows``: denoiser rows in a batch; null takes what the pairs of a unit fill and the memory holds. Batches
       of another shape change the last bits of a result, so a run keeps the value that it was planned with.
-    - ``unit_seconds``: a unit that takes longer counts as hanging; its process is ended, and the failing pair is
-      isolated.
-    - ``wait_seconds``: the run ends if no machine can hold a worker for this time.
+    - ``unit_seconds``: a unit that takes longer, and longer than three times the slowest unit so far, counts as
+      hanging; its process is ended, and the failing pair is isolated.
+    - ``wait_seconds``: the run ends if no machine can hold a worker for this time. On a cluster, the time in which
+      the machines for ``workers`` may appear before the run begins with what there is.
     - ``hours``: the run ends this many hours after the start of the command; planning and packing are finished if
       they have started.
     - ``metrics_port``: the Prometheus port of a Ray that is started here; null leaves the choice to Ray.

@@ -342,6 +342,8 @@ class Config:
     - ``unit_pairs``: caption pairs in a unit, which is retried and committed as a whole.
     - ``stage``: the class that makes the samples of a unit.
     - ``strict``: a run with a failed pair ends with exit code 3.
+    - ``max_failure_rate``: a run of which a larger share of the caption pairs fails ends with exit code 2; it counts
+      from 50 pairs on.
     - ``extend``: adds caption pairs that were appended to the input since the output was planned.
     - ``keep``: all-images also stores the images of rejected candidates, for ``pairforge refilter``.
     """
@@ -352,6 +354,7 @@ class Config:
     unit_pairs: int = bounded(at_least(1), 4)
     stage: str = "stages.generate.Generate"
     strict: bool = False
+    max_failure_rate: float = bounded(CHANCE, 0.2)
     extend: bool = False
     keep: Keep = Keep.kept
     log: LogLevel = LogLevel.error

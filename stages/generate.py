@@ -23,6 +23,7 @@ from stages.candidates.requests import make_requests
 from stages.candidates.scoring import Scorer, SeedRequest, SweptSeed
 from stages.candidates.selection import RenderedPair, collect_rejected, make_samples, select
 from stages.candidates.sheet_previews import make_previews, make_thumbnails
+from stages.faults import is_machine_fault
 from stages.records import CaptionPair, Failure, Unit, UnitResult
 
 
@@ -98,10 +99,12 @@ class Generate:
         )
 
     def _render_or_split(self, pairs: Sequence[CaptionPair]) -> tuple[list[RenderedPair], list[Failure]]:
-        """Render the pairs together, or each half of them if that raises."""
+        """Render the pairs together, or each half of them if that raises. Raises what the machine is at fault for."""
         try:
             return self._render(pairs), []
         except Exception as error:
+            if is_machine_fault(error):
+                raise
             if len(pairs) == 1:
                 return [], [Failure(pairs[0].id, typed_error_line(error))]
         middle = len(pairs) // 2

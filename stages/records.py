@@ -57,6 +57,28 @@ def instruction_kind_or_verb(pair: CaptionPair) -> str:
 
 
 @dataclass(frozen=True)
+class Place:
+    """The machine that makes a unit, and what it computes on.
+
+    Attributes:
+        host: the machine's name.
+        device: the name of the GPU, or cpu.
+        gpu: the GPU's number or UUID on its machine, "" without one.
+        driver: the version of the GPU's driver, "" without a GPU.
+        torch: the version of torch, "" for a stage that does not use it.
+    """
+
+    host: str
+    device: str = "cpu"
+    gpu: str = ""
+    driver: str = ""
+    torch: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.host}, GPU {self.gpu}" if self.gpu else self.host
+
+
+@dataclass(frozen=True)
 class Quarantined:
     """A record of input that cannot be used, and the reason."""
 

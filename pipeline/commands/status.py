@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from pipeline.dataset.funnel import Funnel, funnel_of
+from pipeline.dataset.places import PlaceCount, count_place
 from pipeline.execution.progress import clock
 from pipeline.output import OutputMode, output_mode
 from pipeline.planning.plan import load
@@ -15,6 +16,7 @@ from pipeline.tasks import two_step_output
 from pipeline.tasks.task import saved_task
 from stages.storage import heartbeat
 from stages.storage.commits import committed_units, read_commits
+from stages.storage.evictions import read_evictions
 from stages.storage.heartbeat import Heartbeat
 from stages.storage.store import Store
 
@@ -43,17 +45,21 @@ def _show(store: Store, mode: OutputMode) -> dict[str, Any]:
     plan = load(store)
     inputs, products = saved_task(store).nouns
     done = sorted(committed_units(store))
-    funnel = funnel_of(plan, read_commits(store, done))
+    funnel, places = funnel_of(plan, ()), dict[str, PlaceCount]()
+    for commit in read_commits(store, done):
+        funnel.add(commit)
+        count_place(places, commit)
+    evictions = read_evictions(store)
     now, drivers = time.time(), heartbeat.read_heartbeats(store)
     alive = [driver for driver in drivers if driver.is_alive(now)]
     state, ended = _state(drivers, alive, len(done) == plan.units)
-    places = f" on {', '.join(f'{driver.host} (process {driver.pid})' for driver in alive)}" if alive else ""
+    on = f" on {', '.join(f'{driver.host} (process {driver.pid})' for driver in alive)}" if alive else ""
     ago = f" {clock(max(0.0, now - ended))} ago; the same command goes on" if ended else ""
     rate = sum(driver.rate for driver in alive)
     left = plan.pairs - funnel.pairs
     seconds_left = left / rate if rate and left else None
     mode.say(
-        f"{store.url}: {state}{places}{ago}",
+        f"{store.url}: {state}{on}{ago}",
         f"units      {len(done):,} of {plan.units:,} done ({len(done) / plan.units:.0%})",
         f"{inputs:<10} {funnel.pairs:,} of {plan.pairs:,} done, {funnel.failed:,} failed, "
         f"{funnel.quarantined:,} lines quarantined",
@@ -67,6 +73,10 @@ def _show(store: Store, mode: OutputMode) -> dict[str, Any]:
         mode.say(f"{label:<10} unit {note.unit} on {note.host} (process {note.pid}), started {age} ago")
     if len(notes) > SHOWN:
         mode.say(f"{label:<10} and {len(notes) - SHOWN} more")
+    for place, count in sorted(places.items()) if len(places) > 1 else ():
+        mode.say(f"{'worker':<10} {place}: {count}")
+    for eviction in evictions:
+        mode.say(f"{'evicted':<10} {eviction}")
     return {
         "out": store.url,
         "state": state,
@@ -79,6 +89,8 @@ def _show(store: Store, mode: OutputMode) -> dict[str, Any]:
         "seconds_left": seconds_left,
         "drivers": list(map(asdict, alive)),
         "in_flight": list(map(asdict, notes)),
+        "workers": {place: asdict(count) for place, count in sorted(places.items())},
+        "evictions": list(map(asdict, evictions)),
     }
 
 

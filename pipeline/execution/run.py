@@ -6,7 +6,7 @@ import json
 import platform
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict
 from importlib import metadata
@@ -20,6 +20,7 @@ from conf.running import LogLevel
 from pipeline.config import saved
 from pipeline.dataset.funnel import Funnel, funnel_of
 from pipeline.errors import NOT_THE_OUTPUT, FailedPairsError, RunError, unwritable
+from pipeline.execution.failure_checks import check_failure_rate, check_first_pairs
 from pipeline.execution.interrupt import check_deadline, deadline, end_reason, interruptible
 from pipeline.execution.log_redirect import redirect_output
 from pipeline.execution.progress import Display
@@ -34,8 +35,6 @@ from stages.storage.ownership import claim
 from stages.storage.store import Store
 
 LOG = "run/ray.log"
-FIRST_PAIRS = 4
-"""Caption pairs that end a run if all of them fail with one error."""
 LIBRARIES = [
     "pairforge",
     "torch",
@@ -117,7 +116,7 @@ def _generate(
 ) -> float | None:
     """Generate ``missing`` units; return the seconds from the command to the first kept sample, None if none was."""
     # Ray takes a second to import, which a finished run or a wrong setting need not wait for.
-    from pipeline.execution import ray_graph
+    from pipeline.execution import ray_cluster, worker_pool
 
     config = task.config
     store.write(VERSIONS, json.dumps(_versions(), indent=1).encode())
@@ -127,40 +126,27 @@ def _generate(
         display = Display(Console(file=err, quiet=mode is not OutputMode.text), plan.pairs, before)
         with (
             display.live(),
-            interruptible(end_reason(config.cluster, over, ray_graph.room(config)), err),
+            interruptible(end_reason(config.cluster, over, ray_cluster.room(config)), err),
             keep_heartbeat(store, display.rate, lambda: display.first_kept),
             track(config, store, plan.settings, display.funnel, display.rate) as tick,
-            ray_graph.cluster(config, display.explain_waiting),
-            closing(ray_graph.run(config, plan.model_fingerprint, missing, task.encode)) as summaries,
+            ray_cluster.cluster(config, display.explain_waiting),
+            closing(
+                worker_pool.run(config, plan.model_fingerprint, missing, task.encode, display.explain_waiting)
+            ) as summaries,
         ):
             # Candidates of an earlier command show that the settings can work.
             begun = before.candidates > 0
-            for summary in summaries if begun else _check_first_pairs(summaries, plan.pairs, store.url):
+            checked = check_failure_rate(summaries, config.max_failure_rate, store.url)
+            for summary in checked if begun else check_first_pairs(checked, plan.pairs, store.url):
                 display.count_unit(summary)
                 tick()
     lost = sorted(waiting - committed_units(store))
     if lost:
         raise RunError(
-            f"{len(lost)} of {plan.units} units were not finished in {ray_graph.TRIES} tries, the first of them unit "
+            f"{len(lost)} of {plan.units} units were not finished in {worker_pool.TRIES} tries, the first of them unit "
             f"{lost[0]}: {store.path(LOG)} gives the reason; the same command tries them again, all others are done"
         )
     return display.first_kept
-
-
-def _check_first_pairs(summaries: Iterable[dict[str, Any]], pairs: int, out: str) -> Iterator[dict[str, Any]]:
-    """Pass the summaries on. Raise FailedPairsError if the first pairs all fail with one error, as all would."""
-    seen, reasons, same = 0, set[str](), True
-    for summary in summaries:
-        yield summary
-        seen += summary["pairs"]
-        reasons |= {failure["reason"] for failure in summary["failures"]}
-        same = same and len(summary["failures"]) == summary["pairs"] and len(reasons) == 1
-        if same and seen >= min(FIRST_PAIRS, pairs):
-            raise FailedPairsError(
-                f"the first {seen} caption pairs all failed with one error, so the run ends: {reasons.pop()}: "
-                f"correct the setting that it names and give another out=…, or pairforge retry-failed {out} after "
-                "another fix"
-            )
 
 
 def _json_result(

@@ -14,7 +14,7 @@ OPTION = "captions=from_captions"
 PREFIX = "pairs."
 """Prefix of a setting of the first step alone."""
 _WRITING = ("captions", "writer", "checks", "edits", "file", "limit")
-_BOTH = ("seed", "strict", "extend", "log", "cluster", "tracker", "hydra")
+_BOTH = ("seed", "strict", "max_failure_rate", "extend", "log", "cluster", "tracker", "hydra")
 
 
 def split(settings: Sequence[str]) -> tuple[list[str], list[str]]:

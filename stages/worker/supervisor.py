@@ -7,37 +7,61 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
+from typing import Any
 
 from conf.pairs import Settings
-from stages.errors import StageError
-from stages.records import CaptionPair, Failure, Unit, UnitResult
+from stages.errors import MachineError
+from stages.records import CaptionPair, Failure, Place, Unit, UnitResult
 
 # A process may also die without a fault of its pairs, so the same pairs are tried again before they are split.
 TRIES = 2
+# A unit hangs if it takes this many times as long as the slowest so far.
+SLOWER = 3.0
+
+
+class _NoAnswerError(Exception):
+    """The process did not answer in time: a text for the user."""
 
 
 class Supervised:
     """Calls a stage that runs in a process of its own, and survives the death of that process.
 
-    Pairs that kill their process, or keep it longer than ``cluster.unit_seconds``, ``TRIES`` times are split in
-    halves, until one pair stands alone: that pair is a failure with its reason. Then the other pairs are made once
-    more, in one call, so that a unit's bytes depend only on its failed pairs, and not on how often and where its
-    process died. If that call fails too, the results of the halves are kept.
+    Pairs that kill their process, or keep it longer than a unit may take, ``TRIES`` times are split in halves, until
+    one pair stands alone: that pair is a failure with its reason. Then the other pairs are made once more, in one call,
+    so that a unit's bytes depend only on its failed pairs, and not on how often and where its process died. If that
+    call fails too, the results of the halves are kept.
+
+    A unit may take ``cluster.unit_seconds``, or ``SLOWER`` times as long as the slowest unit so far if that is longer.
+    While no unit is known, the second attempt has ``SLOWER`` times as long as the first, so that a machine that needs
+    more than ``cluster.unit_seconds`` for each unit is known as slow after one of them.
     """
 
-    def __init__(self, config: Settings, model_fingerprint: str) -> None:
-        """Starts the process and sets up the stage in it. Raises StageError."""
-        self._arguments = (config.stage, config, model_fingerprint)
+    def __init__(self, config: Settings, model_fingerprint: str, needs_gpu: bool = False) -> None:
+        """Starts the process and sets up the stage in it, on a GPU if it ``needs_gpu``.
+
+        Raises StageError, or MachineError if the machine is at fault.
+        """
+        self._arguments = (needs_gpu, config.stage, config, model_fingerprint)
         self._seconds = config.cluster.unit_seconds
+        self._slowest = 0.0
         self._sheet_pairs = config.sheet.pairs
         self._unit_pairs = config.unit_pairs
+        self._running = False
         self._start()
 
-    def __call__(self, unit: Unit) -> UnitResult:
-        """Returns the unit's result. Raises StageError if the stage raises it or cannot be set up again."""
+    def __call__(self, unit: Unit, slowest: float = 0.0) -> UnitResult:
+        """Returns the unit's result. ``slowest``: seconds that the slowest unit so far took, 0 if none is known.
+
+        Raises StageError if the stage raises it or cannot be set up again, MachineError if the machine is at fault. The
+        next call starts another process.
+        """
+        self._slowest = max(slowest, self._slowest)
+        if not self._running:
+            self._start()
         pieces = self._make(unit.index, unit.pairs)
         if len(pieces) == 1:
             return pieces[0]
@@ -54,6 +78,7 @@ class Supervised:
 
     def close(self) -> None:
         """Ends the process."""
+        self._running = False
         self._link.close()
         self._process.kill()
         self._process.wait()
@@ -73,9 +98,12 @@ class Supervised:
     def _try(self, unit: Unit) -> UnitResult | str:
         """Makes the unit in at most ``TRIES`` attempts. Returns the result, or the reason of the last failure."""
         result: UnitResult | str = ""
-        for _ in range(TRIES):
-            result = self._attempt(unit)
+        limit = max(self._seconds, SLOWER * self._slowest)
+        for attempt in range(TRIES):
+            started = time.monotonic()
+            result = self._attempt(unit, limit if self._slowest or not attempt else SLOWER * limit)
             if isinstance(result, UnitResult):
+                self._slowest = max(self._slowest, time.monotonic() - started)
                 break
             first = unit.pairs[0]
             print(
@@ -84,27 +112,22 @@ class Supervised:
             )
         return result
 
-    def _attempt(self, unit: Unit) -> UnitResult | str:
+    def _attempt(self, unit: Unit, limit: float) -> UnitResult | str:
         """Returns the result, or the reason of the failure after the start of another process.
 
-        Raises StageError if the stage raises it: every other unit would fail too.
+        Raises StageError and MachineError if the stage raises them, with its process ended.
         """
         try:
-            self._link.send(unit)
-            reason = f"it took more than {self._seconds:g} s (cluster.unit_seconds)"
-            if self._link.poll(self._seconds):
-                answer: UnitResult | StageError | str = self._link.recv()
-                if isinstance(answer, UnitResult):
-                    return answer
-                if isinstance(answer, StageError):
-                    self.close()
-                    raise answer
-                reason = answer
-        except (EOFError, OSError):
-            reason = self._cause_of_death()
+            answer = self._ask(unit, limit, f"it took more than {limit:g} s (cluster.unit_seconds)")
+        except _NoAnswerError as error:
+            answer = str(error)
+        if isinstance(answer, UnitResult):
+            return answer
         self.close()
+        if isinstance(answer, Exception):
+            raise answer
         self._start()
-        return reason
+        return answer
 
     def _start(self) -> None:
         here, there = socket.socketpair()
@@ -116,15 +139,26 @@ class Supervised:
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
             )
             self._link = Connection(here.detach())
+        late = f"more than {self._seconds:g} s passed (cluster.unit_seconds)"
         try:
-            self._link.send(self._arguments)
-            ready = self._link.poll(self._seconds)
-            error = self._link.recv() if ready else f"the models were not there after {self._seconds:g} s"
-        except (EOFError, OSError):
-            error = f"while its models were loaded, {self._cause_of_death()}"
-        if error:
+            answer = self._ask(self._arguments, self._seconds, late)
+        except _NoAnswerError as error:
+            answer = MachineError(f"while the models were loaded, {error}")
+        if isinstance(answer, Exception):
             self.close()
-            raise StageError(error)
+            raise answer
+        self.place: Place = answer
+        self._running = True
+
+    def _ask(self, message: object, limit: float, late: str) -> Any:
+        """Sends ``message`` and returns the answer. Raises _NoAnswerError if it takes too long or the process dies."""
+        try:
+            self._link.send(message)
+            if self._link.poll(limit):
+                return self._link.recv()
+        except (EOFError, OSError):
+            raise _NoAnswerError(self._cause_of_death()) from None
+        raise _NoAnswerError(late)
 
     def _cause_of_death(self) -> str:
         code = self._process.wait()

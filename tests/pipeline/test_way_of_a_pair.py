@@ -14,7 +14,12 @@ from stages.generate import Generate
 from tests import runs
 
 ROOT = Path(__file__).parents[2]
-IN_PROCESSES = {"pipeline/execution/ray_graph.py", "stages/worker/process.py", "stages/worker/supervisor.py"}
+IN_PROCESSES = {
+    "pipeline/execution/worker_pool.py",
+    "pipeline/execution/unit_worker.py",
+    "stages/worker/process.py",
+    "stages/worker/supervisor.py",
+}
 """Files that hand a unit from the driver to a worker and back. The test's run is in one process, without them."""
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from conf.schema import Config
 from pipeline.dataset.pack import PackedFile, pack
-from pipeline.execution import ray_graph
+from pipeline.execution import ray_cluster, worker_pool
 from pipeline.planning.plan import make_or_resume
 from pipeline.tasks.task import task_of
 from stages.generate import Generate
@@ -23,7 +23,7 @@ def made(config: Config, order: list[int]) -> list[PackedFile]:
     """The files that the real stages make of the units in that order, on the Ray that runs."""
     store = Store(config.out)
     plan = make_or_resume(store, task_of(config))
-    with closing(ray_graph.run(config, plan.model_fingerprint, order, task_of(config).encode)) as summaries:
+    with closing(worker_pool.run(config, plan.model_fingerprint, order, task_of(config).encode)) as summaries:
         assert {summary["unit"] for summary in summaries} == set(order)
     return pack(store, list(read_commits(store, range(plan.units))), config.shards.samples)
 
@@ -44,7 +44,7 @@ def test_workers_and_order_do_not_change_the_bytes(
         runs.config(sd1_folder, clip_folder, *source, f"out={tmp_path / name}") for name in ("one", "two")
     )
     expected = runs.packed(one, Generate)
-    with ray_graph.cluster(two):
+    with ray_cluster.cluster(two):
         assert made(two, [2, 0, 1]) == expected
     assert sum(file.rows for file in expected if file.name.startswith("data/")) == 10
     assert digests(Path(two.out)) == digests(Path(one.out))

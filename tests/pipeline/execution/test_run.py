@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
@@ -13,7 +12,6 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -24,8 +22,6 @@ from datasets import load_dataset
 from PIL import Image
 
 from pipeline.cli.main import main
-from pipeline.errors import FailedPairsError
-from pipeline.execution.run import _check_first_pairs
 from stages.formats.tar import decode_image
 from stages.generate import Generate
 from stages.records import CaptionPair, Unit
@@ -320,34 +316,6 @@ def test_a_model_that_the_workers_may_not_load_is_one_line(run: Run, tmp_path: P
 def _fresh(folder: Path) -> Path:
     folder.mkdir()
     return folder
-
-
-def summary(pairs: int, *reasons: str) -> dict[str, Any]:
-    return {"pairs": pairs, "failures": [{"pair_id": "", "reason": reason} for reason in reasons]}
-
-
-@pytest.mark.parametrize(
-    ("summaries", "ends_after"),
-    [
-        ([summary(1, "no"), summary(1, "no"), summary(1, "no"), summary(1, "no"), summary(1)], 4),
-        ([summary(8, *["no"] * 8), summary(8)], 1),
-        ([summary(3, "no", "no", "no"), summary(3, "no", "no", "no")], 2),
-        ([summary(4, "no", "no", "no"), summary(4, *["no"] * 4)], None),
-        ([summary(2, "no", "other"), summary(2, "no", "no")], None),
-        ([summary(2, "no", "no"), summary(2, "no")], None),
-    ],
-)
-def test_first_pairs_that_all_fail_alike_end_the_run(summaries: list[dict[str, Any]], ends_after: int | None):
-    passed: list[dict[str, Any]] = []
-    ends = (
-        contextlib.nullcontext()
-        if ends_after is None
-        else pytest.raises(FailedPairsError, match="with one error, so the run ends: no: correct")
-    )
-    with ends:
-        for passed_on in _check_first_pairs(iter(summaries), 100, "out"):
-            passed.append(passed_on)
-    assert passed == summaries[:ends_after]
 
 
 @pytest.mark.long

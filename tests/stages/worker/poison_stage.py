@@ -15,6 +15,8 @@ from tests.stages.unit_parts import candidate, picture, pixels
 
 SEGFAULT, KILLED, HANG, MEMORY, ONCE = "segfault", "killed", "hang", "takes all memory", "die once, leaving "
 WHILE = "die while there is "
+CUDA_WHILE = "a GPU fails while there is "
+SLEEP = "takes seconds: "
 MEMORY_LIMIT = 4 * 2**30
 
 
@@ -56,6 +58,10 @@ def _suffer(caption: str) -> None:
         held = []
         while True:
             held.append(bytes(2**28))
+    if caption.startswith(SLEEP):
+        time.sleep(float(caption.removeprefix(SLEEP)))
+    if caption.startswith(CUDA_WHILE) and Path(caption.removeprefix(CUDA_WHILE)).exists():
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
     if caption.startswith(WHILE) and Path(caption.removeprefix(WHILE)).exists():
         os.kill(os.getpid(), signal.SIGKILL)
     if caption.startswith(ONCE):

@@ -13,8 +13,9 @@ import pytest
 
 from conf.compose import compose_config, to_object
 from conf.schema import ImageFormat
+from stages.errors import MachineError, StageError
 from stages.records import CaptionPair, Rejected, Unit, UnitResult, WrittenPair
-from stages.worker.supervisor import StageError, Supervised, merge
+from stages.worker.supervisor import Supervised, merge
 from stages.write import encode_part
 from tests.stages.worker import poison_stage
 
@@ -81,19 +82,40 @@ def test_a_unit_depends_on_failed_pairs_not_on_where_it_died(stage, tmp_path: Pa
 
 
 class Impatient(Supervised):
-    """Has a unit two seconds, and its process all the time that a busy machine takes to start it."""
+    """Has a second for a unit, and its process all the time that a busy machine takes to start it."""
 
     def _start(self) -> None:
         self._seconds = CONFIG.cluster.unit_seconds
         super()._start()
-        self._seconds = 2.0
+        self._seconds = 1.0
 
 
 def test_a_pair_that_hangs_is_ended_at_its_deadline():
     hanging = Impatient(CONFIG, "f")
     (failure,) = hanging(unit(poison_stage.HANG)).failures
     hanging.close()
-    assert "more than 2 s (cluster.unit_seconds)" in failure.reason
+    # No unit is known, so the second attempt has three times as long.
+    assert "more than 3 s (cluster.unit_seconds)" in failure.reason
+
+
+def test_a_unit_may_take_three_times_as_long_as_the_slowest():
+    slow = Impatient(CONFIG, "f")
+    captions = unit(f"{poison_stage.SLEEP}2", "a")
+    assert slow(captions, slowest=1.0).failures == ()
+    (failure,) = Impatient(CONFIG, "f")(unit(poison_stage.HANG), slowest=0.1).failures
+    slow.close()
+    assert "more than 1 s (cluster.unit_seconds)" in failure.reason
+
+
+def test_a_process_starts_again_after_a_fault_of_the_machine(tmp_path: Path):
+    stage, mark = Supervised(CONFIG, "f"), tmp_path / "mark"
+    mark.touch()
+    captions = unit("a", f"{poison_stage.CUDA_WHILE}{mark}")
+    with pytest.raises(MachineError, match="CUDA error"):
+        stage(captions)
+    mark.unlink()
+    assert stage(captions).failures == ()
+    stage.close()
 
 
 def test_a_stage_that_cannot_be_set_up_says_why():
