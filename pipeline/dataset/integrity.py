@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from pipeline.dataset.pack import MANIFEST, PackedFile, digest_of, manifest
+from pipeline.dataset.pack import MANIFEST, PackedFile, digests_of, manifest
 from pipeline.planning.plan import Plan
 from stages.formats import parquet_tables, sample_schema, tar
 from stages.storage import heartbeat
@@ -80,9 +80,12 @@ def _recorded(store: Store, plan: Plan) -> Iterator[Damage]:
     if any(driver.is_alive(time.time()) for driver in heartbeat.read_heartbeats(store)):
         return
     done = sorted(committed_units(store))
+    # The units of an extension are packed when all of them are committed.
+    ends = [plan.units] if len(done) >= plan.units else [extension.first for extension in plan.extensions]
+    whole = [end for end in ends if done[:end] == list(range(end))]
     try:
         packed = store.read_record(MANIFEST)["commits"]
-        commits = list(read_commits(store, done))
+        known = digests_of(read_commits(store, done), whole)
     except FileNotFoundError:
         if len(done) >= plan.units:
             yield Damage(
@@ -92,9 +95,7 @@ def _recorded(store: Store, plan: Plan) -> Iterator[Damage]:
     except DamageError:
         # The checks of single files report it by its name.
         return
-    # The units of an extension are packed when all of them are committed.
-    ends = [plan.units] if len(done) >= plan.units else [extension.first for extension in plan.extensions]
-    if packed not in {digest_of(commits[:end]) for end in ends if done[:end] == list(range(end))}:
+    if packed not in known:
         missing = plan.units - len(done)
         yield Damage(MANIFEST, f"is of other commits than those that are there ({missing:,} units have none)")
 

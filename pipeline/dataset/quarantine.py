@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
@@ -13,17 +14,16 @@ from stages.storage.store import Store
 NAME = "quarantine/pairs.jsonl"
 
 
-def write_failures(store: Store, commits: Sequence[dict[str, Any]]) -> None:
+def write_failures(store: Store, commits: Iterable[dict[str, Any]]) -> None:
     """Write the failed pairs of the commits, or remove the file if none failed."""
-    lines = []
-    for commit in commits:
-        pairs = (
-            {pair.id: pair for pair in read_unit(store, commit["unit"]).pairs} if commit["failures"] else {}
-        )
-        for failure in commit["failures"]:
-            record = {**failure, **asdict(pairs[failure["pair_id"]])}
-            lines.append(json.dumps(record, ensure_ascii=False).encode() + b"\n")
-    if lines:
-        store.write(NAME, b"".join(lines))
-    else:
+    failed = (commit for commit in commits if commit["failures"])
+    first = next(failed, None)
+    if first is None:
         store.remove(NAME)
+        return
+    with store.open_write(NAME) as stream:
+        for commit in itertools.chain([first], failed):
+            pairs = {pair.id: pair for pair in read_unit(store, commit["unit"]).pairs}
+            for failure in commit["failures"]:
+                record = {**failure, **asdict(pairs[failure["pair_id"]])}
+                stream.write(json.dumps(record, ensure_ascii=False).encode() + b"\n")

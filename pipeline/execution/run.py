@@ -7,7 +7,7 @@ import platform
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
@@ -29,7 +29,7 @@ from pipeline.output import OutputMode, json_line
 from pipeline.planning.plan import VERSIONS, Plan, make_or_resume
 from pipeline.tasks import two_step_output
 from pipeline.tasks.task import Task, task_of
-from stages.storage.commits import committed_units, read_commits
+from stages.storage.commits import Commits, committed_units, read_commits
 from stages.storage.heartbeat import keep_heartbeat
 from stages.storage.ownership import claim
 from stages.storage.store import Store
@@ -92,8 +92,7 @@ def complete(
     if missing:
         first_kept = _generate(task, plan, store, missing, mode, over)
         check_deadline(over)
-    commits = list(read_commits(store, range(plan.units)))
-    funnel = task.finish(plan, store, commits)
+    funnel = task.finish(plan, store, Commits(store, range(plan.units)))
     if mode is OutputMode.text:
         task.tell(funnel, first_kept)
     elif mode is OutputMode.json:
@@ -117,11 +116,13 @@ def _generate(
     """Generate ``missing`` units; return the seconds from the command to the first kept sample, None if none was."""
     # Ray takes a second to import, which a finished run or a wrong setting need not wait for.
     from pipeline.execution import ray_cluster, worker_pool
+    from pipeline.execution.background_packing import packing_beside
 
     config = task.config
     store.write(VERSIONS, json.dumps(_versions(), indent=1).encode())
     waiting = set(missing)
-    before = funnel_of(plan, read_commits(store, [u for u in range(plan.units) if u not in waiting]))
+    done = [unit for unit in range(plan.units) if unit not in waiting]
+    before, shard_samples = funnel_of(plan, read_commits(store, done)), task.shard_samples
     with _terminal(config, store) as err:
         display = Display(Console(file=err, quiet=mode is not OutputMode.text), plan.pairs, before)
         with (
@@ -133,12 +134,15 @@ def _generate(
             closing(
                 worker_pool.run(config, plan.model_fingerprint, missing, task.encode, display.explain_waiting)
             ) as summaries,
+            packing_beside(store, shard_samples, done) if shard_samples else nullcontext() as packing,
         ):
             # Candidates of an earlier command show that the settings can work.
             begun = before.candidates > 0
             checked = check_failure_rate(summaries, config.max_failure_rate, store.url)
             for summary in checked if begun else check_first_pairs(checked, plan.pairs, store.url):
                 display.count_unit(summary)
+                if packing:
+                    packing.note(summary["unit"])
                 tick()
     lost = sorted(waiting - committed_units(store))
     if lost:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from typing import Any
@@ -18,7 +18,7 @@ from pipeline.pairs.two_step_settings import name_of
 from pipeline.planning.plan import Plan, load
 from stages.formats import parquet_tables
 from stages.records import WrittenPair
-from stages.storage.commits import committed_units, read_commits
+from stages.storage.commits import Commits, committed_units
 from stages.storage.store import Store
 from stages.writers.minhash import NearAcross
 
@@ -37,7 +37,7 @@ class PackedPairs:
     across: int
 
 
-def pack_and_count(store: Store, plan: Plan, commits: Sequence[dict[str, Any]]) -> Funnel:
+def pack_and_count(store: Store, plan: Plan, commits: Iterable[dict[str, Any]]) -> Funnel:
     """Pack the units, which are all committed, and return the funnel of their captions. Raises as ``pack``."""
     settings = plan.settings
     written = pack(store, commits, settings["checks.near_duplicate"], PairsFile(settings["file"]))
@@ -53,12 +53,12 @@ def complete_funnel(store: Store) -> Funnel | None:
     plan = load(store)
     if len(committed_units(store)) < plan.units:
         return None
-    return pack_and_count(store, plan, list(read_commits(store, range(plan.units))))
+    return pack_and_count(store, plan, Commits(store, range(plan.units)))
 
 
 def pack(
     store: Store,
-    commits: Sequence[dict[str, Any]],
+    commits: Iterable[dict[str, Any]],
     near_duplicate: float | None,
     file: PairsFile = PairsFile.jsonl,
 ) -> PackedPairs:
@@ -95,14 +95,14 @@ def pack(
     return written
 
 
-def _read_answers(store: Store, commits: Sequence[dict[str, Any]]) -> Iterator[WrittenPair]:
+def _read_answers(store: Store, commits: Iterable[dict[str, Any]]) -> Iterator[WrittenPair]:
     """Yield all answers in plan order."""
     for data in read_parts(store, commits, "answers"):
         yield from parquet_tables.answers_of(parquet_tables.from_bytes(data))
 
 
 def _reject_near(
-    store: Store, commits: Sequence[dict[str, Any]], near_duplicate: float | None
+    store: Store, commits: Iterable[dict[str, Any]], near_duplicate: float | None
 ) -> Iterator[WrittenPair]:
     """Yield all answers, with those rejected that are near a kept answer of an earlier caption."""
     near = None if near_duplicate is None else NearAcross(near_duplicate)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -29,7 +29,7 @@ from stages.candidates.near_duplicates import EarlierSamples
 from stages.candidates.scoring import make_measure_specs
 from stages.records import Candidate
 from stages.storage import plan_files
-from stages.storage.commits import committed_units, read_commits
+from stages.storage.commits import Commits, committed_units
 from stages.storage.ownership import claim
 from stages.storage.store import map_in_threads
 from stages.write import write_unit
@@ -56,13 +56,13 @@ def refilter_run(settings: RefilterSettings, mode: OutputMode = OutputMode.text)
         )
     with claim(target, "out2"):
         target.prove_exclusive()
-        plan = _make_or_resume(settings, plan, list(read_commits(source, range(plan.units))))
+        plan = _make_or_resume(settings, plan, Commits(source, range(plan.units)))
         saved.write(target, settings.new)
     _rewrite(settings, plan)
     task = ImageTask(settings.new)
     if settings.generate:
         return run.complete(task, plan, target, mode), 0
-    commits = list(read_commits(target, range(plan.units)))
+    commits = Commits(target, range(plan.units))
     missing = [json.dumps(candidate) for commit in commits for candidate in commit["missing"]]
     if missing:
         target.write(MISSING, "".join(line + "\n" for line in missing).encode())
@@ -79,7 +79,7 @@ def refilter_run(settings: RefilterSettings, mode: OutputMode = OutputMode.text)
     return funnel, len(missing)
 
 
-def _make_or_resume(settings: RefilterSettings, plan: Plan, commits: Sequence[dict[str, Any]]) -> Plan:
+def _make_or_resume(settings: RefilterSettings, plan: Plan, commits: Iterable[dict[str, Any]]) -> Plan:
     """Return the plan of the target, made if there is none. ``plan`` and ``commits`` are the source's.
 
     Its settings are the source's with the new filter, the command's settings, and a digest of the source's parts.
@@ -142,7 +142,7 @@ def _rewrite(settings: RefilterSettings, plan: Plan) -> None:
 
 
 def _planned_settings(
-    settings: RefilterSettings, plan: Plan, commits: Sequence[dict[str, Any]]
+    settings: RefilterSettings, plan: Plan, commits: Iterable[dict[str, Any]]
 ) -> dict[str, Any]:
     new = settings.new
     planned = dict(plan.settings)

@@ -11,13 +11,12 @@ import numpy as np
 from pipeline.dataset.funnel import SCORE_MEANINGS, Funnel, caption_steps, image_steps, list_reasons
 from pipeline.report import charts, examples, statistics
 from pipeline.report.gallery import Gallery, Thumbnails, build_gallery
-from pipeline.report.report_data import ReportData, read_report_data
+from pipeline.report.report_data import SHOWN, ReportData, read_report_data
 from pipeline.report.template import REPORT, template
 from stages.candidates.selection import model_name
 from stages.records import instruction_kind
 from stages.storage.store import Store
 
-SHOWN = 5000  # records of a table of failures
 NO_PICTURES = (
     "run/parts was deleted, so this page has no pictures: the shards hold those of the kept samples."
 )
@@ -37,7 +36,7 @@ def write_report(store: Store, written: Funnel | None = None) -> bool:
 
 def render(data: ReportData, gallery: Gallery, written: Funnel | None = None) -> str:
     """The whole page."""
-    cards, finished = gallery.cards, len(data.commits) == data.plan.units
+    cards, finished = gallery.cards, data.units_done == data.plan.units
     rule = NO_PICTURES
     if data.pictures:
         rule = examples.describe_rule(
@@ -46,13 +45,15 @@ def render(data: ReportData, gallery: Gallery, written: Funnel | None = None) ->
             drawn_from=gallery.drawn_from,
             missed=gallery.missed,
         )
+    if data.stride > 1:
+        rule = f"Charts and pictures are drawn from {len(data.commits):,} units, evenly spread. {rule}"
     return template("report.html").render(
         title=model_name(data.config),
         finished=finished,
         live=data.is_live and not finished,
         funnel=data.funnel,
         units=data.plan.units,
-        done=len(data.commits),
+        done=data.units_done,
         steps=image_steps(data.funnel),
         written=caption_steps(written) if written else [],
         losses=losses(data.funnel),
@@ -103,7 +104,7 @@ def build_table(
 
 def _charts(data: ReportData) -> dict[str, Any]:
     """The charts and the numbers in their descriptions. A chart of one value or one bar is left out."""
-    minutes, rate = statistics.throughput(data.committed_at, [commit["pairs"] for commit in data.commits])
+    minutes, rate = statistics.throughput(data.committed_at, data.committed_pairs)
     throughput = {}
     if len(minutes) > 1:
         svg = charts.plot_throughput(minutes, rate)

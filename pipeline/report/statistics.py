@@ -66,7 +66,9 @@ def quartiles_by_tau(taus: np.ndarray, score: np.ndarray) -> list[Quartiles]:
     ]
 
 
-def throughput(times: Sequence[float], pairs: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+def throughput(
+    times: Sequence[float] | np.ndarray, pairs: Sequence[int] | np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Minutes since the first commit (the middle of each bucket), and caption pairs committed per minute in it.
 
     Empty without two commits at different times. The pairs of the first commit do not count: it starts the clock.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -107,12 +107,17 @@ class ImageTask:
         return run_fingerprint.settings_of(self.config, captions_sha256, models)
 
     @property
+    def shard_samples(self) -> int:
+        """Samples of a shard, which may be packed as soon as its units are committed."""
+        return self.config.shards.samples
+
+    @property
     def encode(self) -> Callable[[UnitResult], dict[str, bytes]]:
         """The function that encodes a unit's result as files by kind. It can be pickled."""
         shards = self.config.shards
         return partial(encode_part, format=shards.format, quality=shards.quality)
 
-    def finish(self, plan: Plan, store: Store, commits: Sequence[dict[str, Any]]) -> Funnel:
+    def finish(self, plan: Plan, store: Store, commits: Iterable[dict[str, Any]]) -> Funnel:
         """Pack the units and write the contact sheet, the dataset card and the report.
 
         Sheet and report stay as they are if the parts, which hold the pictures, were deleted since.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -111,10 +111,15 @@ class PairTask:
         return settings
 
     @property
+    def shard_samples(self) -> None:
+        """There are no shards: near-duplicates are known when all units are committed."""
+        return None
+
+    @property
     def encode(self) -> Callable[[UnitResult], dict[str, bytes]]:
         return encode_answers
 
-    def finish(self, plan: Plan, store: Store, commits: Sequence[dict[str, Any]]) -> Funnel:
+    def finish(self, plan: Plan, store: Store, commits: Iterable[dict[str, Any]]) -> Funnel:
         """Pack the units and write the report."""
         funnel = pack_and_count(store, plan, commits)
         write_failures(store, commits)

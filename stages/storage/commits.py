@@ -5,8 +5,13 @@ A unit is done when its commit exists. The commit names the part: the files of t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import tempfile
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
+
+import orjson
 
 from stages.storage.store import Store, unseal
 
@@ -40,6 +45,34 @@ def read_commits(store: Store, units: Sequence[int]) -> Iterator[dict[str, Any]]
         yield unseal(data, store.path(name))
 
 
+class Commits:
+    """The commits of ``units``, in their order, for several readings: none of them stays in memory.
+
+    The first complete reading keeps the records in a temporary file, from which the others read. Iterating raises as
+    ``read_commits``.
+    """
+
+    def __init__(self, store: Store, units: Sequence[int]) -> None:
+        self._store, self._units = store, units
+        self._folder = tempfile.TemporaryDirectory(prefix="pairforge-")
+        self._copy: Path | None = None
+
+    def __len__(self) -> int:
+        return len(self._units)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        if self._copy is not None:
+            with self._copy.open("rb") as lines:
+                yield from map(orjson.loads, lines)
+            return
+        copy = Path(self._folder.name) / uuid.uuid4().hex
+        with copy.open("wb") as lines:
+            for commit in read_commits(self._store, self._units):
+                lines.write(orjson.dumps(commit) + b"\n")
+                yield commit
+        self._copy = self._copy or copy
+
+
 def read_part(store: Store, commit: dict[str, Any], kind: str) -> bytes | None:
     """Reads the part's file of that kind and checks its SHA-256. Returns None if the unit has no such file.
 
@@ -52,7 +85,7 @@ def read_part(store: Store, commit: dict[str, Any], kind: str) -> bytes | None:
     return store.read_checked(file["name"], file["sha256"], owner, fix="makes the unit again")
 
 
-def parts_deleted(store: Store, commits: Sequence[dict[str, Any]]) -> bool:
+def parts_deleted(store: Store, commits: Iterable[dict[str, Any]]) -> bool:
     """Tells whether all parts that the commits name were deleted, as is allowed after packing."""
     named = next((file["name"] for commit in commits for file in commit["part"].values()), None)
     # If the first part exists, the others need not be listed.

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from conf.schema import ImageFormat
 from pipeline.cli.main import main
-from pipeline.dataset.pack import pack
+from pipeline.dataset.pack import digest_of, digests_of, pack, plan_files
 from stages import write
 from stages.formats import tar
 from stages.storage.commits import read_commit, read_commits
@@ -76,6 +76,36 @@ def test_the_order_of_writing_does_not_change_the_bytes(tmp_path: Path):
             data = store.read(file.name)
             assert (hashlib.sha256(data).hexdigest(), len(data)) == (file.sha256, file.bytes)
     assert len(digests) == 1
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.integers(0, 5), max_size=8), st.integers(1, 6), st.data())
+def test_a_file_is_planned_as_soon_as_its_units_are_there(kept: list[int], size: int, data: st.DataObject):
+    """What is planned of the first commits stays so with all of them, but for the last file of each kind."""
+    commits = [
+        {
+            "unit": unit,
+            "candidates": 3,
+            "part": {"scores": {"name": "s", "sha256": str(unit), "bytes": 9}}
+            | ({"samples": {"sha256": f"t{unit}", "ends": list(range(1, count + 1))}} if count else {}),
+        }
+        for unit, count in enumerate(kept)
+    ]
+    first = data.draw(st.integers(0, len(kept)))
+    early, whole = list(plan_files(iter(commits[:first]), size)), list(plan_files(commits, size))
+    full = [
+        plan for plan in early if sum(piece.rows for piece in plan.pieces) == size and plan.kind == "samples"
+    ]
+    assert full == [plan for plan in whole if plan.kind == "samples"][: len(full)]
+    assert sum(len(plan.pieces) for plan in whole if plan.kind == "scores") == len(kept)
+    assert sum(piece.rows for plan in whole if plan.kind == "samples" for piece in plan.pieces) == sum(kept)
+
+
+def test_the_digest_of_each_prefix_is_that_of_its_commits():
+    commits = [{"part": {"samples": {"sha256": str(unit)}}} for unit in range(5)]
+    wanted = [digest_of(commits[:end]) for end in (0, 3, 5)]
+    assert digests_of(iter(commits), [0, 3, 5]) == wanted
+    assert len(set(wanted)) == 3
 
 
 def test_packing_again_writes_nothing(tmp_path: Path):

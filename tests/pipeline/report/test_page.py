@@ -6,6 +6,7 @@ from dataclasses import replace
 from html import unescape
 from pathlib import Path
 
+import numpy as np
 import pyarrow.compute as pc
 import pytest
 
@@ -63,7 +64,9 @@ def test_a_chart_of_one_value_is_left_out(tmp_path: Path):
     assert sum("≥" in title for title in titles) == 1, "the other scores are all alike"
     ones = data.scores.filter(pc.equal(data.scores["p2p_threshold"], 0.4))
     assert not any("τ" in title for title in chart_titles(replace(data, scores=ones)))
-    none = chart_titles(replace(data, scores=ones.slice(0, 1), commits=data.commits[:1], committed_at=(5.0,)))
+    none = chart_titles(
+        replace(data, scores=ones.slice(0, 1), committed_at=np.array([5.0]), committed_pairs=np.array([2]))
+    )
     assert none == []
 
 

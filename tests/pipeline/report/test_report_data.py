@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.planning.plan import PlanError
+from pipeline.report import report_data
 from pipeline.report.report_data import COLUMNS, read_report_data
+from stages.storage.commits import commit_name
 from stages.storage.store import Store
 from tests.pipeline.report.outputs import QUARANTINED, output
 
@@ -22,6 +24,24 @@ def test_data_of_a_live_run_is_that_of_its_commits(tmp_path: Path):
     assert {data.unit_of[pair.id] for pair in data.pairs.values()} == {0, 1}
     assert len(data.quarantined) == QUARANTINED
     assert data.pictures
+
+
+def test_a_large_run_is_read_from_units_evenly_spread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    store, results = output(str(tmp_path / "out"), 6)
+    whole = read_report_data(store)
+    monkeypatch.setattr(report_data, "MOST_UNITS", 3)
+    # Units that have pictures belong to the report in any case.
+    for commit in whole.commits:
+        plain = {kind: part for kind, part in commit["part"].items() if kind in ("samples", "scores")}
+        changed = commit if commit["unit"] == 3 else {**commit, "part": plain, "failures": []}
+        store.write_record(commit_name(commit["unit"]), changed)
+    data = read_report_data(store)
+    assert data.funnel.candidates == whole.funnel.candidates
+    assert (data.units_done, data.stride) == (6, 2)
+    assert [commit["unit"] for commit in data.commits] == [0, 2, 3, 4]
+    made = [candidate.pair_id for unit in (0, 2, 3, 4) for candidate in results[unit].candidates]
+    assert data.scores["pair_id"].to_pylist() == made
+    assert len(data.committed_at) == len(data.committed_pairs) == 6
 
 
 def test_a_run_without_commits_has_empty_scores(tmp_path: Path):

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from conf.schema import ImageFormat
 from stages import write
 from stages.storage.commits import (
+    Commits,
     commit_name,
     committed_units,
     parts_deleted,
@@ -38,6 +39,19 @@ def test_committed_units_are_those_with_a_commit(units: set[int]):
     assert committed_units(store) == units
     order = sorted(units, reverse=True)
     assert [record["unit"] for record in read_commits(store, order)] == order
+
+
+def test_commits_are_read_again_without_the_store(tmp_path: Path):
+    store = Store(str(tmp_path / "out"))
+    expected = [commit(store, unit) for unit in range(3)]
+    commits = Commits(store, [2, 0])
+    assert len(commits) == 2
+    # A reading that ends early keeps nothing.
+    assert next(iter(commits)) == expected[2]
+    assert list(commits) == [expected[2], expected[0]]
+    shutil.rmtree(tmp_path / "out")
+    both = iter(commits), iter(commits)
+    assert [next(reading)["unit"] for _ in range(2) for reading in both] == [2, 2, 0, 0]
 
 
 def test_a_missing_or_damaged_commit_is_named(tmp_path: Path):

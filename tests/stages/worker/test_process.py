@@ -131,7 +131,7 @@ def test_an_error_of_the_gpu_is_the_machines_fault(started) -> None:
     assert process.wait() == 0
 
 
-def test_a_gpu_that_fails_while_models_load_is_the_machines_fault(started) -> None:
+def test_a_gpu_that_fails_at_loading_is_the_machines_fault(started) -> None:
     _, link = started
     link.send((False, "own_stages.SickAtStart"))
     error = link.recv()

@@ -1,0 +1,62 @@
+"""Files are packed on real Ray while units are made, and are those of packing at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import ray
+
+from pipeline.dataset import pack as packing
+from pipeline.dataset.pack import RECORDS, pack
+from pipeline.execution.background_packing import packing_beside
+from stages.storage.commits import Commits
+from stages.storage.store import Store
+from tests.pipeline import outputs
+
+KEPT = [2, 0, 3, 1, 4, 2]
+pytestmark = pytest.mark.timeout(120)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def on_ray() -> Iterator[None]:
+    ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False)
+    yield
+    ray.shutdown()
+
+
+def records(store: Store) -> list[str]:
+    return [name.removeprefix(f"{RECORDS}/") for name in store.list(RECORDS)]
+
+
+def test_files_are_packed_while_units_are_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packing, "SCORES_RECORDS", 1)
+    monkeypatch.setattr(packing, "SCORES_GROUP", 4)
+    store, plan = outputs.planned(tmp_path / "beside", len(KEPT))
+    outputs.commit(store, KEPT)
+    with packing_beside(store, 3, [3, 0]) as beside:
+        # Unit 4 comes before 1 and 2, and unit 5 not at all while files are packed.
+        for unit in (4, 2, 1):
+            beside.note(unit)
+    # Of the first five units: 10 samples are three full shards, 16 candidates three full files of scores.
+    names = [*(f"candidates-{k:06d}.parquet" for k in range(3)), *(f"train-{k:06d}.tar" for k in range(3))]
+    assert records(store) == [f"{name}.json" for name in names]
+    written = {path: path.stat().st_mtime_ns for path in (tmp_path / "beside/data").iterdir()}
+    files = pack(store, Commits(store, range(plan.units)), 3)
+    assert {path: path.stat().st_mtime_ns for path in written} == written
+    alone, _ = outputs.planned(tmp_path / "alone", len(KEPT))
+    outputs.commit(alone, KEPT)
+    assert files == pack(alone, Commits(alone, range(plan.units)), 3)
+    assert all(store.read(file.name) == alone.read(file.name) for file in files)
+
+
+def test_a_lost_part_is_told_by_packing_not_here(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store, _ = outputs.planned(tmp_path, 2)
+    outputs.commit(store, [3, 3])
+    for name in store.list("run/parts"):
+        store.remove(name)
+    with packing_beside(store, 3, [0, 1]):
+        pass
+    assert "is missing" in capsys.readouterr().err
+    assert store.list("data") == []
