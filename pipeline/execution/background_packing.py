@@ -37,8 +37,11 @@ def packing_beside(
     packing = BackgroundPacking(store, samples_per_shard, committed)
     try:
         yield packing
-    finally:
-        packing.close()
+    except BaseException:
+        # Ctrl-C does not wait for files.
+        packing.close(wait=False)
+        raise
+    packing.close()
 
 
 class BackgroundPacking:
@@ -48,6 +51,7 @@ class BackgroundPacking:
         """``committed``: units that are committed already, in any order."""
         self._store, self._size = store, samples_per_shard
         self._ready = set(committed)
+        self._closed = False
         self._news: queue.SimpleQueue[int | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._pack, daemon=True)
         self._thread.start()
@@ -56,10 +60,12 @@ class BackgroundPacking:
         """Note that ``unit`` is committed."""
         self._news.put(unit)
 
-    def close(self) -> None:
-        """Stop after the files that are being written."""
+    def close(self, wait: bool = True) -> None:
+        """Pack what is complete, and stop. Without ``wait``, stop after the files that are being written."""
+        self._closed = not wait
         self._news.put(None)
-        self._thread.join()
+        if wait:
+            self._thread.join()
 
     def _pack(self) -> None:
         task = ray.remote(num_cpus=0, max_retries=1, scheduling_strategy="SPREAD")(_write)
@@ -81,6 +87,8 @@ class BackgroundPacking:
         """Yield the commits in the order of the units, each when it is there, until ``close``."""
         unit = 0
         while True:
+            if self._closed:
+                raise _ClosedError
             while unit not in self._ready:
                 news = self._news.get()
                 if news is None:
