@@ -80,12 +80,10 @@ def test_graphs_of_the_compiler(
     assert len(graphs) == 3, "and one where words are watched"
 
 
-@pytest.mark.parametrize("backend", [eager, pytest.param(compile_fx, marks=pytest.mark.long)])
-def test_no_unit_after_the_first_makes_a_graph(
-    backend: Callable[..., Any], sd1_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.long
+def test_no_unit_after_the_first_makes_a_graph(sd1_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pairs advance by rounds of their own, as in an adaptive unit; the second unit has other numbers of rounds."""
-    editor, graphs = compiled(sd1_folder, backend, monkeypatch)
+    editor, graphs = compiled(sd1_folder, compile_fx, monkeypatch)
 
     def unit(rounds: list[int]) -> None:
         left = dict(enumerate(rounds))
