@@ -65,7 +65,7 @@ def test_an_option_is_written_as_it_is_named(kind: type[Enum]):
 @pytest.mark.parametrize(
     ("settings", "mode"),
     [
-        ([], "auto"),
+        (["limit=null"], "auto"),
         (["limit=199"], "none"),
         (["limit=200"], "auto"),
         (["limit=10", "model.compile=default"], "default"),

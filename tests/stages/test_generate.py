@@ -151,7 +151,7 @@ def test_scores_beside_the_denoiser_are_the_same(sd1_folder: Path, clip_folder: 
     assert scores[0] == pytest.approx(scores[1], abs=0.05)
 
 
-def test_a_process_is_prepared_unless_the_user_has_said_otherwise(monkeypatch: pytest.MonkeyPatch):
+def test_variables_of_the_user_stay(monkeypatch: pytest.MonkeyPatch):
     given = {"TRITON_CACHE_DIR": "/mine"}
     monkeypatch.setattr(os, "environ", given)
     prepare_process("/node/kernels")
