@@ -34,6 +34,7 @@ BENCHMARKS = (
     Benchmark("truth.caption_writer", "5 min"),
     Benchmark("scale.large_runs", "20 min"),
     Benchmark("scale.unit_gaps", "10 min"),
+    Benchmark("scale.driver_memory", "3 hours"),
     Benchmark("figures.paper_figures", "5 min"),
     Benchmark("figures.method_figures", "1 min"),
 )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 _Result = TypeVar("_Result")
-_STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+_CLEAR = Path("/proc/self/clear_refs")
 MIB = 2**20
 
 
@@ -33,11 +33,11 @@ def with_peak(call: Callable[[], _Result]) -> tuple[_Result, float]:
     return result, process_peak() - resident
 
 
-def process_peak() -> float:
-    """MiB that this process held at most. (getrusage counts the parent's peak as well.)"""
-    return _mebibytes("VmHWM")
+def process_peak(pid: int | str = "self") -> float:
+    """MiB that a process held at most, 0 if it has ended. (getrusage counts the parent's peak as well.)"""
+    return _mebibytes("VmHWM", pid)
 
 
-def _mebibytes(field: str) -> float:
-    line = next(line for line in _STATUS.read_text().splitlines() if line.startswith(f"{field}:"))
-    return int(line.split()[1]) / 1024
+def _mebibytes(field: str, pid: int | str = "self") -> float:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith(f"{field}:")), 0.0)
