@@ -1,4 +1,4 @@
-"""The driver's memory and speed over the number of units: run, pack, report and resume, with a stage without a model."""
+"""The driver's memory and speed over the number of units: run, pack, report, resume, with a stage without a model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A stage without a model: each caption pair has four candidates, of which one is kept, with images of random pixels."""
+"""A stage without a model: each caption pair has four candidates, one of them kept, with images of random noise."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 from conf.schema import Config
 from stages.records import Candidate, Sample, Unit, UnitResult
 
-CANDIDATES = 4
+TAUS, KEPT, OTHER = (0.4, 0.5, 0.6, 0.7), 0.5, "other_tau_of_seed"
 SIDE = 32
 
 
@@ -21,29 +21,13 @@ class Fake:
         """Make the unit."""
         random = np.random.default_rng(unit.index)
         candidates = tuple(
-            Candidate(
-                pair.id,
-                0,
-                1,
-                tau / 10,
-                7.5,
-                0.3,
-                0.3,
-                0.25,
-                0.8,
-                tau == 5,
-                "" if tau == 5 else "other_tau_of_seed",
-            )
+            Candidate(pair.id, 0, 1, tau, 7.5, 0.3, 0.3, 0.25, 0.8, tau == KEPT, "" if tau == KEPT else OTHER)
             for pair in unit.pairs
-            for tau in range(4, 4 + CANDIDATES)
+            for tau in TAUS
         )
-        samples = tuple(
-            Sample(
-                f"{pair.id}-000",
-                *random.integers(0, 256, (2, SIDE, SIDE, 3), dtype=np.uint8),
-                pair.edit,
-                {"pair_id": pair.id, "seed": 1},
-            )
-            for pair in unit.pairs
-        )
-        return UnitResult(unit, samples, candidates, (), (), CANDIDATES * len(unit.pairs), {"denoise": 0.001})
+        samples = []
+        for pair in unit.pairs:
+            source, edited = random.integers(0, 256, (2, SIDE, SIDE, 3), dtype=np.uint8)
+            metadata = {"pair_id": pair.id, "seed": 1}
+            samples.append(Sample(f"{pair.id}-000", source, edited, pair.edit, metadata))
+        return UnitResult(unit, tuple(samples), candidates, (), (), len(candidates), {"denoise": 0.001})
