@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -50,6 +51,9 @@ def cluster(config: Settings, explain: Explain = lambda text: nullcontext()) -> 
                 f"{error_line(error)}: give HOST:PORT as ray start prints it, or auto"
             ) from error
     else:
+        if "RAY_AUTH_MODE" not in os.environ:
+            # Else Ray writes a token file into the home folder, which a later ray start of the user would demand.
+            os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
         try:
             ray.init(
                 address="local",

@@ -52,7 +52,13 @@ CONTAINER = strict(
         "items": strict(("name", "mountPath"), name=TEXT, mountPath=TEXT, readOnly=FLAG),
     },
 )
-VOLUME = strict(("name",), name=TEXT, persistentVolumeClaim=strict(("claimName",), claimName=TEXT))
+VOLUME = strict(
+    ("name",),
+    name=TEXT,
+    persistentVolumeClaim=strict(("claimName",), claimName=TEXT),
+    emptyDir=strict(sizeLimit=TEXT, medium=TEXT),
+)
+TOLERATION = strict(("operator",), key=TEXT, operator={"enum": ["Exists", "Equal"]}, value=TEXT, effect=TEXT)
 TEMPLATE = strict(
     ("spec",),
     metadata=ANY,
@@ -60,6 +66,7 @@ TEMPLATE = strict(
         ("containers",),
         containers={"type": "array", "items": CONTAINER, "minItems": 1},
         volumes={"type": "array", "items": VOLUME},
+        tolerations={"type": "array", "items": TOLERATION},
     ),
 )
 # KubeRay's, ray.io/v1: RayJobSpec, RayClusterSpec, HeadGroupSpec and WorkerGroupSpec of its API.
@@ -142,6 +149,9 @@ def test_the_ray_job_runs_a_command_that_is_one_on_this_ray():
     (workers,) = spec["rayClusterSpec"]["workerGroupSpecs"]
     assert program == "pairforge"
     assert config.cluster.workers == workers["replicas"]
+    # GPUs may register after the start.
+    assert config.cluster.gpus_per_worker == 1
+    assert workers["template"]["spec"]["tolerations"][0]["key"] == "nvidia.com/gpu"
     assert spec["rayClusterSpec"]["rayVersion"] == VERSION
     head = spec["rayClusterSpec"]["headGroupSpec"]
     for group in (head, workers):
@@ -184,6 +194,26 @@ def test_hadolint_has_nothing_against_the_dockerfile():
     )
     assert json.loads(done.stdout) == []
     assert done.returncode == 0
+
+
+def test_the_image_has_what_gpus_and_launchers_ask_of_it():
+    lines = (DEPLOY / "Dockerfile").read_text().splitlines()
+    installed = next(line for line in lines if "apt-get install" in line)
+    assert {"rsync", "wget", "g++"} <= set(installed.split())
+    variables = dict(
+        pair.split("=", 1)
+        for line in lines
+        for pair in line.split()
+        if line.startswith(("ENV", "    ")) and "=" in pair
+    )
+    assert variables["NVIDIA_VISIBLE_DEVICES"] == "all"
+    assert {"compute", "utility"} <= set(variables["NVIDIA_DRIVER_CAPABILITIES"].split(","))
+    users = [line.split()[1] for line in lines if line.startswith("USER")]
+    assert users[-1] not in ("0", "root")
+    job = load("rayjob.yaml")["spec"]["rayClusterSpec"]["workerGroupSpecs"][0]["template"]["spec"]
+    mounts = {mount["mountPath"] for mount in job["containers"][0]["volumeMounts"]}
+    for name in ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR"):
+        assert any(variables[name].startswith(f"{mount}/") for mount in mounts)
 
 
 def test_the_image_installs_known_extras_and_only_sources():

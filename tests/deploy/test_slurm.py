@@ -96,6 +96,8 @@ def test_bash_and_shellcheck_have_nothing_against_it():
 def test_it_is_queued_again_by_slurm_and_is_no_array():
     options = [line.split()[1] for line in SCRIPT.read_text().splitlines() if line.startswith("#SBATCH ")]
     assert {"--requeue", "--open-mode=append", "--signal=B:USR1@180"} <= set(options)
+    # Whole machines: Slurm's default is a share of the memory for each CPU.
+    assert {"--exclusive", "--mem=0"} <= set(options)
     assert not any(option.startswith("--array") for option in options)
 
 
