@@ -6,7 +6,7 @@ import json
 from enum import Enum
 from typing import Any
 
-from conf.compose import ConfigError
+from conf.config_errors import ConfigError
 
 
 class OutputMode(Enum):

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from conf.compose import ConfigError, compose_config
+from conf.compose import compose_config
+from conf.config_errors import ConfigError
 from conf.hydra_options import HydraOptions
 from conf.schema import Config
 

@@ -1,9 +1,9 @@
-"""Masks of objects and changes: by rendering for drawn scenes, by difference for generated images."""
+"""Masks of the parts of a drawn scene, by rendering."""
 
 from __future__ import annotations
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageDraw
 
 from miniworld.drawing.draw import horizon
 from miniworld.drawing.object_shapes import paint_thing
@@ -11,7 +11,6 @@ from miniworld.drawing.palette import FULL, SCALE, SIDE
 from miniworld.scene import Layout, Scene
 
 SKY, GROUND = "sky", "ground"
-CHANGED = 40  # of 255; chosen on drawn edits, and above the error of a VAE round trip
 
 _NOWHERE = (255, 0, 255)  # no object has this colour
 
@@ -40,16 +39,6 @@ def mask(scene: Scene, layout: Layout, which: str) -> np.ndarray:
         labels[(np.asarray(canvas) != _NOWHERE).any(-1)] = label
     votes = np.eye(len(names))[labels].reshape(SIDE, SCALE, SIDE, SCALE, -1).sum((1, 3))
     return votes.argmax(-1) == names.index(which)
-
-
-def find_change(before: np.ndarray, after: np.ndarray, threshold: float = CHANGED) -> np.ndarray:
-    """Finds the pixels in which two images (H, W, 3) uint8 differ: bool (H, W).
-
-    A channel differs by more than ``threshold``, there and in most of the pixels around.
-    """
-    difference = np.abs(before.astype(np.int16) - after).max(-1)
-    rough = Image.fromarray(((difference > threshold) * 255).astype(np.uint8))
-    return np.asarray(rough.filter(ImageFilter.MedianFilter(3))) > 0
 
 
 def overlap(predicted: np.ndarray, true: np.ndarray) -> float:

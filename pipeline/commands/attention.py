@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from conf.compose import ConfigError
+from conf.config_errors import ConfigError
 from conf.schema import Config
 from pipeline.config import environment, resolve
 from pipeline.output import output_mode

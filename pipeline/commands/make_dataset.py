@@ -8,7 +8,8 @@ from functools import partial
 
 from omegaconf import OmegaConf
 
-from conf.compose import ConfigError, show_package
+from conf.compose import show_package
+from conf.config_errors import ConfigError
 from conf.hydra_options import HydraOptions
 from conf.pairs import PairsConfig
 from conf.schema import Config

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from rich.filesize import decimal
 
-from conf.compose import ConfigError
+from conf.config_errors import ConfigError
 from conf.hydra_options import HydraOptions
 from pipeline.config import environment, resolve, saved
 from pipeline.execution.progress import clock

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from conf.compose import ConfigError
+from conf.config_errors import ConfigError
 from conf.messages import suggest_name
 from conf.schema import Config, Keep
 from pipeline.config import environment, saved

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
-from conf.compose import ConfigError
+from conf.config_errors import ConfigError
 from conf.schema import Filter
 from pipeline.output import OutputMode, output_mode
 from pipeline.report.report_data import read_report_data

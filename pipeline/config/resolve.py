@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 from omegaconf import DictConfig
 
 import miniworld
-from conf.compose import ConfigError, compose_config, describe, expand_sweep, print_info, to_object
+from conf.compose import compose_config, describe, expand_sweep, print_info, to_object
+from conf.config_errors import ConfigError
 from conf.hydra_options import NO_OPTIONS, HydraOptions
 from conf.pairs import LOADED_WRITERS, PairsConfig, Settings
 from conf.schema import Config

@@ -11,7 +11,8 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from conf.compose import ConfigError, to_object
+from conf.compose import to_object
+from conf.config_errors import ConfigError
 from conf.hydra_options import HydraOptions
 from conf.messages import error_line
 from conf.pairs import PairsConfig, Settings

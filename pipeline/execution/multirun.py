@@ -14,7 +14,7 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from conf.compose import ConfigError
+from conf.config_errors import ConfigError
 from pipeline.dataset.funnel import SCORE_MEANINGS, funnel_of
 from pipeline.dataset.pack import manifest
 from pipeline.errors import INTERRUPTED, UNFINISHED, reported

@@ -9,7 +9,8 @@ from enum import Enum
 from omegaconf import MISSING
 
 from conf.bounds import at_least, bounded
-from conf.compose import ConfigError, read_settings
+from conf.compose import read_settings
+from conf.config_errors import ConfigError
 from pipeline.dataset import split
 
 # In this form because of the hyphen.

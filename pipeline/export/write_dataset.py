@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets import Features, Image
 
-from conf.compose import ConfigError
+from conf.config_errors import ConfigError
 from conf.messages import error_line, typed_error_line
 from conf.schema import Config
 from pipeline.config import saved

@@ -16,7 +16,7 @@ from typing import Any
 
 import transformers
 
-from conf.compose import ConfigError
+from conf.config_errors import ConfigError
 from conf.setting_keys import setting_types
 from pipeline.finetune.finetune_settings import Finetune
 from pipeline.finetune.model import BaseModel, add_lora, load_base

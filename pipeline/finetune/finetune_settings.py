@@ -11,7 +11,7 @@ from omegaconf import MISSING
 
 from conf import compose
 from conf.bounds import NOT_NEGATIVE, POSITIVE, Bound, at_least, between, bounded
-from conf.compose import ConfigError
+from conf.config_errors import ConfigError
 from conf.pairs import Marks
 from conf.schema import CaptionsKind
 from stages.storage.store import no_folder

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
 
-from conf.compose import ConfigError
+from conf.config_errors import ConfigError
 from pipeline.finetune.finetune_settings import Base, Lora
 from stages.writers.transformers_writer import load_config, load_pretrained
 

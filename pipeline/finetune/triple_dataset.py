@@ -7,7 +7,7 @@ from itertools import takewhile
 
 from transformers import PreTrainedTokenizerBase
 
-from conf.compose import ConfigError
+from conf.config_errors import ConfigError
 from pipeline.dataset.split import choose_split
 from pipeline.finetune.finetune_settings import Finetune
 from stages.captions.reader import open_captions

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from conf.compose import ConfigError
+from conf.config_errors import ConfigError
 from conf.hydra_options import NO_OPTIONS, HydraOptions
 from conf.pairs import PairsConfig, PairsFile
 from conf.schema import Config

@@ -9,7 +9,8 @@ from pathlib import Path
 from omegaconf import MISSING
 
 from conf.bounds import HASH_BITS, bounded
-from conf.compose import ConfigError, changed, read_settings
+from conf.compose import changed, read_settings
+from conf.config_errors import ConfigError
 from conf.schema import Config, Filter
 from pipeline.config import resolve, saved
 from stages.storage.store import Store

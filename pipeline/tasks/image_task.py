@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 
 import filters
-from conf.compose import ConfigError
+from conf.config_errors import ConfigError
 from conf.running import ClusterKind
 from conf.schema import Config
 from p2p.models.family_registry import family_name

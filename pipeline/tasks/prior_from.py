@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 import filters
-from conf.compose import ConfigError
+from conf.config_errors import ConfigError
 from conf.schema import Config, Filter
 from conf.sweeps import AdaptiveSweep, KindPrior
 from pipeline.config import saved

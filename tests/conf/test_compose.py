@@ -8,19 +8,11 @@ import yaml
 from omegaconf import MISSING, OmegaConf
 
 from conf.bounds import at_least, bounded
-from conf.compose import (
-    ConfigError,
-    compose_config,
-    describe,
-    expand_sweep,
-    read_settings,
-    show_package,
-    to_object,
-)
+from conf.compose import compose_config, describe, expand_sweep, read_settings, show_package, to_object
+from conf.config_errors import ConfigError
 from conf.hydra_options import HydraOptions
 from conf.pairs import PairsConfig
-from conf.running import Sheet
-from conf.schema import CaptionsKind, Config, ImageFormat, LogLevel, Measure, Rounding, SamplerName, Spacing
+from conf.schema import CaptionsKind, Config, ImageFormat, Measure, Rounding, SamplerName, Spacing
 from conf.setting_keys import GROUPS, options
 from conf.sweeps import GridSweep, RandomSweep
 
@@ -119,50 +111,6 @@ def test_ultraedit_s_filter_is_the_published_one():
     assert limits.measures == [Measure(kind="dino", model="facebook/dinov2-base", least=0.4)]
 
 
-@pytest.mark.parametrize(
-    ("setting", "said"),
-    [
-        ("sweep.tau=[0.5]", ["sweep.tau", "sweep.taus"]),
-        ("modle=sd15", ["modle", "model"]),
-        ("steps=3", ["steps", "sampler.steps"]),
-        ("model=sd16", ["sd16", "sd15", "sd21", "miniworld"]),
-        ("seed=abc", ["seed", "abc", "Integer"]),
-        ("shards.format=gif", ["shards.format", "gif", "png", "webp"]),
-        ("model.dtype=int8", ["model.dtype", "int8", "auto", "fp32", "bf16", "fp16"]),
-        ("model.compile=fast", ["model.compile", "fast", "none", "default", "max-autotune"]),
-        ("model.channels_last=2.5", ["model.channels_last", "2.5", "bool"]),
-        ("model.tf32=perhaps", ["model.tf32", "perhaps", "bool"]),
-        ("captions=jsonl", ["captions.path", "no value"]),
-        ("sweep.samples=3", ["sweep.samples", "another option"]),
-        ("filter.measures=[{kind:ssim,leest:0.3}]", ["filter.measures", "'leest' (did you mean least?)"]),
-        ("captions.fields={inptu:a}", ["captions.fields", "'inptu' (did you mean input?)"]),
-        ("status", ["status", "key=value"]),
-        ("+x=1", ["unknown key 'x'"]),
-        ("++sampler.step=3", ["sampler.step", "sampler.steps"]),
-        ("~sampler.step", ["sampler.step", "sampler.steps"]),
-        ("~model", ["model", "no value"]),
-        ("hydra=3", ["cannot be composed"]),
-        ("+seed=3", ["seed", "already", "++seed=3"]),
-        ("+experiment=demo", ["experiment", "without +"]),
-        ("~model.path", ["model.path", "no value"]),
-        ("~sweep.samples", ["sweep.samples", "not in this configuration"]),
-        ("hydra.run.dir=x", ["hydra.run.dir", "out=FOLDER"]),
-        ("hydra/launcher=basic", ["hydra/launcher", "out=FOLDER"]),
-        ("+hydra.x=1", ["hydra.x", "out=FOLDER"]),
-        ("seed=0,1", ["seed=0,1", "--multirun"]),
-        ("seed=range(0,3)", ["seed=range(0,3)", "--multirun"]),
-        ("seed=1=2", ["seed=1=2", "Integer"]),
-        ("sweep.taus=[0.1", ["sweep.taus=[0.1", "quotes"]),
-    ],
-)
-def test_an_invalid_setting_is_one_line_that_names_it(setting: str, said: list[str]):
-    with pytest.raises(ConfigError) as error:
-        composed(setting)
-    assert "\n" not in str(error.value)
-    for word in said:
-        assert word in str(error.value)
-
-
 @pytest.mark.parametrize("group", GROUPS)
 def test_every_option_composes_and_says_what_it_is(group: str):
     for name, about in options(group).items():
@@ -207,107 +155,6 @@ def test_an_error_of_a_command_names_its_help(settings: list[str], message: str)
 def test_a_value_out_of_its_bound_is_refused():
     with pytest.raises(ConfigError, match=r"^rows=0 must be 1 or more$"):
         read_settings(Command, ["to=there", "rows=0"], "example")
-
-
-def test_plus_and_tilde_change_keys_of_the_schema():
-    assert composed("+captions.split=x", "++seed=3").captions.split == "x"
-    assert composed("++seed=3").seed == 3
-    assert (composed("~limit").limit, composed("~captions.limit").limit) == (None, None)
-    assert composed("early.at=0.5", "~early.at") == composed("~tracker") == composed()
-    assert composed("sheet.pairs=3", "~sheet").sheet == Sheet()
-
-
-def test_verbose_shows_all_messages():
-    assert composed("hydra.verbose=true").log is LogLevel.debug
-    assert composed("hydra.verbose=false").log is LogLevel.error
-
-
-@pytest.fixture
-def own(tmp_path: Path) -> Path:
-    """A folder of a user's configurations: a primary one and an option of a group."""
-    folder = tmp_path / "größe 1"
-    (folder / "model").mkdir(parents=True)
-    (folder / "model/big.yaml").write_text(
-        "# a model of mine\ndefaults: [sd15]\npath: /models/big\nsteps: 21\n"
-    )
-    (folder / "night.yaml").write_text(
-        "defaults: [config, override model: big, override sweep: random, _self_]\n"
-        "sampler: {guidance: 9}\nlimit: 3\n"
-    )
-    return folder
-
-
-def test_a_folder_of_the_user_s_has_further_options(own: Path):
-    config = composed("model=big", config_dir=str(own))
-    assert (config.model.name, config.model.path, config.sampler.steps) == ("sd15", "/models/big", 21)
-    assert config.filter.name == "ViT-L-14"
-    with pytest.raises(ConfigError, match=r"no option 'bag' in group 'model': choose one of big, flux, "):
-        composed("model=bag", config_dir=str(own))
-
-
-def test_a_configuration_of_the_user_s_takes_the_place_of_ours(own: Path):
-    config = composed("limit=4", config_dir=str(own), config_name="night")
-    assert isinstance(config, Config)
-    assert isinstance(config.sweep, RandomSweep)
-    assert (config.sampler.guidance, config.sampler.steps, config.limit) == (9, 21, 4)
-    assert composed("model=miniworld", config_dir=str(own), config_name="night").model.name == "miniworld"
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("limit: 3", "mine needs a defaults list that begins with: - config"),
-        ("defaults: [pairs]", "mine needs a defaults list that begins with: - config"),
-        (
-            "defaults: [config, _self_]\nsamplr: {steps: 3}",
-            "mine.yaml: unknown key 'samplr' (did you mean sampler",
-        ),
-        (
-            "defaults: [config, _self_]\nsampler: {step: 3}",
-            "unknown key 'sampler.step' (did you mean sampler.steps",
-        ),
-        ("defaults: [config, _self_]\nlimit: many", "limit: "),
-        (
-            "defaults: [config, override model: sd16]",
-            "no option 'sd16' in group 'model': choose one of flux, ",
-        ),
-        ("defaults: [config, nothing]", "no configuration 'nothing'"),
-        ("a: [", "no YAML"),
-        ("- a", "mine"),
-        ("text", "mine"),
-        ("defaults: config", "mine"),
-        ("defaults: [{a: 1, b: 2}]", "mine"),
-        ("defaults: [config, _self_]\nlimit: ${nowhere}", "nowhere"),
-    ],
-)
-def test_a_wrong_configuration_is_one_line(text: str, message: str, tmp_path: Path):
-    (tmp_path / "mine.yaml").write_text(text)
-    with pytest.raises(ConfigError) as error:
-        composed(config_dir=str(tmp_path), config_name="mine")
-    assert message in str(error.value)
-    assert "\n" not in str(error.value)
-
-
-def test_a_configuration_that_is_not_there_is_named(own: Path):
-    with pytest.raises(ConfigError, match=r"nigth: .* has no nigth.yaml \(did you mean night\?\)"):
-        composed(config_dir=str(own), config_name="nigth")
-    with pytest.raises(ConfigError, match=r"give its folder, --config-dir"):
-        composed(config_name="night")
-    with pytest.raises(ConfigError, match=r"--config-dir .*/none is no folder"):
-        composed(config_dir=str(own / "none"))
-
-
-@pytest.mark.parametrize("kind", ["grid", "random", "adaptive"])
-def test_a_saved_configuration_is_composed_again(kind: str):
-    first = composed("model=sd15", f"sweep={kind}", "sampler.guidance=3", "limit=null", "keep=all-images")
-    saved = yaml.safe_load(OmegaConf.to_yaml(OmegaConf.structured(first)))
-    assert composed(saved=saved) == first
-    again = composed("seed=4", "model=miniworld", "sampler.guidance=5", saved=saved)
-    assert (again.seed, again.model.name, again.sampler.guidance) == (4, "miniworld", 5)
-    assert (again.sampler.steps, again.filter) == (first.sampler.steps, first.filter)
-    assert composed("sweep=grid", saved=saved).sweep == composed().sweep
-    with pytest.raises(ConfigError, match="exclude each other"):
-        composed("experiment=demo", saved=saved)
 
 
 def test_the_configuration_is_described_as_hydra_does():

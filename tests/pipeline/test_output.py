@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from conf.compose import ConfigError
+from conf.config_errors import ConfigError
 from pipeline.output import OutputMode, json_line, output_mode
 
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 
 from miniworld.drawing.draw import draw
-from miniworld.drawing.masks import find_change, mask, overlap
-from miniworld.scene import COLOURS, KINDS, Layout, Scene, Thing, random_layout, random_scene
+from miniworld.drawing.masks import mask, overlap
+from miniworld.scene import KINDS, Layout, Scene, Thing, random_layout, random_scene
 
 
 def draw_random(seed: int) -> tuple[Scene, Layout]:
@@ -45,7 +45,8 @@ def test_sky_and_ground_are_where_they_change(which: str):
     layout = random_layout(np.random.default_rng(5))
     before = Scene("photo", (Thing("red", "box"),), "grass", "day")
     after = replace(before, **{which: {"sky": "sunset", "ground": "lava"}[which]})
-    assert overlap(find_change(draw(before, layout), draw(after, layout)), mask(before, layout, which)) > 0.8
+    changed = np.abs(draw(before, layout).astype(int) - draw(after, layout)).max(-1) > 40
+    assert overlap(changed, mask(before, layout, which)) > 0.8
 
 
 def test_the_object_in_front_hides_the_one_behind():
@@ -55,19 +56,6 @@ def test_the_object_in_front_hides_the_one_behind():
     alone = replace(scene, things=scene.things[:1])
     assert (ball == mask(alone, layout, "ball")).all()
     assert 0 < house.sum() < ball.sum()
-
-
-@given(st.integers(0, 2**32), st.sampled_from(COLOURS))
-def test_a_colour_edit_is_found_by_difference(seed: int, colour: str):
-    rng = np.random.default_rng(seed)
-    scene = replace(random_scene(rng, 1), style="photo")
-    layout, thing = random_layout(rng), scene.things[0]
-    after = replace(scene, things=(replace(thing, colour=colour),))
-    found = find_change(draw(scene, layout), draw(after, layout))
-    if colour == thing.colour:
-        assert not found.any()
-    outside = found & ~mask(scene, layout, thing.kind)
-    assert outside.mean() < 0.02
 
 
 def test_overlap():

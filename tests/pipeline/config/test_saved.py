@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from conf.compose import ConfigError
+from conf.config_errors import ConfigError
 from conf.hydra_options import HydraOptions
 from conf.pairs import Settings
 from conf.schema import Config

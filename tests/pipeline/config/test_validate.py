@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from conf.compose import ConfigError
+from conf.config_errors import ConfigError
 from pipeline.config import resolve, validate
 from pipeline.config.resolve import checked, compose
 from tests.pipeline.pairs import small

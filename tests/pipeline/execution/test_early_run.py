@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from conf.compose import ConfigError
+from conf.config_errors import ConfigError
 from pipeline.config import resolve
 from pipeline.planning.run_fingerprint import Models, difference, settings_of
 from tests import runs

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from conf.compose import ConfigError
+from conf.config_errors import ConfigError
 from pipeline.cli.main import main
 from pipeline.config import resolve
 from pipeline.execution.multirun import NUMBERS, Sweep

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from conf.compose import ConfigError
+from conf.config_errors import ConfigError
 from pipeline.export.export_settings import Export, read
 
 

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import pipeline.finetune.finetune_run as finetune
-from conf.compose import ConfigError
+from conf.config_errors import ConfigError
 from miniworld.scene import COLOURS, GROUNDS, KINDS
 from pipeline.cli import main
 from pipeline.dataset.split import choose_split

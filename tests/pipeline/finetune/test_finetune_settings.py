@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from conf.compose import ConfigError
+from conf.config_errors import ConfigError
 from pipeline.finetune.finetune_settings import Finetune, read_settings
 
 GIVEN = ["data=t.jsonl", "writer.model=m", "out=o"]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from conf.compose import ConfigError
+from conf.config_errors import ConfigError
 from pipeline.finetune.finetune_settings import Base, Lora
 from pipeline.finetune.model import add_lora, load_base, on_gpu
 from stages.writers.base import WriterError

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from conf.compose import ConfigError
+from conf.config_errors import ConfigError
 from miniworld.lm_tokenizer import build_tokenizer
 from pipeline.finetune.finetune_settings import Finetune
 from pipeline.finetune.triple_dataset import IGNORED, encode_triple, read_triples

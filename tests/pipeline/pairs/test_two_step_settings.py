@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import p2p
-from conf.compose import ConfigError
+from conf.config_errors import ConfigError
 from conf.pairs import WriterKind
 from conf.schema import CaptionsKind
 from pipeline.cli.main import main

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import p2p
-from conf.compose import ConfigError
+from conf.config_errors import ConfigError
 from conf.running import ClusterKind
 from conf.schema import Config
 from pipeline.dataset.contact_sheet import SHEET

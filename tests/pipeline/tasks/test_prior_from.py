@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from conf.compose import ConfigError
+from conf.config_errors import ConfigError
 from conf.schema import Config
 from conf.sweeps import AdaptiveSweep
 from pipeline.config import resolve, saved

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from conf.compose import ConfigError
+from conf.config_errors import ConfigError
 from pipeline.config import resolve, saved
 from pipeline.tasks.image_task import ImageTask
 from pipeline.tasks.pair_task import PairTask
