@@ -14,7 +14,14 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-from p2p.sweep.tree import Branch, Injection, count_evaluations, grow_branches, make_schedules
+from p2p.sweep.tree import (
+    Branch,
+    Injection,
+    InjectionTiming,
+    count_evaluations,
+    grow_branches,
+    make_schedules,
+)
 from pipeline.dataset.funnel import Funnel
 
 INK, PALE, BOTH, CROSS = "#22222a", "#6e707a", "#8b3a8b", "#1f5fbf"
@@ -54,7 +61,8 @@ def tree(taus: Sequence[float], steps: int, cross_gain: float, self_gain: float)
     figure, axes = plt.subplots(figsize=(9, 3.6), layout="constrained")
     axes.plot((0, steps), (-1, -1), color=INK, linewidth=4, solid_capstyle="butt")
     axes.annotate("source", (steps, -1), (6, 0), textcoords="offset points", va="center", color=INK)
-    for stretch in stretches(grow_branches(make_schedules(taus, (), cross_gain, self_gain, steps))):
+    timing = InjectionTiming(cross_gain, self_gain, steps)
+    for stretch in stretches(grow_branches(make_schedules(taus, (), timing))):
         start, y = stretch.branch.start, stretch.y
         if stretch.parent is not None:
             axes.plot((start, start), (stretch.parent, y), color=PALE, linewidth=1)
@@ -64,7 +72,7 @@ def tree(taus: Sequence[float], steps: int, cross_gain: float, self_gain: float)
         if stretch.ends >= 0:
             label = f"τ = {taus[stretch.ends]:g}"
             axes.annotate(label, (steps, y), (6, 0), textcoords="offset points", va="center")
-    together, apart = count_evaluations(taus, cross_gain, self_gain, steps), 2 * steps * len(taus)
+    together, apart = count_evaluations(taus, timing), 2 * steps * len(taus)
     axes.set_title(
         f"{len(taus)} values of τ, {steps} steps: {together} evaluations as a tree, {apart} one by one",
         loc="left",

@@ -19,7 +19,7 @@ from p2p.families.family import Conditioning, Family
 from p2p.samplers.sampler import MakeSampler, Sampler, State
 from p2p.sweep.noise import starting_noise
 from p2p.sweep.request import SweepRequest
-from p2p.sweep.tree import Branch, first_steps, grow_branches, injected_steps, make_schedules
+from p2p.sweep.tree import Branch, InjectionTiming, first_steps, grow_branches, injected_steps, make_schedules
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,9 +80,7 @@ def make_plan(index: int, request: SweepRequest, family: Family, sampler: MakeSa
     words = {target.tokens_of(word, "word_taus"): tau for word, tau in (request.word_taus or {}).items()}
     # A word that takes nothing from the source has no injection to end.
     words = {tokens: tau for tokens, tau in words.items() if edit.R[:, list(tokens)].any()}
-    sweep = make_schedules(
-        request.taus,
-        list(words.values()),
+    timing = InjectionTiming(
         request.cross_gain,
         request.self_gain,
         request.steps,
@@ -90,6 +88,7 @@ def make_plan(index: int, request: SweepRequest, family: Family, sampler: MakeSa
         request.start,
         request.self_tau,
     )
+    sweep = make_schedules(request.taus, list(words.values()), timing)
     states = {injection.cross for schedule in sweep for injection in schedule}
     step_sampler = sampler(request.sampler, request.steps, request.spacing)
     noise = to_device(_starting(request, family.latent_shape), family.device)

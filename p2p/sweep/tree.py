@@ -78,51 +78,56 @@ def first_steps(start: float, steps: int, rounding: str = "nearest") -> tuple[in
     return cross, injected_steps(1.0, start, steps, rounding)
 
 
-def make_schedules(
-    taus: Sequence[float],
-    word_taus: Sequence[float],
-    cross_gain: float,
-    self_gain: float,
-    steps: int,
-    rounding: str = "nearest",
-    start: float = 0.0,
-    self_tau: float | None = None,
-) -> tuple[tuple[Injection, ...], ...]:
-    """Makes the injections of every τ at every step: K tuples of length ``steps``.
+@dataclass(frozen=True)
+class InjectionTiming:
+    """What decides, with τ, at which of ``steps`` steps attention is injected.
 
     Nothing is injected before the fraction ``start`` of the steps. ``self_tau`` takes the place of every τ for
     self-attention.
     """
-    first_cross, first_self = first_steps(start, steps, rounding)
-    words = [injected_steps(cross_gain, tau, steps, rounding, cross=True) for tau in word_taus]
+
+    cross_gain: float
+    self_gain: float
+    steps: int
+    rounding: str = "nearest"
+    start: float = 0.0
+    self_tau: float | None = None
+
+    def cross_steps(self, tau: float) -> int:
+        """Counts the steps from the first to the last with injection of cross-attention at ``tau``."""
+        return injected_steps(self.cross_gain, tau, self.steps, self.rounding, cross=True)
+
+    def self_steps(self, tau: float) -> int:
+        """Counts the steps from the first to the last with injection of self-attention at ``tau``."""
+        return injected_steps(
+            self.self_gain, tau if self.self_tau is None else self.self_tau, self.steps, self.rounding
+        )
+
+
+def make_schedules(
+    taus: Sequence[float], word_taus: Sequence[float], timing: InjectionTiming
+) -> tuple[tuple[Injection, ...], ...]:
+    """Makes the injections of every τ at every step: K tuples, one entry a step."""
+    first_cross, first_self = first_steps(timing.start, timing.steps, timing.rounding)
+    words = [timing.cross_steps(tau) for tau in word_taus]
 
     def schedule(tau: float) -> tuple[Injection, ...]:
-        cross = [injected_steps(cross_gain, tau, steps, rounding, cross=True), *words]
-        last_self = injected_steps(self_gain, tau if self_tau is None else self_tau, steps, rounding)
+        cross, last_self = [timing.cross_steps(tau), *words], timing.self_steps(tau)
         return tuple(
             Injection(tuple(first_cross <= i < stop for stop in cross), first_self <= i < last_self)
-            for i in range(steps)
+            for i in range(timing.steps)
         )
 
     return tuple(schedule(tau) for tau in taus)
 
 
-def count_evaluations(
-    taus: Sequence[float],
-    cross_gain: float,
-    self_gain: float,
-    steps: int,
-    rounding: str = "nearest",
-    start: float = 0.0,
-    self_tau: float | None = None,
-) -> int:
+def count_evaluations(taus: Sequence[float], timing: InjectionTiming) -> int:
     """Counts the steps of a source and its tree of edits together; a guided sweep needs two rows for each."""
 
     def count(branches: Sequence[Branch]) -> int:
         return sum(len(branch.injections) + count(branch.children) for branch in branches)
 
-    schedules = make_schedules(taus, (), cross_gain, self_gain, steps, rounding, start, self_tau)
-    return steps + count(grow_branches(schedules))
+    return timing.steps + count(grow_branches(make_schedules(taus, (), timing)))
 
 
 def grow_branches(

@@ -10,7 +10,7 @@ import torch
 
 from conf.schema import Config
 from conf.sweeps import AdaptiveSweep
-from p2p.sweep.tree import count_evaluations
+from p2p.sweep.tree import InjectionTiming, count_evaluations
 from stages.candidates.adaptive import Trial, make_trial, next_round, with_kind_prior
 from stages.candidates.requests import make_request
 from stages.candidates.scoring import Scorer, SeedRequest, SweptSeed
@@ -51,16 +51,17 @@ def sweep_in_rounds(
     settings, edit, sampler = config.sweep, config.edit, config.sampler
     assert isinstance(settings, AdaptiveSweep)
 
+    timing = InjectionTiming(
+        edit.cross_gain,
+        edit.self_gain,
+        sampler.steps,
+        edit.rounding.value,
+        edit.start or 0.0,
+        edit.self_tau,
+    )
+
     def cost(taus: tuple[float, ...]) -> float:
-        return count_evaluations(
-            taus,
-            edit.cross_gain,
-            edit.self_gain,
-            sampler.steps,
-            edit.rounding.value,
-            edit.start or 0.0,
-            edit.self_tau,
-        )
+        return count_evaluations(taus, timing)
 
     owners: list[tuple[_Progress, int]] = []
 

@@ -9,7 +9,7 @@ from matplotlib import pyplot as plt
 from benchmarks.figures import diagrams
 from filters.choice import MAX_PER_PAIR, OTHER_TAU_OF_SEED
 from filters.clip.clip_similarity import ClipScores
-from p2p.sweep.tree import count_evaluations, grow_branches, make_schedules
+from p2p.sweep.tree import InjectionTiming, count_evaluations, grow_branches, make_schedules
 from pipeline.dataset.funnel import Funnel
 
 TAUS = st.lists(st.floats(0, 1), min_size=1, max_size=6, unique=True)
@@ -17,10 +17,10 @@ TAUS = st.lists(st.floats(0, 1), min_size=1, max_size=6, unique=True)
 
 @given(taus=TAUS, steps=st.integers(1, 30), self_gain=st.sampled_from([0.0, 0.5, 1.0]))
 def test_stretches_cover_the_evaluations_of_the_tree(taus: list[float], steps: int, self_gain: float):
-    branches = list(diagrams.stretches(grow_branches(make_schedules(taus, (), 1.0, self_gain, steps))))
-    assert sum(len(stretch.branch.injections) for stretch in branches) + steps == count_evaluations(
-        taus, 1.0, self_gain, steps
-    )
+    timing = InjectionTiming(1.0, self_gain, steps)
+    branches = list(diagrams.stretches(grow_branches(make_schedules(taus, (), timing))))
+    edits = sum(len(stretch.branch.injections) for stretch in branches)
+    assert edits + steps == count_evaluations(taus, timing)
     ends = [stretch for stretch in branches if stretch.ends >= 0]
     assert all(stretch.branch.stop == steps for stretch in ends)
     assert sorted(member for stretch in ends for member in stretch.branch.members) == list(range(len(taus)))

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 from p2p.sweep.tree import (
     Branch,
     Injection,
+    InjectionTiming,
     count_evaluations,
     grow_branches,
     injected_steps,
@@ -35,18 +38,23 @@ def nodes(branches: tuple[Branch, ...]) -> int:
 def test_the_tree_holds_every_schedule_and_no_step_twice(
     taus: list[float], word_taus: list[float], cross_gain: float, self_gain: float, steps: int
 ) -> None:
-    wanted = make_schedules(taus, word_taus, cross_gain, self_gain, steps)
+    wanted = make_schedules(taus, word_taus, InjectionTiming(cross_gain, self_gain, steps))
     tree = grow_branches(wanted)
     assert paths(tree) == {member: list(schedule) for member, schedule in enumerate(wanted)}
     assert nodes(tree) == len({schedule[: k + 1] for schedule in wanted for k in range(steps)})
 
 
 def test_fifty_steps_and_nine_taus_take_270_steps_of_edits() -> None:
-    assert nodes(grow_branches(make_schedules([k / 10 for k in range(1, 10)], [], 1.0, 1.0, 50))) == 270
+    assert (
+        nodes(
+            grow_branches(make_schedules([k / 10 for k in range(1, 10)], [], InjectionTiming(1.0, 1.0, 50)))
+        )
+        == 270
+    )
 
 
 def test_with_few_steps_many_taus_are_one_schedule() -> None:
-    tree = grow_branches(make_schedules([k / 10 for k in range(1, 10)], [], 1.0, 1.0, 4))
+    tree = grow_branches(make_schedules([k / 10 for k in range(1, 10)], [], InjectionTiming(1.0, 1.0, 4)))
     # 0.4 → 0 steps, …: floor(4τ + 0.5) is 0, 1, 2, 3 or 4.
     assert len(set(map(tuple, paths(tree).values()))) == 5
 
@@ -81,7 +89,7 @@ def test_instructpix2pix_rounding_injects_while_tau_is_greater(tau: float, steps
 def test_a_released_branch_is_never_injected_again(
     taus: list[float], cross_gain: float, self_gain: float, steps: int
 ) -> None:
-    for schedule in make_schedules(taus, [], cross_gain, self_gain, steps):
+    for schedule in make_schedules(taus, [], InjectionTiming(cross_gain, self_gain, steps)):
         on = [bool(injection) for injection in schedule]
         assert on == sorted(on, reverse=True)
 
@@ -94,7 +102,8 @@ def test_google_s_rounding_is_that_of_its_controllers(steps: int, tau: int, star
     for i in range(int(cross_bounds[0] * len(alpha)), int(cross_bounds[1] * len(alpha))):
         alpha[i] = 1
     first, last = (int(steps * bound) for bound in self_bounds)
-    (schedule,) = make_schedules([tau / 100], [], 1.0, 0.5, steps, "google", start / 100)
+    timing = InjectionTiming(1.0, 0.5, steps, "google", start / 100)
+    (schedule,) = make_schedules([tau / 100], [], timing)
     assert [injection.cross[0] for injection in schedule] == [on == 1 for on in alpha[:steps]]
     assert [injection.self_attention for injection in schedule] == [first <= i < last for i in range(steps)]
 
@@ -103,14 +112,14 @@ def test_google_s_rounding_is_that_of_its_controllers(steps: int, tau: int, star
 def test_a_start_and_a_tau_of_self_attention(
     taus: list[float], cross_gain: float, self_gain: float, steps: int, start: float, self_tau: float
 ) -> None:
-    made = make_schedules(taus, (), cross_gain, self_gain, steps, start=start, self_tau=self_tau)
-    plain = make_schedules(taus, (), cross_gain, self_gain, steps)
-    (fixed,) = make_schedules([self_tau], (), cross_gain, self_gain, steps)
+    usual_timing = InjectionTiming(cross_gain, self_gain, steps)
+    timing = replace(usual_timing, start=start, self_tau=self_tau)
+    made = make_schedules(taus, (), timing)
+    plain = make_schedules(taus, (), usual_timing)
+    (fixed,) = make_schedules([self_tau], (), usual_timing)
     first = injected_steps(1.0, start, steps)
     for schedule, usual in zip(made, plain, strict=True):
         for i in range(steps):
             assert schedule[i].cross == ((i >= first and usual[i].cross[0]),)
             assert schedule[i].self_attention == (i >= first and fixed[i].self_attention)
-    assert count_evaluations(taus, cross_gain, self_gain, steps, "nearest", start, self_tau) == steps + nodes(
-        grow_branches(made)
-    )
+    assert count_evaluations(taus, timing) == steps + nodes(grow_branches(made))

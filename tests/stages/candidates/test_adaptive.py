@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import filters
 from conf.sweeps import AdaptiveSweep, KindPrior
-from p2p.sweep.tree import count_evaluations
+from p2p.sweep.tree import InjectionTiming, count_evaluations
 from pipeline.config.resolve import checked, compose
 from stages.candidates.adaptive import (
     ANY,
@@ -49,7 +49,7 @@ OUTCOMES = st.sampled_from(Outcome)
 
 
 def cost(taus: tuple[float, ...]) -> float:
-    return count_evaluations(taus, 1.0, 0.5, 12)
+    return count_evaluations(taus, InjectionTiming(1.0, 0.5, 12))
 
 
 def trial(sample: int, tau: float, outcome: Outcome, direction: float = 0.0, lack: float = 0.0) -> Trial:
