@@ -78,6 +78,7 @@ class SamplerName(StrEnum):
     euler = "euler"
     euler_ancestral = "euler_ancestral"
     dpmpp_2m = "dpmpp_2m"
+    unipc = "unipc"
     lcm = "lcm"
     flow_match_euler = "flow_match_euler"
 

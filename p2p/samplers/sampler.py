@@ -14,8 +14,9 @@ from torch import Tensor
 class State:
     """All that a sampler keeps of a trajectory between two steps. A trajectory forks by using its state twice.
 
-    ``x`` are the latents (C, h, w) of one row, or (B, C, h, w) of stacked rows, fp32. ``denoised``, of the same shape,
-    is a multistep sampler's last prediction of the clean latents.
+    ``x`` are the latents (C, h, w) of one row, or (B, C, h, w) of stacked rows, fp32. ``denoised`` is a multistep
+    sampler's last prediction of the clean latents, of the same shape. A sampler that remembers k latents puts their
+    channels one after the other: (k C, h, w).
     """
 
     x: Tensor

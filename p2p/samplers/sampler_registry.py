@@ -22,12 +22,14 @@ from p2p.samplers.flow_match_euler import flow_match_euler
 from p2p.samplers.lcm import lcm
 from p2p.samplers.sampler import Maker, Sampler, SamplerPlugin
 from p2p.samplers.scheduler_config import check_fit
+from p2p.samplers.unipc import unipc
 
 SAMPLERS: Mapping[str, Maker] = {
     "ddim": ddim,
     "euler": euler,
     "euler_ancestral": euler_ancestral,
     "dpmpp_2m": dpmpp_2m,
+    "unipc": unipc,
     "lcm": lcm,
     "flow_match_euler": flow_match_euler,
 }

@@ -11,7 +11,7 @@ from conf.messages import error_line
 from p2p.errors import ModelError, P2PError
 from p2p.models.model_folder import local_folder
 
-FOR_DIFFUSION = ("ddim", "euler", "euler_ancestral", "dpmpp_2m", "lcm")
+FOR_DIFFUSION = ("ddim", "euler", "euler_ancestral", "dpmpp_2m", "unipc", "lcm")
 FOR_FLOW = ("flow_match_euler",)
 """The built-in samplers of models that predict ε or v, and of those that predict a flow."""
 

@@ -20,6 +20,7 @@ from diffusers import (
     EulerDiscreteScheduler,
     LCMScheduler,
     StableDiffusionPipeline,
+    UniPCMultistepScheduler,
 )
 from torch import Tensor
 
@@ -33,6 +34,7 @@ SCHEDULERS = {
     "euler": EulerDiscreteScheduler,
     "euler_ancestral": EulerAncestralDiscreteScheduler,
     "dpmpp_2m": DPMSolverMultistepScheduler,
+    "unipc": UniPCMultistepScheduler,
     "lcm": LCMScheduler,
 }
 
@@ -192,11 +194,19 @@ def generate(
             margin, covered = min(margin, near), inside.float().mean().item()
             latents[1] = torch.where(inside, latents[1], latents[0])
             if isinstance(scheduler, DPMSolverMultistepScheduler):
-                last = scheduler.model_outputs[-1]
-                last[1] = torch.where(inside, last[1], last[0])
+                blend_rows(inside, scheduler.model_outputs[-1])
+            if isinstance(scheduler, UniPCMultistepScheduler):
+                blend_rows(inside, scheduler.last_sample, *scheduler.model_outputs)
     decoded = pipeline.vae.decode(latents / pipeline.vae.config.scaling_factor).sample
     images = ((decoded / 2 + 0.5).clamp(0, 1) * 255).permute(0, 2, 3, 1)
     return NaiveResult(latents[0], latents[1], images[0], images[1], margin, covered, attention.seen)
+
+
+def blend_rows(inside: Tensor, *memory: Tensor | None) -> None:
+    """The edit's row of what a scheduler remembers becomes the source's outside of the mask."""
+    for rows in memory:
+        if rows is not None:
+            rows[1] = torch.where(inside, rows[1], rows[0])
 
 
 def tokens_of_words(tokenizer: Any, prompt: str) -> list[list[int]]:

@@ -47,7 +47,7 @@ def test_source_and_tau_0_are_plain_generations(
         assert np.abs(image - exact).max() < 0.51, "pixels are rounded, not truncated"
 
 
-@pytest.mark.parametrize("sampler", ["ddim", "euler", "euler_ancestral", "dpmpp_2m", "lcm"])
+@pytest.mark.parametrize("sampler", ["ddim", "euler", "euler_ancestral", "dpmpp_2m", "unipc", "lcm"])
 def test_tau_1_with_the_same_prompt_is_the_source(editor: p2p.Editor, sampler: str) -> None:
     sweep = editor.sweep(SOURCE, SOURCE, taus=[1.0, 0.0], self_gain=1.0, sampler=sampler, **SHORT)
     for edit in sweep.edit_latents:
@@ -87,7 +87,7 @@ def test_shapes_types_and_the_order_of_taus(sd1_editor: p2p.Editor) -> None:
 
 def test_starting_noise_may_be_given(sd1_editor: p2p.Editor) -> None:
     noise = torch.randn((1, 4, 8, 8), generator=torch.Generator().manual_seed(9))[0]
-    for sampler in ("ddim", "euler", "euler_ancestral", "dpmpp_2m", "lcm"):
+    for sampler in ("ddim", "euler", "euler_ancestral", "dpmpp_2m", "unipc", "lcm"):
         given = sd1_editor.sweep(SOURCE, TARGET, seed=9, latents=noise, sampler=sampler, **SHORT)
         drawn = sd1_editor.sweep(SOURCE, TARGET, seed=9, sampler=sampler, **SHORT)
         assert torch.equal(given.edit_latents, drawn.edit_latents)

@@ -13,7 +13,7 @@ from p2p.samplers.sampler_registry import SAMPLERS, make_sampler
 from tests.oracle.schedulers import CPU, FLOW, SD, SD1, TRAILING
 
 FLOWS = [FLOW, {"prediction_type": "flow_prediction", "shift": 1.5}, {"use_flow_sigmas": True}]
-DIFFUSION_SAMPLERS = ["ddim", "euler", "euler_ancestral", "dpmpp_2m", "lcm"]
+DIFFUSION_SAMPLERS = ["ddim", "euler", "euler_ancestral", "dpmpp_2m", "unipc", "lcm"]
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
@@ -33,7 +33,7 @@ def test_more_steps_than_the_model_was_trained_with() -> None:
         make_sampler("ddim", SD1, 1001, CPU)
 
 
-@pytest.mark.parametrize("sampler", ["ddim", "euler", "euler_ancestral", "dpmpp_2m"])
+@pytest.mark.parametrize("sampler", ["ddim", "euler", "euler_ancestral", "dpmpp_2m", "unipc"])
 def test_steps_that_the_schedule_does_not_have(sampler: str) -> None:
     with pytest.raises(
         P2PError, match="steps = 61 becomes 62 in the model's schedule; use another number of steps"
@@ -60,7 +60,7 @@ def test_flow_match_euler_is_for_flow_models(prediction: str) -> None:
 
 
 @pytest.mark.parametrize("spacing", ["linspace", "leading", "trailing"])
-@pytest.mark.parametrize("sampler", ["ddim", "euler", "euler_ancestral", "dpmpp_2m"])
+@pytest.mark.parametrize("sampler", ["ddim", "euler", "euler_ancestral", "dpmpp_2m", "unipc"])
 def test_a_spacing_takes_the_place_of_the_config_s(sampler: str, spacing: str) -> None:
     ours = make_sampler(sampler, TRAILING, 7, CPU, spacing)
     expected = make_sampler(sampler, {**TRAILING, "timestep_spacing": spacing}, 7, CPU)
