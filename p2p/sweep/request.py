@@ -45,8 +45,8 @@ class SweepRequest:
             more.
         steps: number of denoising steps.
         guidance_scale: of classifier-free guidance; 1 or less means no guidance and half the rows.
-        sampler: "ddim", "euler", "euler_ancestral", "dpmpp_2m", "unipc" or "lcm"; "flow_match_euler" for flow models; or
-            a plugin module on PYTHONPATH with the interface ``p2p.samplers.sampler.SamplerPlugin``.
+        sampler: "ddim", "euler", "euler_ancestral", "dpmpp_2m", "unipc" or "lcm"; "flow_match_euler" for flow models;
+            or a plugin module on PYTHONPATH with the interface ``p2p.samplers.sampler.SamplerPlugin``.
         cross_gain: factor on τ for the injection of cross-attention.
         self_gain: factor on τ for the injection of self-attention, which is injected in all layers.
         edit: "replace", "refine" or "auto"; see ``p2p.attention.edit_matrices.cross_edit``.
