@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -68,7 +69,7 @@ class Editor:
         edit: str = SweepRequest.edit,
         word_taus: Mapping[str, float] | None = None,
         reweight: Mapping[str, float] | None = None,
-        blend: Blend | tuple[str | Sequence[str], str | Sequence[str]] | None = None,
+        blend: Blend | Mapping[str, Any] | Sequence[str | Sequence[str]] | None = None,
         inject_unconditional: bool = SweepRequest.inject_unconditional,
         latents: Tensor | None = None,
         only: Sequence[str] | None = None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from json.encoder import encode_basestring as quoted
 from typing import Any
@@ -19,10 +19,11 @@ class CaptionPair:
 
     ``meta`` is the JSON text of the record's other fields ("{}" without any): as text it has one type in all samples
     of a dataset. ``line`` is the record's line in its file, counted from 1 (0: unknown); it does not count for
-    equality.
+    equality. ``options`` is the JSON text of those fields that are options of the pair's sweeps, which override the
+    run's settings; "" without any. They are in ``meta`` too, and so in the sample.
 
-    ``id`` is the pair's name for seeds, keys and files: 16 hex digits of the SHA-256 of the three texts as a JSON list
-    without spaces, in UTF-8.
+    ``id`` is the pair's name for seeds, keys and files: 16 hex digits of the SHA-256 of the three texts, and of the
+    options if there are any, as a JSON list without spaces, in UTF-8.
     """
 
     input: str
@@ -30,19 +31,29 @@ class CaptionPair:
     output: str
     meta: str = "{}"
     line: int = field(default=0, compare=False)
+    options: str = ""
 
     # Plans have millions of pairs: a frozen dataclass takes three times as long to make, a cached property has a lock.
     def __post_init__(self) -> None:
-        self.id = sha256(orjson.dumps([self.input, self.edit, self.output])).hexdigest()[:16]
+        identity = [self.input, self.edit, self.output]
+        if self.options:
+            identity.append(self.options)
+        self.id = sha256(orjson.dumps(identity)).hexdigest()[:16]
 
     @property
     def text(self) -> str:
-        """The fields as ``json.dumps`` writes them with sorted keys and without ASCII escapes."""
+        """The ``fields`` as ``json.dumps`` writes them with sorted keys and without ASCII escapes."""
         # An f-string takes a third of the encoder's time, and plans have millions of pairs.
+        options = f'"options": {quoted(self.options)}, ' if self.options else ""
         return (
             f'{{"edit": {quoted(self.edit)}, "input": {quoted(self.input)}, "line": {self.line}, '
-            f'"meta": {quoted(self.meta)}, "output": {quoted(self.output)}}}'
+            f'"meta": {quoted(self.meta)}, {options}"output": {quoted(self.output)}}}'
         )
+
+    def fields(self) -> dict[str, str | int]:
+        """Returns the fields by name, without ``options`` if there are none."""
+        values = asdict(self)
+        return values if self.options else {name: values[name] for name in values if name != "options"}
 
 
 def instruction_kind(pair: CaptionPair) -> str:

@@ -47,7 +47,7 @@ def local_folder(model: str | Path, revision: str | None, whole: bool, variant: 
                     safety_checker=None,
                 )
             )
-        patterns = ["model_index.json", "tokenizer*/*", "text_encoder*/config.json", "scheduler/*"]
+        patterns = ["model_index.json", "tokenizer*/*", "*/config.json", "scheduler/*"]
         return Path(snapshot_download(str(model), revision=revision, allow_patterns=patterns))
     except (OSError, ValueError) as error:
         raise ModelError(

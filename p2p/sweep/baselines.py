@@ -30,9 +30,7 @@ def make_plan_of_method(index: int, request: SweepRequest, family: Family, sampl
     """
     if request.method == "p2p":
         return make_plan(index, request, family, sampler)
-    for name in ("word_taus", "reweight", "blend", "only", "alignment"):
-        if getattr(request, name):
-            raise P2PError(f"{name} needs method='p2p'; remove it with method={request.method!r}")
+    check_method(request)
     uninjected = replace(
         request, taus=(0.0,) * len(request.taus), edit="auto", start=0.0, self_tau=None, self_max_size=None
     )
@@ -40,6 +38,13 @@ def make_plan_of_method(index: int, request: SweepRequest, family: Family, sampl
     if request.method == "same_seed":
         return plan
     return replace(plan, branches=(), restarts=restarts(request.taus, request.steps, request.rounding))
+
+
+def check_method(request: SweepRequest) -> None:
+    """Raises P2PError for another method with an option of Prompt-to-Prompt."""
+    for name in ("word_taus", "reweight", "blend", "only", "alignment"):
+        if request.method != "p2p" and getattr(request, name):
+            raise P2PError(f"{name} needs method='p2p'; remove it with method={request.method!r}")
 
 
 def restarts(taus: Sequence[float], steps: int, rounding: str = "nearest") -> tuple[Branch, ...]:

@@ -54,7 +54,7 @@ class SweepRequest:
             ``cross_gain`` is a factor on it too.
         reweight: words of the target with the factor c on their attention, at the steps ``reweight_steps``.
         blend: words of the source and of the target to whose pixels the edit is restricted, ("ball", "ball"), or a
-            ``p2p.Blend`` with more options. All other pixels stay the source's.
+            ``p2p.Blend`` with more options, or these as a mapping. All other pixels stay the source's.
         inject_unconditional: whether unconditional rows take the source's self-attention too. With
             ``cross_gain=0, self_gain=1`` this is InstructPix2Pix's method.
         latents: starting noise (C, h, w) of unit variance, in place of the seed's.
@@ -101,7 +101,7 @@ class SweepRequest:
     edit: str = "auto"
     word_taus: Mapping[str, float] | None = None
     reweight: Mapping[str, float] | None = None
-    blend: Blend | tuple[str | Sequence[str], str | Sequence[str]] | None = None
+    blend: Blend | Mapping[str, Any] | Sequence[str | Sequence[str]] | None = None
     inject_unconditional: bool = False
     latents: Tensor | None = None
     only: Sequence[str] | None = None
@@ -205,11 +205,17 @@ class SweepRequest:
         """``blend`` as a ``p2p.Blend``."""
         if self.blend is None or isinstance(self.blend, Blend):
             return self.blend
+        if isinstance(self.blend, Mapping):
+            try:
+                return Blend(**self.blend)
+            except TypeError as error:
+                raise P2PError(f"blend = {self.blend!r}; give the options of p2p.Blend: {error}") from error
         if isinstance(self.blend, str) or not isinstance(self.blend, Sequence) or len(self.blend) != 2:
             raise P2PError(
                 f"blend = {self.blend!r}; give words of the source and of the target: ('ball', 'box')"
             )
-        return Blend(*self.blend)
+        source, target = self.blend
+        return Blend(source, target)
 
     @property
     def guided(self) -> bool:

@@ -16,6 +16,7 @@ from p2p.attention.routing import Mixing
 from p2p.device_transfer import to_device
 from p2p.errors import P2PError
 from p2p.families.family import Conditioning, Family
+from p2p.models.model_limits import ModelLimits
 from p2p.samplers.sampler import MakeSampler, Sampler, State
 from p2p.sweep.noise import starting_noise
 from p2p.sweep.request import SweepRequest
@@ -74,6 +75,7 @@ def make_plan(index: int, request: SweepRequest, family: Family, sampler: MakeSa
         P2PError: unknown words, a prompt that is too long, starting noise of another shape, too many steps, an option
             without effect on this model.
     """
+    _check_limits(request, family)
     cut = request.too_long == "truncate"
     source, target = (family.tokenize(prompt, cut) for prompt in (request.source, request.target))
     edit = cross_edit(source, target, request.edit, request.reweight or {}, request.only, request.alignment)
@@ -126,41 +128,35 @@ def make_plan(index: int, request: SweepRequest, family: Family, sampler: MakeSa
 
 
 def _unconditional(request: SweepRequest, family: Family, cut: bool) -> Conditioning:
-    """Encodes the negative prompt, or the family's empty one. Raises P2PError as ``make_plan``."""
+    """Encodes the negative prompt, or the family's empty one. Raises P2PError if it is too long."""
     if request.negative_prompt is None:
         return family.unconditional()
-    if family.embeds_guidance:
-        raise P2PError("negative_prompt does not work with a model that embeds the guidance scale; remove it")
     return family.encode(request.negative_prompt, cut)
 
 
-def _self_limit(request: SweepRequest, family: Family) -> float:
-    """Computes the most pixels of a layer with self-injection, infinite if that is all layers.
+def _check_limits(request: SweepRequest, family: Family) -> None:
+    """Raises P2PError for an option that the family cannot carry out."""
+    least_size = 0.0
+    if request.self_max_size is not None:
+        _, height, width = family.latent_shape
+        least_size = math.sqrt(min(h * w for h, w in family.map_layers) / (height * width))
+    limits = ModelLimits(not family.embeds_guidance, least_size)
+    limits.check(request.negative_prompt, request.guidance_interval, request.self_max_size)
 
-    Raises:
-        P2PError: no layer is that small.
-    """
+
+def _self_limit(request: SweepRequest, family: Family) -> float:
+    """Computes the most pixels of a layer with self-injection, infinite if that is all layers."""
     if request.self_max_size is None:
         return math.inf
     _, height, width = family.latent_shape
     limit = request.self_max_size**2 * height * width + 1e-6
-    pixels = {h * w: math.sqrt(h * w / (height * width)) for h, w in family.map_layers}
-    if limit < min(pixels):
-        raise P2PError(
-            f"self_max_size = {request.self_max_size} leaves no layer of the model to inject into; "
-            f"it must be {pixels[min(pixels)]:.3g} or more"
-        )
-    return limit if limit < max(pixels) else math.inf
+    return limit if limit < max(h * w for h, w in family.map_layers) else math.inf
 
 
 def _guided(request: SweepRequest, family: Family, sampler: Sampler) -> tuple[bool, ...]:
-    """Finds the steps at which guidance needs an unconditional row. Raises P2PError as ``make_plan``."""
+    """Finds the steps at which guidance needs an unconditional row."""
     if request.guidance_interval is None:
         return (request.guided and not family.embeds_guidance,) * request.steps
-    if family.embeds_guidance:
-        raise P2PError(
-            "guidance_interval does not work with a model that embeds the guidance scale; remove it"
-        )
     low, high = request.guidance_interval
     return tuple(request.guided and low < level <= high for level in sampler.noise_level.tolist())
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterable
-from dataclasses import asdict
 from typing import Any
 
 from stages.storage.plan_files import read_unit
@@ -25,5 +24,5 @@ def write_failures(store: Store, commits: Iterable[dict[str, Any]]) -> None:
         for commit in itertools.chain([first], failed):
             pairs = {pair.id: pair for pair in read_unit(store, commit["unit"]).pairs}
             for failure in commit["failures"]:
-                record = {**failure, **asdict(pairs[failure["pair_id"]])}
+                record = {**failure, **pairs[failure["pair_id"]].fields()}
                 stream.write(json.dumps(record, ensure_ascii=False).encode() + b"\n")

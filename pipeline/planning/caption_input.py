@@ -11,10 +11,12 @@ from typing import Any
 
 import p2p
 from conf.messages import error_line
-from conf.schema import Captions, CaptionsKind, Config, TooLong
+from conf.schema import Captions, CaptionsKind, Config, Edit, TooLong
+from p2p.models.model_limits import model_limits
 from stages.captions import CaptionsError, CaptionSource, open_captions
 from stages.captions.blocklist import blocklist_check, load_blocklist
 from stages.captions.pair_checks import duplicate_check, token_limit_check
+from stages.captions.pair_options import options_check
 from stages.captions.parquet_file import parquet_files
 from stages.records import CaptionPair, Quarantined
 
@@ -26,15 +28,11 @@ def read(config: Config) -> Iterator[CaptionPair | Quarantined]:
     """
     settings = config.model
     model = settings.path, settings.revision, settings.family, settings.max_sequence_length
-    return read_captions(config.captions, config.limit, model, config.edit.too_long is not TooLong.error)
+    return read_captions(config.captions, config.limit, model, config.edit)
 
 
 def read_captions(
-    captions: Captions,
-    limit: int | None,
-    model: tuple[Any, ...],
-    truncate: bool = False,
-    captions_only: bool = False,
+    captions: Captions, limit: int | None, model: tuple[Any, ...], edit: Edit | None
 ) -> Iterator[CaptionPair | Quarantined]:
     """Yields, in order, each new pair that the model can take, and a quarantined line for each other record.
 
@@ -42,20 +40,22 @@ def read_captions(
         captions: the records to read.
         limit: the number of good pairs after which reading stops; None reads all.
         model: the arguments of `p2p.load_tokenizer`; the model's tokenizer counts.
-        truncate: whether captions may have more tokens than the model's text encoder takes.
-        captions_only: whether the source has captions without edits.
+        edit: the run's settings of edits; None for a source of captions without edits.
 
     Raises:
         CaptionsError: as `open_captions` and `load_blocklist`.
         p2p.ModelError: the model has no tokenizer.
     """
     fields = {name: column for name, column in asdict(captions.fields).items() if column}
-    source = CaptionSource(captions.kind, captions.path, captions.split, limit, fields or None, captions_only)
+    source = CaptionSource(captions.kind, captions.path, captions.split, limit, fields or None, edit is None)
     blocked = load_blocklist(captions.block, captions.block_file)
     checks = [blocklist_check(blocked)] if blocked else []
     prompts = p2p.load_tokenizer(*model)
-    if not truncate:
+    if edit is None or edit.too_long is TooLong.error:
         checks.append(token_limit_check(prompts.count, prompts.limit, prompts.spaces))
+    if edit is not None:
+        limits = model_limits(*model[:3])
+        checks.append(options_check(prompts, limits, method=edit.method.value, too_long=edit.too_long.value))
     return open_captions(source, [*checks, duplicate_check()])
 
 

@@ -13,8 +13,9 @@ from rich.console import Console
 import filters
 from conf.config_errors import ConfigError
 from conf.running import ClusterKind
-from conf.schema import Config
+from conf.schema import Config, EditMethod
 from p2p.models.family_registry import family_name
+from p2p.models.model_limits import model_limits
 from p2p.samplers.scheduler_config import check_sampling
 from pipeline.dataset import contact_sheet
 from pipeline.dataset.card import card
@@ -90,8 +91,8 @@ class ImageTask:
                 )
 
     def _check_fit(self) -> None:
-        """Raise ConfigError for a preset of another family of models, P2PError for a sampler that does not fit."""
-        model, sampler = self.config.model, self.config.sampler
+        """Raise ConfigError for a preset of another family, P2PError for a sampler or an option that does not fit."""
+        model, sampler, edit = self.config.model, self.config.sampler, self.config.edit
         if model.family:
             return
         family, wanted = family_name(model.path, model.revision), PRESET_FAMILIES.get(model.name)
@@ -102,6 +103,10 @@ class ImageTask:
             )
         spacing = sampler.spacing and sampler.spacing.value
         check_sampling(model.path, model.revision, sampler.name, sampler.steps, spacing)
+        # The baselines have no injection that the size could limit.
+        self_max_size = edit.self_max_size if edit.method is EditMethod.p2p else None
+        limits = model_limits(model.path, model.revision)
+        limits.check(sampler.negative_prompt, sampler.guidance_interval, self_max_size)
 
     def settings(self, captions_sha256: str, models: Models) -> dict[str, Any]:
         return run_fingerprint.settings_of(self.config, captions_sha256, models)

@@ -66,7 +66,7 @@ class PairTask:
         """
         config, checks = self.config, self.config.checks
         prompts = checks.model, checks.revision, checks.family
-        return read_captions(config.captions, config.limit, prompts, captions_only=True)
+        return read_captions(config.captions, config.limit, prompts, edit=None)
 
     def source_digest(self) -> str:
         captions = self.config.captions

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+from dataclasses import replace
 
 import p2p
 from conf.schema import Config, EditMethod
@@ -31,9 +33,9 @@ def make_requests(pair: CaptionPair, config: Config) -> tuple[p2p.SweepRequest, 
 def make_request(
     pair: CaptionPair, config: Config, index: int, taus: tuple[float, ...], guidance: float
 ) -> p2p.SweepRequest:
-    """The request of sample ``index`` at ``taus``."""
+    """The request of sample ``index`` at ``taus``. The pair's options override the settings."""
     method, interval = config.edit.method, config.sampler.guidance_interval
-    return p2p.SweepRequest(
+    request = p2p.SweepRequest(
         source=pair.input,
         target=pair.output,
         # The method same_seed injects nothing: it makes one image, whose p2p_threshold is 0.
@@ -57,6 +59,7 @@ def make_request(
         start=config.edit.start or 0.0,
         self_tau=config.edit.self_tau,
     )
+    return replace(request, **json.loads(pair.options)) if pair.options else request
 
 
 def derive_seed(run_seed: int, pair_id: str, index: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -129,9 +130,16 @@ def sample_metadata(
         "model_revision": config.model.revision or "",
         "model_fingerprint": model_fingerprint,
         "dtype": config.model.dtype.value,
-        **config.optional(),
+        **_optional_fields(pair, config),
         "meta": pair.meta,
     }
+
+
+def _optional_fields(pair: CaptionPair, config: Config) -> dict[str, str | int | float]:
+    """The optional settings that the run has, with the pair's own values. Its other options are in its ``meta``."""
+    settings = config.optional()
+    own = json.loads(pair.options) if pair.options else {}
+    return {name: own.get(name, value) for name, value in settings.items()}
 
 
 def model_name(config: Config) -> str:

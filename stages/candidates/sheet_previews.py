@@ -111,11 +111,11 @@ def _make_preview(rendered: RenderedPair, editor: p2p.Editor | None) -> Preview:
 
 
 def _draw_maps(seed: SweptSeed, place: int, editor: p2p.Editor) -> tuple[WordMaps, ...]:
-    """The attention maps of the source and of the edit at ``place``; none for other methods than p2p.
+    """The attention maps of the source and of the edit at ``place``; none for other methods than p2p, and for a blend.
 
     They are drawn by a second run, because recording them would change the last bits of the sweep.
     """
-    if seed.request.method != "p2p":
+    if seed.request.method != "p2p" or seed.request.blend is not None:
         return ()
     maps = editor.edit_attention(replace(seed.request, taus=(seed.candidates[place].tau,)))
     return tuple(

@@ -7,6 +7,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from json.encoder import encode_basestring as quoted
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from stages.captions.fields import Layout, check_given, find_layout, roles
 from stages.captions.hf_dataset import open_dataset
 from stages.captions.jsonl import open_jsonl
 from stages.captions.pair_checks import Check
+from stages.captions.pair_options import OPTIONS, parse_options
 from stages.captions.parquet_file import open_parquet, parquet_files
 from stages.captions.source import CaptionsError, CaptionSource, SourceRecord, type_name
 from stages.captions.source_plugin import open_module
@@ -52,7 +54,7 @@ def open_captions(source: CaptionSource, checks: Sequence[Check] = ()) -> Iterat
         raise CaptionsError(f"limit is {source.limit}: give a number of caption pairs, or null for all")
     kind = _kind_by_name(source.path) if source.kind == "auto" else source.kind
     records = _FORMATS[kind](source) if kind in _FORMATS else open_module(source, [*_FORMATS, "auto"])
-    return _read(records, source, checks)
+    return _read(records, replace(source, kind=kind), checks)
 
 
 def _read(
@@ -101,8 +103,8 @@ def _kind_by_name(path: str) -> str:
 def pair_parser(source: CaptionSource) -> Callable[[SourceRecord], CaptionPair | str]:
     """Returns a function from a record to its caption pair, or to the reason why it has none.
 
-    The texts are stripped; all other fields go to `meta`. The pair of a lone caption has no instruction and no output
-    caption.
+    The texts are stripped; all other fields go to `meta`, options in their canonical form. The pair of a lone caption
+    has no instruction, no output caption and no options.
     """
     # The records of a source have few different sets of names.
     split_names = functools.lru_cache(maxsize=1024)(functools.partial(_split_names, source))
@@ -111,7 +113,7 @@ def pair_parser(source: CaptionSource) -> Callable[[SourceRecord], CaptionPair |
         fields = record.fields
         if fields is None:
             return record.flaw
-        layout, others, template = split_names(tuple(fields))
+        layout, others, template, named = split_names(tuple(fields))
         if isinstance(layout, str):
             return layout
         values = [fields[name] for name in layout]
@@ -125,6 +127,13 @@ def pair_parser(source: CaptionSource) -> Callable[[SourceRecord], CaptionPair |
             texts += ["", ""]
         elif texts[0] == texts[2]:
             return f"fields {layout[0]!r} and {layout[2]!r} are the same text: there is no edit to show"
+        options = ""
+        if named:
+            given = parse_options({name: fields[name] for name in named}, source.kind == "csv")
+            if isinstance(given, str):
+                return given
+            if given:
+                fields, options = fields | given, to_json(given)
         more = [fields[name] for name in others]
         # Other fields are plain texts in most inputs: the encoder takes four times as long.
         meta = template % tuple(map(quoted, more)) if _TEXT.issuperset(map(type, more)) else ""
@@ -133,22 +142,25 @@ def pair_parser(source: CaptionSource) -> Callable[[SourceRecord], CaptionPair |
                 meta = to_json(dict(zip(others, more, strict=True)))
             except RecursionError:
                 return "its other fields are nested too deeply"
-        return CaptionPair(texts[0], texts[1], texts[2], meta, record.line)
+        return CaptionPair(texts[0], texts[1], texts[2], meta, record.line, options)
 
     return parse
 
 
-def _split_names(source: CaptionSource, names: tuple[str, ...]) -> tuple[Layout | str, list[str], str]:
-    """Returns the layout or the reason why there is none, the other names, and the template of their JSON text."""
+def _split_names(
+    source: CaptionSource, names: tuple[str, ...]
+) -> tuple[Layout | str, list[str], str, list[str]]:
+    """Returns the layout or the reason why there is none, the other names, their JSON template, and the options."""
     layout = find_layout(names, source.fields or {}, roles(source.captions_only))
     if isinstance(layout, str):
-        return layout, [], ""
+        return layout, [], "", []
     others = [name for name in names if name not in layout]
+    options = [] if source.captions_only else [name for name in others if name in OPTIONS]
     if not _TEXT.issuperset(map(type, others)):
-        return layout, others, ""
+        return layout, others, "", options
     others.sort()
     template = ", ".join(f"{quoted(name).replace('%', '%%')}: %s" for name in others)
-    return layout, others, f"{{{template}}}"
+    return layout, others, f"{{{template}}}", options
 
 
 def text_flaw(value: object) -> str:

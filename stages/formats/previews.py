@@ -32,7 +32,7 @@ def from_bytes(data: bytes) -> list[Preview]:
 
 def _files(preview: Preview, extension: str) -> tar.Files:
     record: dict[str, Any] = {
-        "pair": asdict(preview.pair),
+        "pair": preview.pair.fields(),
         "candidates": [asdict(candidate) for candidate in preview.candidates],
     }
     if preview.maps:

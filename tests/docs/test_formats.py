@@ -7,11 +7,15 @@ from pathlib import Path
 
 import pytest
 
+import miniworld
+from conf.schema import Captions, Edit
 from pipeline.dataset.card import CARD
+from pipeline.planning.caption_input import read_captions
 from stages.candidates.selection import sample_metadata
 from stages.captions.fields import KNOWN
+from stages.captions.pair_options import OPTIONS
 from stages.formats import parquet_tables
-from stages.records import Candidate, Quarantined
+from stages.records import Candidate, CaptionPair, Quarantined
 from tests import runs
 from tests.docs.snippets import ROOT
 from tests.stages.unit_parts import candidate
@@ -59,3 +63,16 @@ def test_the_three_texts_have_the_listed_names():
     block = TEXT.partition("## Input")[2]
     aliases = re.findall(r"^\| `(\w+)` \| `(\w+)` \| `(\w+)` \|", block, re.MULTILINE)
     assert aliases == list(zip(*KNOWN.values(), strict=True))
+
+
+def test_the_example_of_options_is_read_as_it_stands(tmp_path: Path):
+    block = TEXT.partition("<!-- test: options -->\n```json\n")[2].partition("```")[0]
+    (tmp_path / "pairs.jsonl").write_text(block)
+    captions = Captions("jsonl", str(tmp_path / "pairs.jsonl"))
+    pairs = list(read_captions(captions, None, (miniworld.MODEL,), Edit()))
+    assert [getattr(pair, "reason", "") for pair in pairs] == [""] * 5
+    used = {name for pair in pairs if isinstance(pair, CaptionPair) for name in json.loads(pair.options)}
+    listed = re.findall(
+        r"^\| `(\w+)` \| ", TEXT.partition("### Options")[2].partition("## ")[0], re.MULTILINE
+    )
+    assert used == set(listed) == set(OPTIONS)

@@ -24,8 +24,17 @@ def test_the_id_is_a_digest_of_the_three_texts_alone(pair: CaptionPair) -> None:
 
 @given(PAIRS)
 def test_the_text_is_the_json_of_the_fields(pair: CaptionPair) -> None:
-    assert pair.text == json.dumps(asdict(pair), ensure_ascii=False, sort_keys=True)
+    assert pair.text == json.dumps(pair.fields(), ensure_ascii=False, sort_keys=True)
     assert CaptionPair(**json.loads(pair.text)) == pair
+
+
+def test_options_are_part_of_the_identity_and_absent_without_any() -> None:
+    plain, own = CaptionPair("a", "b", "c"), CaptionPair("a", "b", "c", options='{"only": ["c"]}')
+    assert own != plain
+    assert own.id != plain.id
+    assert CaptionPair(**json.loads(own.text)) == own
+    assert "options" not in plain.text
+    assert "options" not in plain.fields()
 
 
 def test_the_line_does_not_count_for_equality_and_the_rest_does() -> None:

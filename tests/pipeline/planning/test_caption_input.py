@@ -3,7 +3,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conf.schema import Captions
+from conf.schema import Captions, Edit, TooLong
 from p2p import ModelError
 from pipeline.planning.caption_input import digest_of_files, read_captions
 from stages.captions import CaptionsError
@@ -35,9 +34,9 @@ def model(sd1_folder: Path) -> tuple[Path]:
 
 
 def read(
-    path: Path, model: tuple[Path], limit: int | None = None, block: Sequence[str] = (), **rules: Any
+    path: Path, model: tuple[Path], limit: int | None = None, block: Sequence[str] = (), **edit: Any
 ) -> list[CaptionPair | Quarantined]:
-    return list(read_captions(Captions("auto", str(path), block=list(block)), limit, model, **rules))
+    return list(read_captions(Captions("auto", str(path), block=list(block)), limit, model, Edit(**edit)))
 
 
 def write(path: Path, records: list[object]) -> Path:
@@ -81,13 +80,13 @@ def test_the_limit_counts_what_passes_everything(tmp_path: Path, model: tuple[Pa
 
 def test_a_source_that_is_not_there_is_an_error_at_once(tmp_path: Path, model: tuple[Path]) -> None:
     with pytest.raises(CaptionsError, match="no such file"):
-        read_captions(Captions("auto", str(tmp_path / "absent.jsonl")), None, model)
+        read_captions(Captions("auto", str(tmp_path / "absent.jsonl")), None, model, Edit())
 
 
 def test_a_tokenizer_that_is_not_there_is_an_error_at_once(tmp_path: Path) -> None:
     path = write(tmp_path / "pairs.jsonl", [record(1)])
     with pytest.raises(ModelError, match="none"):
-        read_captions(Captions("auto", str(path)), None, (tmp_path / "none",))
+        read_captions(Captions("auto", str(path)), None, (tmp_path / "none",), Edit())
 
 
 def test_the_first_check_that_fails_gives_the_reason(tmp_path: Path, model: tuple[Path]) -> None:
@@ -111,7 +110,9 @@ def test_the_first_check_that_fails_gives_the_reason(tmp_path: Path, model: tupl
 def test_captions_that_are_truncated_may_be_long(tmp_path: Path, model: tuple[Path]) -> None:
     path = write(tmp_path / "pairs.jsonl", [record(1, input="hexagon " * 90), record(2)])
     assert [item.line for item in read(path, model) if isinstance(item, CaptionPair)] == [2]
-    assert [item.line for item in read(path, model, truncate=True) if isinstance(item, CaptionPair)] == [1, 2]
+    assert [
+        item.line for item in read(path, model, too_long=TooLong.truncate) if isinstance(item, CaptionPair)
+    ] == [1, 2]
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
@@ -172,7 +173,7 @@ def test_every_line_is_told_and_ids_are_canonical(
                 [pair.input, pair.edit, pair.output], ensure_ascii=False, separators=(",", ":")
             )
             assert pair.id == hashlib.sha256(canonical.encode()).hexdigest()[:16]
-            assert pair.text == json.dumps(asdict(pair), ensure_ascii=False, sort_keys=True)
+            assert pair.text == json.dumps(pair.fields(), ensure_ascii=False, sort_keys=True)
             fields = json.loads(lines[pair.line - 1])
             assert [pair.input, pair.edit, pair.output] == [
                 fields[name].strip() for name in ("input", "edit", "output")

@@ -19,7 +19,7 @@ from stages.generate import Generate
 from stages.records import CaptionPair
 from stages.storage.commits import read_commits
 from stages.storage.store import Store
-from tests import runs
+from tests import models, runs
 from tests.stages.unit_results import unit_result
 
 
@@ -110,3 +110,16 @@ def test_a_sampler_for_other_models_is_refused_first(sd1_folder: Path, clip_fold
     config = runs.config(sd1_folder, clip_folder, "sampler.name=flow_match_euler")
     with pytest.raises(p2p.P2PError, match="does not fit a model that predicts"):
         ImageTask(config).check()
+
+
+def test_an_option_that_the_model_lacks_is_refused_first(sd1_folder: Path, clip_folder: Path, tmp_path: Path):
+    flux = models.save_flux(tmp_path / "flux")
+    for model, setting, reason in (
+        (flux, "sampler.negative_prompt=dark", "negative_prompt does not work with a model that embeds"),
+        (flux, "sampler.guidance_interval=[0.1,5]", "guidance_interval does not work"),
+        (flux, "edit.self_max_size=0.4", "self_max_size = 0.4 leaves no layer .* must be 0.5 or more"),
+        (sd1_folder, "edit.self_max_size=0.4", "self_max_size = 0.4 leaves no layer .* must be 0.5 or more"),
+    ):
+        sampler = "sampler.name=flow_match_euler" if model == flux else "sampler.name=ddim"
+        with pytest.raises(p2p.P2PError, match=reason):
+            ImageTask(runs.config(model, clip_folder, sampler, setting)).check()

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import json
+
 from hypothesis import given
 from hypothesis import strategies as st
 
+import p2p
 from conf.compose import compose_config, to_object
 from conf.schema import Config
 from stages.candidates.requests import derive_seed, make_requests
@@ -108,3 +111,22 @@ def test_the_guidance_interval_reaches_the_request():
     (all_levels,) = make_requests(PAIR, config("sweep.seeds=1"))
     (some,) = make_requests(PAIR, config("sweep.seeds=1", "sampler.guidance_interval=[0.3,inf]"))
     assert (all_levels.guidance_interval, some.guidance_interval) == (None, (0.3, float("inf")))
+
+
+def test_a_pairs_options_override_the_settings_of_the_run():
+    options = {
+        "alignment": [["red ball", "blue ball"]],
+        "blend": {"source": "ball", "target": "ball", "threshold": 0.4},
+        "negative_prompt": "a cat",
+        "only": ["ball"],
+        "reweight": {"blue": 2.0},
+        "self_max_size": 0.5,
+        "word_taus": {"blue": 0.1},
+    }
+    pair = CaptionPair("a red ball", "make it blue", "a blue ball", options=json.dumps(options))
+    settings = ("sampler.negative_prompt=dark", "edit.self_max_size=0.9", "sampler.steps=7")
+    for request in make_requests(pair, config(*settings)):
+        assert {name: getattr(request, name) for name in options} == options
+        assert (request.steps, request.local_blend) == (7, p2p.Blend("ball", "ball", threshold=0.4))
+    plain = make_requests(PAIR, config(*settings))[0]
+    assert (plain.negative_prompt, plain.self_max_size, plain.blend) == ("dark", 0.9, None)
