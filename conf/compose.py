@@ -97,8 +97,8 @@ def changed(
 ) -> DictConfig:
     """Return a configuration with other values of some keys.
 
-    Raises ConfigError for an unknown key, for a key that is not ``allowed`` (``why_not`` gives the message), and for an
-    invalid value.
+    Raises ConfigError for an unknown key, for a key that is not ``allowed`` (``why_not`` gives the message), for an
+    invalid value, and for an entry of a list without one.
     """
     node = OmegaConf.structured(config)
     parser = OverridesParser.create()
@@ -115,6 +115,7 @@ def changed(
             OmegaConf.update(node, key, override.value())
         except (HydraException, OmegaConfBaseException) as error:
             raise ConfigError(explain(error)) from error
+    check_missing(node)
     return node
 
 

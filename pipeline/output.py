@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Any
 
@@ -32,8 +33,19 @@ class OutputMode(Enum):
     def answer(self, *steps: dict[str, Any]) -> None:
         """Print the JSON object of a command. Of an output with two steps, the first one's is in ``written``."""
         if self is OutputMode.json:
-            *first, last = steps
-            print(json_line({**last, **({"written": first[0]} if first else {})}))
+            print(json_line(_merged(steps)))
+
+    def answer_runs(self, out: str, runs: Mapping[str, Sequence[dict[str, Any]]]) -> None:
+        """Print the JSON object of a command on ``out``, or on the runs of a sweep in ``out``: the steps of each."""
+        if [*runs] == [out]:
+            self.answer(*runs[out])
+        elif self is OutputMode.json:
+            print(json_line({"out": out, "runs": [_merged(steps) for steps in runs.values()]}))
+
+
+def _merged(steps: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    *first, last = steps
+    return {**last, **({"written": first[0]} if first else {})}
 
 
 def output_mode(quiet: bool, json: bool) -> OutputMode:

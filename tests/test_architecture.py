@@ -24,6 +24,7 @@ CROSS_CUTTING = {
     "p2p/test_compile.py",
     "p2p/test_edits.py",
     "p2p/test_oracle.py",
+    "pipeline/cli/test_any_settings.py",
     "pipeline/cli/test_bad_inputs.py",
     "pipeline/cli/test_occupied_targets.py",
     "pipeline/execution/test_adaptive_run.py",

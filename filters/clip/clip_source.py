@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from conf.messages import suggest_name
 from filters.errors import FilterError
+from filters.hub import holds_weights, hub_answers, is_cached, use_cache_alone
 
 LOCAL_DIR = "local-dir:"
 _CONFIG = "open_clip_config.json"
 _WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors")
-
-
-SECONDS_TO_ANSWER = 2.0
 
 
 @dataclass(frozen=True)
@@ -47,40 +44,23 @@ def find_clip(name: str, pretrained: str | None) -> ClipSource:
 def check_hub(name: str, pretrained: str | None) -> None:
     """Checks that published weights are in the hub's cache, or that the hub answers within two seconds.
 
-    The loader would try for a minute. If the hub does not answer, processes that start later use its cache alone.
+    If it does not answer, this process and those that it starts later use the cache alone.
 
     Raises:
         FilterError: the weights are not on this machine, and the hub does not answer.
     """
-    tag = find_clip(name, pretrained).tag
-    if not tag or _hub_answers():
+    if name.startswith(LOCAL_DIR) or not pretrained or Path(pretrained).is_file() or hub_answers():
         return
-    if not _is_cached(tag["hf_hub"]):
+    # Without any weights, open_clip, which takes seconds to import, need not say where these would be.
+    tag = find_clip(name, pretrained).tag if holds_weights() else {}
+    repository, _, file = tag.get("hf_hub", "").rpartition("/")
+    files = (file, Path(file).with_suffix(".safetensors").name) if file else _WEIGHTS
+    if not repository or not is_cached(repository, files):
         raise FilterError(
             f"filter.name={name} ({pretrained}) is not on this machine, and the hub does not answer: connect to the "
             f"network once, or give filter.name={LOCAL_DIR}FOLDER, an open_clip model on this machine"
         )
-    os.environ["HF_HUB_OFFLINE"] = "1"
-
-
-def _hub_answers() -> bool:
-    from huggingface_hub import constants, get_session
-
-    try:
-        get_session().head(constants.ENDPOINT, timeout=SECONDS_TO_ANSWER)
-    # Errors of whatever library makes the request, and of offline mode.
-    except Exception:
-        return False
-    return True
-
-
-def _is_cached(hub_name: str) -> bool:
-    """Whether the weights are in the hub's cache. ``hub_name``: owner/repository/file, or with / at the end."""
-    from huggingface_hub import try_to_load_from_cache
-
-    repository, _, file = hub_name.rpartition("/")
-    names = (file, Path(file).with_suffix(".safetensors").name) if file else _WEIGHTS
-    return any(isinstance(try_to_load_from_cache(repository, weights), str) for weights in names)
+    use_cache_alone()
 
 
 def _find_published(name: str, pretrained: str | None) -> ClipSource:

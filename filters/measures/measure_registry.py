@@ -10,8 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from huggingface_hub import snapshot_download
-
 from conf.messages import error_line
 from filters.choice import Bounds
 from filters.clip.clip_fingerprint import file_digest, folder_digest
@@ -155,6 +153,9 @@ def _identify_model(spec: MeasureSpec) -> str:
         return file_digest(path)
     if path.is_dir():
         return folder_digest(path)
+    # Imported here, because it takes a third of a second.
+    from huggingface_hub import snapshot_download
+
     try:
         return Path(
             snapshot_download(spec.model, revision=spec.revision, allow_patterns=["config.json"])

@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from huggingface_hub import snapshot_download
-
 from conf.messages import error_line
 from p2p.errors import ModelError
 
@@ -51,6 +49,9 @@ def _add_bytes(digest: hashlib._Hash, path: Path) -> None:
 
 
 def _hub_fingerprint(model: str, revision: str | None) -> str:
+    # Imported here, because it takes a third of a second.
+    from huggingface_hub import snapshot_download
+
     try:
         snapshot = Path(snapshot_download(model, revision=revision, allow_patterns=["model_index.json"]))
     except (OSError, ValueError) as error:

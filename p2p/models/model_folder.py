@@ -6,8 +6,6 @@ import json
 import re
 from pathlib import Path
 
-from huggingface_hub import snapshot_download
-
 from conf.messages import error_line
 from p2p.errors import ModelError
 
@@ -35,7 +33,7 @@ def local_folder(model: str | Path, revision: str | None, whole: bool, variant: 
         raise ModelError(f"{model}: no such folder; give a diffusers folder, or owner/name of the hub")
     try:
         if whole:
-            # It takes seconds to import, which local folders do not need.
+            # These take long to import, which local folders do not need.
             from diffusers import DiffusionPipeline
 
             return Path(
@@ -47,6 +45,8 @@ def local_folder(model: str | Path, revision: str | None, whole: bool, variant: 
                     safety_checker=None,
                 )
             )
+        from huggingface_hub import snapshot_download
+
         patterns = ["model_index.json", "tokenizer*/*", "*/config.json", "scheduler/*"]
         return Path(snapshot_download(str(model), revision=revision, allow_patterns=patterns))
     except (OSError, ValueError) as error:

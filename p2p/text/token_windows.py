@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import transformers
-
 from p2p.errors import P2PError
 from p2p.text.words import Segment, TokenizedPrompt, words_from_offsets
 
@@ -67,6 +65,9 @@ def load_window(folder: Path, tokenizer: str, text_encoder: str) -> PromptWindow
 
 def _load_tokenizer(folder: Path) -> Any:
     """Loads a tokenizer by the class named in its config, because transformers' AutoTokenizer imports torch."""
+    # Imported here, because it takes most of a second, which a command that loads no tokenizer need not wait for.
+    import transformers
+
     config = folder / "tokenizer_config.json"
     name = json.loads(config.read_text(encoding="utf-8")).get("tokenizer_class") if config.is_file() else None
     tokenizer_class = getattr(transformers, str(name), None)

@@ -131,6 +131,7 @@ HYDRA = (
     HydraOption(
         ["--config-name", "-cn"], metavar="NAME", help="A configuration in it that takes config.yaml's place."
     ),
+    HydraOption(["--multirun", "-m"], is_flag=True, help="Do it with each combination of values."),
     click.Option(
         ["--hydra-help"],
         is_flag=True,
@@ -143,7 +144,6 @@ HYDRA = (
 RUN = Run(
     "make_dataset",
     *HYDRA,
-    HydraOption(["--multirun", "-m"], is_flag=True, help="Make a run of each combination of values."),
     *OUTPUT_MODE,
     Settings("[key=value …]", extra=["config"]),
 )

@@ -9,7 +9,6 @@ from functools import partial
 from omegaconf import OmegaConf
 
 from conf.compose import show_package
-from conf.config_errors import ConfigError
 from conf.hydra_options import HydraOptions
 from conf.pairs import PairsConfig
 from conf.schema import Config
@@ -35,7 +34,19 @@ def make_dataset(settings: Sequence[str], hydra: HydraOptions, quiet: bool, json
     if resolve.print_instead(shown, hydra):
         return 0
     if hydra.multirun:
-        return _multirun(settings, hydra, mode)
+        # Imported here, because it reads outputs with libraries that a wrong setting need not wait for.
+        from pipeline.execution import multirun
+
+        keys, combinations = resolve.expand(settings, hydra)
+        return multirun.run_combinations(
+            keys,
+            combinations,
+            partial(_configured, hydra=hydra),
+            lambda steps: steps[1].out,
+            _prepare,
+            _run,
+            mode,
+        )
     steps = _configured(settings, hydra)
     _prepare([steps])
     return _run(steps, mode)
@@ -71,19 +82,3 @@ def _run(steps: Steps, mode: OutputMode) -> int:
     if pairs:
         return two_step_run.run(pairs, images, mode)
     return FAILED_PAIRS if run.run(images, mode).failed and images.strict else 0
-
-
-def _multirun(settings: Sequence[str], hydra: HydraOptions, mode: OutputMode) -> int:
-    """Every combination is composed and checked before the first run begins."""
-    keys, combinations = resolve.expand(settings, hydra)
-    if "out" in keys:
-        raise ConfigError("out= takes one folder with --multirun: the runs go into OUT/0, OUT/1 and so on")
-    out = _configured(combinations[0], hydra)[1].out
-    # Imported here, because it reads outputs with libraries that a wrong setting need not wait for.
-    from pipeline.execution import multirun
-
-    sweep = multirun.Sweep.read(out, keys, combinations)
-    fixed = [setting for setting in combinations[0] if setting.partition("=")[0] not in keys]
-    steps = [_configured([*fixed, *swept, f"out={sweep.folder(swept)}"], hydra) for swept in sweep.runs]
-    _prepare(steps)
-    return multirun.run_all(sweep, [partial(_run, each) for each in steps], mode)

@@ -29,7 +29,10 @@ def plan(settings: Sequence[str], hydra: HydraOptions, quiet: bool, json: bool) 
 
     probe=20   seconds of the probe
 
-    Example: pairforge plan experiment=instructpix2pix probe=60
+    Examples:
+
+      pairforge plan experiment=instructpix2pix probe=60
+      pairforge plan -m sampler.steps=20,30
 
     Raises what a run raises before it starts: ConfigError, CaptionsError, ModelError, FilterError, PlanError.
     """
@@ -39,16 +42,20 @@ def plan(settings: Sequence[str], hydra: HydraOptions, quiet: bool, json: bool) 
     others, hydra = saved.take_saved([setting for setting in settings if setting not in probes], hydra)
     if resolve.print_instead(others, hydra):
         return 0
-    config = resolve.checked(resolve.compose(others, options=hydra))
-    environment.prepare(config)
+    keys, combinations = resolve.expand(others, hydra) if hydra.multirun else ([], [others])
+    configs = [resolve.checked(resolve.compose(settings, options=hydra)) for settings in combinations]
+    environment.prepare(*configs)
     # Imported here, because the libraries read the environment when they are imported.
     from pipeline.tasks.estimate import estimate
 
-    run = estimate(config, seconds)
+    runs = []
+    for config, settings in zip(configs, combinations, strict=True):
+        run = estimate(config, seconds)
+        swept = dict(setting.split("=", 1) for setting in settings if setting.partition("=")[0] in keys)
+        mode.say(*(f"{key}={value}" for key, value in swept.items()), *_lines(run))
+        runs.append({**swept, **asdict(run)})
     if mode is OutputMode.json:
-        print(json_line(asdict(run)))
-    elif mode is OutputMode.text:
-        print(*_lines(run), sep="\n")
+        print(json_line({"runs": runs} if hydra.multirun else runs[0]))
     return 0
 
 
@@ -66,11 +73,22 @@ def _lines(run: Estimate) -> Iterator[str]:
         yield f"               {probe.failed} of them failed: a run would quarantine such pairs"
     times = ", ".join(f"{clock(hours * 3600)} on {workers}" for workers, hours in run.hours.items())
     yield f"time           {times} workers like it"
+    yield (
+        f"               and {clock(run.start_seconds)} to load the models, {clock(run.preview_seconds)} for "
+        f"the contact sheet, {clock(run.pack_seconds)} to pack"
+    )
     # Packing copies the parts, which stay so that a shard can be packed again.
     yield (
         f"samples        {run.samples:,}; {decimal(run.bytes)} of parts ({decimal(run.preview_bytes)} of them for the "
         f"contact sheet), {decimal(run.packed_bytes)} of shards and scores"
     )
+    low, high = run.samples_range
+    if low < 0.75 * run.samples or high > 1.25 * run.samples:
+        parts, packed = (
+            " to ".join(map(decimal, ends)) for ends in (run.bytes_range, run.packed_bytes_range)
+        )
+        yield f"               the probe is too short to be sure: {low:,} to {high:,} samples,"
+        yield f"               {parts} of parts, {packed} of shards and scores"
     yield "nothing was written; a longer probe gives a better estimate: probe=60"
 
 

@@ -26,17 +26,21 @@ SHOWN = 10
 def status(out: str, quiet: bool, json: bool) -> int:
     """Show how far a run is: live, ended or killed, here or remote.
 
-    Reads the output alone, wherever it lies and whoever runs it.
+    Reads the output alone, wherever it lies and whoever runs it. Of a sweep
+    over settings (--multirun) it shows each run.
 
     Example: pairforge status s3://bucket/out
 
     Raises PlanError for an output without a plan.
     """
     mode = output_mode(quiet, json)
-    stores = two_step_output.planned_stores(out)
-    mode.answer(*[_show(store, mode) for store in stores])
-    if stores[-1].url != out:
-        mode.say(f"{out}: its images begin when the caption pairs are written")
+    runs = two_step_output.planned_runs(out)
+    answers = {}
+    for run, stores in runs.items():
+        answers[run] = [_show(store, mode) for store in stores]
+        if stores[-1].url != run:
+            mode.say(f"{run}: its images begin when the caption pairs are written")
+    mode.answer_runs(out, answers)
     return 0
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterator, Sequence
 from importlib.util import find_spec
 
 from conf.bounds import CHANCE, out_of_bounds
 from conf.messages import suggest_name
 from conf.pairs import PairsConfig, Settings
-from conf.running import ClusterKind, TrackerKind
+from conf.running import Cluster, ClusterKind, TrackerKind
 from conf.schema import CaptionsKind, Config, EditMethod, Keep, SamplerName
 from conf.sweeps import AdaptiveSweep, GridSweep, RandomSweep
 
+CORES_TIMES = 8
+"""Workers or threads for each core, at most. Threads that wait for a disk or a GPU leave a core to others."""
 FILE_KINDS = frozenset(CaptionsKind) - {CaptionsKind.dataset}
 
 
@@ -19,6 +22,8 @@ def find_problems(config: Settings) -> Iterator[str]:
     """Yield a line for each invalid setting. The schema has the bounds of single settings."""
     cluster, tracker = config.cluster, config.tracker
     yield from out_of_bounds(config)
+    if cluster.kind is ClusterKind.local:
+        yield from _core_problems(cluster)
     if cluster.kind is ClusterKind.ray and not cluster.address:
         yield "cluster=ray needs cluster.address=HOST:PORT, or cluster.address=auto for the cluster of this machine"
     if cluster.kind is ClusterKind.ray and cluster.metrics_port is not None:
@@ -36,6 +41,15 @@ def find_problems(config: Settings) -> Iterator[str]:
         yield from _image_problems(config)
     elif config.captions.kind == CaptionsKind.from_captions:
         yield "captions=from_captions is for pairforge without pairs: pairforge captions=from_captions captions.path=…"
+
+
+def _core_problems(cluster: Cluster) -> Iterator[str]:
+    """Yield a line for far more workers or threads than cores: such a machine would only switch between them."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    most = CORES_TIMES * cores
+    for key, count in (("workers", cluster.workers), ("threads", cluster.threads)):
+        if count is not None and count > most:
+            yield f"cluster.{key}={count} is far more than the {cores} cores of this machine: give at most {most}"
 
 
 def check_name(key: str, name: str, known: Collection[str]) -> Iterator[str]:

@@ -8,7 +8,8 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import yaml
 from rich.console import Console
@@ -27,6 +28,8 @@ from stages.storage.store import DamageError, Store
 
 NUMBERS = "multirun.yaml"
 """The swept settings of every run so far; a run's number is its place in this list."""
+Steps = TypeVar("Steps")
+"""The configuration of a run: of one step or of two."""
 TABLE, JSON_TABLE = "multirun.csv", "multirun.json"
 COUNTS = ("pairs", "candidates", "samples", "pairs_kept")
 
@@ -59,6 +62,28 @@ class Sweep:
     def folder(self, settings: tuple[str, ...]) -> str:
         """The output of a run."""
         return f"{self.out.rstrip('/')}/{self.numbered.index(settings)}"
+
+
+def run_combinations(
+    keys: Sequence[str],
+    combinations: Sequence[list[str]],
+    configured: Callable[[list[str]], Steps],
+    out_of: Callable[[Steps], str],
+    prepare: Callable[[Sequence[Steps]], None],
+    run: Callable[[Steps, OutputMode], int],
+    mode: OutputMode,
+) -> int:
+    """Make a run of each combination of the values of ``keys`` and return the exit code, as ``run_all``.
+
+    Every combination is composed and checked (``configured``) before the first run begins. Raises ConfigError.
+    """
+    if "out" in keys:
+        raise ConfigError("out= takes one folder with --multirun: the runs go into OUT/0, OUT/1 and so on")
+    sweep = Sweep.read(out_of(configured(combinations[0])), keys, combinations)
+    fixed = [setting for setting in combinations[0] if setting.partition("=")[0] not in keys]
+    steps = [configured([*fixed, *swept, f"out={sweep.folder(swept)}"]) for swept in sweep.runs]
+    prepare(steps)
+    return run_all(sweep, [partial(run, each) for each in steps], mode)
 
 
 def run_all(sweep: Sweep, start: Sequence[Callable[[OutputMode], int]], mode: OutputMode) -> int:

@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
+import math
+import random
+import signal
+import threading
 import time
 from collections import Counter
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 
 import pyarrow as pa
 
-from conf.schema import Config
+from conf.schema import Config, Shards
 from pipeline.dataset.funnel import Funnel
 from pipeline.planning.plan import PlanError
 from pipeline.tasks.image_task import ImageTask
-from stages.formats import parquet_tables
+from stages.formats import parquet_tables, tar
 from stages.formats.previews import to_bytes
-from stages.formats.tar import sample_ends
-from stages.records import CaptionPair, Preview, Quarantined, Unit
+from stages.records import CaptionPair, Preview, Quarantined, Unit, UnitResult
 from stages.storage.store import Store
 from stages.worker.process import load_stage
 from stages.write import summarise
 
 WORKERS = (1, 8, 64)
+POOL_PAIRS, POOL_UNITS = 256, 64
+"""A probe has at most so many pairs, or units of them. Millions of pairs do not fit into memory."""
+UNIT_SECONDS = 20.0
+"""Units of a probe that would take longer have fewer pairs."""
+PAIR_SECONDS = 120.0
+"""The first pair may take this long, or six times as long as the probe."""
+PACK_RATE = 350e6
+"""Bytes that one process packs in a second on a local disk (benchmarks/RESULTS.md)."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +56,11 @@ class Probe:
 
 @dataclass(frozen=True)
 class Estimate:
-    """The counts of the whole run. ``hours`` by the number of workers; ``reasons`` counts the quarantined lines.
+    """The counts of the whole run; ``reasons`` counts the quarantined lines.
 
-    ``bytes`` are those of the parts, ``preview_bytes`` among them: the previews and the thumbnails.
+    ``bytes`` are those of the parts, ``preview_bytes`` among them: the previews and the thumbnails. ``hours`` are those
+    of the units by the number of workers. To them come the seconds of a worker for loading its models and warming up,
+    those of the previews, and those of packing. A range holds the count of the run in about 19 of 20 cases.
     """
 
     pairs: int
@@ -56,91 +71,241 @@ class Estimate:
     candidates: int
     rows: int
     samples: int
+    samples_range: tuple[int, int]
     bytes: int
+    bytes_range: tuple[int, int]
     preview_bytes: int
     packed_bytes: int
+    packed_bytes_range: tuple[int, int]
     hours: dict[int, float]
+    start_seconds: float
+    preview_seconds: float
+    pack_seconds: float
 
 
 def estimate(config: Config, probe_seconds: float) -> Estimate:
-    """Probe for about ``probe_seconds``, at least one unit of pairs, and multiply.
+    """Probe for about ``probe_seconds``, at least one unit of pairs drawn from the whole input, and extrapolate.
 
-    Raises PlanError for an input without a good pair, if every pair of the probe fails, and as
-    ``pipeline.tasks.prior_from.freeze_priors`` does.
+    Raises PlanError for an input without a good pair, if every pair of the probe fails or the first takes minutes, and
+    as ``pipeline.tasks.prior_from.freeze_priors`` does.
     """
     task = ImageTask(config).freeze(Store(config.out))
-    unit_pairs = task.config.unit_pairs
-    pairs, reasons, probe_pairs = 0, Counter[str](), list[CaptionPair]()
+    config = task.config
+    pool, pairs, reasons = _draw(task)
+    if not pairs:
+        raise PlanError(
+            f"captions.path={config.captions.path}: none of {reasons.total()} lines is a good caption pair"
+        )
+    probed, start_seconds = _probe(task, pool, probe_seconds, pairs)
+    funnel, factor = probed.funnel, pairs / probed.funnel.pairs
+    if funnel.failed == funnel.pairs:
+        raise PlanError(f"each of the {funnel.pairs} pairs of the probe failed: {probed.reason}")
+    low, high = probed.samples_range(pairs)
+    counts = (funnel.samples * factor, low, high)
+    previews = probed.preview_bytes(config, pairs)
+    packed, *packed_range = (probed.packed_bytes(config.shards, count, factor) for count in counts)
+    parts, *parts_range = (round(probed.part_bytes(count, factor)) + previews for count in counts)
+    return Estimate(
+        pairs=pairs,
+        quarantined=reasons.total(),
+        reasons=dict(reasons.most_common()),
+        units=-(-pairs // config.unit_pairs),
+        probe=Probe(
+            pairs=funnel.pairs,
+            failed=funnel.failed,
+            seconds=probed.seconds,
+            candidates=funnel.candidates,
+            rows=funnel.rows,
+            samples=funnel.samples,
+            bytes=round(probed.part_bytes(funnel.samples, 1.0)),
+            packed_bytes=probed.packed_bytes(config.shards, funnel.samples, 1.0),
+        ),
+        candidates=round(funnel.candidates * factor),
+        rows=round(funnel.rows * factor),
+        samples=round(funnel.samples * factor),
+        samples_range=(low, high),
+        bytes=parts,
+        bytes_range=(parts_range[0], parts_range[1]),
+        preview_bytes=previews,
+        packed_bytes=packed,
+        packed_bytes_range=(packed_range[0], packed_range[1]),
+        hours={workers: probed.seconds * factor / workers / 3600 for workers in WORKERS},
+        start_seconds=start_seconds,
+        preview_seconds=probed.preview_seconds(config, pairs),
+        pack_seconds=packed / PACK_RATE,
+    )
+
+
+class _Probed:
+    """Sums over the units of a probe; ``spare_bytes`` are those of a sample, for a probe that keeps none."""
+
+    def __init__(self, spare_bytes: float) -> None:
+        self.spare_bytes = spare_bytes
+        self.funnel, self.reason, self.seconds = Funnel(), "", 0.0
+        self.scores = list[pa.Table]()
+        self.kept: Counter[str] = Counter()
+        self.bytes: Counter[str] = Counter()
+        # Of previews with and without attention maps.
+        self.previews: Counter[bool] = Counter()
+        self.preview_time = {True: 0.0, False: 0.0}
+        self.thumbnailed = 0
+
+    def add(self, result: UnitResult, seconds: float, task: ImageTask) -> None:
+        """Add a unit that took ``seconds``."""
+        self.funnel.add(summarise(result))
+        self.reason = self.reason or next((failure.reason for failure in result.failures), "")
+        self.kept.update(candidate.pair_id for candidate in result.candidates if candidate.kept)
+        files = task.encode(result)
+        self.bytes.update({kind: len(data) for kind, data in files.items()})
+        if "scores" in files:
+            self.scores.append(parquet_tables.from_bytes(files["scores"]))
+        if "samples" in files:
+            self.bytes["members"] += tar.sample_ends(files["samples"])[-1]
+        shown = result.seconds.get("preview", 0.0) if result.previews or result.thumbnails else 0.0
+        self.seconds += seconds - shown
+        if result.previews:
+            # Only the first of these pairs have attention maps, which take most of the time.
+            maps = sum(bool(preview.maps) for preview in result.previews)
+            self.previews.update({True: maps, False: len(result.previews) - maps})
+            self.preview_time[maps > 0] += shown
+            plain = to_bytes([replace(preview, maps=()) for preview in result.previews])
+            self.bytes["maps"] += len(files["previews"]) - len(plain)
+        first, sheet = result.unit.index * task.config.unit_pairs, task.config.sheet
+        self.thumbnailed += sum(sheet.shows_rejected(first + n) for n in range(len(result.unit.pairs)))
+
+    def samples_range(self, pairs: int) -> tuple[int, int]:
+        """The least and the most samples of ``pairs`` pairs: two standard errors of the mean of the pairs drawn.
+
+        A probe that keeps few samples knows little of their variance: it is at least that of a rare event.
+        """
+        probed, samples = self.funnel.pairs, self.funnel.samples
+        mean = samples / probed
+        variance = sum(count**2 for count in self.kept.values()) / probed - mean**2
+        variance = max(variance, 2 / probed)
+        error = math.sqrt(variance / probed * (1 - probed / pairs))
+        low = max(samples, round(pairs * (mean - 2 * error)))
+        return low, max(low, round(pairs * (mean + 2 * error)))
+
+    def packed_bytes(self, shards: Shards, samples: float, factor: float) -> int:
+        """The bytes of shards of ``samples`` samples, and of the scores of ``factor`` times the candidates."""
+        members = samples * self._bytes_a_sample("members")
+        count = max(1, math.ceil(samples / shards.samples))
+        closing = len(tar.closing_blocks(round(members / count))) * count if samples else 0
+        # A file of scores has a footer that does not grow with it.
+        table = pa.concat_tables(self.scores)
+        half = table.slice(0, table.num_rows // 2)
+        size = len(parquet_tables.to_bytes(table))
+        growth = (size - len(parquet_tables.to_bytes(half))) / (table.num_rows - half.num_rows)
+        return round(members + closing + size + growth * table.num_rows * (factor - 1))
+
+    def part_bytes(self, samples: float, factor: float) -> float:
+        """The bytes of the parts of ``samples`` samples and ``factor`` times the candidates, without previews."""
+        others = self.bytes["scores"] + self.bytes["rejected"]
+        return samples * self._bytes_a_sample("samples") + others * factor
+
+    def _bytes_a_sample(self, kind: str) -> float:
+        return self.bytes[kind] / self.funnel.samples if self.funnel.samples else self.spare_bytes
+
+    def preview_bytes(self, config: Config, pairs: int) -> int:
+        """The bytes of the previews and thumbnails of ``pairs`` pairs."""
+        shown = min(config.sheet.pairs, pairs)
+        plain = (self.bytes["previews"] - self.bytes["maps"]) / max(1, self.previews.total())
+        maps = self.bytes["maps"] / max(1, self.previews[True])
+        thumbnailed = sum(map(config.sheet.shows_rejected, range(pairs)))
+        thumbnails = self.bytes["thumbnails"] / max(1, self.thumbnailed) * thumbnailed
+        return round(shown * plain + min(shown, config.sheet.attention) * maps + thumbnails)
+
+    def preview_seconds(self, config: Config, pairs: int) -> float:
+        """The seconds for the previews of ``pairs`` pairs."""
+        shown = min(config.sheet.pairs, pairs)
+        maps = min(shown, config.sheet.attention)
+        drawn, plain = (self.preview_time[drawn] / max(1, self.previews[drawn]) for drawn in (True, False))
+        return maps * drawn + (shown - maps) * plain
+
+
+def _draw(task: ImageTask) -> tuple[list[CaptionPair], int, Counter[str]]:
+    """Draw pairs at random from the whole input, the same ones each time, in an order that is random too.
+
+    Return them, the number of all pairs, and the quarantined lines by reason.
+    """
+    chance, size = random.Random(0), max(POOL_PAIRS, POOL_UNITS * task.config.unit_pairs)
+    pool, pairs, reasons = list[CaptionPair](), 0, Counter[str]()
     for item in task.read():
         if isinstance(item, Quarantined):
             reasons[item.reason] += 1
             continue
         pairs += 1
-        # Enough for a probe of a minute or two. Millions of pairs do not fit into memory.
-        if len(probe_pairs) < 64 * unit_pairs:
-            probe_pairs.append(item)
-    if not pairs:
-        raise PlanError(
-            f"captions.path={task.config.captions.path}: none of {reasons.total()} lines is a good caption pair"
-        )
-    probe, preview_bytes = _probe(task, probe_pairs, probe_seconds, pairs)
-    factor = pairs / probe.pairs
-    counted = ("candidates", "rows", "samples", "packed_bytes")
-    return Estimate(
-        pairs=pairs,
-        quarantined=reasons.total(),
-        reasons=dict(reasons.most_common()),
-        units=-(-pairs // unit_pairs),
-        probe=probe,
-        **{name: round(getattr(probe, name) * factor) for name in counted},
-        bytes=round(probe.bytes * factor) + preview_bytes,
-        preview_bytes=preview_bytes,
-        hours={workers: probe.seconds * factor / workers / 3600 for workers in WORKERS},
-    )
+        if len(pool) < size:
+            pool.append(item)
+        elif (place := chance.randrange(pairs)) < size:
+            pool[place] = item
+    chance.shuffle(pool)
+    return pool, pairs, reasons
 
 
-def _probe(task: ImageTask, pairs: list[CaptionPair], seconds: float, planned: int) -> tuple[Probe, int]:
-    """Return the probe, and the bytes of the previews and thumbnails of ``planned`` pairs."""
+def _probe(task: ImageTask, pool: Sequence[CaptionPair], seconds: float, pairs: int) -> tuple[_Probed, float]:
+    """Return the probe, and the seconds in which the models loaded and warmed up."""
     config = task.config
-    shown = min(config.sheet.pairs, planned)
-    generate = load_stage(config.stage)(config, task.identify().generator)
-    # The first pair warms up memory, kernels and a compiled denoiser. A unit of this number has no previews.
-    generate(Unit(config.sheet.pairs, tuple(pairs[:1])))
-    funnel, sizes, spent = Funnel(), Counter[str](), 0.0
-    previews, scores = list[Preview](), list[pa.Table]()
-    for index, start in enumerate(range(0, len(pairs), config.unit_pairs)):
-        began = time.perf_counter()
-        result = generate(Unit(index, tuple(pairs[start : start + config.unit_pairs])))
-        spent += time.perf_counter() - began
-        funnel.add(summarise(result))
-        files = task.encode(result)
-        sizes.update({kind: len(data) for kind, data in files.items()})
-        if "scores" in files:
-            scores.append(parquet_tables.from_bytes(files["scores"]))
-        if "samples" in files:
-            sizes["shards"] += sample_ends(files["samples"])[-1]
-        if result.previews or result.thumbnails:
-            spent -= result.seconds.get("preview", 0.0)
-        if result.previews:
-            previews += result.previews
-            sizes["maps"] += len(files["previews"]) - len(to_bytes(list(map(_without_maps, result.previews))))
-        if spent >= seconds:
+    # The first pair has a preview in any case: its pictures have the size of a sample.
+    sheet = replace(config.sheet, pairs=max(1, config.sheet.pairs))
+    began = time.perf_counter()
+    generate = load_stage(config.stage)(replace(config, sheet=sheet), task.identify().generator)
+    # The first pair warms up memory, kernels and a compiled denoiser.
+    warming = time.perf_counter()
+    with _limit(max(PAIR_SECONDS, 6 * seconds), pairs):
+        first = generate(Unit(0, (pool[0],)))
+    ended = time.perf_counter()
+    probed = _Probed(_sample_bytes(first.previews[0], config.shards) if first.previews else 0.0)
+    longest = max(UNIT_SECONDS, seconds)
+    if ended - warming > longest:
+        probed.add(first, ended - warming, task)
+        return probed, warming - began
+    unit_pairs = max(1, min(config.unit_pairs, int(longest / (ended - warming))))
+    # Without a sheet, the unit whose first pair has a preview is left out.
+    for index, place in enumerate(range(0, len(pool), unit_pairs), 0 if config.sheet.pairs else 1):
+        unit = Unit(index, tuple(pool[place : place + unit_pairs]))
+        unit_began = time.perf_counter()
+        result = generate(unit)
+        probed.add(result, time.perf_counter() - unit_began, task)
+        if probed.seconds >= seconds:
             break
-    if funnel.failed == funnel.pairs:
-        raise PlanError(f"each of the {funnel.pairs} pairs of the probe failed: {result.failures[0].reason}")
-    # Parts have a file of scores for each unit, and a dataset has them in one, which is smaller.
-    packed = sizes["shards"] + len(parquet_tables.to_bytes(pa.concat_tables(scores)))
-    parts = sum(sizes[kind] for kind in ("samples", "rejected", "scores"))
-    counts = funnel.pairs, funnel.failed, spent, funnel.candidates, funnel.rows, funnel.samples
-    # Only the first of these pairs have attention maps.
-    plain = (sizes["previews"] - sizes["maps"]) / max(1, len(previews))
-    maps = sizes["maps"] / max(1, sum(bool(preview.maps) for preview in previews))
-    preview_bytes = round(shown * plain + min(shown, config.sheet.attention) * maps)
-    if sizes["thumbnails"]:
-        probed, all_pairs = (sum(map(config.sheet.shows_rejected, range(n))) for n in (funnel.pairs, planned))
-        preview_bytes += round(sizes["thumbnails"] / probed * all_pairs)
-    return Probe(*counts, parts, packed), preview_bytes
+    return probed, ended - began
 
 
-def _without_maps(preview: Preview) -> Preview:
-    return replace(preview, maps=())
+class _SlowPair(BaseException):
+    """The time is over. A stage would catch an Exception, as a failure of the pair."""
+
+
+@contextmanager
+def _limit(seconds: float, pairs: int) -> Iterator[None]:
+    """Raise PlanError in the block after ``seconds``. Only the main thread can be interrupted."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(*_: object) -> None:
+        raise _SlowPair
+
+    before = signal.signal(signal.SIGALRM, end)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    except _SlowPair:
+        raise PlanError(
+            f"a caption pair takes more than {seconds:.0f} s on this machine, and {pairs:,} pairs more than "
+            f"{seconds * pairs / 3600:,.0f} hours on one worker like it: give probe=SECONDS for a longer probe"
+        ) from None
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _sample_bytes(preview: Preview, shards: Shards) -> float:
+    """The bytes of a sample with the pictures of a preview."""
+    source, edit = (
+        tar.encode_image(tar.decode_image(image), shards.format, shards.quality)
+        for image in (preview.source, preview.edits[0])
+    )
+    metadata = asdict(preview.pair) | asdict(preview.candidates[0])
+    files = tar.sample_files(source, edit, preview.pair.edit, metadata, tar.EXTENSIONS[shards.format])
+    return tar.sample_ends(tar.write_samples([(preview.pair.id, files)]))[-1]

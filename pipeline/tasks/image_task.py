@@ -17,6 +17,7 @@ from conf.schema import Config, EditMethod
 from p2p.models.family_registry import family_name
 from p2p.models.model_limits import model_limits
 from p2p.samplers.scheduler_config import check_sampling
+from pipeline.config.hub_models import check_hub_models
 from pipeline.dataset import contact_sheet
 from pipeline.dataset.card import card
 from pipeline.dataset.contact_sheet import SHEET, read_previews
@@ -71,12 +72,24 @@ class ImageTask:
         return caption_input.source_digest(self.config)
 
     def identify(self) -> Models:
+        self._check_hub()
         self._check_device()
         # Before the fingerprint, which reads all of a folder, this check tells whether it is a model's.
         self._check_fit()
-        if self.config.cluster.kind is ClusterKind.local:
-            filters.check_hub(self.config.filter.name, self.config.filter.pretrained)
         return run_fingerprint.identify(self.config)
+
+    def _check_hub(self) -> None:
+        """Raise ConfigError or FilterError for a model that is neither here nor on a hub that answers at once."""
+        model, scorer = self.config.model, self.config.filter
+        measured = [(f"filter.measures.{m.kind}.model", m.model, m.revision) for m in scorer.measures]
+        check_hub_models(
+            ("model.path", model.path, model.revision),
+            ("model.scoring_decoder", model.scoring_decoder, None),
+            *measured,
+        )
+        # The workers of a cluster look on their own machines.
+        if self.config.cluster.kind is ClusterKind.local:
+            filters.check_hub(scorer.name, scorer.pretrained)
 
     def _check_device(self) -> None:
         """Raise ConfigError for a GPU that this machine, which runs the workers, does not have."""

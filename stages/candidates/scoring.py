@@ -43,6 +43,8 @@ class Scorer:
 
     def __init__(self, chosen: Filter, device: str) -> None:
         """Raises filters.FilterError if a model cannot be loaded."""
+        # A worker of a cluster has a cache of its own.
+        filters.check_hub(chosen.name, chosen.pretrained)
         self.clip = filters.load_clip(chosen.name, chosen.pretrained, device)
         self.thresholds = make_thresholds(chosen)
         specs = make_measure_specs(chosen)

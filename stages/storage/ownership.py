@@ -123,6 +123,14 @@ def _check(store: Store, setting: str, holding: Holding, resumable: bool) -> boo
     return not ours
 
 
+def sweep_runs(store: Store) -> list[str]:
+    """The outputs of the runs of a sweep (``--multirun``) by number, begun or not; none for any other folder."""
+    marker = _read_marker(store)
+    if marker is None or marker["holds"] != Holding.multirun.value:
+        return []
+    return [store.path(number) for number in sorted(marker["steps"], key=int)]
+
+
 def _is_ignored(name: str) -> bool:
     # A killed writer of the marker leaves a scratch file.
     return name in IGNORED or name.startswith(f".{MARKER}.")

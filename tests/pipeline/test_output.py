@@ -19,6 +19,17 @@ def test_two_modes_are_refused():
         output_mode(quiet=True, json=True)
 
 
+def test_runs_of_a_sweep_are_one_object(capsys: pytest.CaptureFixture[str]):
+    steps = [{"out": "a/pairs"}, {"out": "a"}]
+    OutputMode.json.answer_runs("a", {"a": steps})
+    merged = {"out": "a", "written": {"out": "a/pairs"}}
+    assert json.loads(capsys.readouterr().out) == merged
+    OutputMode.json.answer_runs("swept", {"swept/0": steps})
+    assert json.loads(capsys.readouterr().out) == {"out": "swept", "runs": [merged]}
+    OutputMode.text.answer_runs("swept", {"swept/0": steps})
+    assert capsys.readouterr().out == ""
+
+
 def test_json_is_one_line_with_rounded_floats():
     line = json_line({"τ": (0.12345678, 1), "by": {1: "a\nb"}})
     assert "\n" not in line

@@ -64,7 +64,7 @@ def test_large_files_count_by_size_and_samples(
 
 def test_a_model_of_the_hub_is_its_commit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     commits = iter([tmp_path / "0a", tmp_path / "0b", tmp_path / "0a"])
-    monkeypatch.setattr(model_fingerprint, "snapshot_download", lambda *_, **__: str(next(commits)))
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *_, **__: str(next(commits)))
     first, second, again = (p2p.fingerprint("owner/name") for _ in range(3))
     assert first == again != second
 
@@ -73,6 +73,6 @@ def test_no_such_model(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> None:
         raise OSError("no\nroute")
 
-    monkeypatch.setattr(model_fingerprint, "snapshot_download", fail)
+    monkeypatch.setattr("huggingface_hub.snapshot_download", fail)
     with pytest.raises(p2p.ModelError, match=r"owner/name: no such folder, .*: no route$"):
         p2p.fingerprint("owner/name")

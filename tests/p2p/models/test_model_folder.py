@@ -53,7 +53,7 @@ def test_a_hub_s_model_is_downloaded_whole_or_in_part(
         return str(tmp_path)
 
     monkeypatch.setattr(
-        "diffusers.DiffusionPipeline.download" if whole else "p2p.models.model_folder.snapshot_download",
+        "diffusers.DiffusionPipeline.download" if whole else "huggingface_hub.snapshot_download",
         download,
     )
     assert local_folder("owner/name", "v1", whole) == tmp_path
@@ -76,7 +76,7 @@ def test_a_hub_that_cannot_be_reached(monkeypatch: pytest.MonkeyPatch, tmp_path:
         raise OSError("no\nroute")
 
     monkeypatch.setattr("diffusers.DiffusionPipeline.download", fail)
-    monkeypatch.setattr("p2p.models.model_folder.snapshot_download", fail)
+    monkeypatch.setattr("huggingface_hub.snapshot_download", fail)
     assert error_of("owner/name").endswith("not available from the hub: no route")
 
 

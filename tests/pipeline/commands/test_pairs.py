@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -51,9 +52,21 @@ def test_captions_become_pairs_and_a_repeat_does_nothing(
     assert pairs.read_bytes() == whole
 
 
+@pytest.mark.long
+def test_a_sweep_writes_the_pairs_of_each_value(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "pairs"
+    assert main(["pairs", "-m", "--json", *small.settings(tmp_path), "edits=1,2"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [run["edits"] for run in told["runs"]] == ["1", "2"]
+    counts = [len((out / number / "pairs.jsonl").read_text().splitlines()) for number in ("0", "1")]
+    assert [run["samples"] for run in told["runs"]] == counts
+    assert 0 < counts[0] < counts[1]
+
+
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
+        (["-m", "out=a,b"], "out= takes one folder with --multirun"),
         (["writer=openai", "writer.model=x"], "no key in OPENAI_API_KEY"),
         (["writer=openai"], "writer.model has no value"),
         (["writer=gpt"], "no option 'gpt' in group 'writer': choose one of grammar"),

@@ -48,6 +48,12 @@ def test_a_short_probe_is_multiplied_and_told_in_words(given: list[str], capsys)
     assert "nothing was written" in told
 
 
+def test_each_combination_of_a_sweep_is_estimated(given: list[str], capsys):
+    assert main(["plan", "-m", "--json", "probe=0", *given, "sweep.seeds=1,2"]) == 0
+    runs = json.loads(capsys.readouterr().out)["runs"]
+    assert [(run["sweep.seeds"], run["candidates"]) for run in runs] == [("1", 15), ("2", 30)]
+
+
 @pytest.mark.parametrize("probe", ["probe=soon", "probe=-1", "probe=inf"])
 def test_a_probe_that_is_no_time_is_named(given: list[str], probe: str, capsys):
     assert main(["plan", probe, *given]) == 2

@@ -15,6 +15,8 @@ from tests.pipeline.pairs import small
     [
         (["cluster.workers=0"], "cluster.workers=0 must be 1 or more"),
         (["cluster.batch_rows=3"], "cluster.batch_rows=3 must be 4 or more"),
+        (["cluster.threads=9999"], "cluster.threads=9999 is far more than the"),
+        (["cluster.workers=9999"], "cluster.workers=9999 is far more than the"),
         (["cluster.threads=0"], "cluster.threads=0 must be 1 or more"),
         (["cluster.unit_seconds=0.5"], "cluster.unit_seconds=0.5 must be 1 or more"),
         (["cluster.wait_seconds=-1"], "cluster.wait_seconds=-1.0 must be 1 or more"),

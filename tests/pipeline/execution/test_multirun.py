@@ -51,6 +51,14 @@ def test_a_sweep_makes_an_output_of_each_and_a_table(given: list[str], tmp_path:
     for number in ("0", "1"):
         assert main(["verify", str(out / number)]) == 0
     capsys.readouterr()
+    for name in ("status", "report"):
+        assert main([name, str(out)]) == 0
+        told = capsys.readouterr().out
+        assert str(out / "0") in told
+        assert str(out / "1") in told
+        assert main([name, str(out), "--json"]) == 0
+        runs_told = json.loads(capsys.readouterr().out)["runs"]
+        assert [run["out"] for run in runs_told] == [str(out / "0"), str(out / "1")]
 
     # A further value gets the next number; the runs before keep theirs.
     _commit(given, out, 2, "seed=2", "filter.max_per_pair=1")

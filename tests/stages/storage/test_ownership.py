@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from stages.storage import ownership, plan_files
-from stages.storage.ownership import MARKER, Holding, claim
+from stages.storage.ownership import MARKER, Holding, claim, sweep_runs
 from stages.storage.store import Store, StoreError
 
 
@@ -46,6 +46,13 @@ def test_a_new_folder_is_claimed_and_written_again(store: Store):
         with claim(store, "out"):
             store.write("data/0.tar", b"samples")
     assert store.top_level() == ["data", MARKER]
+
+
+def test_the_runs_of_a_sweep_are_listed_by_number(store: Store):
+    assert sweep_runs(store) == []
+    with claim(store, "out", Holding.multirun, steps=["0", "10", "9"]):
+        pass
+    assert sweep_runs(store) == [store.path(number) for number in ("0", "9", "10")]
 
 
 @pytest.mark.parametrize("name", ["README.md", "data/x.tar", ".env", "run/config.yaml", "a b/ü.txt"])
