@@ -51,11 +51,14 @@ LOOK = -1
 SECONDS_BETWEEN_LOOKS = 2.0
 """Seconds between two looks for machines that joined the cluster or left it."""
 CARRIED = (
-    "HF_TOKEN",
-    "HF_HUB_OFFLINE",
-    "HF_HUB_DISABLE_TELEMETRY",
-    "TRANSFORMERS_VERBOSITY",
-    "DIFFUSERS_VERBOSITY",
+    *("HF_TOKEN", "HF_ENDPOINT", "HF_HOME", "HF_HUB_CACHE", "HF_HUB_OFFLINE", "HF_HUB_DISABLE_TELEMETRY"),
+    *("TRANSFORMERS_OFFLINE", "TRANSFORMERS_VERBOSITY", "DIFFUSERS_VERBOSITY"),
+    *(
+        "TORCHINDUCTOR_CACHE_DIR",
+        "TRITON_CACHE_DIR",
+        "TORCHINDUCTOR_COMPILE_THREADS",
+        "PYTORCH_CUDA_ALLOC_CONF",
+    ),
 )
 """Variables of the driver's environment that its workers get, in no file and no log of Ray."""
 
