@@ -17,6 +17,16 @@ GROUND_WORDS = {
 }
 SKY_WORDS = {"day": "by day", "night": "at night", "sunset": "at sunset", "storm": "in a storm"}
 
+WORDS = frozenset(
+    " ".join((*STYLES, *KINDS, *COLOURS, *GROUND_WORDS.values(), *SKY_WORDS.values(), "a an and of")).split()
+)
+"""Every word that a caption of this world has."""
+
+
+def unknown_words(text: str) -> list[str]:
+    """Lists the words of ``text`` that no caption of this world has, in lower case and in their order."""
+    return [word for word in re.findall(r"[^\W_]+", text.lower()) if word not in WORDS]
+
 
 def with_article(word: str) -> str:
     """Puts the indefinite article before the word."""

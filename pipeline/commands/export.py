@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pipeline.dataset.split import SPLITS
 from pipeline.export import export_settings, write_dataset
 from pipeline.output import output_mode
 from stages.storage.store import Store
@@ -29,6 +30,13 @@ def export(out: str, settings: Sequence[str], quiet: bool, json: bool) -> int:
     counts = write_dataset.write_dataset(Store(out), target, chosen)
     splits = ", ".join(f"{name} {count:,}" for name, count in counts.items())
     mode.say(f"{target.url}: {sum(counts.values()):,} samples ({splits})")
+    shares = zip(SPLITS, chosen.split, strict=False)
+    empty = [name for name, share in shares if share > 0 and name not in counts]
+    if empty:
+        mode.say(
+            f"no sample is in {' and '.join(empty)}: a split gets whole captions, and this dataset has few: give it a "
+            "larger share in split=[…], or make more samples"
+        )
     if chosen.push_to_hub:
         write_dataset.push(target, chosen.push_to_hub)
     pushed = chosen.push_to_hub

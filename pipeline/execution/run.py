@@ -67,6 +67,9 @@ def run(
             plan = make_or_resume(store, task)
             saved.write(store, task.config)
         check_deadline(over)
+        advice = task.advice(store, plan)
+        if advice and mode is OutputMode.text:
+            print(f"pairforge: {advice}", file=sys.stderr)
         return complete(task, plan, store, mode, over)
     except NOT_THE_OUTPUT:
         raise

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import Any
 
 from rich.console import Console
@@ -14,6 +15,7 @@ import filters
 from conf.config_errors import ConfigError
 from conf.running import ClusterKind
 from conf.schema import Config, EditMethod
+from miniworld.scene_captions import unknown_words
 from p2p.models.family_registry import family_name
 from p2p.models.model_limits import model_limits
 from p2p.samplers.scheduler_config import check_sampling
@@ -33,6 +35,7 @@ from pipeline.tasks.funnel_table import image_table
 from pipeline.tasks.prior_from import freeze_priors
 from stages.records import CaptionPair, Quarantined, UnitResult
 from stages.storage.commits import PARTS, parts_deleted
+from stages.storage.plan_files import read_units
 from stages.storage.store import Store
 from stages.write import encode_part
 
@@ -45,6 +48,10 @@ PRESET_FAMILIES = {
     "flux": "flux",
 }
 """The family of models whose defaults an option ``model=NAME`` sets."""
+
+MINIWORLD = "miniworld"
+ADVISED_PAIRS, ADVISED_WORDS = 500, 3
+"""Caption pairs that are looked at for words unknown to the mini world, and words that a line names."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +127,22 @@ class ImageTask:
         self_max_size = edit.self_max_size if edit.method is EditMethod.p2p else None
         limits = model_limits(model.path, model.revision)
         limits.check(sampler.negative_prompt, sampler.guidance_interval, self_max_size)
+
+    def advice(self, store: Store, plan: Plan) -> str:
+        """One line about captions that the mini world cannot draw, among the first of the plan; "" if it can."""
+        if self.config.model.name != MINIWORLD:
+            return ""
+        units = read_units(store, min(plan.units, ADVISED_PAIRS // self.config.unit_pairs + 1))
+        pairs = list(islice((pair for unit in units for pair in unit.pairs), ADVISED_PAIRS))
+        strange = [set(unknown_words(f"{pair.input} {pair.output}")) for pair in pairs]
+        count = sum(map(bool, strange))
+        if not count:
+            return ""
+        words = ", ".join(sorted(set().union(*strange))[:ADVISED_WORDS])
+        return (
+            f"{count} of the first {len(pairs)} caption pairs have words that the mini world does not know ({words}, …): "
+            "it draws balls, boxes, houses and the like; for other images give model=sd15 model.path=…"
+        )
 
     def settings(self, captions_sha256: str, models: Models) -> dict[str, Any]:
         return run_fingerprint.settings_of(self.config, captions_sha256, models)

@@ -80,6 +80,10 @@ class PairTask:
         checks = self.config.checks
         return Models(factory.identify(self.config.writer), p2p.fingerprint(checks.model, checks.revision))
 
+    def advice(self, store: Store, plan: Plan) -> str:
+        """Return "": a writer takes any caption."""
+        return ""
+
     def settings(self, captions_sha256: str, models: Models) -> dict[str, Any]:
         """Every setting that changes results, by its dotted name. Files and models enter by their content.
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from miniworld.scene import Scene, Thing, random_scene, variations
-from miniworld.scene_captions import caption, parse_caption, random_caption
+from miniworld.scene_captions import caption, parse_caption, random_caption, unknown_words
 
 SCENE = Scene("photo", (Thing("red", "ball"), Thing("orange", "tree")), "sand", "day")
 
@@ -14,6 +14,16 @@ SCENE = Scene("photo", (Thing("red", "ball"), Thing("orange", "tree")), "sand", 
 def test_a_caption_names_every_attribute() -> None:
     assert caption(SCENE) == "a photo of a red ball and an orange tree on sand by day"
     assert caption(SCENE, style=False, sky=False) == "a red ball and an orange tree on sand"
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_captions_have_words_of_this_world_alone(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    assert unknown_words(random_caption(random_scene(rng), rng)) == []
+
+
+def test_words_of_other_worlds_are_listed() -> None:
+    assert unknown_words("A photo of a Cathedral on grass, at dawn") == ["cathedral", "dawn"]
 
 
 def test_only_photo_and_day_may_be_left_out() -> None:

@@ -29,6 +29,11 @@ def test_it_prints_the_samples_of_each_split_that_it_wrote(out: Path, tmp_path: 
         assert sum(pq.read_table(file).num_rows for file in (target / "data").glob(f"{name}-*")) == count
 
 
+def test_a_split_that_stays_empty_is_named(out: Path, tmp_path: Path, capsys):
+    assert main(["export", str(out), f"to={tmp_path / 'set'}", "split=[0.998,0.001,0.001]"]) == 0
+    assert "no sample is in validation and test" in capsys.readouterr().out
+
+
 def test_a_folder_with_a_dataset_is_refused_and_left_as_it_is(out: Path, tmp_path: Path, capsys):
     target = tmp_path / "set"
     assert main(["export", str(out), f"to={target}"]) == 0

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import p2p
+from conf.compose import compose_config, to_object
 from conf.config_errors import ConfigError
 from conf.running import ClusterKind
 from conf.schema import Config
@@ -18,6 +19,7 @@ from pipeline.tasks.image_task import ImageTask
 from stages.generate import Generate
 from stages.records import CaptionPair
 from stages.storage.commits import read_commits
+from stages.storage.plan_files import create_manifest, cut, write_units
 from stages.storage.store import Store
 from tests import models, runs
 from tests.stages.unit_results import unit_result
@@ -50,6 +52,24 @@ def test_finishing_writes_the_dataset_and_its_documents(config: Config) -> None:
     finish(config, plan)
     assert {name: store.read(name) for name in names} == before
     assert not ImageTask(config).write_report(store)
+
+
+def test_captions_of_another_world_are_named(tmp_path: Path) -> None:
+    world, other = runs.PAIRS[0], CaptionPair("a castle in fog", "make it a fox", "a fox on grass")
+    store, pairs = Store(str(tmp_path)), [world, other]
+    count, files = write_units(store, cut(pairs, 2))
+    assert create_manifest(store, {"files": files})
+    plan = Plan(count, 2, 0, {}, tuple(files))
+
+    def advice(*settings: str) -> str:
+        return ImageTask(
+            to_object(compose_config((f"out={tmp_path}", *settings), "/nowhere/{}".format))
+        ).advice(store, plan)
+
+    line = advice()
+    assert "1 of the first 2 caption pairs" in line
+    assert "(castle, fog, fox, …)" in line
+    assert advice("model=sd15", "model.path=m") == ""
 
 
 def test_the_summary_says_why_nothing_is_there(config: Config, tmp_path: Path, monkeypatch, capsys) -> None:
