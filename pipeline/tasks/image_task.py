@@ -140,7 +140,7 @@ class ImageTask:
             return ""
         words = ", ".join(sorted(set().union(*strange))[:ADVISED_WORDS])
         return (
-            f"{count} of the first {len(pairs)} caption pairs have words that the mini world does not know ({words}, …): "
+            f"{count} of the first {len(pairs)} caption pairs have words unknown to the mini world ({words}, …): "
             "it draws balls, boxes, houses and the like; for other images give model=sd15 model.path=…"
         )
 
