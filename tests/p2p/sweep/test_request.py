@@ -5,6 +5,7 @@ import inspect
 import io
 import re
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -123,7 +124,7 @@ def test_every_argument_of_sweep_reaches_the_request(monkeypatch: pytest.MonkeyP
     }
     taken: list[p2p.SweepRequest] = []
     monkeypatch.setattr(p2p.Editor, "sweep_many", lambda self, requests: taken.extend(requests) or [None])
-    p2p.Editor.sweep(p2p.Editor(None), **given)  # type: ignore[arg-type]
+    p2p.Editor.sweep(p2p.Editor(SimpleNamespace(device=torch.device("cpu"))), **given)  # type: ignore[arg-type]
     assert {name: getattr(taken[0], name) for name in given} == given
 
 

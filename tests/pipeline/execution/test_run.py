@@ -274,6 +274,7 @@ def running_cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     ray.shutdown()
 
 
+@pytest.mark.long
 def test_v_prediction_runs_on_an_existing_cluster(
     tmp_path: Path, sd2_folder: Path, clip_folder: Path, running_cluster: str
 ):

@@ -25,7 +25,7 @@ POISONABLE = "tests.stages.worker.poison_stage.Poisonable"
 @pytest.fixture(scope="module", autouse=True)
 def on_ray() -> Iterator[None]:
     """The metrics of a worker need a Ray."""
-    ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False)
+    ray.init("local", num_cpus=1, include_dashboard=False, log_to_driver=False)
     yield
     ray.shutdown()
 

@@ -93,6 +93,7 @@ def test_units_of_a_sick_gpu_are_made_elsewhere(tmp_path: Path) -> None:
     assert "illegal memory access" in eviction.reason
 
 
+@pytest.mark.long
 def test_a_run_without_a_well_gpu_ends_with_one_line(tmp_path: Path) -> None:
     (tmp_path / "mark").touch()
     sick = [CaptionPair(f"{poison_stage.CUDA_WHILE}{tmp_path / 'mark'}", "e", str(k)) for k in range(8)]
@@ -141,6 +142,7 @@ def test_bad_nodes_are_evicted_and_late_gpus_used(tmp_path: Path, nodes: Cluster
     assert {place["device"] for place in places} == {"NVIDIA A100"}
 
 
+@pytest.mark.long
 def test_settings_that_no_node_can_use_end_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(NO_MODEL, "1")
     with pytest.raises(WorkerError, match="/models/sdxl is not there"):
