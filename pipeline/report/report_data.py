@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
 from collections.abc import Container, Iterable, Iterator
@@ -32,6 +33,8 @@ from stages.storage.store import Store
 
 MOST_UNITS, MOST_CANDIDATES = 10_000, 2_000_000
 """Units and candidates that a report is drawn from. Of more units it takes every second, third …, evenly spread."""
+TABLES = 256
+"""Tables of scores that are put together at a time."""
 SHOWN = 5000
 """Failed pairs that a report can list."""
 COLUMNS = [field.name for field in parquet_tables.SCORES if not field.name.endswith("_prompt")]
@@ -125,7 +128,11 @@ def _read_scores(
         files = (store.read(file.name) for file in packed)
     else:
         files = (data for commit in commits if (data := read_part(store, commit, "scores")) is not None)
-    tables = [_of_pairs(parquet_tables.from_bytes(data, COLUMNS), pairs) for data in files]
+    read = (_of_pairs(parquet_tables.from_bytes(data, COLUMNS), pairs) for data in files)
+    tables = []
+    # Each of thousands of small tables would hold ten times the memory of its records.
+    while group := list(itertools.islice(read, TABLES)):
+        tables.append(pa.concat_tables(group).combine_chunks())
     return pa.concat_tables(tables) if tables else parquet_tables.SCORES.empty_table().select(COLUMNS)
 
 
