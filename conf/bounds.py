@@ -22,6 +22,7 @@ class Bound:
 NOT_NEGATIVE = Bound(lambda value: value >= 0, "be 0 or more")
 POSITIVE = Bound(lambda value: value > 0, "be over 0")
 SHARE = Bound(lambda value: 0 < value <= 1, "be over 0 and at most 1")
+PART = Bound(lambda value: 0 <= value <= 1, "be a share, from 0 to 1")
 CHANCE = Bound(lambda value: 0 <= value <= 1, "be a probability, from 0 to 1")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from omegaconf import MISSING
 
-from conf.bounds import ANY_SEED, CHANCE, NOT_NEGATIVE, POSITIVE, SHARE, Bound, at_least, bounded
+from conf.bounds import ANY_SEED, CHANCE, NOT_NEGATIVE, PART, POSITIVE, SHARE, Bound, at_least, bounded
 from conf.running import Cluster, LogLevel, Tracker
 from conf.schema import Captions, Config, Dtype
 
@@ -146,7 +146,7 @@ class PairsConfig:
     unit_pairs: int = bounded(at_least(1), 16)
     stage: str = "stages.write_pairs.WritePairs"
     strict: bool = False
-    max_failure_rate: float = bounded(CHANCE, 0.2)
+    max_failure_rate: float = bounded(PART, 0.2)
     extend: bool = False
     log: LogLevel = LogLevel.error
     captions: Captions = MISSING

@@ -18,6 +18,7 @@ from conf.bounds import (
     GUIDANCE,
     HASH_BITS,
     NOT_NEGATIVE,
+    PART,
     SHARE,
     SIMILARITY,
     STEPS,
@@ -355,7 +356,7 @@ class Config:
     unit_pairs: int = bounded(at_least(1), 4)
     stage: str = "stages.generate.Generate"
     strict: bool = False
-    max_failure_rate: float = bounded(CHANCE, 0.2)
+    max_failure_rate: float = bounded(PART, 0.2)
     extend: bool = False
     keep: Keep = Keep.kept
     log: LogLevel = LogLevel.error

@@ -43,9 +43,14 @@ def find_problems(config: Settings) -> Iterator[str]:
         yield "captions=from_captions is for pairforge without pairs: pairforge captions=from_captions captions.path=…"
 
 
+def count_cores() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def _core_problems(cluster: Cluster) -> Iterator[str]:
     """Yield a line for far more workers or threads than cores: such a machine would only switch between them."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = count_cores()
     most = CORES_TIMES * cores
     for key, count in (("workers", cluster.workers), ("threads", cluster.threads)):
         if count is not None and count > most:

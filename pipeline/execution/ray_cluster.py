@@ -18,6 +18,7 @@ import ray
 from conf.messages import error_line
 from conf.pairs import Settings
 from conf.running import Cluster, ClusterKind
+from pipeline.config.validate import count_cores
 from pipeline.errors import RunError
 from pipeline.execution import metrics
 
@@ -57,7 +58,7 @@ def cluster(config: Settings, explain: Explain = lambda text: nullcontext()) -> 
         try:
             ray.init(
                 address="local",
-                num_cpus=config.cluster.workers or _cores(),
+                num_cpus=config.cluster.workers or count_cores(),
                 # None: Ray counts the GPUs, faster than torch. On a Mac it counts one that torch does not use.
                 num_gpus=0 if sys.platform == "darwin" else None,
                 include_dashboard=False,
@@ -137,8 +138,3 @@ def _fitting(machine: dict[str, float], share: float) -> int:
     gpus = machine.get("GPU", 0)
     # A worker has a share of one GPU, or whole GPUs: 0.3 leaves a tenth of each GPU unused.
     return min(cpus, int(gpus) * int(1 / share) if share <= 1 else int(gpus // share))
-
-
-def _cores() -> int:
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
