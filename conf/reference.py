@@ -39,7 +39,7 @@ PairForge composes its settings with [Hydra](https://hydra.cc) and takes what us
 | `--info` (`defaults`, `searchpath` …) | prints how the configuration is composed |
 | `--config-dir DIR` | a folder of your own with further options: `DIR/model/mine.yaml` is `model=mine` |
 | `--config-name NAME` | `DIR/NAME.yaml` instead of the packaged `config.yaml` (of `pairs`: `pairs.yaml`) |
-| `-m`, `--multirun` | every combination of values, into `OUT/0` …; `plan -m` estimates each ([commands.md](commands.md)) |
+| `-m`, `--multirun` | every combination of values, each into `OUT/0`, `OUT/1` … ([commands.md](commands.md)) |
 | `config=FILE` | the settings of an earlier run, `OUT/run/config.yaml`; further settings come on top |
 
 A configuration of your own begins with the packaged one:
