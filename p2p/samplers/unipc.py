@@ -9,47 +9,31 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from p2p.samplers.forward_process import clean_latents, predicts_v
+from p2p.samplers.forward_process import predicts_v
+from p2p.samplers.log_snr import LogSnr, extrapolation_weights, read_tables
 from p2p.samplers.sampler import State, per_row
 
 
 @dataclass(frozen=True, eq=False)
-class UniPC:
+class UniPC(LogSnr):
     """UniPC-2 with B₂(h) (Zhao et al. 2023) for predictions of x₀: a step corrects its latents, then predicts the next.
 
-    ``alpha`` and ``sigma`` (T + 1,) are the factors in x = α x₀ + σ ε, and ``h`` (T,) the steps in λ = log(α/σ). The
-    predictor of a step weighs the change of the prediction since the step before with ``predictor`` (T,), which is 0
-    at the last step. The corrector of a step has the weights ``corrector`` (T, 2): of the change before, and of the
+    The predictor of a step weighs the change of the prediction since the step before with ``predictor`` (T,), which is
+    0 at the last step. The corrector of a step has the weights ``corrector`` (T, 2): of the change before, and of the
     change to this step's prediction.
 
     The state remembers three latents, their channels one after the other: the corrected latents of the step before, and
     the predictions of the two steps before. NaN marks what is not there: such a step is of lower order.
     """
 
-    timesteps: Tensor
-    alpha: Tensor
-    sigma: Tensor
-    h: Tensor
     predictor: Tensor
     corrector: Tensor
-    v_prediction: bool
-    stochastic = False
-
-    @property
-    def noise_level(self) -> Tensor:
-        return self.sigma[:-1] / self.alpha[:-1]
 
     def start(self, noise: Tensor) -> State:
         return State(noise, _nothing(noise))
 
     def noised(self, denoised: Tensor, noise: Tensor, i: int) -> State:
         return State(self.alpha[i] * denoised + self.sigma[i] * noise, _nothing(denoised))
-
-    def model_input(self, x: Tensor, i: Tensor) -> Tensor:
-        return x
-
-    def denoised(self, x: Tensor, output: Tensor, i: Tensor) -> Tensor:
-        return clean_latents(x, output, per_row(self.alpha, i), per_row(self.sigma, i), self.v_prediction)
 
     def step(self, state: State, output: Tensor, i: Tensor, noise: Tensor | None) -> State:
         assert state.denoised is not None
@@ -62,17 +46,12 @@ class UniPC:
         first_order = two_before.isnan()
         earlier = torch.where(first_order, 0, second * (two_before - before))
         change = earlier + torch.where(first_order, 0.5, last) * (denoised - before)
-        corrected = self._advance(x_before, before + change, previous)
+        corrected = self.advance(x_before, before + change, previous)
         x = torch.where(x_before.isnan(), state.x, corrected)
 
         slope = torch.where(before.isnan(), 0, per_row(self.predictor, i) * (denoised - before))
-        following = self._advance(x, denoised + slope, i)
+        following = self.advance(x, denoised + slope, i)
         return State(following, torch.cat([x, denoised, before], dim=1))
-
-    def _advance(self, x: Tensor, denoised: Tensor, i: Tensor) -> Tensor:
-        """Solves the ODE from step i to i + 1 for a constant prediction."""
-        alpha, sigma = per_row(self.alpha, i + 1), per_row(self.sigma, i + 1)
-        return sigma / per_row(self.sigma, i) * x - alpha * torch.expm1(-per_row(self.h, i)) * denoised
 
 
 def _nothing(x: Tensor) -> Tensor:
@@ -99,22 +78,17 @@ def unipc(config: Mapping[str, Any], steps: int, device: torch.device) -> UniPC:
         solver_p=None,
     )
     scheduler.set_timesteps(steps)
-    alpha = 1 / (scheduler.sigmas**2 + 1).sqrt()
-    sigma = scheduler.sigmas * alpha
-    h = (alpha.log() - sigma.log()).diff()
-    predictor = torch.zeros_like(h)
-    predictor[1:] = h[1:] / (2 * h[:-1])
-    # With nearly all timesteps one may occur twice; a step of length 0 gives nothing to extrapolate.
-    predictor[1:][h[:-1] <= 0] = 0
+    alpha, sigma, h = read_tables(scheduler)
+    predictor = extrapolation_weights(h)
     predictor[-1] = 0
     return UniPC(
         timesteps=scheduler.timesteps.float().to(device),
         alpha=alpha.to(device),
         sigma=sigma.to(device),
         h=h.to(device),
+        v_prediction=predicts_v(scheduler.config),
         predictor=predictor.to(device),
         corrector=_corrector(h).to(device),
-        v_prediction=predicts_v(scheduler.config),
     )
 
 
