@@ -40,6 +40,7 @@ class CaptionsKind(StrEnum):
     parquet = "parquet"
     dataset = "dataset"
     text = "text"
+    webdataset = "webdataset"
     from_captions = "from_captions"
 
 
@@ -127,22 +128,30 @@ SHARE_OF_STEPS = Bound(lambda at: 0 < at < 1, "be a share of the steps between 0
 
 @dataclass
 class Fields:
-    """The names of the three fields in the source; null tries the known aliases."""
+    """The names of the three fields in the source; null tries the known aliases.
+
+    - ``image``: the name of the field with a picture of the input caption; null is image, an empty name none.
+    """
 
     input: str | None = None
     edit: str | None = None
     output: str | None = None
+    image: str | None = None
 
 
 @dataclass
 class Captions:
     """Source of the caption pairs.
 
-    - ``kind``: auto (by the extension of the file), jsonl, csv, parquet, dataset, text, from_captions, or your own
-      module.
+    - ``kind``: auto (by the extension of the file), jsonl, csv, parquet, dataset, webdataset, text, from_captions, or
+      your own module.
     - ``block``: words and phrases; a pair is quarantined if one of its three texts contains one of them. Whole
       words are compared, without regard to case.
     - ``block_file``: a file with more of them, one in each line.
+    - ``images``: the folder or bucket from which the paths of images start; null is the folder of the captions. Images
+      that have no file (of datasets, of your own module) are kept there, or with null in OUT/run/images.
+    - ``image_upscale``: the largest factor by which an image is enlarged to the model's size; a smaller image is
+      quarantined.
     """
 
     kind: str = MISSING
@@ -152,6 +161,8 @@ class Captions:
     limit: int | None = bounded(at_least(1), None)
     block: list[str] = field(default_factory=list)
     block_file: str | None = None
+    images: str | None = None
+    image_upscale: float = bounded(at_least(1), 2.0)
 
 
 @dataclass

@@ -22,8 +22,11 @@ class CaptionPair:
     equality. ``options`` is the JSON text of those fields that are options of the pair's sweeps, which override the
     run's settings; "" without any. They are in ``meta`` too, and so in the sample.
 
-    ``id`` is the pair's name for seeds, keys and files: 16 hex digits of the SHA-256 of the three texts, and of the
-    options if there are any, as a JSON list without spaces, in UTF-8.
+    ``image`` refers to a picture of the input caption: the SHA-256 of its bytes, a space, and its place
+    (``stages.images.place``); "" without one.
+
+    ``id`` is the pair's name for seeds, keys and files: 16 hex digits of the SHA-256 of the three texts, of the options
+    if there are any or there is an image, and of the image's SHA-256, as a JSON list without spaces, in UTF-8.
     """
 
     input: str
@@ -32,28 +35,43 @@ class CaptionPair:
     meta: str = "{}"
     line: int = field(default=0, compare=False)
     options: str = ""
+    image: str = ""
 
     # Plans have millions of pairs: a frozen dataclass takes three times as long to make, a cached property has a lock.
     def __post_init__(self) -> None:
         identity = [self.input, self.edit, self.output]
-        if self.options:
+        if self.options or self.image:
             identity.append(self.options)
+        if self.image:
+            identity.append(self.image_sha256)
         self.id = sha256(orjson.dumps(identity)).hexdigest()[:16]
+
+    @property
+    def image_sha256(self) -> str:
+        """The SHA-256 of the image's bytes; "" without an image."""
+        return self.image.partition(" ")[0]
+
+    @property
+    def image_place(self) -> str:
+        """The place of the image; "" without one."""
+        return self.image.partition(" ")[2]
 
     @property
     def text(self) -> str:
         """The ``fields`` as ``json.dumps`` writes them with sorted keys and without ASCII escapes."""
         # An f-string takes a third of the encoder's time, and plans have millions of pairs.
         options = f'"options": {quoted(self.options)}, ' if self.options else ""
+        image = f'"image": {quoted(self.image)}, ' if self.image else ""
         return (
-            f'{{"edit": {quoted(self.edit)}, "input": {quoted(self.input)}, "line": {self.line}, '
+            f'{{"edit": {quoted(self.edit)}, {image}"input": {quoted(self.input)}, "line": {self.line}, '
             f'"meta": {quoted(self.meta)}, {options}"output": {quoted(self.output)}}}'
         )
 
     def fields(self) -> dict[str, str | int]:
-        """Returns the fields by name, without ``options`` if there are none."""
-        values = asdict(self)
-        return values if self.options else {name: values[name] for name in values if name != "options"}
+        """Returns the fields by name, without ``options`` and ``image`` where they are empty."""
+        return {
+            name: value for name, value in asdict(self).items() if value or name not in ("options", "image")
+        }
 
 
 def instruction_kind(pair: CaptionPair) -> str:
@@ -101,10 +119,14 @@ class Quarantined:
 
 @dataclass(frozen=True)
 class Unit:
-    """A fixed slice of caption pairs, planned before anything runs: what is retried, committed, resumed."""
+    """A fixed slice of caption pairs, planned before anything runs: what is retried, committed, resumed.
+
+    ``images``: some pair of the plan has an image, so every candidate has the scores of a reconstruction.
+    """
 
     index: int
     pairs: tuple[CaptionPair, ...]
+    images: bool = False
 
 
 @dataclass(frozen=True)

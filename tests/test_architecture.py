@@ -43,6 +43,7 @@ CROSS_CUTTING = {
     "pipeline/pairs/test_served.py",
     "pipeline/planning/test_concurrent_drivers.py",
     "pipeline/planning/test_extend.py",
+    "pipeline/planning/test_image_input.py",
     "pipeline/report/test_browser.py",
     "pipeline/test_way_of_a_pair.py",
     "stages/storage/test_flaky_store.py",

@@ -69,7 +69,11 @@ def _miniworld(name: str) -> str:
 def _resolve(config: Run) -> Run:
     for problem in validate.find_problems(config):
         raise ConfigError(problem)
-    paths: list[tuple[object, str]] = [(config.captions, "path"), (config.captions, "block_file")]
+    paths: list[tuple[object, str]] = [
+        (config.captions, "path"),
+        (config.captions, "block_file"),
+        (config.captions, "images"),
+    ]
     if isinstance(config, PairsConfig):
         paths += [(config.checks, name) for name in ("model", "block_file", "moderation")]
         paths.append((config.writer, "template"))

@@ -39,7 +39,8 @@ class PlanError(TabledError):
 class Plan:
     """``settings`` holds every setting that changes results; ``files`` the name and SHA-256 of each file of units.
 
-    ``source``: digest of the input's bytes, "" if it has none. The counts include all ``extensions``.
+    ``source``: digest of the input's bytes, "" if it has none. The counts include all ``extensions``. ``images``: some
+    caption pair has an image.
     """
 
     units: int
@@ -48,6 +49,7 @@ class Plan:
     settings: dict[str, Any]
     files: tuple[tuple[str, str], ...]
     source: str = ""
+    images: bool = False
     extensions: tuple[Extension, ...] = ()
 
     @property
@@ -138,6 +140,7 @@ def load(store: Store) -> Plan:
             settings={**plan.settings, "captions": about["captions"]},
             files=plan.files,
             source=about["source"],
+            images=plan.images,
             extensions=(*plan.extensions, extension),
         )
     return plan
@@ -190,7 +193,9 @@ def _compare(store: Store, source: PlanSource, plan: Plan) -> tuple[str, int, tu
             if intake.pairs == plan.pairs:
                 planned = intake.digest()
     if planned == plan.settings["captions"]:
-        return intake.digest(), intake.pairs - plan.pairs, ()
+        # The scores of a run with images have columns of their own.
+        differs = intake.images and not plan.images
+        return intake.digest(), intake.pairs - plan.pairs, (("images", "none", "some"),) if differs else ()
     old = (pair for unit in plan_files.read_units(store, plan.units) for pair in unit.pairs)
     new = (item for item in source.read() if isinstance(item, CaptionPair))
     numbered = enumerate(itertools.zip_longest(old, new), 1)
@@ -205,7 +210,9 @@ def _make(store: Store, source: PlanSource, models: Models) -> Plan:
         if not intake.pairs:
             raise PlanError(f"captions.path={config.captions.path} has no good line{intake.examples()}")
         settings = source.settings(intake.digest(), models)
-        plan = Plan(count, intake.pairs, intake.quarantined, settings, tuple(files), file_digest)
+        plan = Plan(
+            count, intake.pairs, intake.quarantined, settings, tuple(files), file_digest, intake.images
+        )
         # A plan is complete when it has a manifest. If another driver was first, its plan counts and this one is
         # dropped. Files with a fixed name are written after that.
         if not plan_files.create_manifest(store, record_of(plan)):
@@ -216,7 +223,8 @@ def _make(store: Store, source: PlanSource, models: Models) -> Plan:
 
 def record_of(plan: Plan) -> dict[str, Any]:
     """The manifest of ``plan``, without its extensions."""
-    return {name: value for name, value in asdict(plan).items() if name != "extensions"}
+    record = {name: value for name, value in asdict(plan).items() if name != "extensions"}
+    return record if plan.images else {name: record[name] for name in record if name != plan_files.IMAGES}
 
 
 def _extend(store: Store, source: PlanSource, models: Models, plan: Plan, file_digest: str) -> Plan:
@@ -243,7 +251,13 @@ def _lines_written(store: Store) -> int:
 
 
 def _pair_text(pair: CaptionPair | None) -> str:
-    return "not there" if pair is None else " / ".join((pair.input, pair.edit, pair.output, pair.meta))
+    return (
+        "not there"
+        if pair is None
+        else " / ".join(
+            (pair.input, pair.edit, pair.output, pair.meta, *([pair.image] if pair.image else []))
+        )
+    )
 
 
 def _shorten(text: str) -> str:
@@ -255,6 +269,7 @@ class _Intake:
 
     def __init__(self, items: Iterable[CaptionPair | Quarantined]) -> None:
         self.pairs = self.quarantined = 0
+        self.images = False
         self._items = items
         self._first_bad: list[Quarantined] = []
         self._digest = hashlib.sha256()
@@ -270,6 +285,7 @@ class _Intake:
         for item in self._items:
             if isinstance(item, CaptionPair):
                 self.pairs += 1
+                self.images = self.images or bool(item.image)
                 self._digest.update(f'["{item.id}", {quoted(item.meta)}]'.encode())
                 yield item
             else:

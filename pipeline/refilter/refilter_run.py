@@ -91,7 +91,8 @@ def _make_or_resume(settings: RefilterSettings, plan: Plan, commits: Iterable[di
         count, files = plan_files.write_units(target, plan_files.read_units(source, plan.units))
         # If another process was first, its plan is checked below.
         plan_files.create_manifest(
-            target, record_of(Plan(count, plan.pairs, plan.quarantined, planned, tuple(files)))
+            target,
+            record_of(Plan(count, plan.pairs, plan.quarantined, planned, tuple(files), images=plan.images)),
         )
     existing = load(target)
     differing = difference(existing.settings, planned)

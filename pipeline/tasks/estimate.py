@@ -251,9 +251,10 @@ def _probe(task: ImageTask, pool: Sequence[CaptionPair], seconds: float, pairs: 
     began = time.perf_counter()
     generate = load_stage(config.stage)(replace(config, sheet=sheet), task.identify().generator)
     # The first pair warms up memory, kernels and a compiled denoiser.
+    images = any(pair.image for pair in pool)
     warming = time.perf_counter()
     with _limit(max(PAIR_SECONDS, 6 * seconds), pairs):
-        first = generate(Unit(0, (pool[0],)))
+        first = generate(Unit(0, (pool[0],), images))
     ended = time.perf_counter()
     probed = _Probed(_sample_bytes(first.previews[0], config.shards) if first.previews else 0.0)
     longest = max(UNIT_SECONDS, seconds)
@@ -263,7 +264,7 @@ def _probe(task: ImageTask, pool: Sequence[CaptionPair], seconds: float, pairs: 
     unit_pairs = max(1, min(config.unit_pairs, int(longest / (ended - warming))))
     # Without a sheet, the unit whose first pair has a preview is left out.
     for index, place in enumerate(range(0, len(pool), unit_pairs), 0 if config.sheet.pairs else 1):
-        unit = Unit(index, tuple(pool[place : place + unit_pairs]))
+        unit = Unit(index, tuple(pool[place : place + unit_pairs]), images)
         unit_began = time.perf_counter()
         result = generate(unit)
         probed.add(result, time.perf_counter() - unit_began, task)

@@ -66,11 +66,10 @@ class PairTask:
         """
         config, checks = self.config, self.config.checks
         prompts = checks.model, checks.revision, checks.family
-        return read_captions(config.captions, config.limit, prompts, edit=None)
+        return read_captions(config.captions, config.limit, prompts, None, config.out)
 
     def source_digest(self) -> str:
-        captions = self.config.captions
-        return digest_of_files(captions, [self.config.limit, asdict(captions.fields), "alone"])
+        return digest_of_files(self.config.captions, self.config.limit, "alone")
 
     def identify(self) -> Models:
         """Identify the writer, and in place of CLIP the image model whose tokenizer checks.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from conf.messages import suggest_name
-from stages.captions.source import CaptionsError, CaptionSource
+from stages.captions.source import IMAGE, CaptionsError, CaptionSource
 
 Layout = tuple[str, ...]
 """The names of the input, edit and output field, or of the input field alone."""
@@ -59,8 +59,8 @@ def find_layout(names: Sequence[str], given: Mapping[str, str], roles: Roles = K
 def check_given(given: Mapping[str, str], roles: Roles = KNOWN) -> None:
     """Raises CaptionsError for an unknown role."""
     for role in given:
-        if role not in roles:
-            raise CaptionsError(f"fields has {role!r}{suggest_name(role, roles)}: it maps {', '.join(roles)}")
+        if role not in (known := (*roles, IMAGE)):
+            raise CaptionsError(f"fields has {role!r}{suggest_name(role, known)}: it maps {', '.join(known)}")
 
 
 def check_columns(file: str, names: Sequence[str], source: CaptionSource) -> None:

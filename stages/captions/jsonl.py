@@ -44,22 +44,27 @@ def _records(file: str, lines: Iterator[bytes]) -> Iterator[SourceRecord]:
 
 
 def _record(file: str, number: int, raw: bytes) -> SourceRecord:
-    record, flaw = None, ""
+    fields, flaw = parse_object(raw)
+    if len(raw) >= MAX_LINE:
+        fields, flaw = None, f"the line is longer than {MAX_LINE} bytes"
+    return SourceRecord(file, number, fields, flaw, raw)
+
+
+def parse_object(raw: bytes) -> tuple[dict[str, Any] | None, str]:
+    """Parses an object of JSON. Returns its fields and "", or None and the reason why there are none."""
     try:
         record = _parse(raw)
     except UnicodeDecodeError as error:
-        flaw = undecodable(raw, error)
+        return None, undecodable(raw, error)
     except RecursionError:
-        flaw = "not JSON that can be read: it is nested too deeply"
+        return None, "not JSON that can be read: it is nested too deeply"
     except json.JSONDecodeError as error:
-        flaw = f"not JSON: {error.msg} at character {error.pos + 1}"
+        return None, f"not JSON: {error.msg} at character {error.pos + 1}"
     except ValueError as error:
-        flaw = f"not JSON that can be read: {error_line(error)}"
-    if len(raw) >= MAX_LINE:
-        flaw = f"the line is longer than {MAX_LINE} bytes"
-    elif not flaw and not isinstance(record, dict):
-        flaw = f"not an object with fields but {type_name(record)}"
-    return SourceRecord(file, number, None if flaw else record, flaw, raw)
+        return None, f"not JSON that can be read: {error_line(error)}"
+    if not isinstance(record, dict):
+        return None, f"not an object with fields but {type_name(record)}"
+    return record, ""
 
 
 def _parse(raw: bytes) -> Any:

@@ -13,14 +13,26 @@ import pyarrow.parquet as pq
 
 from conf.messages import error_line
 from stages.captions.fields import CAPTION, KNOWN, check_columns
-from stages.captions.source import CaptionsError, CaptionSource, SourceRecord, suggest_sibling, until_broken
+from stages.captions.source import (
+    CaptionsError,
+    CaptionSource,
+    ImagePart,
+    SourceRecord,
+    suggest_sibling,
+    until_broken,
+)
+from stages.images.place import cell_bytes, relative_place
 
 _BATCH = 1024
+_IMAGES = 16
+"""Records of a batch with images, which are large."""
 _ERRORS = (pa.ArrowException, OSError, ValueError)
 
 
 def open_parquet(source: CaptionSource) -> Iterator[SourceRecord]:
-    """Yields the records of all files, by file name, counted from 1 in each file, without columns of bytes (images).
+    """Yields the records of all files, by file name, counted from 1 in each file.
+
+    Of columns of bytes there is the image's only.
 
     Raises:
         CaptionsError: there is no such file, or a file is not Parquet or lacks a column that is needed.
@@ -34,15 +46,15 @@ def open_parquet(source: CaptionSource) -> Iterator[SourceRecord]:
         check_columns(str(file), schema.names, source)
         columns[file] = text_columns(schema, source)
     return chain.from_iterable(
-        until_broken(_read(file, names), str(file), _ERRORS) for file, names in columns.items()
+        until_broken(_read(file, names, source), str(file), _ERRORS) for file, names in columns.items()
     )
 
 
-def parquet_files(path: str) -> list[Path]:
-    """Lists the Parquet files of a path: the file itself, the files in a folder, or the matches of a glob."""
+def parquet_files(path: str, pattern: str = "*.parquet") -> list[Path]:
+    """Lists the files of a path: the file itself, those in a folder with a name like ``pattern``, or a glob's."""
     root = Path(path)
     if root.is_dir():
-        return sorted(file for file in root.rglob("*.parquet") if file.is_file() and not _hidden(file, root))
+        return sorted(file for file in root.rglob(pattern) if file.is_file() and not _hidden(file, root))
     found = [root] if root.exists() else [Path(match) for match in glob.glob(path, recursive=True)]
     return sorted(file for file in found if file.is_file())
 
@@ -53,8 +65,9 @@ def _hidden(file: Path, root: Path) -> bool:
 
 
 def text_columns(schema: pa.Schema, source: CaptionSource) -> list[str]:
-    """Lists the columns to read: the captions' and all that hold no bytes."""
+    """Lists the columns to read: the captions', the image's and all that hold no bytes."""
     captions = {*(source.fields or {}).values(), *chain.from_iterable(KNOWN.values()), *CAPTION["input"]}
+    captions.add(source.image_field)
     return [field.name for field in schema if field.name in captions or not _holds_bytes(field.type)]
 
 
@@ -78,14 +91,26 @@ def _schema(file: Path) -> pa.Schema:
         raise CaptionsError(f"{file} is not Parquet: {error_line(error)}") from error
 
 
-def _read(file: Path, names: list[str]) -> Iterator[SourceRecord]:
-    number = 0
+def _read(file: Path, names: list[str], source: CaptionSource) -> Iterator[SourceRecord]:
+    number, image = 0, source.image_field if source.image_field in names else ""
+    place = relative_place(file, source.images)
     with pq.ParquetFile(file) as parquet:
-        for batch in parquet.iter_batches(batch_size=_BATCH, columns=names):
+        for batch in parquet.iter_batches(batch_size=_IMAGES if image else _BATCH, columns=names):
             columns = [_values(column) for column in batch.columns]
             for values in zip(*columns, strict=True):
                 number += 1
-                yield SourceRecord(str(file), number, dict(zip(batch.schema.names, values, strict=True)))
+                fields = dict(zip(batch.schema.names, values, strict=True))
+                if image:
+                    fields[image] = image_value(fields[image], f"{place}#{number - 1}/{image}")
+                yield SourceRecord(str(file), number, fields)
+
+
+def image_value(value: Any, place: str) -> Any:
+    """Returns the image of a cell: its bytes with their place, or the path to it; anything else as it is."""
+    data = cell_bytes(value)
+    if data is not None:
+        return ImagePart(data, place)
+    return value["path"] if isinstance(value, dict) and "path" in value else value
 
 
 def _values(column: pa.Array) -> list[Any]:

@@ -15,13 +15,15 @@ from typing import Any
 from stages.captions.csv_file import open_csv
 from stages.captions.fields import Layout, check_given, find_layout, roles
 from stages.captions.hf_dataset import open_dataset
+from stages.captions.images import Flaw, PairWithImage, add_images, read_field
 from stages.captions.jsonl import open_jsonl
 from stages.captions.pair_checks import Check
 from stages.captions.pair_options import OPTIONS, parse_options
 from stages.captions.parquet_file import open_parquet, parquet_files
-from stages.captions.source import CaptionsError, CaptionSource, SourceRecord, type_name
+from stages.captions.source import CaptionsError, CaptionSource, ImagePart, SourceRecord, type_name
 from stages.captions.source_plugin import open_module
 from stages.captions.text_file import open_text
+from stages.captions.webdataset import open_webdataset, tar_files
 from stages.records import CaptionPair, Quarantined
 
 _FORMATS = {
@@ -30,8 +32,16 @@ _FORMATS = {
     "parquet": open_parquet,
     "dataset": open_dataset,
     "text": open_text,
+    "webdataset": open_webdataset,
 }
-_SUFFIXES = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".parquet": "parquet", ".txt": "text"}
+_SUFFIXES = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".csv": "csv",
+    ".parquet": "parquet",
+    ".txt": "text",
+    ".tar": "webdataset",
+}
 
 
 _TEXT = {str}
@@ -61,10 +71,9 @@ def _read(
     records: Iterator[SourceRecord], source: CaptionSource, checks: Sequence[Check]
 ) -> Iterator[CaptionPair | Quarantined]:
     parse, count = pair_parser(source), 0
-    for record in records:
+    for record, pair in add_images(((record, parse(record)) for record in records), source):
         if count == source.limit:
             return
-        pair = parse(record)
         if isinstance(pair, CaptionPair):
             for check in checks:
                 if reason := check(pair, record.file):
@@ -90,30 +99,32 @@ def _kind_by_name(path: str) -> str:
     file = Path(path)
     if file.is_dir() and parquet_files(path):
         return "parquet"
+    if file.is_dir() and tar_files(path):
+        return "webdataset"
     name = file.name.lower().removesuffix(".gz")
     kind = _SUFFIXES.get(Path(name).suffix)
     if kind is None or file.is_dir():
         raise CaptionsError(
-            f"{path}: the name does not show the format ({', '.join(_SUFFIXES)}): give captions=jsonl, csv, parquet "
-            "or dataset"
+            f"{path}: the name does not show the format ({', '.join(_SUFFIXES)}): give captions=jsonl, csv, parquet, "
+            "webdataset or dataset"
         )
     return kind
 
 
-def pair_parser(source: CaptionSource) -> Callable[[SourceRecord], CaptionPair | str]:
+def pair_parser(source: CaptionSource) -> Callable[[SourceRecord], CaptionPair | PairWithImage | str]:
     """Returns a function from a record to its caption pair, or to the reason why it has none.
 
-    The texts are stripped; all other fields go to `meta`, options in their canonical form. The pair of a lone caption
-    has no instruction, no output caption and no options.
+    The texts are stripped; all other fields go to `meta`, options in their canonical form, the path of an image too.
+    The pair of a lone caption has no instruction, no output caption and no options.
     """
     # The records of a source have few different sets of names.
     split_names = functools.lru_cache(maxsize=1024)(functools.partial(_split_names, source))
 
-    def parse(record: SourceRecord) -> CaptionPair | str:
+    def parse(record: SourceRecord) -> CaptionPair | PairWithImage | str:
         fields = record.fields
         if fields is None:
             return record.flaw
-        layout, others, template, named = split_names(tuple(fields))
+        layout, others, template, named, pictured = split_names(tuple(fields))
         if isinstance(layout, str):
             return layout
         values = [fields[name] for name in layout]
@@ -134,33 +145,47 @@ def pair_parser(source: CaptionSource) -> Callable[[SourceRecord], CaptionPair |
                 return given
             if given:
                 fields, options = fields | given, to_json(given)
+        image: str | ImagePart | None = None
+        if pictured:
+            value = read_field(fields[source.image_field], source.image_field)
+            if isinstance(value, Flaw):
+                return value.reason
+            image = value
+            if isinstance(image, ImagePart):
+                # Its bytes are not text, and its place is in the pair.
+                others, template = [name for name in others if name != source.image_field], ""
         more = [fields[name] for name in others]
         # Other fields are plain texts in most inputs: the encoder takes four times as long.
-        meta = template % tuple(map(quoted, more)) if _TEXT.issuperset(map(type, more)) else ""
+        meta = template % tuple(map(quoted, more)) if template and _TEXT.issuperset(map(type, more)) else ""
         if not (meta and meta.isascii()):
             try:
                 meta = to_json(dict(zip(others, more, strict=True)))
             except RecursionError:
                 return "its other fields are nested too deeply"
-        return CaptionPair(texts[0], texts[1], texts[2], meta, record.line, options)
+        pair = CaptionPair(texts[0], texts[1], texts[2], meta, record.line, options)
+        return pair if image is None else PairWithImage(pair, image)
 
     return parse
 
 
 def _split_names(
     source: CaptionSource, names: tuple[str, ...]
-) -> tuple[Layout | str, list[str], str, list[str]]:
-    """Returns the layout or the reason why there is none, the other names, their JSON template, and the options."""
+) -> tuple[Layout | str, list[str], str, list[str], bool]:
+    """Returns the layout or the reason why there is none, the other names, their JSON template, the options' names.
+
+    And whether there is a field for an image.
+    """
     layout = find_layout(names, source.fields or {}, roles(source.captions_only))
     if isinstance(layout, str):
-        return layout, [], "", []
+        return layout, [], "", [], False
     others = [name for name in names if name not in layout]
     options = [] if source.captions_only else [name for name in others if name in OPTIONS]
+    pictured = source.image_field in others
     if not _TEXT.issuperset(map(type, others)):
-        return layout, others, "", options
+        return layout, others, "", options, pictured
     others.sort()
     template = ", ".join(f"{quoted(name).replace('%', '%%')}: %s" for name in others)
-    return layout, others, f"{{{template}}}", options
+    return layout, others, f"{{{template}}}", options, pictured
 
 
 def text_flaw(value: object) -> str:

@@ -15,6 +15,8 @@ from conf.messages import error_line, suggest_name
 
 MAX_LINE = 16 * 2**20
 """Bytes of a line; a longer line is cut here, so that it cannot fill the memory."""
+IMAGE = "image"
+"""The field with a picture of the input caption."""
 LINE_ERRORS = (OSError, EOFError, zlib.error)
 """Errors of reading a damaged text file."""
 _TYPES = {
@@ -39,14 +41,18 @@ class CaptionSource:
     """The place and format of caption pairs.
 
     Attributes:
-        kind: "jsonl", "csv", "text" (captions only; all three plain or gzip), "parquet" (a file, a folder or a glob),
-            "dataset" (a folder or hub name that `datasets.load_dataset` opens), "auto" (by the file's name), or the
-            name of a module (`OwnCaptions`).
+        kind: "jsonl", "csv", "text" (captions only; all three plain or gzip), "parquet" or "webdataset" (a file, a
+            folder or a glob), "dataset" (a folder or hub name that `datasets.load_dataset` opens), "auto" (by the
+            file's name), or the name of a module (`OwnCaptions`).
         path: the file, folder, glob or hub name; a module may take anything else.
         split: the split of a dataset; required if it has more than one.
         limit: the number of good pairs after which reading stops; None reads all.
-        fields: the source's names of "input", "edit" and "output", if they are not among the known names.
+        fields: the source's names of "input", "edit" and "output", if they are not among the known names, and of
+            "image"; an empty one leaves images alone.
         captions_only: whether the source has captions without edits, for which a writer makes the edits.
+        images: the folder or bucket from which the paths of images start.
+        image_side: the side of the model's images in pixels; 0 if it is not known.
+        image_upscale: the largest factor by which an image may be enlarged.
     """
 
     kind: str
@@ -55,6 +61,25 @@ class CaptionSource:
     limit: int | None = None
     fields: Mapping[str, str] | None = None
     captions_only: bool = False
+    images: str = ""
+    image_side: int = 0
+    image_upscale: float = 2.0
+
+    @property
+    def image_field(self) -> str:
+        """The name of the field with the image."""
+        return (self.fields or {}).get("image", IMAGE)
+
+
+@dataclass(frozen=True)
+class ImagePart:
+    """The bytes of an image that is no file, and its ``place`` (``stages.images.place``); "" if it has none yet."""
+
+    data: bytes
+    place: str = ""
+
+    def __str__(self) -> str:
+        return self.place or f"{len(self.data)} bytes"
 
 
 class SourceRecord(NamedTuple):

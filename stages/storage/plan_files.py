@@ -17,6 +17,8 @@ UNITS_PER_FILE = 512
 WRITERS = 4
 FOLDER = "run/plan"
 MANIFEST = f"{FOLDER}/plan.json"
+IMAGES = "images"
+"""The manifest's key that says that some caption pair has an image; absent if none has."""
 Item = TypeVar("Item")
 
 
@@ -82,12 +84,14 @@ def read_extensions(store: Store) -> list[Extension]:
 
 def read_unit(store: Store, index: int) -> Unit:
     """Read a unit. Raises FileNotFoundError if the plan has no such unit, DamageError for a damaged file."""
-    first, files = next(place for place in _places(store.url) if place[0] <= index)
+    places, images = _places(store.url)
+    first, files = next(place for place in places if place[0] <= index)
     number, line = divmod(index - first, UNITS_PER_FILE)
     lines = _lines(store.url, *files[number]) if number < len(files) else ()
     if line >= len(lines):
         raise FileNotFoundError(f"unit {index} of {store.url}")
-    return Unit(index, tuple(CaptionPair(**pair) for pair in json.loads(lines[line])["pairs"]))
+    pairs = tuple(CaptionPair(**pair) for pair in json.loads(lines[line])["pairs"])
+    return Unit(index, pairs, images)
 
 
 def read_units(store: Store, count: int) -> Iterator[Unit]:
@@ -115,12 +119,16 @@ def _extensions(store: Store) -> list[Extension]:
 
 
 @functools.lru_cache(maxsize=2)
-def _places(url: str) -> tuple[tuple[int, Sequence[tuple[str, str]]], ...]:
-    """The first unit and the files of the plan and of its extensions, the last extension first."""
+def _places(url: str) -> tuple[tuple[tuple[int, Sequence[tuple[str, str]]], ...], bool]:
+    """The first unit and the files of the plan and of its extensions, the last extension first.
+
+    And whether the plan has images.
+    """
     # A process need not look for later extensions: it began after the plan that it serves.
     store = Store(url)
     extensions = [(extension.first, extension.files) for extension in _extensions(store)]
-    return (*reversed(extensions), (0, store.read_record(MANIFEST)["files"]))
+    manifest = store.read_record(MANIFEST)
+    return (*reversed(extensions), (0, manifest["files"])), manifest.get(IMAGES, False)
 
 
 @functools.lru_cache(maxsize=2)

@@ -88,14 +88,14 @@ class Store:
         return f"{self._root}/{name}"
 
     def exists(self, name: str) -> bool:
-        return bool(_retry(lambda: self._fs.exists(self.path(name))))
+        return bool(retry(lambda: self._fs.exists(self.path(name))))
 
     def size(self, name: str) -> int:
-        return int(_retry(lambda: self._fs.size(self.path(name))))
+        return int(retry(lambda: self._fs.size(self.path(name))))
 
     def read(self, name: str) -> bytes:
         """Read a whole file. Raises FileNotFoundError."""
-        return _retry(lambda: self._read(self.path(name)))
+        return retry(lambda: self._read(self.path(name)))
 
     def read_checked(self, name: str, sha256: str, owner: str = "", fix: str = "makes it again") -> bytes:
         """Read a whole file. Raises DamageError if it is missing or has another SHA-256.
@@ -163,7 +163,7 @@ class Store:
     def remove_all(self, keep: Collection[str]) -> None:
         """Remove everything under ``url`` but the names ``keep``."""
         for name in set(self.top_level()).difference(keep):
-            _retry(functools.partial(self._fs.rm, self.path(name), recursive=True))
+            retry(functools.partial(self._fs.rm, self.path(name), recursive=True))
 
     def remove_empty_folders(self, keep: Collection[str]) -> None:
         """Remove the folders under ``url``, but the names ``keep``, that hold no file. An object store has none."""
@@ -215,7 +215,7 @@ class Store:
             with self.open_write(name) as stream:
                 stream.write(data)
 
-        _retry(write)
+        retry(write)
 
     def create_exclusive(self, name: str, data: bytes) -> bool:
         """Create a whole file, unless it exists. Returns True to the one caller that created it.
@@ -225,7 +225,7 @@ class Store:
         incomplete file, which its checksum reveals.
         """
         try:
-            _retry(lambda: self._create(name, data))
+            retry(lambda: self._create(name, data))
         except FileExistsError:
             # An object store may have created the file at the first try, whose answer was lost.
             return not self._local and self.read(name) == data
@@ -252,7 +252,7 @@ class Store:
     def remove(self, name: str) -> None:
         """Remove a file, if it exists."""
         with contextlib.suppress(FileNotFoundError):
-            _retry(lambda: self._fs.rm_file(self.path(name)))
+            retry(lambda: self._fs.rm_file(self.path(name)))
 
     def sweep_scratch(self, folder: str) -> None:
         """Remove the files that killed writers left in ``folder``. A living writer holds a lock on its file."""
@@ -289,7 +289,7 @@ class Store:
     def _entries(self, folder: str, detail: bool) -> Sequence[Any]:
         """The paths in ``folder``, or with ``detail`` the file system's dicts; empty if the folder is absent."""
         try:
-            return cast(Sequence[Any], _retry(lambda: self._fs.ls(self.path(folder), detail=detail)))
+            return cast(Sequence[Any], retry(lambda: self._fs.ls(self.path(folder), detail=detail)))
         except FileNotFoundError:
             return []
 
@@ -366,7 +366,7 @@ def _json(record: dict[str, Any]) -> str:
     return json.dumps(record, ensure_ascii=False, sort_keys=True)
 
 
-def _retry(act: Callable[[], Result]) -> Result:
+def retry(act: Callable[[], Result]) -> Result:
     """Call ``act``, again after each of ``PAUSES`` while it fails for a reason that may be temporary."""
     for pause in PAUSES:
         try:

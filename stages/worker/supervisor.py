@@ -10,12 +10,13 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import Any
 
 from conf.pairs import Settings
 from stages.errors import MachineError
-from stages.records import CaptionPair, Failure, Place, Unit, UnitResult
+from stages.records import Failure, Place, Unit, UnitResult
 
 # A process may also die without a fault of its pairs, so the same pairs are tried again before they are split.
 TRIES = 2
@@ -62,13 +63,13 @@ class Supervised:
         self._slowest = max(slowest, self._slowest)
         if not self._running:
             self._start()
-        pieces = self._make(unit.index, unit.pairs)
+        pieces = self._make(unit)
         if len(pieces) == 1:
             return pieces[0]
         failures = tuple(failure for piece in pieces for failure in piece.failures)
         failed = {failure.pair_id for failure in failures}
         others = tuple(pair for pair in unit.pairs if pair.id not in failed)
-        again = self._try(Unit(unit.index, others)) if others else "there are no others"
+        again = self._try(replace(unit, pairs=others)) if others else "there are no others"
         if isinstance(again, UnitResult):
             pieces = [again, UnitResult(Unit(unit.index, ()), (), (), failures, (), 0, {})]
         on_sheet = {
@@ -83,17 +84,18 @@ class Supervised:
         self._process.kill()
         self._process.wait()
 
-    def _make(self, index: int, pairs: tuple[CaptionPair, ...]) -> list[UnitResult]:
-        """Makes the pairs in one call, or in halves if that fails."""
-        unit = Unit(index, pairs)
-        result = self._try(unit)
+    def _make(self, unit: Unit) -> list[UnitResult]:
+        """Makes the unit in one call, or in halves if that fails."""
+        result, pairs = self._try(unit), unit.pairs
         if isinstance(result, UnitResult):
             return [result]
         if len(pairs) == 1:
-            failure = Failure(pairs[0].id, f"unit {index}: {result}, {TRIES} times")
+            failure = Failure(pairs[0].id, f"unit {unit.index}: {result}, {TRIES} times")
             return [UnitResult(unit, (), (), (failure,), (), 0, {})]
         half = (len(pairs) + 1) // 2
-        return self._make(index, pairs[:half]) + self._make(index, pairs[half:])
+        return [
+            piece for part in (pairs[:half], pairs[half:]) for piece in self._make(replace(unit, pairs=part))
+        ]
 
     def _try(self, unit: Unit) -> UnitResult | str:
         """Makes the unit in at most ``TRIES`` attempts. Returns the result, or the reason of the last failure."""

@@ -37,6 +37,18 @@ def test_options_are_part_of_the_identity_and_absent_without_any() -> None:
     assert "options" not in plain.fields()
 
 
+def test_an_image_is_part_of_the_identity_by_its_digest_alone() -> None:
+    plain, own = CaptionPair("a", "b", "c"), CaptionPair("a", "b", "c", image="1f a b.png")
+    assert (own.image_sha256, own.image_place) == ("1f", "a b.png")
+    assert CaptionPair("a", "b", "c", image="1f c.png").id == own.id
+    # A pair whose options are the digest is another one.
+    assert len({plain.id, own.id, CaptionPair("a", "b", "c", options="1f").id}) == 3
+    assert CaptionPair(**json.loads(own.text)) == own
+    assert own.text == json.dumps(own.fields(), ensure_ascii=False, sort_keys=True)
+    assert "image" not in plain.text
+    assert "image" not in plain.fields()
+
+
 def test_the_line_does_not_count_for_equality_and_the_rest_does() -> None:
     pair = CaptionPair("a", "b", "c", '{"d": 1}', 1)
     assert pair == CaptionPair("a", "b", "c", '{"d": 1}', 2)

@@ -120,7 +120,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     path = tmp_path / "pairs.jsonl"
     path.symlink_to("/proc/self/mem")
     with pytest.raises(CaptionsError, match=f"captions.path={path} cannot be read: input/output error"):
-        digest_of_files(Captions("jsonl", str(path)), [])
+        digest_of_files(Captions("jsonl", str(path)), None, "")
 
 
 @given(st.lists(st.integers(0, 9), max_size=30))

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from stages.captions import CaptionsError, CaptionSource, open_captions
+from stages.images.place import read_image
 from stages.records import CaptionPair, Quarantined
 
 ROWS = [{"input": f"a red ball {n}", "edit": "make it blue", "output": f"a blue ball {n}"} for n in range(6)]
@@ -115,3 +116,39 @@ def test_a_dataset_that_breaks_off_yields_what_came_before(tmp_path: Path) -> No
     assert pairs == PAIRS
     assert last.line == 7
     assert last.reason.startswith("cannot be read from here on: ")
+
+
+def write_pictures(folder: Path) -> tuple[list[bytes], datasets.Dataset]:
+    files = []
+    for number in range(3):
+        stream = io.BytesIO()
+        Image.new("RGB", (8, 8), (number, 0, 0)).save(stream, "PNG")
+        files.append(stream.getvalue())
+    features = datasets.Features(
+        {**{n: datasets.Value("string") for n in ROWS[0]}, "image": datasets.Image()}
+    )
+    rows = [{**row, "image": {"bytes": data, "path": None}} for row, data in zip(ROWS, files, strict=False)]
+    return files, datasets.Dataset.from_list(rows, features=features)
+
+
+def test_a_column_of_images_is_kept_below_the_root(tmp_path: Path) -> None:
+    files, dataset = write_pictures(tmp_path)
+    dataset.to_parquet(tmp_path / "data" / "train.parquet")
+    kept = tmp_path / "kept"
+    pairs = read(tmp_path / "data", images=str(kept))
+    assert [read_image(str(kept), pair.image_place) for pair in pairs] == files
+    assert sorted(path.name for path in kept.iterdir()) == sorted(pair.image_sha256 for pair in pairs)
+    assert read(tmp_path / "data", images=str(kept)) == pairs
+
+
+def test_a_folder_of_images_is_read_where_it_lies(tmp_path: Path) -> None:
+    files, _ = write_pictures(tmp_path)
+    rows = []
+    for number, data in enumerate(files):
+        (tmp_path / "train").mkdir(exist_ok=True)
+        (tmp_path / "train" / f"{number}.png").write_bytes(data)
+        rows.append({**ROWS[number], "file_name": f"{number}.png"})
+    write_lines(tmp_path / "train" / "metadata.jsonl", rows)
+    pairs = read(tmp_path, images=str(tmp_path / "kept"))
+    assert [read_image(str(tmp_path / "kept"), pair.image_place) for pair in pairs] == files
+    assert not (tmp_path / "kept").exists()

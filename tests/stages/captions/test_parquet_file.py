@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import datetime
+import io
 import json
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from stages.captions import CaptionsError, CaptionSource, open_captions, parquet_file
+from stages.images.place import read_image
 from stages.records import CaptionPair, Quarantined
 
 ROWS = [{"input": f"a red ball {n}", "edit": "make it blue", "output": f"a blue ball {n}"} for n in range(10)]
@@ -63,6 +66,21 @@ def test_other_columns_travel_along_and_bytes_do_not(tmp_path: Path) -> None:
     (pair,) = read(write(tmp_path / "pairs.parquet", table))
     assert pair == CaptionPair("a", "b", "c", pair.meta)
     assert json.loads(pair.meta) == {"when": "2024-01-02", "score": "nan", "nested": {"list": [1, None]}}
+
+
+def test_the_column_of_images_is_read_row_by_row(tmp_path: Path) -> None:
+    files = []
+    for number in range(40):
+        stream = io.BytesIO()
+        Image.new("RGB", (8, 8), (number, 0, 0)).save(stream, "PNG")
+        files.append(stream.getvalue())
+    rows = [{**ROWS[n % 10], "image": {"bytes": data, "path": None}} for n, data in enumerate(files)]
+    file = write(tmp_path / "a" / "pairs.parquet", [*rows, {**ROWS[0], "image": None}])
+    *pairs, plain = read(file, images=str(tmp_path))
+    assert [pair.image_place for pair in pairs] == [f"a/pairs.parquet#{n}/image" for n in range(40)]
+    assert [read_image(str(tmp_path), pair.image_place) for pair in pairs] == files
+    assert plain.image == ""
+    assert pairs[0].meta == "{}"
 
 
 def test_a_bad_row_is_set_aside_with_its_file_and_number(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def test_parquet_is_known_by_name_folder_and_glob(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["pairs.md", "pairs", "pairs.json", "owner/name", "."])
 def test_a_name_without_a_known_format_is_an_error(tmp_path: Path, name: str) -> None:
-    with pytest.raises(CaptionsError, match="give captions=jsonl, csv, parquet or dataset"):
+    with pytest.raises(CaptionsError, match="give captions=jsonl, csv, parquet, webdataset or dataset"):
         auto(tmp_path / name)
 
 
