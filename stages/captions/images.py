@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from itertools import chain
 from typing import Any
 
 from conf.messages import error_line
@@ -68,20 +67,14 @@ def add_images(
 ) -> Iterator[tuple[SourceRecord, CaptionPair | str]]:
     """Yields the records in their order, with pairs that refer to their images by digest, or the reasons against them.
 
-    Few images are in memory at a time. Records before the first image pass as they are.
+    Few images are in memory at a time.
     """
 
     def add(parsed: Parsed) -> tuple[SourceRecord, CaptionPair | str]:
         record, pair = parsed
         return record, _add_image(pair, source) if isinstance(pair, PairWithImage) else pair
 
-    remaining = iter(records)
-    for parsed in remaining:
-        record, pair = parsed
-        if isinstance(pair, PairWithImage):
-            yield from map_in_threads(add, chain([parsed], remaining), THREADS, AHEAD)
-            return
-        yield record, pair
+    yield from map_in_threads(add, records, THREADS, AHEAD)
 
 
 def _add_image(pending: PairWithImage, source: CaptionSource) -> CaptionPair | str:

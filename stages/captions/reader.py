@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 from json.encoder import encode_basestring as quoted
 from pathlib import Path
 from typing import Any
@@ -70,8 +71,8 @@ def open_captions(source: CaptionSource, checks: Sequence[Check] = ()) -> Iterat
 def _read(
     records: Iterator[SourceRecord], source: CaptionSource, checks: Sequence[Check]
 ) -> Iterator[CaptionPair | Quarantined]:
-    parse, count = pair_parser(source), 0
-    for record, pair in add_images(((record, parse(record)) for record in records), source):
+    count = 0
+    for record, pair in _parse(records, source):
         if count == source.limit:
             return
         if isinstance(pair, CaptionPair):
@@ -84,6 +85,19 @@ def _read(
                 yield pair
         else:
             yield _quarantine(record, pair)
+
+
+def _parse(
+    records: Iterator[SourceRecord], source: CaptionSource
+) -> Iterator[tuple[SourceRecord, CaptionPair | str]]:
+    """Yields each record with its pair, or with the reason why it has none. Threads read images."""
+    parse = pair_parser(source)
+    parsed = ((record, parse(record)) for record in records)
+    for record, pair in parsed:
+        if isinstance(pair, PairWithImage):
+            yield from add_images(chain([(record, pair)], parsed), source)
+            return
+        yield record, pair
 
 
 def _quarantine(record: SourceRecord, reason: str) -> Quarantined:

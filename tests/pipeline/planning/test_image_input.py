@@ -41,7 +41,7 @@ def test_a_plan_without_images_has_no_word_of_them(task: ImageTask, tmp_path: Pa
     runs.write_pairs(tmp_path / "pairs.jsonl")
     store = Store(task.config.out)
     assert not make_or_resume(store, task).images
-    assert b"\"images\"" not in store.read("run/plan/plan.json")
+    assert b'"images"' not in store.read("run/plan/plan.json")
     assert not read_unit(store, 0).images
 
 
