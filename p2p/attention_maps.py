@@ -13,10 +13,12 @@ from torch import Tensor
 from p2p.attention.map_columns import MapColumns, word_columns
 from p2p.errors import P2PError
 from p2p.families.family import Family
+from p2p.inversion.image_inversion import ImageInversions
 from p2p.samplers.sampler import MakeSampler
 from p2p.sweep.batch_size import MIN_BATCH_ROWS
 from p2p.sweep.denoising_step import advance
 from p2p.sweep.executor import regroup, start_jobs
+from p2p.sweep.inversion_barrier import invert
 from p2p.sweep.request import SweepRequest
 from p2p.sweep.sweep_plan import SweepPlan, make_map_columns, make_plan
 from p2p.sweep.trajectory import Job, Trajectory
@@ -85,7 +87,7 @@ def edit_maps(
     """
     if request.method != "p2p" or len(request.taus) != 1 or request.local_blend is not None:
         raise P2PError("attention maps of an edit need method='p2p', one τ, and no blend")
-    plan = make_plan(0, request, family, sampler)
+    plan = ImageInversions(family).attach(make_plan(0, request, family, sampler))
     prompts = [_tokenize(family, request, prompt) for prompt in (request.source, request.target)]
     n = max(len(prompt.words) for prompt in prompts)
     columns = [
@@ -93,7 +95,9 @@ def edit_maps(
         for prompt in prompts
     ]
     map_columns = make_map_columns(family, *columns)
-    source, edit = _denoise(family, replace(plan, map_columns=map_columns))
+    # The step of an early stop keeps a source whose latents are stored until then.
+    plan = replace(invert(family, plan), map_columns=map_columns, early_stop_step=request.steps)
+    source, edit = _denoise(family, plan)
 
     def maps(prompt: TokenizedPrompt, final: Trajectory) -> AttentionMaps:
         assert final.column_sums is not None

@@ -19,6 +19,7 @@ from p2p.attention_maps import AttentionMaps, attention_maps, edit_maps
 from p2p.device_transfer import own_stream, wait_for_queued
 from p2p.families.family import Family
 from p2p.families.vae_decoder import Decoder
+from p2p.inversion.image_inversion import ImageInversions
 from p2p.samplers.sampler import MakeSampler
 from p2p.samplers.sampler_registry import make_sampler
 from p2p.sweep import batch_size
@@ -85,6 +86,8 @@ class Editor:
         start: float = SweepRequest.start,
         self_tau: float | None = None,
         reweight_steps: str = SweepRequest.reweight_steps,
+        image: NDArray[np.uint8] | None = None,
+        inversion: str = SweepRequest.inversion,
     ) -> Sweep:
         """Carries out one request; ``p2p.SweepRequest`` describes the arguments.
 
@@ -120,6 +123,8 @@ class Editor:
             start,
             self_tau,
             reweight_steps,
+            image,
+            inversion,
         )
         return self.sweep_many([request])[0]
 
@@ -132,6 +137,8 @@ class Editor:
     ) -> list[Sweep]:
         """Carries out many requests whose rows share batches of the denoiser.
 
+        An image is inverted once for all requests with the same image, source, sampler and steps.
+
         Args:
             requests: the requests; results have the same order.
             batch_rows: most rows of a batch; "auto" is as many as the sweeps can fill and the memory holds. If memory
@@ -141,7 +148,7 @@ class Editor:
         Raises:
             P2PError: a request that cannot be carried out, or ``batch_rows`` below 4.
         """
-        plans = self._plan(requests, 0, self._samplers(), early_stop)
+        plans = self._plan(requests, 0, self._samplers(), ImageInversions(self.family), early_stop)
         return self._make_sweeps(self._run(plans, batch_rows, early_stop), requests) if plans else []
 
     @torch.inference_mode()
@@ -168,8 +175,8 @@ class Editor:
         Raises:
             P2PError: as ``sweep_many``.
         """
-        sampler, numbered = self._samplers(), list(requests)
-        plans = self._plan(requests, 0, sampler, early_stop)
+        sampler, inversions, numbered = self._samplers(), ImageInversions(self.family), list(requests)
+        plans = self._plan(requests, 0, sampler, inversions, early_stop)
 
         def follow_up(finished: list[tuple[int, Outcome]]) -> Callable[[], list[SweepPlan]]:
             are_copied = wait_for_queued(self.family.device)
@@ -186,7 +193,7 @@ class Editor:
             def plan() -> list[SweepPlan]:
                 following = result()
                 numbered.extend(following)
-                return self._plan(following, len(numbered) - len(following), sampler, early_stop)
+                return self._plan(following, len(numbered) - len(following), sampler, inversions, early_stop)
 
             return plan
 
@@ -201,11 +208,13 @@ class Editor:
         requests: Sequence[SweepRequest],
         first: int,
         sampler: MakeSampler,
+        inversions: ImageInversions,
         early_stop: EarlyStop | None,
     ) -> list[SweepPlan]:
         """Plans requests that are numbered from ``first``."""
         plans = [
-            make_plan_of_method(k, request, self.family, sampler) for k, request in enumerate(requests, first)
+            inversions.attach(make_plan_of_method(k, request, self.family, sampler))
+            for k, request in enumerate(requests, first)
         ]
         # Optional in a family: a plugin may keep its text encoders where they are.
         if release := getattr(self.family, "release_encoders", None):
@@ -310,6 +319,7 @@ class Editor:
                     edit_latents=torch.stack([outcome.finals[leaf] for leaf in leaves]),
                     stopped=outcome.stopped,
                     request=request,
+                    original=request.image,
                 )
             )
         return sweeps

@@ -1,7 +1,8 @@
-"""Decoder of latents to images, with the autoencoder of any family."""
+"""Autoencoder of any family: decodes latents to images, and encodes images to latents."""
 
 from __future__ import annotations
 
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,8 @@ AT_ONCE = 8
 class Decoder:
     """An ``AutoencoderKL`` or ``AutoencoderTiny`` of diffusers, with the scaling of its latents.
 
+    Threads may share it: they take turns.
+
     Attributes:
         at_once: number of latents decoded in one call, 1 on the CPU: more are no faster, and the rounding of
             convolutions would make an image depend on the others. On a GPU it is halved if memory is short.
@@ -26,6 +29,7 @@ class Decoder:
     def __init__(self, vae: Any, upcast: bool = False) -> None:
         """``upcast`` means that the autoencoder overflows in half precision."""
         self.vae = vae.eval().requires_grad_(False)
+        self._turn = Lock()
         self.at_once = 1 if vae.device.type == "cpu" else AT_ONCE
         if upcast and vae.dtype == torch.float16:
             self.vae.to(torch.float32)
@@ -37,6 +41,30 @@ class Decoder:
 
     def __call__(self, latents: Tensor) -> NDArray[np.uint8]:
         """Decodes latents (N, C, h, w) fp32 to images (N, H, W, 3) uint8. Short memory loses no decoded image."""
+        with self._turn:
+            return self._decode_all(latents)
+
+    def encode(self, image: NDArray[np.uint8]) -> Tensor:
+        """Encodes an image (H, W, 3) to latents (C, h, w) fp32 on the autoencoder's device.
+
+        They are the mean of the posterior, no sample. It is computed in single precision: in half precision the
+        encoders of some models overflow.
+        """
+        pixels = torch.from_numpy(image).permute(2, 0, 1)[None] / 127.5 - 1
+        with self._turn:
+            dtype = self.vae.dtype
+            if dtype != torch.float32:
+                self.vae.to(torch.float32)
+            try:
+                encoded = self.vae.encode(to_device(pixels, self.vae.device))
+            finally:
+                if dtype != torch.float32:
+                    self.vae.to(dtype)
+        # An ``AutoencoderTiny`` has no posterior.
+        mean = encoded.latent_dist.mean if hasattr(encoded, "latent_dist") else encoded.latents
+        return (mean[0] - self._mean[0].to(mean.device)) / self._std[0].to(mean.device)
+
+    def _decode_all(self, latents: Tensor) -> NDArray[np.uint8]:
         device, done = self.vae.device, 0
         scaled = to_device(latents.cpu() * self._std + self._mean, device)
         images = []

@@ -14,6 +14,9 @@ from p2p.errors import ModelError, P2PError
 from p2p.models.family_registry import family_name
 from p2p.models.model_folder import local_folder
 
+NEEDS_UNCONDITIONAL = ("negative_prompt", "null_text")
+"""Inversions that change the prompt of unconditional rows."""
+
 
 @dataclass(frozen=True)
 class ModelLimits:
@@ -22,10 +25,12 @@ class ModelLimits:
     Attributes:
         unconditional: whether it has rows without the prompt; a model that embeds the guidance scale has none.
         least_size: share of the latents' side that its smallest layer of attention has; 0 if it is not known.
+        image_size: height and width in pixels of the images that it takes and makes, None if they are not known.
     """
 
     unconditional: bool = True
     least_size: float = 0.0
+    image_size: tuple[int, int] | None = None
 
     def check(
         self,
@@ -43,6 +48,18 @@ class ModelLimits:
                 f"it must be {self.least_size:.3g} or more"
             )
 
+    def check_image(self, image_size: tuple[int, int], inversion: str) -> None:
+        """Raises P2PError for an image (height, width), or an inversion of it, that the model does not take."""
+        if self.image_size is not None and image_size != self.image_size:
+            (height, width), (wanted_height, wanted_width) = image_size, self.image_size
+            raise P2PError(
+                f"image has {width}×{height} pixels; the model takes {wanted_width}×{wanted_height}: crop or resize it"
+            )
+        if not self.unconditional and inversion in NEEDS_UNCONDITIONAL:
+            raise P2PError(
+                f"inversion={inversion!r} does not work with a model that embeds the guidance scale; use 'direct'"
+            )
+
 
 def model_limits(model: str | Path, revision: str | None = None, family: str | None = None) -> ModelLimits:
     """Reads the limits of a model from the configs in its folder. The limits of a family plugin are not known.
@@ -55,14 +72,23 @@ def model_limits(model: str | Path, revision: str | None = None, family: str | N
     if family is not None:
         return ModelLimits()
     name, folder = family_name(model, revision), local_folder(model, revision, whole=False)
+    vae = _config(folder, "vae")
+    scale = 2 ** (len(vae.get("block_out_channels", (0,))) - 1)
     if name == "flux":
-        return ModelLimits(unconditional=False, least_size=1 / 2)
+        side = vae.get("sample_size", 0) // scale * scale
+        return ModelLimits(unconditional=False, least_size=1 / 2, image_size=(side, side) if side else None)
     if name == "sd3":
         transformer = _config(folder, "transformer")
         side, patch = transformer.get("sample_size", 128), transformer.get("patch_size", 2)
-        return ModelLimits(least_size=side // patch / side)
+        return ModelLimits(least_size=side // patch / side, image_size=(side * scale, side * scale))
     unet = _config(folder, "unet")
-    return ModelLimits(unet.get("time_cond_proj_dim") is None, _least_share(unet))
+    size = unet.get("sample_size") or 0
+    height, width = (size, size) if isinstance(size, int) else size
+    return ModelLimits(
+        unet.get("time_cond_proj_dim") is None,
+        _least_share(unet),
+        (height * scale, width * scale) if size and vae else None,
+    )
 
 
 def image_side(model: str | Path, revision: str | None = None, family: str | None = None) -> int:

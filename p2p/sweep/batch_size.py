@@ -46,7 +46,8 @@ def batch_rows(setting: BatchRows, plans: Sequence[SweepPlan], limit: int) -> in
         raise P2PError(f"batch_rows = {setting} is too few; a source and its edit need {MIN_BATCH_ROWS} rows")
     if setting != "auto":
         return setting
-    rows_a_call = math.ceil(sum(map(count_rows, plans)) / max(plan.request.steps for plan in plans))
+    steps = max(plan.request.steps * (1 if plan.inversion is None else 2) for plan in plans)
+    rows_a_call = math.ceil(sum(map(count_rows, plans)) / steps)
     return min(limit, max(MIN_BATCH_ROWS, 2 ** (rows_a_call - 1).bit_length()))
 
 

@@ -34,7 +34,8 @@ def advance(family: Family, jobs: Sequence[Job], padded_to: int | None = None) -
     padding = [0] * (0 if padded_to is None else padded_to - n - len(guided))
     row_to_trajectory = to_device([*range(n), *guided, *padding], device)
     prompts = [t.plan.source if t.branch is None else t.plan.target for t in trajectories]
-    prompts += [trajectories[k].plan.unconditional for k in guided] + [prompts[k] for k in padding]
+    prompts += [trajectories[k].plan.unconditional[trajectories[k].step] for k in guided]
+    prompts += [prompts[k] for k in padding]
     conditioning = tuple(torch.stack(parts) for parts in zip(*prompts, strict=True))
 
     # Latents and timesteps: each trajectory's own sampler is at its own step i.
@@ -84,7 +85,7 @@ def advance(family: Family, jobs: Sequence[Job], padded_to: int | None = None) -
     moved = iter(
         replace(
             trajectory,
-            state=states[k],
+            state=_held(trajectory, states[k]),
             step=trajectory.step + 1,
             column_sums=None if trajectory.column_sums is None else next(column_sums),
             predicted=predicted.get(k),
@@ -138,6 +139,14 @@ def _attention_of_rows(jobs: Sequence[Job], guided: Sequence[int]) -> list[RowAt
                 )
         source += len(job)
     return rows
+
+
+def _held(trajectory: Trajectory, state: State) -> State:
+    """Returns the state after a trajectory's step: a source that is held to stored latents takes these."""
+    stored = trajectory.plan.stored
+    if trajectory.branch is not None or stored is None:
+        return state
+    return replace(state, x=stored[trajectory.step + 1])
 
 
 def _columns(trajectory: Trajectory) -> Tensor | None:

@@ -12,10 +12,12 @@ from torch import Tensor
 
 from p2p.device_transfer import to_cpu, wait_for
 from p2p.families.family import Family
+from p2p.samplers.sampler import State
 from p2p.sweep.baselines import start_restarts
 from p2p.sweep.batch_size import MIN_BATCH_ROWS
 from p2p.sweep.denoising_step import advance
 from p2p.sweep.early_stop import EarlyStopBarrier
+from p2p.sweep.inversion_barrier import InversionBarrier
 from p2p.sweep.sweep_plan import SweepPlan
 from p2p.sweep.trajectory import Job, Trajectory
 
@@ -77,7 +79,7 @@ def run_plans(
     follow_up: FollowUp | None = None,
     in_order: bool = False,
 ) -> list[Outcome]:
-    """Denoises all plans to the end.
+    """Denoises all plans to the end, after the inversions of their images.
 
     Jobs with most remaining steps go first, then those of earlier plans: sources and trunks run ahead, and the free
     rows they release fill the remaining room of every batch. The order depends on the plans alone, those that follow
@@ -100,9 +102,39 @@ def run_plans(
     started = time.perf_counter()
     ready: list[Job] = []
     waiting, following = deque(plans), deque[tuple[int, Callable[[], Sequence[SweepPlan]]]]()
+    inversions = InversionBarrier()
+
+    def start(started: Sequence[SweepPlan]) -> None:
+        for plan in started:
+            if plan.stored is not None:
+                outcomes[plan.index].finals[()] = to_cpu(plan.stored[-1])
+            for job in start_jobs(plan, batch_rows):
+                settle(job)
+
+    def settle(job: Job) -> None:
+        """Takes a job after a step: records what is finished or dropped, and makes the jobs of the next step."""
+        outcome = outcomes[job[0].plan.index]
+        for trajectory in job:
+            if trajectory.finished and not trajectory.is_copy:
+                outcome.finals[trajectory.members] = to_cpu(trajectory.state.x)
+        continuing: list[Job] = [job]
+        if barrier and job[0].step == job[0].plan.early_stop_step:
+            continuing, dropped = barrier.admit(job)
+            _record_dropped(dropped, outcome)
+        ready.extend(part for onward in continuing for part in regroup(onward, batch_rows))
+
+    def hand_over(indices: set[int]) -> None:
+        """Asks for the plans that follow those of ``indices`` which have no job any more."""
+        unfinished = {job[0].plan.index for job in ready} | (barrier.held if barrier else set())
+        if follow_up and (finished := sorted(indices - unfinished)):
+            following.append((usage.calls, follow_up([(index, outcomes[index]) for index in finished])))
+
     while ready or waiting or following:
         while waiting and (follow_up is None or sum(map(_rows, ready)) < READY_BATCHES * batch_rows):
-            ready += start_jobs(waiting.popleft(), batch_rows)
+            plan = waiting.popleft()
+            start(inversions.admit(plan))
+            if not plan.branches:
+                hand_over({plan.index})
         if following and (
             sum(map(_rows, ready)) < batch_rows or usage.calls - following[0][0] >= FOLLOW_UP_CALLS
         ):
@@ -111,6 +143,8 @@ def run_plans(
             started += time.perf_counter() - asked
             outcomes += [Outcome() for _ in further]
             waiting += further
+            continue
+        if not ready:
             continue
         ready.sort(key=_order if in_order and waiting else _priority)
         batch, ready = fill_batch(ready, batch_rows)
@@ -126,21 +160,13 @@ def run_plans(
         usage.calls, usage.rows, usage.batch_rows = usage.calls + 1, usage.rows + rows, batch_rows
         usage.padding += batch_rows - rows if pad else 0
         for moved in advanced:
+            if moved[0].plan.inverts:
+                start(inversions.record(moved[0]))
+                ready += regroup(moved, batch_rows)
+                continue
             for job in (moved, *_restarts(moved)):
-                outcome = outcomes[job[0].plan.index]
-                for trajectory in job:
-                    if trajectory.finished and not trajectory.is_copy:
-                        outcome.finals[trajectory.members] = to_cpu(trajectory.state.x)
-                continuing: list[Job] = [job]
-                if barrier and job[0].step == job[0].plan.early_stop_step:
-                    continuing, dropped = barrier.admit(job)
-                    _record_dropped(dropped, outcome)
-                ready += [part for onward in continuing for part in regroup(onward, batch_rows)]
-        if follow_up:
-            unfinished = {job[0].plan.index for job in ready} | (barrier.held if barrier else set())
-            finished = sorted({job[0].plan.index for job in batch} - unfinished)
-            if finished:
-                following.append((usage.calls, follow_up([(index, outcomes[index]) for index in finished])))
+                settle(job)
+        hand_over({job[0].plan.index for job in batch})
     wait_for(family.device)
     usage.seconds += time.perf_counter() - started
     return outcomes
@@ -162,6 +188,8 @@ def _try_advance(
 
 def start_jobs(plan: SweepPlan, batch_rows: int) -> list[Job]:
     """Makes the jobs of a plan's first step."""
+    if plan.stored is not None and not plan.branches:
+        return _restarts((Trajectory(plan, State(plan.stored[-1]), plan.request.steps),))
     sums = plan.map_columns.zero_sums() if plan.map_columns else None
     source = Trajectory(plan, plan.starting, 0, column_sums=sums)
     return _make_jobs(source, [replace(source, branch=branch) for branch in plan.branches], batch_rows)
@@ -208,12 +236,12 @@ def _make_jobs(source: Trajectory | None, edits: Sequence[Trajectory], batch_row
     if source is None:
         return alone
     dependent = [edit for edit in edits if edit.needs_source]
-    room = batch_rows // source.rows - 1
+    room = (batch_rows - source.rows) // dependent[0].rows if dependent else 1
     together: list[Job] = []
     for first in range(0, len(dependent), room):
         leader = source if first == 0 else replace(source, is_copy=True)
         together.append((leader, *dependent[first : first + room]))
-    if not dependent and not source.is_copy:
+    if not dependent and not source.is_copy and not source.is_stored:
         alone.insert(0, (source,))
     return together + alone
 
@@ -221,7 +249,8 @@ def _make_jobs(source: Trajectory | None, edits: Sequence[Trajectory], batch_row
 def _record_dropped(dropped: Sequence[Trajectory], outcome: Outcome) -> None:
     for trajectory in dropped:
         assert trajectory.predicted is not None
-        outcome.finals[trajectory.members] = to_cpu(trajectory.predicted)
+        if trajectory.branch is not None or trajectory.plan.stored is None:
+            outcome.finals[trajectory.members] = to_cpu(trajectory.predicted)
         outcome.stopped = tuple(sorted((*outcome.stopped, *trajectory.members)))
 
 
@@ -235,4 +264,5 @@ def _order(job: Job) -> tuple[int, int]:
 
 def _priority(job: Job) -> tuple[int, int]:
     plan = job[0].plan
-    return job[0].step - plan.request.steps, plan.index
+    remaining = plan.request.steps - job[0].step
+    return -remaining - (plan.request.steps if plan.inverts else 0), plan.index

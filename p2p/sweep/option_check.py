@@ -38,6 +38,8 @@ def find_problem(
         request = SweepRequest(source, target, **settings, **options)
         check_method(request)
         limits.check(request.negative_prompt, request.guidance_interval, request.self_max_size)
+        if request.image is not None:
+            limits.check_image((len(request.image), len(request.image[0])), request.inversion)
         cut = request.too_long == "truncate"
         before, after = (prompts.tokenize(prompt, cut) for prompt in (source, target))
         cross_edit(before, after, "auto", request.reweight or {}, request.only, request.alignment)

@@ -25,6 +25,7 @@ EDITS = ("auto", "refine", "replace")
 METHODS = ("p2p", "sdedit", "same_seed")
 TOO_LONG = ("error", "truncate")
 POOLED = ("own", "source")
+INVERSIONS = ("direct", "ddim", "negative_prompt")
 REWEIGHT_STEPS = ("all", "injected")
 
 
@@ -84,6 +85,11 @@ class SweepRequest:
         self_tau: a τ for self-attention in place of the sweep's, so that only cross-attention varies. ``self_gain`` is
             a factor on it.
         reweight_steps: "all", or "injected": a word is re-weighted only while its cross-attention may be injected.
+        image: (H, W, 3) uint8 of the model's size: a real image with the caption ``source``, which is edited in place
+            of one that is generated. ``latents`` must be None.
+        inversion: way from the image to the latents that its edits start from; see ``p2p.inversion``. "direct" stores
+            the trajectory and holds the source to it; "ddim" starts the source from its end; "negative_prompt" does so
+            too, with the source's caption in the unconditional rows.
 
     Raises:
         P2PError: a value out of its range, or an unknown sampler, edit, method, rounding or other choice.
@@ -117,6 +123,8 @@ class SweepRequest:
     start: float = 0.0
     self_tau: float | None = None
     reweight_steps: str = "all"
+    image: NDArray[np.uint8] | None = None
+    inversion: str = "direct"
 
     def __post_init__(self) -> None:
         self._check_types()
@@ -152,6 +160,7 @@ class SweepRequest:
             ("rounding", ROUNDINGS),
             ("reweight_steps", REWEIGHT_STEPS),
             ("spacing", SPACINGS),
+            ("inversion", INVERSIONS),
         ):
             optional = getattr(self, name) is None and name == "spacing"
             if not optional and getattr(self, name) not in known:
@@ -163,6 +172,16 @@ class SweepRequest:
                 raise P2PError(
                     f"guidance_interval = {self.guidance_interval!r}; give two noise levels, 0 <= low < high"
                 )
+        if self.image is not None and self.latents is not None:
+            raise P2PError("image and latents are two starts of one sweep; give one of them")
+        if (
+            self.image is not None
+            and self.inversion == "negative_prompt"
+            and self.negative_prompt is not None
+        ):
+            raise P2PError(
+                "inversion='negative_prompt' has a negative prompt of its own; remove negative_prompt"
+            )
         _ = self.local_blend  # raises P2PError
         for pair in self.alignment:
             if isinstance(pair, str) or len(pair) != 2 or not all(isinstance(text, str) for text in pair):
@@ -177,6 +196,13 @@ class SweepRequest:
                 raise P2PError(f"{name} must be text, not {getattr(self, name)!r}")
         if not isinstance(self.negative_prompt, str | None):
             raise P2PError(f"negative_prompt must be text, not {self.negative_prompt!r}")
+        if self.image is not None:
+            image: Any = self.image
+            if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.shape[2:] != (3,):
+                given = (
+                    f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image).__name__
+                )
+                raise P2PError(f"image must be an array (height, width, 3) of uint8, not {given}")
         if isinstance(self.taus, str) or not isinstance(self.taus, Collection):
             raise P2PError(f"taus = {self.taus!r} must be a list of numbers: taus=({self.taus},)")
         for name in ("word_taus", "reweight"):
@@ -228,7 +254,7 @@ class Sweep:
     """Result of a request.
 
     Attributes:
-        source: (H, W, 3) uint8.
+        source: (H, W, 3) uint8; for a request with an image, its reconstruction.
         edits: (K, H, W, 3) uint8, in the order of the request's ``taus``.
         rows: number of rows of the denoiser's batches that were evaluated for it.
         source_latents: (C, h, w) fp32 on the CPU, before decoding.
@@ -236,6 +262,7 @@ class Sweep:
         stopped: indices of edits that were dropped at the early stop. Their images and latents are those predicted
             there; so are the source's if all edits were dropped.
         request: what was carried out, or None.
+        original: the request's image, or None.
 
     A notebook shows a sweep as its images.
     """
@@ -247,22 +274,28 @@ class Sweep:
     edit_latents: Tensor
     stopped: tuple[int, ...] = ()
     request: SweepRequest | None = None
+    original: NDArray[np.uint8] | None = None
 
     def picture(self) -> Image.Image:
-        """Returns the source and the edits side by side as an image of PIL."""
-        return Image.fromarray(np.hstack([self.source, *self.edits]))
+        """Returns the original, if there is one, the source and the edits side by side as an image of PIL."""
+        return Image.fromarray(np.hstack(self._images()))
 
     def show(self) -> None:
         """Shows ``picture``: in the notebook, or in the viewer of the desktop."""
         self.picture().show()
+
+    def _images(self) -> list[NDArray[np.uint8]]:
+        return [*(() if self.original is None else (self.original,)), self.source, *self.edits]
 
     def _repr_html_(self) -> str:
         if self.request is None:
             captions = ["source", *(f"edit {k}" for k in range(len(self.edits)))]
         else:
             captions = [self.request.source, *(f"τ = {tau:g}" for tau in self.request.taus)]
+        if self.original is not None:
+            captions.insert(0, "original")
         figures = []
-        for image, caption in zip((self.source, *self.edits), captions, strict=True):
+        for image, caption in zip(self._images(), captions, strict=True):
             png = io.BytesIO()
             Image.fromarray(image).save(png, "PNG")
             data = base64.b64encode(png.getvalue()).decode()

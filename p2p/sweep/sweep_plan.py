@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -23,6 +24,22 @@ from p2p.sweep.request import SweepRequest
 from p2p.sweep.tree import Branch, InjectionTiming, first_steps, grow_branches, injected_steps, make_schedules
 
 
+class Inversion(Protocol):
+    """Inversion of an image, which several plans may share.
+
+    Attributes:
+        plan: goes the steps backwards, from the image's latents to noise.
+        trajectory: (T + 1, C, h, w) fp32; the latents before each step and those of the image. None until they are
+            found.
+    """
+
+    plan: SweepPlan
+    trajectory: Tensor | None
+
+    def prepare(self, plan: SweepPlan) -> SweepPlan:
+        """Makes the plan that starts from the trajectory, of a plan that waited for it."""
+
+
 @dataclass(frozen=True, eq=False)
 class SweepPlan:
     """A request with everything that its trajectories need.
@@ -32,16 +49,23 @@ class SweepPlan:
         request: the request.
         sampler: shared by all plans with the same sampler and number of steps.
         branches: roots of the tree of edits.
-        source: conditioning of the source, ``target`` that of the edits, ``unconditional`` that of unconditional rows.
+        source: conditioning of the source, ``target`` that of the edits, ``unconditional`` that of
+            unconditional rows at each step.
         mixings: cross-attention of an edit for each ``Injection.cross`` that occurs, None without an effect.
         starting: the sampler's state at step 0.
-        guided: for each step, whether its trajectories have an unconditional row.
+        guided: for each step, whether its edits have an unconditional row.
         map_columns: columns of maps that are summed, for ``blend`` or for attention maps, or None.
         blend: LocalBlend, or None.
         restarts: branches that start from the finished source.
         early_stop_step: the step before which the early stop comes, or None.
         self_limit: most pixels of a layer whose self-attention is injected.
         last_start: the step from which on no injection starts.
+        inversion: of the request's image; it must be finished before the plan starts. None without an image, and in the
+            plan that ``Inversion.prepare`` makes.
+        inverts: whether it is the plan of an ``Inversion``.
+        source_guided: whether the source has unconditional rows at the steps of ``guided``.
+        stored: latents (T + 1, C, h, w) before each step and after the last that the source is held to, or None. Only
+            the last is used if nothing but ``restarts`` is made.
     """
 
     index: int
@@ -50,7 +74,7 @@ class SweepPlan:
     branches: tuple[Branch, ...]
     source: Conditioning
     target: Conditioning
-    unconditional: Conditioning
+    unconditional: tuple[Conditioning, ...]
     mixings: Mapping[tuple[bool, ...], Mixing | None]
     starting: State
     guided: tuple[bool, ...]
@@ -60,6 +84,10 @@ class SweepPlan:
     early_stop_step: int | None = None
     self_limit: float = math.inf
     last_start: int = 0
+    inversion: Inversion | None = None
+    inverts: bool = False
+    source_guided: bool = True
+    stored: Tensor | None = None
 
 
 def make_plan(index: int, request: SweepRequest, family: Family, sampler: MakeSampler) -> SweepPlan:
@@ -114,7 +142,7 @@ def make_plan(index: int, request: SweepRequest, family: Family, sampler: MakeSa
         branches=grow_branches(sweep),
         source=source_text,
         target=target_text,
-        unconditional=unconditional,
+        unconditional=(unconditional,) * request.steps,
         guided=_guided(request, family, step_sampler),
         map_columns=map_columns,
         blend=blend,
@@ -140,8 +168,16 @@ def _check_limits(request: SweepRequest, family: Family) -> None:
     if request.self_max_size is not None:
         _, height, width = family.latent_shape
         least_size = math.sqrt(min(h * w for h, w in family.map_layers) / (height * width))
-    limits = ModelLimits(not family.embeds_guidance, least_size)
+    limits = ModelLimits(not family.embeds_guidance, least_size, image_size(family))
     limits.check(request.negative_prompt, request.guidance_interval, request.self_max_size)
+    if request.image is not None:
+        limits.check_image((len(request.image), len(request.image[0])), request.inversion)
+
+
+def image_size(family: Family) -> tuple[int, int]:
+    """Computes the height and width in pixels of a family's images."""
+    _, height, width = family.latent_shape
+    return height * family.decoder.pixels_per_latent, width * family.decoder.pixels_per_latent
 
 
 def _self_limit(request: SweepRequest, family: Family) -> float:

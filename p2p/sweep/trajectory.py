@@ -52,9 +52,15 @@ class Trajectory:
         return self.plan.blend is not None or starts_later or bool(self.branch.injection(self.step))
 
     @property
+    def is_stored(self) -> bool:
+        """True for a source whose next steps are known and are of use to edits alone."""
+        plan = self.plan
+        return self.branch is None and plan.stored is not None and self.step >= (plan.early_stop_step or 0)
+
+    @property
     def guided(self) -> bool:
         """True if its next step needs an unconditional row."""
-        return self.plan.guided[self.step]
+        return self.plan.guided[self.step] and (self.branch is not None or self.plan.source_guided)
 
     @property
     def rows(self) -> int:

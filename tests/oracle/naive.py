@@ -164,8 +164,16 @@ def generate(
     blend: NaiveBlend | None = None,
     unguided_steps: Collection[int] = (),
     negative_prompt: str = "",
+    starting: Tensor | None = None,
+    held: Sequence[Tensor] | None = None,
+    negatives: Sequence[Tensor] | None = None,
 ) -> NaiveResult:
-    """Denoise source and edit side by side, and decode both. Guidance is 1 at ``unguided_steps``."""
+    """Denoise source and edit side by side, and decode both. Guidance is 1 at ``unguided_steps``.
+
+    An inverted image gives ``starting``, latents (1, C, h, w) in place of noise. ``held`` are latents (1, C, h, w) that
+    the source is set to before each step and after the last, ``negatives`` the embeddings (1, S, C) in place of the
+    negative prompt's at each step.
+    """
     scheduler = SCHEDULERS[sampler].from_config(pipeline.scheduler.config)
     scheduler.set_timesteps(steps)
     attention = NaiveAttention(edit)
@@ -175,12 +183,16 @@ def generate(
     size = (side, side) if isinstance(side, int) else tuple(side)
     one = torch.randn((1, 4, *size), generator=torch.Generator().manual_seed(seed))
     latents = torch.cat([one, one]) * scheduler.init_noise_sigma
+    if starting is not None:
+        latents = torch.cat([starting, starting])
     guided = guidance_scale > 1
-    prompts = _encode(pipeline, [negative_prompt] * 2 + [source, target] if guided else [source, target])
+    prompts = encode(pipeline, [negative_prompt] * 2 + [source, target] if guided else [source, target])
     margin, covered = 1.0, 1.0
     for i, t in enumerate(scheduler.timesteps):
         attention.step = i
         attention.seen.append([])
+        if negatives is not None and guided:
+            prompts = torch.cat([negatives[i], negatives[i], prompts[2:]])
         rows = torch.cat([latents, latents]) if guided else latents
         output = unet(scheduler.scale_model_input(rows, t), t, prompts).sample
         if guided:
@@ -189,6 +201,8 @@ def generate(
             output = unconditional + scale * (conditional - unconditional)
         with _shared_noise(scheduler, seed, i):
             latents = scheduler.step(output, t, latents).prev_sample
+        if held is not None:
+            latents[0] = held[i + 1][0]
         if blend is not None and i + 1 > blend.start_steps:
             inside, near = blend_mask(attention.seen, blend, size)
             margin, covered = min(margin, near), inside.float().mean().item()
@@ -264,7 +278,7 @@ def blend_mask(
     return words & ~kept, nearest
 
 
-def _encode(pipeline: StableDiffusionPipeline, prompts: list[str]) -> Tensor:
+def encode(pipeline: StableDiffusionPipeline, prompts: list[str]) -> Tensor:
     tokenizer = pipeline.tokenizer
     ids = tokenizer(prompts, padding="max_length", max_length=tokenizer.model_max_length, return_tensors="pt")
     return pipeline.text_encoder(ids.input_ids)[0]

@@ -114,3 +114,20 @@ def test_an_overflowing_autoencoder_is_in_single_from_the_start(vae: Autoencoder
     single = Decoder(copy.deepcopy(vae).float())(x)
     assert np.array_equal(Decoder(vae, upcast=True)(x), single)
     assert Decoder(copy.deepcopy(vae).bfloat16(), upcast=True).vae.dtype == torch.bfloat16
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_an_image_is_encoded_to_the_scaled_mean(vae: AutoencoderKL, dtype: torch.dtype) -> None:
+    """In single precision, whatever that of the weights is; decoding takes the scaling back."""
+    mean, std = [0.5, -1.0, 0.0, 2.0], [1.0, 2.0, 0.5, 3.0]
+    vae.register_to_config(latents_mean=mean, latents_std=std, scaling_factor=0.3)
+    image = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    decoder = Decoder(vae.to(dtype))
+    encoded = decoder.encode(image)
+    assert encoded.dtype == torch.float32
+    assert vae.dtype == dtype
+    pixels = torch.from_numpy(image).float().permute(2, 0, 1)[None] / 255 * 2 - 1
+    exact = vae.float().encode(pixels).latent_dist.mean[0]
+    unscaled = torch.stack([encoded[k] * std[k] / 0.3 + mean[k] for k in range(4)])
+    assert torch.allclose(unscaled, exact, atol=1e-5)

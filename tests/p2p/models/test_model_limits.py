@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 
 import pytest
+import torch
 
 import miniworld
 import p2p
@@ -32,9 +33,11 @@ def test_the_limits_are_those_of_the_loaded_model(folder: Path):
     family = p2p.load(folder, device="cpu").family
     _, height, width = family.latent_shape
     least = min(h * w for h, w in family.map_layers) / (height * width)
-    assert model_limits(folder) == ModelLimits(
-        not family.embeds_guidance, pytest.approx(math.sqrt(least), abs=1e-9)
+    limits = model_limits(folder)
+    assert limits == ModelLimits(
+        not family.embeds_guidance, pytest.approx(math.sqrt(least), abs=1e-9), limits.image_size
     )
+    assert limits.image_size == family.decoder(torch.zeros(1, *family.latent_shape)).shape[1:3]
 
 
 def test_a_plugin_family_has_no_known_limit(tmp_path: Path):
@@ -50,6 +53,18 @@ def test_options_without_effect_are_refused():
         limits.check(None, (0.1, 5.0), None)
     with pytest.raises(p2p.P2PError, match=r"self_max_size = 0\.2 .* must be 0\.25 or more"):
         limits.check(None, None, 0.2)
+
+
+def test_an_image_of_another_size_is_refused():
+    limits = ModelLimits(unconditional=False, image_size=(16, 24))
+    limits.check_image((16, 24), "direct")
+    with pytest.raises(
+        p2p.P2PError, match="image has 16×24 pixels; the model takes 24×16: crop or resize it"
+    ):
+        limits.check_image((24, 16), "direct")
+    with pytest.raises(p2p.P2PError, match="inversion='null_text' does not work with a model that embeds"):
+        limits.check_image((16, 24), "null_text")
+    ModelLimits().check_image((3, 4), "null_text")
 
 
 def test_a_damaged_config_is_named(sd1_folder: Path, tmp_path: Path):

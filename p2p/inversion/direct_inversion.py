@@ -1,0 +1,24 @@
+"""Direct inversion: the source is held to the image's trajectory, and the edits are left alone (Ju et al. 2023).
+
+The source's row at a step is the stored latents, so the reconstruction is the image's round trip through the
+autoencoder. The row is needed only while something is injected, and without guidance.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from torch import Tensor
+
+from p2p.inversion.ddim_inversion import start_from_noise
+from p2p.sweep.sweep_plan import SweepPlan
+
+
+def hold_source(plan: SweepPlan, trajectory: Tensor) -> SweepPlan:
+    """Makes the plan whose source is held to a trajectory (T + 1, C, h, w)."""
+    return replace(
+        start_from_noise(plan, trajectory),
+        stored=trajectory,
+        # Edits may take the self-attention of the source's unconditional row.
+        source_guided=plan.request.inject_unconditional,
+    )

@@ -1,0 +1,140 @@
+"""Inversion of images as the papers write it, one image at a time, for a pipeline of diffusers with DDIM."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers import DDIMScheduler, StableDiffusionPipeline
+from diffusers.models.attention_processor import AttnProcessor
+from numpy.typing import NDArray
+from torch import Tensor
+
+import p2p
+from tests.oracle import naive
+from tests.oracle.prompts import PromptPair, Segment, mapper
+
+PAIR = PromptPair(
+    (
+        Segment(("a", "red"), ("a", "red")),
+        Segment(("ball",), ("hexagon",)),
+        Segment(("on", "grass"), ("on", "grass")),
+    )
+)
+
+
+def drawn_image(seed: int = 0, size: tuple[int, int] = (16, 16)) -> NDArray[np.uint8]:
+    """An image of smooth random colours."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (4, 4, 3)).astype(np.float32)
+    fine = torch.nn.functional.interpolate(
+        torch.from_numpy(coarse).permute(2, 0, 1)[None], size, mode="bilinear"
+    )
+    return fine[0].permute(1, 2, 0).round().to(torch.uint8).numpy()
+
+
+@torch.no_grad()
+def encoded(pipeline: Any, image: NDArray[np.uint8]) -> Tensor:
+    """The mean of the autoencoder's posterior, (1, C, h, w), scaled as the model's latents."""
+    pixels = torch.from_numpy(image).float().permute(2, 0, 1)[None] / 255 * 2 - 1
+    config = pipeline.vae.config
+    return (pipeline.vae.encode(pixels).latent_dist.mean - (config.shift_factor or 0)) * config.scaling_factor
+
+
+@torch.no_grad()
+def ddim_trajectory(
+    pipeline: StableDiffusionPipeline, image: NDArray[np.uint8], caption: str, steps: int
+) -> list[Tensor]:
+    """Latents (1, C, h, w) before each step of DDIM and, last, the image's: conditional, without guidance.
+
+    By ε it is equation 3 of Mokady et al. 2022. By v, latents are x = cos φ x₀ + sin φ ε and a step from φ to ψ is
+    x' = cos(φ − ψ) x − sin(φ − ψ) v (Salimans & Ho 2022, appendix D), solved for x.
+    """
+    scheduler = DDIMScheduler.from_config(pipeline.scheduler.config)
+    scheduler.set_timesteps(steps)
+    pipeline.unet.set_attn_processor(AttnProcessor())
+    text = naive.encode(pipeline, [caption])
+    latents = [encoded(pipeline, image)]
+    for t in scheduler.timesteps.flip(0):
+        z, before = latents[0], int(t) - scheduler.config.num_train_timesteps // steps
+        low = scheduler.alphas_cumprod[before] if before >= 0 else scheduler.final_alpha_cumprod
+        high = scheduler.alphas_cumprod[t]
+        output = pipeline.unet(z, t, text).sample
+        if scheduler.config.prediction_type == "epsilon":
+            z = (high / low).sqrt() * z + high.sqrt() * (
+                (1 / high - 1).sqrt() - (1 / low - 1).sqrt()
+            ) * output
+        else:
+            turn = torch.acos(high.sqrt()) - torch.acos(low.sqrt())
+            z = (z + torch.sin(turn) * output) / torch.cos(turn)
+        latents.insert(0, z)
+    return latents
+
+
+def compare(
+    editor: p2p.Editor,
+    pipeline: StableDiffusionPipeline,
+    inversion: str,
+    tau: float = 0.6,
+    steps: int = 5,
+    guidance_scale: float = 3.0,
+    held: bool = False,
+    negatives: Sequence[Tensor] | None = None,
+    blend: p2p.Blend | None = None,
+    **options: Any,
+) -> tuple[p2p.Sweep, naive.NaiveResult]:
+    """One sweep of an image against one naive run; τ travels with two others, which must make no difference."""
+    image = drawn_image()
+    sweep = editor.sweep(
+        PAIR.source,
+        PAIR.target,
+        taus=(0.2, tau, 1.0),
+        steps=steps,
+        guidance_scale=guidance_scale,
+        image=image,
+        inversion=inversion,
+        blend=blend,
+        **options,
+    )
+    trajectory = ddim_trajectory(pipeline, image, PAIR.source, steps)
+    window = editor.family.window
+    expected = naive.generate(
+        pipeline,
+        PAIR.source,
+        PAIR.target,
+        naive.NaiveEdit(
+            mapper=mapper(pipeline.tokenizer, PAIR, "auto", window),
+            cross_steps=int(tau * steps + 0.5),
+            self_steps=int(0.5 * tau * steps + 0.5),
+            unconditional=options.get("inject_unconditional", False),
+        ),
+        seed=0,
+        steps=steps,
+        guidance_scale=guidance_scale,
+        sampler="ddim",
+        starting=trajectory[0],
+        held=trajectory if held else None,
+        negatives=negatives,
+        blend=blend and naive_blend(pipeline, blend, steps),
+    )
+    assert torch.allclose(sweep.source_latents, expected.source_latents, atol=1e-4, rtol=1e-4)
+    assert torch.allclose(sweep.edit_latents[1], expected.edit_latents, atol=1e-4, rtol=1e-4)
+    assert np.abs(sweep.source - expected.source_image.numpy()).max() <= 1
+    assert np.abs(sweep.edits[1] - expected.edit_image.numpy()).max() <= 1
+    return sweep, expected
+
+
+def naive_blend(pipeline: StableDiffusionPipeline, blend: p2p.Blend, steps: int) -> naive.NaiveBlend:
+    """Of a word of each prompt of ``PAIR``."""
+
+    def tokens(prompt: str, word: object) -> list[int]:
+        return naive.tokens_of_words(pipeline.tokenizer, prompt)[prompt.split().index(str(word))]
+
+    return naive.NaiveBlend(
+        source=tokens(PAIR.source, blend.source),
+        target=tokens(PAIR.target, blend.target),
+        size=(8, 8),
+        threshold=blend.threshold,
+        start_steps=int(blend.start * steps + 0.5),
+    )
