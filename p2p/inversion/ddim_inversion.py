@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from torch import Tensor
-
 from p2p.inversion.inverse_sampler import start_at
+from p2p.inversion.inverted_image import InvertedImage
 from p2p.sweep.sweep_plan import SweepPlan
 
 
-def start_from_noise(plan: SweepPlan, trajectory: Tensor) -> SweepPlan:
-    """Makes the plan that starts from the first latents of a trajectory (T + 1, C, h, w)."""
-    return replace(plan, starting=start_at(plan.sampler, trajectory[0]))
+def start_from_noise(plan: SweepPlan, image: InvertedImage) -> SweepPlan:
+    """Makes the plan that starts from the first latents of an image's trajectory."""
+    return replace(plan, starting=start_at(plan.sampler, image.trajectory[0]))

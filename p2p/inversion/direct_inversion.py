@@ -8,17 +8,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from torch import Tensor
-
 from p2p.inversion.ddim_inversion import start_from_noise
+from p2p.inversion.inverted_image import InvertedImage
 from p2p.sweep.sweep_plan import SweepPlan
 
 
-def hold_source(plan: SweepPlan, trajectory: Tensor) -> SweepPlan:
-    """Makes the plan whose source is held to a trajectory (T + 1, C, h, w)."""
+def hold_source(plan: SweepPlan, image: InvertedImage) -> SweepPlan:
+    """Makes the plan whose source is held to an image's trajectory."""
     return replace(
-        start_from_noise(plan, trajectory),
-        stored=trajectory,
+        start_from_noise(plan, image),
+        stored=image.trajectory,
         # Edits may take the self-attention of the source's unconditional row.
         source_guided=plan.request.inject_unconditional,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -11,6 +12,7 @@ from torch import Tensor
 from p2p.families.family import Family
 from p2p.inversion.inverse_sampler import make_inverse
 from p2p.inversion.inversion_registry import METHODS
+from p2p.inversion.inverted_image import InvertedImage
 from p2p.samplers.sampler import State
 from p2p.sweep.sweep_plan import SweepPlan
 
@@ -19,12 +21,17 @@ from p2p.sweep.sweep_plan import SweepPlan
 class ImageInversion:
     """Inversion of an image under its caption, without guidance; ``p2p.sweep.sweep_plan.Inversion``."""
 
+    family: Family
     plan: SweepPlan
     trajectory: Tensor | None = None
 
     def prepare(self, plan: SweepPlan) -> SweepPlan:
+        return METHODS[plan.request.inversion](replace(plan, inversion=None), self._image)
+
+    @cached_property
+    def _image(self) -> InvertedImage:
         assert self.trajectory is not None
-        return METHODS[plan.request.inversion](replace(plan, inversion=None), self.trajectory)
+        return InvertedImage(self.family, self.trajectory)
 
 
 @dataclass(eq=False)
@@ -61,7 +68,7 @@ class ImageInversions:
             request.spacing,
         )
         if key not in self._inversions:
-            self._inversions[key] = ImageInversion(self._backwards(plan, latents))
+            self._inversions[key] = ImageInversion(self.family, self._backwards(plan, latents))
         return replace(plan, inversion=self._inversions[key])
 
     def _backwards(self, plan: SweepPlan, latents: Tensor) -> SweepPlan:

@@ -7,16 +7,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from torch import Tensor
-
 from p2p.inversion.ddim_inversion import start_from_noise
+from p2p.inversion.inverted_image import InvertedImage
 from p2p.sweep.sweep_plan import SweepPlan
 
 
-def use_source_caption(plan: SweepPlan, trajectory: Tensor) -> SweepPlan:
-    """Makes the plan with the source's caption in unconditional rows, from a trajectory (T + 1, C, h, w)."""
+def use_source_caption(plan: SweepPlan, image: InvertedImage) -> SweepPlan:
+    """Makes the plan with the source's caption in unconditional rows, from an image's trajectory."""
     return replace(
-        start_from_noise(plan, trajectory),
+        start_from_noise(plan, image),
         unconditional=(plan.source,) * plan.request.steps,
         source_guided=plan.request.inject_unconditional,
     )

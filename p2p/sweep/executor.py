@@ -106,6 +106,8 @@ def run_plans(
 
     def start(started: Sequence[SweepPlan]) -> None:
         for plan in started:
+            outcomes[plan.index].rows += plan.prepared_rows
+            usage.calls, usage.rows = usage.calls + plan.prepared_rows, usage.rows + plan.prepared_rows
             if plan.stored is not None:
                 outcomes[plan.index].finals[()] = to_cpu(plan.stored[-1])
             for job in start_jobs(plan, batch_rows):

@@ -25,7 +25,7 @@ EDITS = ("auto", "refine", "replace")
 METHODS = ("p2p", "sdedit", "same_seed")
 TOO_LONG = ("error", "truncate")
 POOLED = ("own", "source")
-INVERSIONS = ("direct", "ddim", "negative_prompt")
+INVERSIONS = ("direct", "ddim", "negative_prompt", "null_text")
 REWEIGHT_STEPS = ("all", "injected")
 
 
@@ -89,7 +89,8 @@ class SweepRequest:
             of one that is generated. ``latents`` must be None.
         inversion: way from the image to the latents that its edits start from; see ``p2p.inversion``. "direct" stores
             the trajectory and holds the source to it; "ddim" starts the source from its end; "negative_prompt" does so
-            too, with the source's caption in the unconditional rows.
+            too, with the source's caption in the unconditional rows; "null_text" with an embedding that is optimised
+            for each step.
 
     Raises:
         P2PError: a value out of its range, or an unknown sampler, edit, method, rounding or other choice.

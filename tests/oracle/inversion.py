@@ -138,3 +138,38 @@ def naive_blend(pipeline: StableDiffusionPipeline, blend: p2p.Blend, steps: int)
         threshold=blend.threshold,
         start_steps=int(blend.start * steps + 0.5),
     )
+
+
+def null_texts(
+    pipeline: StableDiffusionPipeline, trajectory: Sequence[Tensor], caption: str, guidance_scale: float
+) -> list[Tensor]:
+    """Unconditional embeddings (1, S, C) of each step: algorithm 1 of Mokady et al. 2022, by the whole DDIM step."""
+    steps = len(trajectory) - 1
+    scheduler = DDIMScheduler.from_config(pipeline.scheduler.config)
+    scheduler.set_timesteps(steps)
+    pipeline.unet.set_attn_processor(AttnProcessor())
+    pipeline.unet.requires_grad_(False)
+    with torch.no_grad():
+        null, text = naive.encode(pipeline, [""]), naive.encode(pipeline, [caption])
+    z, found = trajectory[0], []
+    for i, t in enumerate(scheduler.timesteps):
+        null = null.clone().detach().requires_grad_()
+        optimizer = torch.optim.Adam([null], lr=1e-2 * (1 - i / 100))
+        with torch.no_grad():
+            conditional = pipeline.unet(z, t, text).sample
+        for _ in range(10):
+            unconditional = pipeline.unet(z, t, null).sample
+            output = unconditional + guidance_scale * (conditional - unconditional)
+            after = scheduler.step(output, t, z).prev_sample
+            loss = torch.nn.functional.mse_loss(after, trajectory[i + 1])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            if loss.item() < 1e-5 + i * 2e-5:
+                break
+        found.append(null.detach())
+        with torch.no_grad():
+            unconditional = pipeline.unet(z, t, null).sample
+            output = unconditional + guidance_scale * (conditional - unconditional)
+            z = scheduler.step(output, t, z).prev_sample
+    return found
