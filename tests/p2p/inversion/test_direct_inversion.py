@@ -63,7 +63,7 @@ def test_rows_are_the_minimum(sd1_editor: p2p.Editor, guidance_scale: float, dou
     assert blended.rows == 10 + 10 + doubled * (9 + 45)
 
 
-def test_unconditional_rows_of_the_source_come_with_their_injection(sd1_editor: p2p.Editor) -> None:
+def test_unconditional_rows_of_the_source_come_with_injection(sd1_editor: p2p.Editor) -> None:
     sweep = sd1_editor.sweep(
         PAIR.source, PAIR.target, taus=(1.0,), steps=4, image=drawn_image(), inject_unconditional=True
     )

@@ -34,7 +34,7 @@ def test_the_source_is_nearer_to_the_image(sd1_editor: p2p.Editor) -> None:
     error = {
         inversion: (
             sd1_editor.sweep(
-                PAIR.source, PAIR.target, (0.0,), steps=2, image=image, inversion=inversion
+                PAIR.source, PAIR.target, (0.0,), steps=4, image=image, inversion=inversion
             ).source_latents
             - latents
         )
@@ -103,7 +103,7 @@ def test_short_memory_turns_checkpointing_on_for_a_while(tmp_path: Path) -> None
         hook = (
             network.up_blocks[1]
             .resnets[0]
-            .register_forward_hook(lambda *_: calls.__setitem__(0, calls[0] + 1))
+            .register_forward_pre_hook(lambda *_: calls.__setitem__(0, calls[0] + 1))
         )
         output = editor.family.denoise(torch.ones(1, 4, 8, 8), torch.tensor([5.0]), (text,), None)
         output.square().mean().backward()
