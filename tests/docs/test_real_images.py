@@ -15,7 +15,7 @@ from tests.docs.snippets import ROOT, snippet
 
 
 def test_the_example_edits_a_drawn_photograph():
-    scene = parse_caption("a photo of a red ball on grass")
+    scene = parse_caption("a photo of a red ball on grass by day")
     photo = draw(scene, random_layout(np.random.default_rng(2)))
     names: dict[str, Any] = {"p2p": p2p, "miniworld": miniworld, "photo": photo}
     exec(compile(snippet("real-images.md", "image"), "image", "exec"), names)
