@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -119,7 +120,7 @@ def _optimise_step(
         return with_checkpointing(family.network, run)
 
 
-def with_checkpointing(network: torch.nn.Module, run: Callable[[], tuple[Tensor, int]]) -> tuple[Tensor, int]:
+def with_checkpointing(network: Any, run: Callable[[], tuple[Tensor, int]]) -> tuple[Tensor, int]:
     """Calls ``run``, and again with gradient checkpointing if memory is short for the network's activations."""
     try:
         return run()
