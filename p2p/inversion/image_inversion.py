@@ -31,7 +31,7 @@ class ImageInversion:
     @cached_property
     def _image(self) -> InvertedImage:
         assert self.trajectory is not None
-        return InvertedImage(self.family, self.trajectory)
+        return InvertedImage(self.family, self.plan.source, self.trajectory)
 
 
 @dataclass(eq=False)

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from p2p.families.family import Family
+from p2p.families.family import Conditioning, Family
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,10 +17,12 @@ class InvertedImage:
 
     Attributes:
         family: the model.
+        source: conditioning of the inversion: the caption, without guidance.
         trajectory: (T + 1, C, h, w) fp32; the latents before each step of the sampler and, last, the image's.
         found: what methods have computed for the image and can use again, by keys of their own.
     """
 
     family: Family
+    source: Conditioning
     trajectory: Tensor
     found: dict[Hashable, Any] = field(default_factory=dict)

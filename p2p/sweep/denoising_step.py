@@ -44,7 +44,7 @@ def advance(family: Family, jobs: Sequence[Job], padded_to: int | None = None) -
     by_sampler = _group_by_sampler(trajectories, device)
     for group, at, i in by_sampler:
         sampler = trajectories[group[0]].plan.sampler
-        model_input[at] = sampler.model_input(x[at], i)
+        model_input[at] = sampler.model_input(_shifted(x[at], [trajectories[k] for k in group]), i)
         timesteps[at] = sampler.timesteps[i]
 
     # Denoiser: edits attend with the maps of their source where their branch of the tree injects them.
@@ -139,6 +139,16 @@ def _attention_of_rows(jobs: Sequence[Job], guided: Sequence[int]) -> list[RowAt
                 )
         source += len(job)
     return rows
+
+
+def _shifted(x: Tensor, trajectories: Sequence[Trajectory]) -> Tensor:
+    """Adds the shifts of their plans to the latents (B, C, h, w) of trajectories."""
+    if all(trajectory.plan.shifts is None for trajectory in trajectories):
+        return x
+    shifts = [
+        torch.zeros_like(x[0]) if t.plan.shifts is None else t.plan.shifts[t.step] for t in trajectories
+    ]
+    return x + torch.stack(shifts)
 
 
 def _held(trajectory: Trajectory, state: State) -> State:

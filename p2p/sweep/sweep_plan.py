@@ -66,6 +66,7 @@ class SweepPlan:
         source_guided: whether the source has unconditional rows at the steps of ``guided``.
         stored: latents (T + 1, C, h, w) before each step and after the last that the source is held to, or None. Only
             the last is used if nothing but ``restarts`` is made.
+        shifts: (T, C, h, w) that are added to all latents of a step for the denoiser, or None.
         prepared_rows: rows of the denoiser that were evaluated to prepare it.
     """
 
@@ -90,6 +91,7 @@ class SweepPlan:
     source_guided: bool = True
     stored: Tensor | None = None
     prepared_rows: int = 0
+    shifts: Tensor | None = None
 
 
 def make_plan(index: int, request: SweepRequest, family: Family, sampler: MakeSampler) -> SweepPlan:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,14 @@ from torch import Tensor
 
 import p2p
 from p2p.families.flux import pack, unpack
+from p2p.inversion.image_inversion import ImageInversions
+from p2p.sweep.denoising_step import advance
+from p2p.sweep.inversion_barrier import invert
+from p2p.sweep.sweep_plan import make_plan
+from p2p.sweep.trajectory import Trajectory
 from tests import models
 from tests.oracle import pipelines
+from tests.oracle.inversion import drawn_image
 from tests.oracle.joint import NaiveJointAttention
 from tests.oracle.naive import NaiveEdit
 
@@ -176,3 +183,36 @@ def test_layers_of_one_size_are_all_injected_or_none(editor: p2p.Editor) -> None
         match=r"self_max_size = 0.25 leaves no layer of the model to inject into; it must be 0.5 or more",
     ):
         editor.sweep(SOURCE, TARGET, self_max_size=0.25, **RUN)
+
+
+@pytest.mark.parametrize("guidance_scale", [1.0, 3.5])
+def test_an_image_is_reconstructed_exactly(editor: p2p.Editor, guidance_scale: float) -> None:
+    """Under the guidance of the inversion the source's own steps lead to the image, to which it is held besides."""
+    image = drawn_image()
+    request = p2p.SweepRequest(
+        SOURCE,
+        TARGET,
+        (0.0, 0.6),
+        steps=STEPS,
+        sampler="flow_match_euler",
+        guidance_scale=guidance_scale,
+        image=image,
+    )
+    sweep = editor.sweep_many([request])[0]
+    latents = editor.family.decoder.encode(image)
+    assert torch.equal(sweep.source_latents, latents)
+    assert sweep.edit_latents.isfinite().all()
+    with torch.inference_mode():
+        plan = ImageInversions(editor.family).attach(make_plan(0, request, editor.family, editor._samplers()))
+        plan = invert(editor.family, plan)
+        assert plan.stored is not None
+        source = Trajectory(replace(plan, stored=None), plan.starting, 0)
+        for step in range(STEPS):
+            ((source,),) = advance(editor.family, [(source,)])
+            assert torch.allclose(source.state.x, plan.stored[step + 1], atol=1e-4)
+
+
+def test_inversions_by_the_unconditional_prompt_are_refused(editor: p2p.Editor) -> None:
+    for inversion in ("null_text", "negative_prompt"):
+        with pytest.raises(p2p.P2PError, match=f"inversion='{inversion}' does not work with a model that"):
+            editor.sweep(SOURCE, TARGET, image=drawn_image(), inversion=inversion, **RUN)

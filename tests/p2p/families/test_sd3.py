@@ -16,6 +16,7 @@ from torch import Tensor
 import p2p
 from tests import models
 from tests.oracle import pipelines
+from tests.oracle.inversion import direct_flow_edit, drawn_image
 from tests.oracle.joint import NaiveJointAttention
 from tests.oracle.naive import NaiveEdit
 
@@ -221,3 +222,34 @@ def test_t5_takes_words_after_the_window_of_clip(tmp_path: Path) -> None:
 def test_samplers_of_other_models_do_not_fit(editor: p2p.Editor) -> None:
     with pytest.raises(p2p.P2PError, match="'ddim' does not fit a model that predicts a flow"):
         editor.sweep(SOURCE, TARGET)
+
+
+@pytest.mark.parametrize("tau", [0.2, 0.6])
+def test_edits_of_an_image_are_those_on_maps(
+    editor: p2p.Editor, pipeline: StableDiffusion3Pipeline, tau: float
+) -> None:
+    """Direct inversion of a flow. The naive source is not held to its trajectory, and stays on it."""
+    image = drawn_image()
+    sweep = editor.sweep(
+        SOURCE,
+        TARGET,
+        taus=(tau, 1.0),
+        steps=STEPS,
+        guidance_scale=4.0,
+        sampler="flow_match_euler",
+        image=image,
+    )
+    found, _ = columns(pipeline)
+    attention = NaiveJointAttention(
+        NaiveEdit(found, cross_steps=int(tau * STEPS), self_steps=int(0.5 * tau * STEPS + 0.5)),
+        editor.family.window,
+    )
+    expected = direct_flow_edit(
+        pipeline, attention, image, (SOURCE, TARGET), STEPS, 4.0, **sequence(pipeline)
+    )
+    latents = editor.family.decoder.encode(image)
+    assert torch.equal(sweep.source_latents, latents)
+    assert torch.allclose(expected[0], latents, atol=1e-4)
+    assert torch.allclose(sweep.edit_latents[0], expected[1], atol=1e-4)
+    assert (expected[1] - latents).abs().max() > 1e-2
+    assert sweep.rows == STEPS + STEPS + 2 * (STEPS + STEPS - int(0.5 * tau * STEPS + 0.5))
