@@ -88,6 +88,7 @@ class Editor:
         reweight_steps: str = SweepRequest.reweight_steps,
         image: NDArray[np.uint8] | None = None,
         inversion: str = SweepRequest.inversion,
+        source_guidance_scale: float | None = None,
     ) -> Sweep:
         """Carries out one request; ``p2p.SweepRequest`` describes the arguments.
 
@@ -125,6 +126,7 @@ class Editor:
             reweight_steps,
             image,
             inversion,
+            source_guidance_scale,
         )
         return self.sweep_many([request])[0]
 

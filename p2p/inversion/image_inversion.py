@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from p2p.families.family import Family
+from p2p.inversion.flow_edit import edit_flow
 from p2p.inversion.inverse_sampler import make_inverse
 from p2p.inversion.inversion_registry import METHODS
 from p2p.inversion.inverted_image import InvertedImage
@@ -57,6 +58,8 @@ class ImageInversions:
         if digest not in self._latents:
             self._latents[digest] = self.family.decoder.encode(request.image)
         latents = self._latents[digest]
+        if request.method == "flowedit":
+            return edit_flow(plan, latents, self.family)
         if not plan.branches:
             return replace(plan, stored=latents[None])
         key = (

@@ -58,4 +58,4 @@ def count_rows(plan: SweepPlan) -> int:
     def below(branch: Branch) -> int:
         return sum(rows_at[branch.start : branch.stop]) + sum(map(below, branch.children))
 
-    return sum(rows_at) + sum(map(below, (*plan.branches, *plan.restarts)))
+    return sum(rows_at) + sum(map(below, (*plan.branches, *plan.restarts, *plan.forks)))

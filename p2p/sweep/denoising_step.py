@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import accumulate
 
 import torch
 from torch import Tensor
@@ -62,7 +63,7 @@ def advance(family: Family, jobs: Sequence[Job], padded_to: int | None = None) -
     # Classifier-free guidance (Ho & Salimans 2022, equation 6).
     output, unconditional = output[:n], output[n : n + len(guided)]
     if guided:
-        scale = to_device([float(trajectories[k].plan.request.guidance_scale) for k in guided], device)
+        scale = to_device([trajectories[k].guidance_scale for k in guided], device)
         at = to_device(guided, device)
         output[at] = unconditional + scale[:, None, None, None] * (output[at] - unconditional)
 
@@ -80,12 +81,13 @@ def advance(family: Family, jobs: Sequence[Job], padded_to: int | None = None) -
             clean = zip(group, stopping, sampler.denoised(x[at], output[at], i), strict=True)
             predicted.update({k: latents for k, stops, latents in clean if stops})
 
+    leaders = [first for first, job in zip(_first_places(jobs), jobs, strict=True) for _ in job]
     # New trajectories, and LocalBlend between each source and its edits.
     column_sums = iter(routing.column_sums.sums[0] if routing is not None and routing.column_sums else ())
     moved = iter(
         replace(
             trajectory,
-            state=_held(trajectory, states[k]),
+            state=_held(trajectory, states[k], states[leaders[k]]),
             step=trajectory.step + 1,
             column_sums=None if trajectory.column_sums is None else next(column_sums),
             predicted=predicted.get(k),
@@ -151,12 +153,22 @@ def _shifted(x: Tensor, trajectories: Sequence[Trajectory]) -> Tensor:
     return x + torch.stack(shifts)
 
 
-def _held(trajectory: Trajectory, state: State) -> State:
-    """Returns the state after a trajectory's step: a source that is held to stored latents takes these."""
-    stored = trajectory.plan.stored
-    if trajectory.branch is not None or stored is None:
+def _held(trajectory: Trajectory, state: State, source: State) -> State:
+    """Returns the state after a trajectory's step, given its own and its source's.
+
+    A source that is held to stored latents takes these. Edits that follow it are moved by as much.
+    """
+    plan = trajectory.plan
+    if plan.stored is None or (trajectory.branch is not None and not plan.follows):
         return state
-    return replace(state, x=stored[trajectory.step + 1])
+    if trajectory.branch is None:
+        return replace(state, x=plan.stored[trajectory.step + 1])
+    return replace(state, x=state.x + (plan.stored[trajectory.step + 1] - source.x))
+
+
+def _first_places(jobs: Sequence[Job]) -> list[int]:
+    """Returns the places of the jobs' first trajectories among all."""
+    return list(accumulate((len(job) for job in jobs[:-1]), initial=0))
 
 
 def _columns(trajectory: Trajectory) -> Tensor | None:

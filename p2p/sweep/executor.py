@@ -116,6 +116,7 @@ def run_plans(
     def settle(job: Job) -> None:
         """Takes a job after a step: records what is finished or dropped, and makes the jobs of the next step."""
         outcome = outcomes[job[0].plan.index]
+        job = (*job, *_forked(job[0]))
         for trajectory in job:
             if trajectory.finished and not trajectory.is_copy:
                 outcome.finals[trajectory.members] = to_cpu(trajectory.state.x)
@@ -190,6 +191,9 @@ def _try_advance(
 
 def start_jobs(plan: SweepPlan, batch_rows: int) -> list[Job]:
     """Makes the jobs of a plan's first step."""
+    if plan.stored is not None and plan.forks:
+        first = min(branch.start for branch in plan.forks)
+        return [(Trajectory(plan, State(plan.stored[first]), first),)]
     if plan.stored is not None and not plan.branches:
         return _restarts((Trajectory(plan, State(plan.stored[-1]), plan.request.steps),))
     sums = plan.map_columns.zero_sums() if plan.map_columns else None
@@ -210,6 +214,13 @@ def regroup(job: Job, batch_rows: int) -> list[Job]:
                 [replace(trajectory, branch=child) for child in branch.children] if forks else [trajectory]
             )
     return _make_jobs(source, edits, batch_rows)
+
+
+def _forked(source: Trajectory) -> list[Trajectory]:
+    """Makes the trajectories that leave a source at its next step."""
+    if source.branch is not None or source.is_copy:
+        return []
+    return [replace(source, branch=fork) for fork in source.plan.forks if fork.start == source.step]
 
 
 def _restarts(job: Job) -> list[Job]:

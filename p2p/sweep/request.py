@@ -22,7 +22,7 @@ from p2p.samplers.sampler_registry import SPACINGS, maker_of
 from p2p.sweep.tree import ROUNDINGS
 
 EDITS = ("auto", "refine", "replace")
-METHODS = ("p2p", "sdedit", "same_seed")
+METHODS = ("p2p", "sdedit", "same_seed", "flowedit")
 TOO_LONG = ("error", "truncate")
 POOLED = ("own", "source")
 INVERSIONS = ("direct", "ddim", "negative_prompt", "null_text")
@@ -69,7 +69,8 @@ class SweepRequest:
             are not injected have less influence.
         method: "p2p", or a baseline, which ignores the gains and ``edit``: "sdedit" adds noise to the finished source
             and denoises it under the target with strength 1 − τ; "same_seed" generates the target from the source's
-            noise, equally at every τ. See ``p2p.sweep.baselines``.
+            noise, equally at every τ. See ``p2p.sweep.baselines``. "flowedit" edits an image with a flow model without
+            inversion, from the fraction τ of the steps on; see ``p2p.inversion.flow_edit``.
         rounding: "nearest", or "instructpix2pix" or "google" for the rule of these; see
             ``p2p.sweep.tree.injected_steps``.
         guidance_interval: noise levels (low, high); guidance is on while low < σ ≤ high, and always with None. At other
@@ -91,6 +92,7 @@ class SweepRequest:
             the trajectory and holds the source to it; "ddim" starts the source from its end; "negative_prompt" does so
             too, with the source's caption in the unconditional rows; "null_text" with an embedding that is optimised
             for each step.
+        source_guidance_scale: guidance scale of the source in FlowEdit; None is ``guidance_scale``.
 
     Raises:
         P2PError: a value out of its range, or an unknown sampler, edit, method, rounding or other choice.
@@ -126,6 +128,7 @@ class SweepRequest:
     reweight_steps: str = "all"
     image: NDArray[np.uint8] | None = None
     inversion: str = "direct"
+    source_guidance_scale: float | None = None
 
     def __post_init__(self) -> None:
         self._check_types()
@@ -140,6 +143,7 @@ class SweepRequest:
                 raise P2PError(f"{name} = {getattr(self, name)} is not a factor; it must be 0 or more")
         for name, numbers in (
             ("guidance_scale", [self.guidance_scale]),
+            ("source_guidance_scale", [self.source_guidance_scale or 0]),
             ("reweight", (self.reweight or {}).values()),
         ):
             if not all(math.isfinite(number) for number in numbers):
@@ -183,6 +187,10 @@ class SweepRequest:
             raise P2PError(
                 "inversion='negative_prompt' has a negative prompt of its own; remove negative_prompt"
             )
+        if self.method == "flowedit" and self.image is None:
+            raise P2PError("method='flowedit' edits a real image; give image, or take another method")
+        if self.source_guidance_scale is not None and self.method != "flowedit":
+            raise P2PError("source_guidance_scale is for method='flowedit'; remove it")
         _ = self.local_blend  # raises P2PError
         for pair in self.alignment:
             if isinstance(pair, str) or len(pair) != 2 or not all(isinstance(text, str) for text in pair):
@@ -212,13 +220,21 @@ class SweepRequest:
         numbers: list[tuple[str, Any, type]] = [
             (name, getattr(self, name), Integral) for name in ("seed", "steps")
         ]
-        for name in ("guidance_scale", "cross_gain", "self_gain", "start", "self_tau", "self_max_size"):
+        for name in (
+            "guidance_scale",
+            "cross_gain",
+            "self_gain",
+            "start",
+            "self_tau",
+            "self_max_size",
+            "source_guidance_scale",
+        ):
             numbers.append((name, getattr(self, name), Real))
         numbers += [("taus", tau, Real) for tau in self.taus]
         for name in ("word_taus", "reweight"):
             numbers += [(name, number, Real) for number in (getattr(self, name) or {}).values()]
         for name, number, kind in numbers:
-            optional = number is None and name in ("self_tau", "self_max_size")
+            optional = number is None and name in ("self_tau", "self_max_size", "source_guidance_scale")
             if not optional and not isinstance(number, kind):
                 wanted = "an integer" if kind is Integral else "a number"
                 raise P2PError(f"{name} = {number!r} must be {wanted}, not {type(number).__name__}")

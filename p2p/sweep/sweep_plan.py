@@ -67,6 +67,9 @@ class SweepPlan:
         stored: latents (T + 1, C, h, w) before each step and after the last that the source is held to, or None. Only
             the last is used if nothing but ``restarts`` is made.
         shifts: (T, C, h, w) that are added to all latents of a step for the denoiser, or None.
+        forks: branches that leave the source at their start, from its latents.
+        follows: whether edits are moved by as much as a source is that is held to ``stored``.
+        source_guidance: guidance scale of the source, None for that of the edits.
         prepared_rows: rows of the denoiser that were evaluated to prepare it.
     """
 
@@ -92,6 +95,9 @@ class SweepPlan:
     stored: Tensor | None = None
     prepared_rows: int = 0
     shifts: Tensor | None = None
+    forks: tuple[Branch, ...] = ()
+    follows: bool = False
+    source_guidance: float | None = None
 
 
 def make_plan(index: int, request: SweepRequest, family: Family, sampler: MakeSampler) -> SweepPlan:

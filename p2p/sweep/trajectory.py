@@ -49,7 +49,8 @@ class Trajectory:
         if self.branch is None:
             return False
         starts_later = self.step < self.plan.last_start
-        return self.plan.blend is not None or starts_later or bool(self.branch.injection(self.step))
+        for_all_steps = self.plan.blend is not None or self.plan.follows
+        return for_all_steps or starts_later or bool(self.branch.injection(self.step))
 
     @property
     def is_stored(self) -> bool:
@@ -61,6 +62,12 @@ class Trajectory:
     def guided(self) -> bool:
         """True if its next step needs an unconditional row."""
         return self.plan.guided[self.step] and (self.branch is not None or self.plan.source_guided)
+
+    @property
+    def guidance_scale(self) -> float:
+        """Scale of classifier-free guidance."""
+        own = self.plan.source_guidance if self.branch is None else None
+        return float(self.plan.request.guidance_scale if own is None else own)
 
     @property
     def rows(self) -> int:

@@ -213,3 +213,34 @@ def direct_flow_edit(
         v[1] = unguided[1] + guidance_scale * (v[1] - unguided[1])
         z = z + (sigma[i + 1] - sigma[i]) * v
     return z
+
+
+@torch.no_grad()
+def flow_edit(
+    pipeline: Any,
+    image: NDArray[np.uint8],
+    prompts: Sequence[str],
+    noises: Sequence[Tensor],
+    skipped: int,
+    scales: tuple[float, float],
+    **options: Any,
+) -> Tensor:
+    """The edit's latents (C, h, w) by a Stable Diffusion 3: algorithm 1 of Kulikov et al. 2024, one noise a step."""
+    scheduler, transformer = pipeline.scheduler, pipeline.transformer
+    scheduler.set_timesteps(len(noises))
+    t, sigma = scheduler.timesteps, scheduler.sigmas
+    text, empty, pooled, nothing = pipeline.encode_prompt(list(prompts), None, None, **options)
+    transformer.set_attn_processor(JointAttnProcessor2_0())
+
+    def velocity(x: Tensor, i: int, row: int) -> Tensor:
+        hidden, pools = (torch.stack([no[row], yes[row]]) for no, yes in ((empty, text), (nothing, pooled)))
+        plain, prompted = transformer(torch.cat([x, x]), hidden, pools, t[i].expand(2)).sample.chunk(2)
+        return plain + scales[row] * (prompted - plain)
+
+    x = encoded(pipeline, image)
+    edited = x
+    for i in range(skipped, len(noises)):
+        z = (1 - sigma[i]) * x + sigma[i] * noises[i]
+        difference = velocity(edited + z - x, i, 1) - velocity(z, i, 0)
+        edited = edited + (sigma[i + 1] - sigma[i]) * difference
+    return edited[0]
