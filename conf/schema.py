@@ -73,6 +73,21 @@ class EditMethod(Enum):
     same_seed = "same_seed"
 
 
+class Inversion(Enum):
+    """Ways from a caption pair's image to the latents that its edits start from."""
+
+    direct = "direct"
+    ddim = "ddim"
+    negative_prompt = "negative_prompt"
+
+
+class InputImage(Enum):
+    """The input image of a sample whose caption pair has an image."""
+
+    original = "original"
+    reconstruction = "reconstruction"
+
+
 class SamplerName(StrEnum):
     """The built-in samplers. A sampler of your own goes by the name of its module."""
 
@@ -251,6 +266,11 @@ class Edit:
       google/prompt-to-prompt; null is all layers.
     - ``start``: fraction of the steps before which nothing is injected; null is 0.
     - ``self_tau``: a τ for self-attention, so that only cross-attention varies over the sweep; null is the sweep's.
+
+    Of caption pairs with an image:
+
+    - ``inversion``: the way from the image to the latents that its edits start from; null is direct.
+    - ``source``: the input image of a sample, the original or its reconstruction by the model; null is the original.
     """
 
     method: EditMethod = EditMethod.p2p
@@ -264,6 +284,8 @@ class Edit:
     self_max_size: float | None = bounded(SHARE, None)
     start: float | None = bounded(CHANCE, None)
     self_tau: float | None = bounded(CHANCE, None)
+    inversion: Inversion | None = None
+    source: InputImage | None = None
 
 
 @dataclass
@@ -296,6 +318,8 @@ class Filter:
     - ``measures``: further measures, such as filter.measures=[{kind:ssim,least:0.3}].
     - ``near_duplicate``: drops a sample if its input or edit differs from that of a better sample of its pair in at
       most this many of the 192 bits of a perceptual hash; null keeps all.
+    - ``reconstruction_psnr`` (dB), ``reconstruction_ssim``, ``reconstruction_clip``: the least likeness of a caption
+      pair's image and its reconstruction; null passes all.
     """
 
     name: str = MISSING
@@ -307,6 +331,9 @@ class Filter:
     max_per_pair: int = bounded(at_least(1))
     measures: list[Measure] = field(default_factory=list)
     near_duplicate: int | None = bounded(HASH_BITS, None)
+    reconstruction_psnr: float | None = bounded(NOT_NEGATIVE, None)
+    reconstruction_ssim: float | None = bounded(SIMILARITY, None)
+    reconstruction_clip: float | None = bounded(SIMILARITY, None)
 
 
 @dataclass
@@ -340,6 +367,12 @@ OPTIONAL = {
     "edit": ("self_max_size", "start", "self_tau"),
 }
 """Settings that a plan and a sample record only where they are set."""
+
+OF_IMAGES = {
+    "edit": ("inversion", "source"),
+    "filter": ("reconstruction_psnr", "reconstruction_ssim", "reconstruction_clip"),
+}
+"""Settings of caption pairs with images, which a plan records only where they are set."""
 
 
 COMPILED_PAIRS = 200

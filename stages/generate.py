@@ -10,10 +10,12 @@ from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 import p2p
-from conf.messages import typed_error_line
+from conf.messages import error_line, typed_error_line
 from conf.schema import Config, Keep
 from conf.sweeps import AdaptiveSweep
 from p2p.sweep.batch_size import BatchRows
@@ -24,7 +26,12 @@ from stages.candidates.scoring import Scorer, SeedRequest, SweptSeed
 from stages.candidates.selection import RenderedPair, collect_rejected, make_samples, select
 from stages.candidates.sheet_previews import make_previews, make_thumbnails
 from stages.faults import is_machine_fault
+from stages.images.decode import ImageError, decode
+from stages.images.place import image_root, read_checked
 from stages.records import CaptionPair, Failure, Unit, UnitResult
+from stages.storage.store import map_in_threads
+
+IMAGE_THREADS = 4
 
 
 def prepare_process(compile_cache: str | None) -> None:
@@ -65,19 +72,23 @@ class Generate:
             offload=model.offload,
             fp8=model.fp8,
         )
-        self.scorer = Scorer(config.filter, model.device)
+        self.scorer = Scorer(config.filter, model.device, config.edit.source)
         self._reset()
 
     def _reset(self) -> None:
         self._seconds: dict[str, float] = defaultdict(float)
         self._shifts: dict[str, float] = {}
         self._rescored = 0
+        self._images: dict[str, NDArray[np.uint8]] = {}
         self.editor.usage.halved_to = 0
 
     def __call__(self, unit: Unit) -> UnitResult:
         """Render, score and select. A pair that raises becomes a failure; the other pairs are kept."""
         self._reset()
-        rendered, failures = self._render_or_split(unit.pairs)
+        self.scorer.images = unit.images
+        with self._time("decode"):
+            pairs, without = self._read_images(unit.pairs) if unit.images else (unit.pairs, [])
+        rendered, failures = self._render_or_split(pairs) if pairs else ([], [])
         with self._time("preview"):
             samples = make_samples(rendered, self.config, self.model_fingerprint)
             previews = make_previews(unit, rendered, self.config, self.editor)
@@ -87,7 +98,7 @@ class Generate:
             unit=unit,
             samples=samples,
             candidates=tuple(candidate for pair in rendered for candidate in pair.candidates),
-            failures=tuple(failures),
+            failures=(*without, *failures),
             previews=previews,
             rows=sum(seed.sweep.rows for pair in rendered for seed in pair.seeds),
             seconds=dict(self._seconds),
@@ -97,6 +108,30 @@ class Generate:
             thumbnails=thumbnails,
             batch_rows=self.editor.usage.halved_to,
         )
+
+    def _read_images(self, pairs: Sequence[CaptionPair]) -> tuple[list[CaptionPair], list[Failure]]:
+        """Read the images of the pairs. Returns the pairs whose images can be used, and the failures of the others.
+
+        Raises what the machine is at fault for.
+        """
+        root, side = image_root(self.config.captions, self.config.out), self.editor.resolution
+        upscale = self.config.captions.image_upscale
+
+        def read(pair: CaptionPair) -> Failure | None:
+            if not pair.image:
+                return None
+            try:
+                data = read_checked(root, pair.image_place, pair.image_sha256)
+                self._images[pair.id] = decode(data, side, side, upscale)
+            except (ImageError, OSError) as error:
+                if is_machine_fault(error):
+                    raise
+                return Failure(pair.id, f"image {pair.image_place}: {error_line(error)}")
+            return None
+
+        outcomes = list(map_in_threads(read, pairs, IMAGE_THREADS, 2 * IMAGE_THREADS))
+        good = [pair for pair, failure in zip(pairs, outcomes, strict=True) if failure is None]
+        return good, [failure for failure in outcomes if failure is not None]
 
     def _render_or_split(self, pairs: Sequence[CaptionPair]) -> tuple[list[RenderedPair], list[Failure]]:
         """Render the pairs together, or each half of them if that raises. Raises what the machine is at fault for."""
@@ -115,10 +150,15 @@ class Generate:
     def _render(self, pairs: Sequence[CaptionPair]) -> list[RenderedPair]:
         """Request, sweep, score and select; with a scoring decoder then decode what is kept in full."""
         if isinstance(self.config.sweep, AdaptiveSweep):
-            seeds = sweep_in_rounds(pairs, self.config, self.scorer, self._sweep_queue)
+            seeds = sweep_in_rounds(pairs, self.config, self.scorer, self._sweep_queue, self._images)
         else:
             requests = [
-                [(pair, sample, request) for sample, request in enumerate(make_requests(pair, self.config))]
+                [
+                    (pair, sample, request)
+                    for sample, request in enumerate(
+                        make_requests(pair, self.config, self._images.get(pair.id))
+                    )
+                ]
                 for pair in pairs
             ]
             swept = iter(self._sweep([request for group in requests for request in group]))

@@ -202,7 +202,8 @@ class Preview:
     """One sample of a caption pair for the contact sheet and the report: the source and its edits as image files.
 
     The contact sheet has all edits of the sample, kept or not. ``maps`` has the attention maps of the source and of
-    one edit, if the run records them.
+    one edit, if the run records them. For a caption pair with an image, ``other`` has the image that is not the source,
+    after its name: "original" or "reconstruction".
     """
 
     pair: CaptionPair
@@ -210,6 +211,7 @@ class Preview:
     edits: tuple[bytes, ...]
     candidates: tuple[Candidate, ...]
     maps: tuple[WordMaps, ...] = ()
+    other: tuple[str, bytes] | None = None
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Sequence
 
@@ -9,6 +10,7 @@ import torch
 
 from conf.pairs import PairsConfig
 from stages.candidates.requests import derive_seed
+from stages.captions.source import IMAGE
 from stages.records import CaptionPair, Failure, Unit, UnitResult, WrittenPair
 from stages.writers.base import Answer, EditRequest, NoAnswer
 from stages.writers.checks import Checker
@@ -59,6 +61,12 @@ class WritePairs:
         self, caption: CaptionPair, requests: Sequence[EditRequest], answers: Sequence[Answer]
     ) -> list[WrittenPair]:
         reasons = self._checker(caption.input, answers)
+        meta = caption.meta
+        if caption.image:
+            # The caption pairs keep the image, whose place starts from the same root.
+            meta = json.dumps(
+                {**json.loads(meta), IMAGE: caption.image_place}, ensure_ascii=False, sort_keys=True
+            )
         return [
             WrittenPair(
                 pair_id=caption.id,
@@ -70,7 +78,7 @@ class WritePairs:
                 kept=not reason,
                 reason=reason,
                 text=answer.text,
-                meta=caption.meta,
+                meta=meta,
             )
             for index, (request, answer, reason) in enumerate(zip(requests, answers, reasons, strict=True))
         ]

@@ -33,7 +33,9 @@ def read_previews(
 
 def draw(shown: Sequence[Preview]) -> bytes:
     """A PNG of the previews, of which there is at least one."""
-    columns = 1 + max(len(preview.edits) for preview in shown)
+    # The second column has what stands beside a source: the reconstruction of a caption pair's image.
+    first = 2 if any(preview.other for preview in shown) else 1
+    columns = first + max(len(preview.edits) for preview in shown)
     height = PICTURE + 3 * LINE + 2 * GAP
     width = 2 * MARGIN + TEXT_WIDTH + columns * (PICTURE + GAP)
     sheet = Image.new("RGB", (width, 2 * MARGIN + height * len(shown)), PAPER)
@@ -43,12 +45,21 @@ def draw(shown: Sequence[Preview]) -> bytes:
         if index:
             pen.line((MARGIN, top - GAP, width - MARGIN, top - GAP), fill=RULE)
         _captions(pen, preview, top)
-        _cell(sheet, pen, 0, top, preview.source, None)
-        for column, (edit, candidate) in enumerate(zip(preview.edits, preview.candidates, strict=True), 1):
+        _cell(sheet, pen, 0, top, preview.source, source_name(preview))
+        if preview.other:
+            _cell(sheet, pen, 1, top, preview.other[1], preview.other[0])
+        for column, (edit, candidate) in enumerate(
+            zip(preview.edits, preview.candidates, strict=True), first
+        ):
             _cell(sheet, pen, column, top, edit, candidate)
     buffer = io.BytesIO()
     sheet.save(buffer, "PNG")
     return buffer.getvalue()
+
+
+def source_name(preview: Preview) -> str:
+    """The name of the source beside its edits: the original, if its reconstruction is shown too."""
+    return "original" if preview.other and preview.other[0] == "reconstruction" else "source"
 
 
 def _captions(pen: ImageDraw.ImageDraw, preview: Preview, top: int) -> None:
@@ -75,17 +86,18 @@ def _paragraph(pen: ImageDraw.ImageDraw, text: str, y: int, size: int, colour: s
 
 
 def _cell(
-    sheet: Image.Image, pen: ImageDraw.ImageDraw, column: int, top: int, png: bytes, edit: Candidate | None
+    sheet: Image.Image, pen: ImageDraw.ImageDraw, column: int, top: int, png: bytes, edit: Candidate | str
 ) -> None:
-    """Draw the picture of the source (``edit`` is None) or of an edit, and the text below it."""
+    """Draw a picture and the text below it: of an edit, or the name of another one."""
     x, below = MARGIN + TEXT_WIDTH + column * (PICTURE + GAP), top + PICTURE + 6
     picture = Image.open(io.BytesIO(png)).convert("RGB")
     picture.thumbnail((PICTURE, PICTURE), Image.Resampling.LANCZOS)
     scale = max(1, PICTURE // max(picture.size))
     picture = picture.resize((picture.width * scale, picture.height * scale), Image.Resampling.BICUBIC)
     sheet.paste(picture, (x, top))
-    lines = [("source", INK)]
-    if edit is not None:
+    if isinstance(edit, str):
+        lines = [(edit, INK)]
+    else:
         lines = [
             (f"tau {edit.tau:.2g}", INK),
             (f"dir {edit.clip_sim_dir:.2f}   image {edit.clip_sim_image:.2f}", INK),

@@ -14,6 +14,7 @@ from PIL import Image
 
 from pipeline.dataset.pack import MANIFEST, PackedFile, digests_of, manifest
 from pipeline.planning.plan import Plan
+from stages.candidates.reconstruction import RECONSTRUCTION_SCORES
 from stages.formats import parquet_tables, sample_schema, tar
 from stages.storage import heartbeat
 from stages.storage.commits import PARTS, committed_units, read_commit, read_commits, read_part
@@ -69,9 +70,10 @@ def in_packed(store: Store, plan: Plan) -> Iterator[Damage]:
         yield Damage(MANIFEST, str(error))
         return
     measures = [measure["name"] for measure in plan.settings.get("filter.measures", [])]
+    measures += RECONSTRUCTION_SCORES if plan.images else ()
     for file in files:
         found = _read(store, file.name, file.sha256)
-        problems = [found] if isinstance(found, str) else _find_problems(found, file, measures)
+        problems = [found] if isinstance(found, str) else _find_problems(found, file, measures, plan.images)
         yield from (Damage(file.name, problem) for problem in problems)
 
 
@@ -110,7 +112,7 @@ def _read(store: Store, name: str, digest: str) -> bytes | str:
     return data if whole else "is not what was written: its digest differs"
 
 
-def _find_problems(data: bytes, file: PackedFile, measures: Collection[str]) -> list[str]:
+def _find_problems(data: bytes, file: PackedFile, measures: Collection[str], images: bool) -> list[str]:
     """Returns a text for each problem of a packed file whose digest is right."""
     if file.name.endswith(".parquet"):
         table = parquet_tables.from_bytes(data)
@@ -128,13 +130,17 @@ def _find_problems(data: bytes, file: PackedFile, measures: Collection[str]) -> 
         samples = list(tar.read_samples(data))
     except tarfile.TarError as error:
         return [f"is no tar: {error}"]
-    problems = [problem for key, files in samples for problem in _find_sample_problems(key, files, measures)]
+    problems = [
+        problem for key, files in samples for problem in _find_sample_problems(key, files, measures, images)
+    ]
     if len(samples) != file.rows:
         problems.append(f"has {len(samples)} samples, not {file.rows}")
     return problems
 
 
-def _find_sample_problems(key: str, files: tar.Files, measures: Collection[str]) -> Iterator[str]:
+def _find_sample_problems(
+    key: str, files: tar.Files, measures: Collection[str], has_images: bool
+) -> Iterator[str]:
     images = {
         name: data for name, data in files.items() if name.startswith(("input_image.", "edited_image."))
     }
@@ -151,4 +157,6 @@ def _find_sample_problems(key: str, files: tar.Files, measures: Collection[str])
     except ValueError as error:
         yield f"sample {key}: its JSON does not read: {error}"
         return
-    yield from (f"sample {key}: {problem}" for problem in sample_schema.find_problems(metadata, measures))
+    yield from (
+        f"sample {key}: {problem}" for problem in sample_schema.find_problems(metadata, measures, has_images)
+    )

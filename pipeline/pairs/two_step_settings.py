@@ -9,6 +9,7 @@ from conf.hydra_options import NO_OPTIONS, HydraOptions
 from conf.pairs import PairsConfig, PairsFile
 from conf.schema import Config
 from pipeline.config import resolve
+from stages.images.place import image_root
 
 OPTION = "captions=from_captions"
 PREFIX = "pairs."
@@ -53,6 +54,7 @@ def configured(settings: Sequence[str], options: HydraOptions = NO_OPTIONS) -> t
         checks, model = pairs.checks, images.model
         checks.model, checks.revision, checks.family = model.path, model.revision, model.family
     images.captions.path = f"{pairs.out}/{name_of(pairs.file)}"
+    images.captions.images = image_root(pairs.captions, pairs.out)
     return pairs, images
 
 

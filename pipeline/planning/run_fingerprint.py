@@ -9,7 +9,7 @@ from typing import Any
 
 import filters
 import p2p
-from conf.schema import OPTIONAL, Config, Keep, SamplerName
+from conf.schema import OF_IMAGES, OPTIONAL, Captions, Config, Keep, SamplerName
 from conf.sweeps import AdaptiveSweep
 from p2p.models.family_registry import family_digest
 from stages.candidates.scoring import make_measure_specs
@@ -73,6 +73,8 @@ def settings_of(config: Config, captions_sha256: str, models: Models) -> dict[st
     blocked = load_blocklist(config.captions.block, config.captions.block_file)
     if blocked:
         settings["captions.block"] = list(blocked)
+    if config.captions.image_upscale != Captions().image_upscale:
+        settings["captions.image_upscale"] = config.captions.image_upscale
     if config.early.at is not None:
         settings |= {f"early.{name}": value for name, value in asdict(config.early).items()}
     if isinstance(config.sweep, AdaptiveSweep) and config.sweep.priors:
@@ -82,7 +84,7 @@ def settings_of(config: Config, captions_sha256: str, models: Models) -> dict[st
         settings["keep"] = config.keep.value
     for section in ("sweep", "sampler", "edit", "filter", "shards"):
         for name, value in asdict(getattr(config, section)).items():
-            unset = value is None and name in OPTIONAL.get(section, ())
+            unset = value is None and name in (*OPTIONAL.get(section, ()), *OF_IMAGES.get(section, ()))
             if (section, name) not in BY_CONTENT and not unset:
                 settings[f"{section}.{name}"] = value.value if isinstance(value, Enum) else value
     return settings

@@ -13,6 +13,7 @@ from conf.schema import Filter
 from filters.choice import NEAR_DUPLICATE
 from pipeline.refilter.stored_unit import Encoded, StoredUnit, group_indices
 from stages.candidates.near_duplicates import EarlierSamples, ImagePair, find_near_candidates
+from stages.candidates.reconstruction import RECONSTRUCTION_SCORES, reconstruction_bounds
 from stages.candidates.scoring import LEFT_EARLY, make_measure_specs, make_thresholds
 from stages.candidates.selection import choose, judge
 from stages.formats.tar import decode_image
@@ -60,6 +61,7 @@ class Chooser:
             for name, measure in self.measures.items()
         }
         names = [spec.score for spec in make_measure_specs(self.filter)]
+        names += RECONSTRUCTION_SCORES if stored.unit.images else ()
         return [
             replace(
                 candidate,
@@ -120,6 +122,7 @@ class Chooser:
         A candidate that was stopped early stays so, because it was never finished.
         """
         bounds = {spec.score: spec.bounds for spec in make_measure_specs(self.filter)}
+        bounds |= reconstruction_bounds(self.filter)
         reasons = []
         for candidate, pair in zip(candidates, encoded, strict=True):
             scores = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
 from typing import Any
@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from PIL import Image
 
-from pipeline.dataset.contact_sheet import read_previews
+from pipeline.dataset.contact_sheet import read_previews, source_name
 from pipeline.dataset.funnel import describe_reason
 from pipeline.report import examples, heatmap
 from pipeline.report.report_data import ReportData
@@ -77,7 +77,7 @@ def build_gallery(store: Store, data: ReportData, thumbnail: Thumbnails) -> Gall
     stored = list(read_previews(store, data.commits)) if data.pictures else []
     small = list(read_previews(store, data.commits, "thumbnails")) if data.pictures else []
     pictures = {
-        (preview.pair.id, candidate.sample_index, candidate.tau): (preview.source, edit)
+        (preview.pair.id, candidate.sample_index, candidate.tau): (preview, edit)
         for preview in (*stored, *small)
         for candidate, edit in zip(preview.candidates, preview.edits, strict=True)
     }
@@ -89,14 +89,17 @@ def build_gallery(store: Store, data: ReportData, thumbnail: Thumbnails) -> Gall
     def missed(index: int) -> dict[str, Any]:
         candidate = _candidate(data, index)
         identity = candidate["pair_id"], candidate["sample_index"], candidate["p2p_threshold"]
-        source, edited = map(thumbnail, pictures[identity]) if identity in pictures else (None, None)
-        return _card(data, candidate) | {"source": source, "edited": edited}
+        if identity not in pictures:
+            return _card(data, candidate) | {"source": None, "edited": None}
+        preview, edit = pictures[identity]
+        shown = {"source": thumbnail(preview.source), "edited": thumbnail(edit)}
+        return _card(data, candidate) | shown | _other(preview, thumbnail)
 
     cards = {
         "strips": [_strip(preview, thumbnail) for preview in stored[:STRIPS]],
         "near": [missed(index) for index in near],
         "worst": [missed(index) for index in worst],
-        "kept": _kept(store, data, thumbnail) if data.pictures else [],
+        "kept": _kept(store, data, thumbnail, [*stored, *small]) if data.pictures else [],
     }
     pair_ids = data.scores["pair_id"]
     return Gallery(cards, *(pc.count_distinct(pair_ids.filter(mask)).as_py() for mask in (among, below)))
@@ -109,8 +112,11 @@ def _has_picture(scores: pa.Table, pictures: Container[tuple[str, int, float]]) 
     return np.fromiter((identity in pictures for identity in identities), bool, scores.num_rows)
 
 
-def _kept(store: Store, data: ReportData, thumbnail: Thumbnails) -> list[dict[str, Any]]:
+def _kept(
+    store: Store, data: ReportData, thumbnail: Thumbnails, previews: Sequence[Preview]
+) -> list[dict[str, Any]]:
     cards: list[dict[str, Any]] = []
+    shown = {sample_key(preview.candidates[0]): preview for preview in reversed(previews)}
     commits = {commit["unit"]: commit for commit in data.commits}
     candidates = [_candidate(data, index) for index in examples.select_kept(data.scores)]
 
@@ -125,7 +131,8 @@ def _kept(store: Store, data: ReportData, thumbnail: Thumbnails) -> list[dict[st
             source, edited = thumbnail(files["input_image"]), thumbnail(files["edited_image"])
             if source is None or edited is None:
                 return cards
-            cards.append(card | {"source": source, "edited": edited})
+            other = _other(shown[card["key"]], thumbnail) if card["key"] in shown else {}
+            cards.append(card | {"source": source, "edited": edited} | other)
     return cards
 
 
@@ -153,6 +160,14 @@ def _describe_verdict(data: ReportData, candidate: dict[str, Any]) -> str:
     return describe_reason(reason) if reason else ""
 
 
+def _other(preview: Preview, thumbnail: Thumbnails) -> dict[str, Any]:
+    """The picture beside the source, with its name; {} without one."""
+    if preview.other is None:
+        return {}
+    name, encoded = preview.other
+    return {"other": thumbnail(encoded), "other_name": name, "source_name": source_name(preview)}
+
+
 def _strip(preview: Preview, thumbnail: Thumbnails) -> dict[str, Any]:
     edits = [
         {**asdict(candidate), "picture": thumbnail(edit)}
@@ -165,6 +180,7 @@ def _strip(preview: Preview, thumbnail: Thumbnails) -> dict[str, Any]:
         "source": source,
         "edits": edits,
         "maps": maps,
+        **_other(preview, thumbnail),
     }
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import filters
 from conf.sweeps import AdaptiveSweep, KindPrior
+from stages.candidates.reconstruction import RECONSTRUCTION_SCORES
 from stages.candidates.scoring import CLIP_SCORES
 from stages.records import CaptionPair, instruction_kind_or_verb
 
@@ -70,7 +71,7 @@ def make_trial(
     over = {name: scores[name] - getattr(thresholds, name) for name in CLIP_SCORES}
     if not reason:
         outcome = Outcome.passed
-    elif reason == "clip_sim_0":
+    elif reason == "clip_sim_0" or reason in RECONSTRUCTION_SCORES:
         outcome = Outcome.source
     elif reason not in over:
         outcome = Outcome.measure

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from conf.schema import Config
 from conf.sweeps import AdaptiveSweep
 from p2p.sweep.tree import InjectionTiming, count_evaluations
 from stages.candidates.adaptive import Trial, make_trial, next_round, with_kind_prior
-from stages.candidates.requests import make_request
+from stages.candidates.requests import count_seeds, make_request
 from stages.candidates.scoring import Scorer, SeedRequest, SweptSeed
 from stages.records import CaptionPair
 
@@ -41,12 +43,17 @@ class _Progress:
 
 
 def sweep_in_rounds(
-    pairs: Sequence[CaptionPair], config: Config, scorer: Scorer, sweep_queue: SweepQueue
+    pairs: Sequence[CaptionPair],
+    config: Config,
+    scorer: Scorer,
+    sweep_queue: SweepQueue,
+    images: Mapping[str, NDArray[np.uint8]] = MappingProxyType({}),
 ) -> list[list[SweptSeed]]:
     """Sweeps until every pair is done. For each pair its seeds, each with all its τ, in the order of the samples.
 
     A pair begins its next round when all seeds of the last one are scored, whatever the other pairs do, and its
-    trials are in the order of its own rounds: what it tries depends on nothing else.
+    trials are in the order of its own rounds: what it tries depends on nothing else. ``images`` holds those of pairs by
+    the pair's id.
     """
     settings, edit, sampler = config.sweep, config.edit, config.sampler
     assert isinstance(settings, AdaptiveSweep)
@@ -68,9 +75,10 @@ def sweep_in_rounds(
     def begin_round(pair: _Progress) -> list[SeedRequest]:
         tries = next_round(pair.trials, pair.settings, config.filter.max_per_pair, cost)
         pair.round = dict.fromkeys(tries)
+        image = images.get(pair.pair.id)
         owners.extend((pair, sample) for sample in tries)
         return [
-            (pair.pair, sample, make_request(pair.pair, config, sample, taus, sampler.guidance))
+            (pair.pair, sample, make_request(pair.pair, config, sample, taus, sampler.guidance, image))
             for sample, taus in tries.items()
         ]
 
@@ -93,7 +101,12 @@ def sweep_in_rounds(
                 requests += begin_round(pair)
         return requests
 
-    progress = [_Progress(pair, with_kind_prior(settings, pair)) for pair in pairs]
+    progress = [
+        _Progress(
+            pair, replace(with_kind_prior(settings, pair), seeds=count_seeds(pair, config, settings.seeds))
+        )
+        for pair in pairs
+    ]
     sweep_queue([request for pair in progress for request in begin_round(pair)], respond)
     return [[merge_parts(pair.seeds[sample]) for sample in sorted(pair.seeds)] for pair in progress]
 
@@ -105,9 +118,10 @@ def merge_parts(parts: Sequence[SweptSeed]) -> SweptSeed:
     """
     sweeps = [part.sweep for part in parts]
     starts = np.cumsum([0, *(len(sweep.edits) for sweep in sweeps)])
-    finished = (sweep for sweep in sweeps if len(sweep.stopped) < len(sweep.edits))
+    finished = (part for part in parts if len(part.sweep.stopped) < len(part.sweep.edits))
+    first = next(finished, parts[0])
     sweep = replace(
-        next(finished, sweeps[0]),
+        first.sweep,
         edits=np.concatenate([sweep.edits for sweep in sweeps]),
         edit_latents=torch.cat([sweep.edit_latents for sweep in sweeps]),
         rows=sum(sweep.rows for sweep in sweeps),
@@ -117,4 +131,4 @@ def merge_parts(parts: Sequence[SweptSeed]) -> SweptSeed:
     )
     taus = tuple(tau for part in parts for tau in part.request.taus)
     candidates = tuple(candidate for part in parts for candidate in part.candidates)
-    return SweptSeed(replace(parts[0].request, taus=taus), sweep, candidates)
+    return SweptSeed(replace(parts[0].request, taus=taus), sweep, candidates, first.reconstruction)

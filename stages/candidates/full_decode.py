@@ -37,18 +37,27 @@ def rescore_survivors(
         sweep = seeds[n][candidate.sample_index].sweep
         latents += [sweep.source_latents, sweep.edit_latents[place]]
     images = editor.decode(torch.stack(latents))
-    sources, edits = list(images[0::2]), list(images[1::2])
-    scores = scorer.score(sources, edits, [rendered[n].pair for n, *_ in survivors])
+    edits = list(images[1::2])
+    sweeps, reconstructions, reconstructed = scorer.with_originals(
+        [
+            replace(seeds[n][candidate.sample_index].sweep, source=source)
+            for (n, candidate, _), source in zip(survivors, images[0::2], strict=True)
+        ]
+    )
+    sources = [sweep.source for sweep in sweeps]
+    scores = scorer.score(sources, edits, [rendered[n].pair for n, *_ in survivors], reconstructed)
     rescored = [replace(survivor[1], **fields) for survivor, fields in zip(survivors, scores, strict=True)]
     verdicts = [FULL_DECODE if reason else "" for reason in scorer.verdicts(rescored)]
-    for (n, old, place), new, source, edit in zip(
-        survivors, judge(rescored, verdicts), sources, edits, strict=True
+    for (n, old, place), new, source, edit, reconstruction in zip(
+        survivors, judge(rescored, verdicts), sources, edits, reconstructions, strict=True
     ):
         seed = seeds[n][old.sample_index]
         seed_edits, candidates = seed.sweep.edits.copy(), list(seed.candidates)
         seed_edits[place], candidates[place] = edit, new
         sweep = replace(seed.sweep, source=source, edits=seed_edits)
-        seeds[n][old.sample_index] = replace(seed, sweep=sweep, candidates=tuple(candidates))
+        seeds[n][old.sample_index] = replace(
+            seed, sweep=sweep, candidates=tuple(candidates), reconstruction=reconstruction
+        )
         for name in CLIP_SCORES:
             shifts[name] = shifts.get(name, 0.0) + abs(getattr(new, name) - getattr(old, name))
     pairs = [replace(pair, seeds=tuple(of_pair)) for pair, of_pair in zip(rendered, seeds, strict=True)]

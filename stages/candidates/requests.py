@@ -6,32 +6,49 @@ import hashlib
 import json
 from dataclasses import replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 import p2p
-from conf.schema import Config, EditMethod
+from conf.schema import Config, EditMethod, Inversion
 from conf.sweeps import GridSweep, RandomSweep
 from stages.records import CaptionPair
 
 
-def make_requests(pair: CaptionPair, config: Config) -> tuple[p2p.SweepRequest, ...]:
+def make_requests(
+    pair: CaptionPair, config: Config, image: NDArray[np.uint8] | None = None
+) -> tuple[p2p.SweepRequest, ...]:
     """One request for each sample index, each with every τ of that sample.
 
-    For grid and random sweeps. ``stages.candidates.adaptive_rounds`` makes the requests of an adaptive sweep.
+    For grid and random sweeps. ``stages.candidates.adaptive_rounds`` makes the requests of an adaptive sweep. ``image``
+    is the pair's, uint8 (H, W, 3) of the model's size, or None.
     """
     sweep = config.sweep
     if isinstance(sweep, GridSweep):
         taus, guidance = tuple(sweep.taus), config.sampler.guidance
-        return tuple(make_request(pair, config, index, taus, guidance) for index in range(sweep.seeds))
+        seeds = count_seeds(pair, config, sweep.seeds)
+        return tuple(make_request(pair, config, index, taus, guidance, image) for index in range(seeds))
     assert isinstance(sweep, RandomSweep)
     requests = []
     for index in range(sweep.samples):
         tau = _draw(config.seed, pair.id, index, "tau", sweep.tau_min, sweep.tau_max)
         guidance = _draw(config.seed, pair.id, index, "guidance", sweep.guidance_min, sweep.guidance_max)
-        requests.append(make_request(pair, config, index, (tau,), guidance))
+        requests.append(make_request(pair, config, index, (tau,), guidance, image))
     return tuple(requests)
 
 
+def count_seeds(pair: CaptionPair, config: Config, seeds: int) -> int:
+    """The number of seeds that make different edits of a pair: one if they start from its inverted image."""
+    return 1 if pair.image and config.edit.method is EditMethod.p2p else seeds
+
+
 def make_request(
-    pair: CaptionPair, config: Config, index: int, taus: tuple[float, ...], guidance: float
+    pair: CaptionPair,
+    config: Config,
+    index: int,
+    taus: tuple[float, ...],
+    guidance: float,
+    image: NDArray[np.uint8] | None = None,
 ) -> p2p.SweepRequest:
     """The request of sample ``index`` at ``taus``. The pair's options override the settings."""
     method, interval = config.edit.method, config.sampler.guidance_interval
@@ -59,7 +76,14 @@ def make_request(
         start=config.edit.start or 0.0,
         self_tau=config.edit.self_tau,
     )
+    if image is not None:
+        request = replace(request, image=image, inversion=inversion_name(config))
     return replace(request, **json.loads(pair.options)) if pair.options else request
+
+
+def inversion_name(config: Config) -> str:
+    """The inversion of caption pairs with an image."""
+    return (config.edit.inversion or Inversion.direct).value
 
 
 def derive_seed(run_seed: int, pair_id: str, index: int) -> int:

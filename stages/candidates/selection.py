@@ -9,8 +9,10 @@ from itertools import islice
 from pathlib import Path
 
 import filters
-from conf.schema import Config
+from conf.schema import Config, InputImage
 from stages.candidates.near_duplicates import ImagePair, find_near_candidates
+from stages.candidates.reconstruction import RECONSTRUCTION_SCORES
+from stages.candidates.requests import inversion_name
 from stages.candidates.scoring import LEFT_EARLY, Scorer, SweptSeed, stack_clip_scores
 from stages.formats.parquet_tables import score_columns
 from stages.formats.tar import as_stored
@@ -131,6 +133,7 @@ def sample_metadata(
         "model_fingerprint": model_fingerprint,
         "dtype": config.model.dtype.value,
         **_optional_fields(pair, config),
+        **(_image_fields(pair, config) if candidate.measures.keys() >= set(RECONSTRUCTION_SCORES) else {}),
         "meta": pair.meta,
     }
 
@@ -140,6 +143,17 @@ def _optional_fields(pair: CaptionPair, config: Config) -> dict[str, str | int |
     settings = config.optional()
     own = json.loads(pair.options) if pair.options else {}
     return {name: own.get(name, value) for name, value in settings.items()}
+
+
+def _image_fields(pair: CaptionPair, config: Config) -> dict[str, str]:
+    """The fields of the samples of a run with images. A pair without one has a generated input image."""
+    if not pair.image:
+        return {"image_sha256": "", "inversion": "", "source": "generated"}
+    return {
+        "image_sha256": pair.image_sha256,
+        "inversion": inversion_name(config),
+        "source": (config.edit.source or InputImage.original).value,
+    }
 
 
 def model_name(config: Config) -> str:

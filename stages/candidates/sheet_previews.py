@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,7 +75,17 @@ def _make_thumbnails(
                 source=encode_thumbnail(seed.sweep.source),
                 edits=tuple(encode_thumbnail(edit) for _, edit in chosen),
                 candidates=tuple(candidate for candidate, _ in chosen),
+                other=_other(seed, encode_thumbnail),
             )
+
+
+def _other(seed: SweptSeed, encode: Callable[[NDArray[np.uint8]], bytes]) -> tuple[str, bytes] | None:
+    """The one of a pair's image and its reconstruction that is not the input image of the seed's samples."""
+    if seed.sweep.original is None or seed.reconstruction is None:
+        return None
+    if seed.sweep.source is seed.sweep.original:
+        return "reconstruction", encode(seed.reconstruction)
+    return "original", encode(seed.sweep.original)
 
 
 def encode_thumbnail(image: NDArray[np.uint8]) -> bytes:
@@ -101,10 +112,12 @@ def _make_preview(rendered: RenderedPair, editor: p2p.Editor | None) -> Preview:
     """
     best = max(rendered.candidates, key=lambda candidate: (candidate.kept, candidate.clip_sim_dir))
     seed = rendered.seeds[best.sample_index]
+    encode = partial(encode_image, format=ImageFormat.png)
     return Preview(
         pair=rendered.pair,
-        source=encode_image(seed.sweep.source, ImageFormat.png, 100),
-        edits=tuple(encode_image(edit, ImageFormat.png, 100) for edit in seed.sweep.edits),
+        source=encode(seed.sweep.source),
+        edits=tuple(map(encode, seed.sweep.edits)),
+        other=_other(seed, encode),
         candidates=seed.candidates,
         maps=_draw_maps(seed, seed.candidates.index(best), editor) if editor else (),
     )

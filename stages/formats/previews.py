@@ -10,6 +10,9 @@ from typing import Any
 from stages.formats import tar
 from stages.records import Candidate, CaptionPair, Preview, WordMaps
 
+OTHERS = ("original", "reconstruction")
+"""The names of the image that a preview shows beside the source."""
+
 
 def to_bytes(previews: Sequence[Preview], extension: str = "png") -> bytes:
     """Encodes the previews as a tar, in their order. ``extension`` is that of their pictures.
@@ -41,6 +44,7 @@ def _files(preview: Preview, extension: str) -> tar.Files:
         "json": json.dumps(record, ensure_ascii=False).encode(),
         f"source.{extension}": preview.source,
         **{f"edit{index:03d}.{extension}": edit for index, edit in enumerate(preview.edits)},
+        **({f"{preview.other[0]}.{extension}": preview.other[1]} if preview.other else {}),
         **{f"maps{index}.png": maps.png for index, maps in enumerate(preview.maps)},
     }
 
@@ -58,4 +62,5 @@ def _preview(files: tar.Files) -> Preview:
             WordMaps(maps["edit"], tuple(maps["words"]), pictures[f"maps{index}"])
             for index, maps in enumerate(record.get("maps", ()))
         ),
+        other=next(((name, pictures[name]) for name in OTHERS if name in pictures), None),
     )

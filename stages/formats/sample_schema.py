@@ -47,13 +47,19 @@ OPTIONAL_FIELDS = {
 }
 """The fields of samples whose run has the setting of this name; it is null in other runs."""
 
+IMAGE_FIELDS = {"image_sha256": str, "inversion": str, "source": str}
+"""The fields of samples of a run in which some caption pair has an image."""
 
-def find_problems(metadata: Any, measures: Collection[str] = ()) -> Iterator[str]:
-    """Yields a text for each problem of a sample's JSON. ``measures`` names the run's scores besides CLIP's."""
+
+def find_problems(metadata: Any, measures: Collection[str] = (), images: bool = False) -> Iterator[str]:
+    """Yields a text for each problem of a sample's JSON.
+
+    ``measures`` names the run's scores besides CLIP's. ``images``: some caption pair of the run has an image.
+    """
     if not isinstance(metadata, dict):
         yield f"its JSON is no object: {metadata!r:.50}"
         return
-    types: dict[str, type] = {**FIELDS, **dict.fromkeys(measures, float)}
+    types: dict[str, type] = {**FIELDS, **dict.fromkeys(measures, float), **(IMAGE_FIELDS if images else {})}
     for name, kind in types.items():
         if name not in metadata:
             yield f"{name} is missing"

@@ -19,8 +19,10 @@
 
   // The input and the output: beside each other, or one above the other with a slider.
   const beside = (card) => {
-    const box = make("div", "beside");
-    for (const [source, alt, name] of [[card.source, card.input, "input"], [card.edited, card.output, "output"]]) {
+    const box = make("div", card.other ? "beside three" : "beside");
+    const other = card.other ? [[card.other, card.input, card.other_name]] : [];
+    for (const [source, alt, name] of [[card.source, card.input, card.source_name || "input"], ...other,
+      [card.edited, card.output, "output"]]) {
       const half = make("div");
       half.append(image(source, alt), make("em", "", name));
       box.append(half);
@@ -63,7 +65,8 @@
       item.append(make("b", "", head), make("div", "", below));
       row.append(item);
     };
-    cell(card.source, card.input, "source", "");
+    cell(card.source, card.input, card.source_name || "source", "");
+    if (card.other) cell(card.other, card.input, card.other_name, "");
     for (const edit of card.edits) {
       cell(edit.picture, `${card.output}, τ ${edit.tau}`, `τ ${edit.tau}${edit.kept ? " kept" : ""}`,
         `dir ${edit.clip_sim_dir.toFixed(2)} · img ${edit.clip_sim_image.toFixed(2)}`, edit.kept ? "kept" : "");
