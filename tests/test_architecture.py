@@ -32,6 +32,7 @@ CROSS_CUTTING = {
     "pipeline/execution/test_demo.py",
     "pipeline/execution/test_determinism.py",
     "pipeline/execution/test_early_run.py",
+    "pipeline/execution/test_image_run.py",
     "pipeline/execution/test_pair_options.py",
     "pipeline/execution/test_poison.py",
     "pipeline/execution/test_s3.py",

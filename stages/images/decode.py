@@ -67,7 +67,7 @@ def decode(data: bytes, width: int, height: int, upscale: float) -> NDArray[np.u
         raise _too_small(picture, max(width, height), upscale)
     left, top = (picture.width - share * width) / 2, (picture.height - share * height) / 2
     box = (left, top, left + share * width, top + share * height)
-    return np.asarray(picture.resize((width, height), Image.Resampling.LANCZOS, box))
+    return np.array(picture.resize((width, height), Image.Resampling.LANCZOS, box))
 
 
 def _open(data: bytes) -> Image.Image:
