@@ -7,7 +7,7 @@ import itertools
 import json
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from json.encoder import encode_basestring_ascii as quoted
 from typing import Any, Protocol
@@ -84,6 +84,9 @@ class PlanSource(Protocol):
 
     def read(self) -> Iterator[CaptionPair | Quarantined]:
         """Yield the input in its order, block by block: the pairs to plan and the lines to quarantine."""
+
+    def check_images(self) -> None:
+        """Raise ValueError if the run cannot edit images. Called for the first caption pair with an image."""
 
     def source_digest(self) -> str:
         """SHA-256 of the input files' bytes and of how they are read; "" for an input that is no local file.
@@ -178,7 +181,7 @@ def _resume(store: Store, source: PlanSource, models: Models, plan: Plan) -> Pla
         )
     if plan.quarantined and _lines_written(store) != plan.quarantined:
         # The driver that planned was killed before it wrote them.
-        with _Intake(source.read()) as intake:
+        with _Intake(source) as intake:
             for _ in intake:
                 pass
             intake.write_quarantine(store)
@@ -188,7 +191,7 @@ def _resume(store: Store, source: PlanSource, models: Models, plan: Plan) -> Pla
 def _compare(store: Store, source: PlanSource, plan: Plan) -> tuple[str, int, tuple[Change, ...]]:
     """Return the digest of the present pairs, the number of appended pairs, and the first differing pair, if any."""
     planned = ""
-    with _Intake(source.read()) as intake:
+    with _Intake(source) as intake:
         for _ in intake:
             if intake.pairs == plan.pairs:
                 planned = intake.digest()
@@ -205,7 +208,7 @@ def _compare(store: Store, source: PlanSource, plan: Plan) -> tuple[str, int, tu
 
 def _make(store: Store, source: PlanSource, models: Models) -> Plan:
     file_digest, config = source.source_digest(), source.config
-    with _Intake(source.read()) as intake:
+    with _Intake(source) as intake:
         count, files = plan_files.write_units(store, plan_files.cut(intake, config.unit_pairs))
         if not intake.pairs:
             raise PlanError(f"captions.path={config.captions.path} has no good line{intake.examples()}")
@@ -229,7 +232,7 @@ def record_of(plan: Plan) -> dict[str, Any]:
 
 def _extend(store: Store, source: PlanSource, models: Models, plan: Plan, file_digest: str) -> Plan:
     """Add the appended pairs to the plan as units of their own. Planned units stay as they are."""
-    with _Intake(source.read()) as intake:
+    with _Intake(source) as intake:
         appended = itertools.islice(intake, plan.pairs, None)
         cut = plan_files.cut(appended, source.config.unit_pairs, plan.units)
         count, files = plan_files.write_units(store, cut, "more")
@@ -267,10 +270,10 @@ def _shorten(text: str) -> str:
 class _Intake:
     """The input while it is read: yields its pairs, takes their digest, keeps its bad records for the quarantine."""
 
-    def __init__(self, items: Iterable[CaptionPair | Quarantined]) -> None:
+    def __init__(self, source: PlanSource) -> None:
         self.pairs = self.quarantined = 0
         self.images = False
-        self._items = items
+        self._source = source
         self._first_bad: list[Quarantined] = []
         self._digest = hashlib.sha256()
         self._bad_records = tempfile.TemporaryFile()  # noqa: SIM115, __exit__ closes it
@@ -282,10 +285,12 @@ class _Intake:
         self._bad_records.close()
 
     def __iter__(self) -> Iterator[CaptionPair]:
-        for item in self._items:
+        for item in self._source.read():
             if isinstance(item, CaptionPair):
                 self.pairs += 1
-                self.images = self.images or bool(item.image)
+                if item.image and not self.images:
+                    self._source.check_images()
+                    self.images = True
                 self._digest.update(f'["{item.id}", {quoted(item.meta)}]'.encode())
                 yield item
             else:

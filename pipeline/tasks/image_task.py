@@ -14,8 +14,10 @@ from rich.console import Console
 import filters
 from conf.config_errors import ConfigError
 from conf.running import ClusterKind
-from conf.schema import Config, EditMethod
+from conf.schema import OF_IMAGES, Config, EditMethod
+from conf.sweeps import RandomSweep
 from miniworld.scene_captions import unknown_words
+from p2p.inversion.inversion_check import check_inversion
 from p2p.models.family_registry import family_name
 from p2p.models.model_limits import model_limits
 from p2p.samplers.scheduler_config import check_sampling
@@ -33,6 +35,7 @@ from pipeline.report.template import REPORT
 from pipeline.tasks import two_step_output
 from pipeline.tasks.funnel_table import image_table
 from pipeline.tasks.prior_from import freeze_priors
+from stages.candidates.requests import inversion_name
 from stages.records import CaptionPair, Quarantined, UnitResult
 from stages.storage.commits import PARTS, parts_deleted
 from stages.storage.plan_files import read_units
@@ -128,8 +131,30 @@ class ImageTask:
         limits = model_limits(model.path, model.revision)
         limits.check(sampler.negative_prompt, sampler.guidance_interval, self_max_size)
 
+    def check_images(self) -> None:
+        """Raise P2PError for a sampler or a model with which the chosen inversion cannot work."""
+        model, sampler, edit = self.config.model, self.config.sampler, self.config.edit
+        if edit.method is EditMethod.p2p:
+            limits = model_limits(model.path, model.revision, model.family)
+            sweep = self.config.sweep
+            guidance = sweep.guidance_max if isinstance(sweep, RandomSweep) else sampler.guidance
+            check_inversion(
+                inversion_name(self.config), sampler.name, sampler.negative_prompt, limits, guidance
+            )
+
     def advice(self, store: Store, plan: Plan) -> str:
-        """One line about captions that the mini world cannot draw, among the first of the plan; "" if it can."""
+        """One line about settings of images that no caption pair has, or captions that the mini world cannot draw.
+
+        Of the captions the first of the plan are looked at. "" if there is no such setting or caption.
+        """
+        idle = [
+            f"{group}.{name}"
+            for group, names in OF_IMAGES.items()
+            for name in names
+            if getattr(getattr(self.config, group), name) is not None
+        ]
+        if idle and not plan.images:
+            return f"{idle[0]} has no effect: no caption pair has an image"
         if self.config.model.name != MINIWORLD:
             return ""
         units = read_units(store, min(plan.units, ADVISED_PAIRS // self.config.unit_pairs + 1))

@@ -68,6 +68,9 @@ class PairTask:
         prompts = checks.model, checks.revision, checks.family
         return read_captions(config.captions, config.limit, prompts, None, config.out)
 
+    def check_images(self) -> None:
+        """Do nothing: a writer does not look at images."""
+
     def source_digest(self) -> str:
         return digest_of_files(self.config.captions, self.config.limit, "alone")
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from conf.compose import compose_config, to_object
+from p2p.errors import P2PError
 from pipeline.planning.plan import PlanError, load, make_or_resume
 from pipeline.tasks.image_task import ImageTask
 from stages.storage.plan_files import read_unit
@@ -77,6 +78,26 @@ def test_images_that_moved_are_the_same_input(task: ImageTask, tmp_path: Path) -
         (tmp_path / name).rename(tmp_path / "moved" / name)
     moved = replace(task.config.captions, path=str(tmp_path / "moved" / "pairs.jsonl"))
     assert make_or_resume(store, ImageTask(replace(task.config, captions=moved))) == plan
+
+
+def test_a_sampler_that_draws_noise_is_refused_at_once(task: ImageTask, tmp_path: Path) -> None:
+    drawing = ImageTask(replace(task.config, sampler=replace(task.config.sampler, name="euler_ancestral")))
+    store = Store(task.config.out)
+    with pytest.raises(P2PError, match="draws noise, so an image has no inversion"):
+        make_or_resume(store, drawing)
+    assert not store.exists("run/plan/plan.json")
+    runs.write_pairs(tmp_path / "pairs.jsonl")
+    assert make_or_resume(store, drawing).pairs == len(runs.PAIRS)
+
+
+def test_a_setting_of_images_without_any_is_told(task: ImageTask, tmp_path: Path) -> None:
+    store = Store(task.config.out)
+    settled = replace(task.config, filter=replace(task.config.filter, reconstruction_psnr=20.0))
+    plan = make_or_resume(store, ImageTask(settled))
+    assert ImageTask(settled).advice(store, plan) == ""
+    assert ImageTask(settled).advice(store, replace(plan, images=False)) == (
+        "filter.reconstruction_psnr has no effect: no caption pair has an image"
+    )
 
 
 def test_a_picture_too_small_for_the_model_is_set_aside(task: ImageTask) -> None:
