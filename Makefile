@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: demo demo-captions test test-all lint format bench bench-scale bench-gpu bench-truth bench-yield bench-writer figures docs api clean
+.PHONY: demo demo-captions demo-images test test-all lint format bench bench-scale bench-gpu bench-truth bench-yield bench-writer figures docs api clean
 
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable
 
@@ -23,6 +23,11 @@ demo: .venv/usable
 # From captions to shards: the mini world's language model writes caption pairs first.
 demo-captions: .venv/usable
 	$(BIN)/pairforge captions=from_captions pairs.captions=miniworld_captions out=outputs/captions
+
+# From photographs to shards: 24 drawn ones, each edited in place.
+demo-images: .venv/usable
+	$(BIN)/python -m miniworld.write_photographs outputs/photographs
+	$(BIN)/pairforge captions=jsonl captions.path=outputs/photographs/pairs.jsonl out=outputs/images sheet.pairs=24 unit_pairs=4
 
 # Three tests at once, of one thread each: most wait for processes that start. In the order of tests/conftest.py.
 test: .venv/ready

@@ -6,6 +6,7 @@ import io
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from pipeline.dataset.funnel import label_reason
@@ -18,6 +19,8 @@ SHEET = "contact-sheet.png"
 PICTURE, GAP, TEXT_WIDTH, MARGIN = 128, 14, 250, 24
 SMALL, LARGE = 12, 16
 LINE = SMALL + 4
+TOLERANCE = 0.1
+"""The largest change of a channel, of 1, of a pixel that is not in a mask."""
 PAPER, INK, FAINT, KEPT, RULE = "#ffffff", "#1b1f24", "#7a828c", "#1a8f4a", "#e3e6ea"
 
 
@@ -33,9 +36,10 @@ def read_previews(
 
 def draw(shown: Sequence[Preview]) -> bytes:
     """A PNG of the previews, of which there is at least one."""
-    # The second column has what stands beside a source: the reconstruction of a caption pair's image.
-    first = 2 if any(preview.other for preview in shown) else 1
-    columns = first + max(len(preview.edits) for preview in shown)
+    # Pairs with an image have two more columns: its reconstruction, and the mask of what the best edit changes.
+    pictured = any(preview.other for preview in shown)
+    first = 2 if pictured else 1
+    columns = first + max(len(preview.edits) for preview in shown) + pictured
     height = PICTURE + 3 * LINE + 2 * GAP
     width = 2 * MARGIN + TEXT_WIDTH + columns * (PICTURE + GAP)
     sheet = Image.new("RGB", (width, 2 * MARGIN + height * len(shown)), PAPER)
@@ -52,9 +56,25 @@ def draw(shown: Sequence[Preview]) -> bytes:
             zip(preview.edits, preview.candidates, strict=True), first
         ):
             _cell(sheet, pen, column, top, edit, candidate)
+        if preview.other:
+            mask, name = draw_mask(preview)
+            _cell(sheet, pen, columns - 1, top, mask, name)
     buffer = io.BytesIO()
     sheet.save(buffer, "PNG")
     return buffer.getvalue()
+
+
+def draw_mask(preview: Preview) -> tuple[bytes, str]:
+    """The mask of the pixels that the best edit changes, as a PNG, white on black, and its name."""
+    best = max(preview.candidates, key=lambda candidate: (candidate.kept, candidate.clip_sim_dir))
+    source, edit = (
+        np.asarray(Image.open(io.BytesIO(png)).convert("RGB")).astype(int)
+        for png in (preview.source, preview.edits[preview.candidates.index(best)])
+    )
+    mask = (np.abs(source - edit).max(-1) > TOLERANCE * 255).astype(np.uint8) * 255
+    buffer = io.BytesIO()
+    Image.fromarray(mask).save(buffer, "PNG")
+    return buffer.getvalue(), f"changed, tau {best.tau:.2g}"
 
 
 def source_name(preview: Preview) -> str:
