@@ -79,6 +79,7 @@ class Inversion(Enum):
     direct = "direct"
     ddim = "ddim"
     negative_prompt = "negative_prompt"
+    null_text = "null_text"
 
 
 class InputImage(Enum):
