@@ -19,6 +19,7 @@ from conf.messages import error_line, typed_error_line
 from conf.schema import Config, Keep
 from conf.sweeps import AdaptiveSweep
 from p2p.sweep.batch_size import BatchRows
+from p2p.sweep.sweep_plan import image_size
 from stages.candidates.adaptive_rounds import Respond, sweep_in_rounds
 from stages.candidates.full_decode import rescore_survivors
 from stages.candidates.requests import make_requests
@@ -114,7 +115,8 @@ class Generate:
 
         Raises what the machine is at fault for.
         """
-        root, side = image_root(self.config.captions, self.config.out), self.editor.resolution
+        root = image_root(self.config.captions, self.config.out)
+        height, width = image_size(self.editor.family)
         upscale = self.config.captions.image_upscale
 
         def read(pair: CaptionPair) -> Failure | None:
@@ -122,7 +124,7 @@ class Generate:
                 return None
             try:
                 data = read_checked(root, pair.image_place, pair.image_sha256)
-                self._images[pair.id] = decode(data, side, side, upscale)
+                self._images[pair.id] = decode(data, width, height, upscale)
             except (ImageError, OSError) as error:
                 if is_machine_fault(error):
                     raise

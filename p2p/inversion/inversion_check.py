@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from p2p.errors import P2PError
-from p2p.models.model_limits import ModelLimits
+from p2p.models.model_limits import NEEDS_UNCONDITIONAL, ModelLimits
 
 STOCHASTIC = ("euler_ancestral", "lcm")
 """The built-in samplers that draw noise in each step."""
-UNCONDITIONAL = ("negative_prompt", "null_text")
-"""The inversions that work by the rows without the prompt."""
 
 
 def check_inversion(
@@ -30,7 +28,7 @@ def check_inversion(
         raise P2PError(
             f"sampler {sampler!r} draws noise, so an image has no inversion; use ddim, euler or dpmpp_2m"
         )
-    if inversion not in UNCONDITIONAL:
+    if inversion not in NEEDS_UNCONDITIONAL:
         return
     if not limits.unconditional or guidance <= 1:
         why = (

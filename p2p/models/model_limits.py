@@ -91,25 +91,6 @@ def model_limits(model: str | Path, revision: str | None = None, family: str | N
     )
 
 
-def image_side(model: str | Path, revision: str | None = None, family: str | None = None) -> int:
-    """Reads the side in pixels of a model's square images from its configs; 0 if they do not tell.
-
-    The arguments are those of ``p2p.load``.
-
-    Raises:
-        ModelError: as ``model_limits``.
-    """
-    if family is not None:
-        return 0
-    name, folder = family_name(model, revision), local_folder(model, revision, whole=False)
-    vae = _config(folder, "vae")
-    if name == "flux":
-        return int(vae.get("sample_size", 0))
-    size = _config(folder, "transformer" if name == "sd3" else "unet").get("sample_size", 0)
-    levels = len(vae.get("block_out_channels", ()))
-    return size * 2 ** (levels - 1) if isinstance(size, int) and levels else 0
-
-
 def _config(folder: Path, part: str) -> Mapping[str, Any]:
     path = folder / part / "config.json"
     try:

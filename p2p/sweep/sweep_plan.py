@@ -178,7 +178,8 @@ def _check_limits(request: SweepRequest, family: Family) -> None:
     if request.self_max_size is not None:
         _, height, width = family.latent_shape
         least_size = math.sqrt(min(h * w for h, w in family.map_layers) / (height * width))
-    limits = ModelLimits(not family.embeds_guidance, least_size, image_size(family))
+    size = None if request.image is None else image_size(family)
+    limits = ModelLimits(not family.embeds_guidance, least_size, size)
     limits.check(request.negative_prompt, request.guidance_interval, request.self_max_size)
     if request.image is not None:
         limits.check_image((len(request.image), len(request.image[0])), request.inversion)

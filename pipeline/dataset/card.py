@@ -11,6 +11,7 @@ from jinja2 import Environment, StrictUndefined
 from conf.schema import Config
 from filters import Bounds, MeasureSpec
 from pipeline.dataset.funnel import Funnel
+from stages.candidates.reconstruction import RECONSTRUCTION_SCORES
 from stages.candidates.scoring import CLIP_SCORES, make_measure_specs
 from stages.candidates.selection import model_name
 from stages.formats.tar import EXTENSIONS
@@ -25,6 +26,7 @@ def card(
     written: bool = False,
     duplicates: int | None = None,
     splits: Mapping[str, int] | None = None,
+    images: bool = False,
 ) -> str:
     """Return the text of README.md.
 
@@ -33,6 +35,7 @@ def card(
         written: the caption pairs were written first, into ``pairs/``.
         duplicates: the distance in bits at which ``pairforge refilter`` dropped near duplicates of other pairs.
         splits: samples by split, for the card of an export.
+        images: some caption pair has an image.
     """
     environment = Environment(
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
@@ -42,6 +45,8 @@ def card(
         grid=grid,
         written=written,
         splits=splits,
+        images=images,
+        reconstruction_scores=RECONSTRUCTION_SCORES,
         samples=f"{funnel.samples:,}",
         pairs_kept=f"{funnel.pairs_kept:,}",
         pairs=f"{funnel.pairs:,}",

@@ -12,7 +12,7 @@ from typing import Any
 import p2p
 from conf.messages import error_line
 from conf.schema import Captions, CaptionsKind, Config, Edit, TooLong
-from p2p.models.model_limits import image_side, model_limits
+from p2p.models.model_limits import model_limits
 from stages.captions import CaptionsError, CaptionSource, open_captions
 from stages.captions.blocklist import blocklist_check, load_blocklist
 from stages.captions.pair_checks import duplicate_check, token_limit_check
@@ -60,7 +60,7 @@ def read_captions(
         fields or None,
         edit is None,
         image_root(captions, out),
-        0 if edit is None else image_side(*model[:3]),
+        0 if edit is None else max(model_limits(*model[:3]).image_size or (0,)),
         captions.image_upscale,
     )
     blocked = load_blocklist(captions.block, captions.block_file)

@@ -197,7 +197,8 @@ class ImageTask:
             store.write(SHEET, contact_sheet.draw(shown))
         has_sheet = bool(shown) if has_parts else store.exists(SHEET)
         has_pairs = two_step_output.pairs_store(store) is not None
-        store.write("README.md", card(self.config, funnel, has_sheet, has_pairs, plan.duplicates).encode())
+        text = card(self.config, funnel, has_sheet, has_pairs, plan.duplicates, images=plan.images)
+        store.write("README.md", text.encode())
         if has_parts or not store.exists(REPORT):
             self.write_report(store)
         return funnel
