@@ -72,7 +72,10 @@ def _write(
     if pictured:
         target.write(SHEET, store.read(SHEET))
     target.write(
-        "README.md", card(config, funnel, pictured, duplicates=plan.duplicates, splits=counts).encode()
+        "README.md",
+        card(
+            config, funnel, pictured, duplicates=plan.duplicates, splits=counts, images=plan.images
+        ).encode(),
     )
     return counts
 
