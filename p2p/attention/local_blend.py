@@ -24,6 +24,7 @@ from p2p.text.words import TokenizedPrompt
 
 _TINY = 1e-12
 INTERPOLATIONS = ("bilinear", "nearest")
+BACKGROUNDS = ("source", "image")
 
 
 @dataclass(frozen=True)
@@ -37,9 +38,11 @@ class Blend:
         threshold: a pixel belongs to the words if its value is over this share of the map's maximum; in [0, 1].
         start: fraction of the steps, from the first, without blending, in [0, 1]; maps are averaged from step 0.
         interpolation: "bilinear", or "nearest" as in google/prompt-to-prompt: how maps are enlarged to the latents.
+        background: the latents of all other pixels: those of the "source", or those of the inverted "image" at the same
+            step, which the source of some inversions leaves (figure 12).
 
     Raises:
-        P2PError: no words, a fraction out of [0, 1], or an unknown interpolation.
+        P2PError: no words, a fraction out of [0, 1], or an unknown interpolation or background.
     """
 
     source: str | Sequence[str]
@@ -48,6 +51,7 @@ class Blend:
     threshold: float = 0.3
     start: float = 0.2
     interpolation: str = "bilinear"
+    background: str = "source"
 
     def __post_init__(self) -> None:
         for name in ("source", "target", "subtract"):
@@ -56,10 +60,11 @@ class Blend:
                 raise P2PError(f"blend: {name} = {words!r} must be a word or a list of words")
             if not words and name != "subtract":
                 raise P2PError(f"blend names no word of the {name}")
-        if self.interpolation not in INTERPOLATIONS:
-            raise P2PError(
-                f"blend: interpolation {self.interpolation!r} is unknown; there are {', '.join(INTERPOLATIONS)}"
-            )
+        for name, known in (("interpolation", INTERPOLATIONS), ("background", BACKGROUNDS)):
+            if getattr(self, name) not in known:
+                raise P2PError(
+                    f"blend: {name} {getattr(self, name)!r} is unknown; there are {', '.join(known)}"
+                )
         for name in ("threshold", "start"):
             if not 0 <= getattr(self, name) <= 1:
                 raise P2PError(f"blend: {name} = {getattr(self, name)} is not in [0, 1]")

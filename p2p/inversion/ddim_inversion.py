@@ -15,4 +15,9 @@ from p2p.sweep.sweep_plan import SweepPlan
 
 def start_from_noise(plan: SweepPlan, image: InvertedImage) -> SweepPlan:
     """Makes the plan that starts from the first latents of an image's trajectory."""
-    return replace(plan, starting=start_at(plan.sampler, image.trajectory[0]))
+    blend = plan.request.local_blend
+    return replace(
+        plan,
+        starting=start_at(plan.sampler, image.trajectory[0]),
+        background=image.trajectory if blend is not None and blend.background == "image" else None,
+    )

@@ -104,6 +104,8 @@ def blend_with_source(job: Job) -> Job:
     if plan is None or source.column_sums is None or source.step <= plan.start:
         return job
     size = (source.state.x.shape[-2], source.state.x.shape[-1])
+    background = source.plan.background
+    behind = source.state if background is None else replace(source.state, x=background[source.step])
     blended_edits = []
     for edit in edits:
         assert edit.column_sums is not None
@@ -111,7 +113,7 @@ def blend_with_source(job: Job) -> Job:
         predicted = edit.predicted
         if predicted is not None and source.predicted is not None:
             predicted = torch.where(alpha, predicted, source.predicted)
-        state = blend_states(edit.state, source.state, alpha)
+        state = blend_states(edit.state, behind, alpha)
         blended_edits.append(replace(edit, state=state, predicted=predicted))
     return (source, *blended_edits)
 

@@ -187,6 +187,8 @@ class SweepRequest:
             raise P2PError(
                 "inversion='negative_prompt' has a negative prompt of its own; remove negative_prompt"
             )
+        if self.local_blend is not None and self.local_blend.background == "image" and self.image is None:
+            raise P2PError("blend: background='image' needs a real image; give image, or remove it")
         if self.method == "flowedit" and self.image is None:
             raise P2PError("method='flowedit' edits a real image; give image, or take another method")
         if self.source_guidance_scale is not None and self.method != "flowedit":

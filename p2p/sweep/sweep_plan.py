@@ -70,6 +70,7 @@ class SweepPlan:
         forks: branches that leave the source at their start, from its latents.
         follows: whether edits are moved by as much as a source is that is held to ``stored``.
         source_guidance: guidance scale of the source, None for that of the edits.
+        background: latents (T + 1, C, h, w), as ``stored``, that LocalBlend takes for the source's, or None.
         prepared_rows: rows of the denoiser that were evaluated to prepare it.
     """
 
@@ -93,6 +94,7 @@ class SweepPlan:
     inverts: bool = False
     source_guided: bool = True
     stored: Tensor | None = None
+    background: Tensor | None = None
     prepared_rows: int = 0
     shifts: Tensor | None = None
     forks: tuple[Branch, ...] = ()

@@ -116,6 +116,7 @@ def compare(
         starting=trajectory[0],
         held=trajectory if held else None,
         negatives=negatives,
+        background=trajectory if blend and blend.background == "image" else None,
         blend=blend and naive_blend(pipeline, blend, steps),
     )
     assert torch.allclose(sweep.source_latents, expected.source_latents, atol=1e-4, rtol=1e-4)

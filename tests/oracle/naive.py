@@ -167,12 +167,13 @@ def generate(
     starting: Tensor | None = None,
     held: Sequence[Tensor] | None = None,
     negatives: Sequence[Tensor] | None = None,
+    background: Sequence[Tensor] | None = None,
 ) -> NaiveResult:
     """Denoise source and edit side by side, and decode both. Guidance is 1 at ``unguided_steps``.
 
     An inverted image gives ``starting``, latents (1, C, h, w) in place of noise. ``held`` are latents (1, C, h, w) that
     the source is set to before each step and after the last, ``negatives`` the embeddings (1, S, C) in place of the
-    negative prompt's at each step.
+    negative prompt's at each step, ``background`` latents as ``held`` that a blend takes for the source's.
     """
     scheduler = SCHEDULERS[sampler].from_config(pipeline.scheduler.config)
     scheduler.set_timesteps(steps)
@@ -206,7 +207,8 @@ def generate(
         if blend is not None and i + 1 > blend.start_steps:
             inside, near = blend_mask(attention.seen, blend, size)
             margin, covered = min(margin, near), inside.float().mean().item()
-            latents[1] = torch.where(inside, latents[1], latents[0])
+            behind = latents[0] if background is None else background[i + 1][0]
+            latents[1] = torch.where(inside, latents[1], behind)
             if isinstance(scheduler, DPMSolverMultistepScheduler):
                 blend_rows(inside, scheduler.model_outputs[-1])
             if isinstance(scheduler, UniPCMultistepScheduler):
