@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Hashable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -12,7 +13,7 @@ from torch import Tensor
 from p2p.families.family import Family
 from p2p.inversion.flow_edit import edit_flow
 from p2p.inversion.inverse_sampler import make_inverse
-from p2p.inversion.inversion_registry import METHODS
+from p2p.inversion.inversion_registry import BACKWARDS, METHODS
 from p2p.inversion.inverted_image import InvertedImage
 from p2p.samplers.sampler import State
 from p2p.sweep.sweep_plan import SweepPlan
@@ -41,9 +42,7 @@ class ImageInversions:
 
     family: Family
     _latents: dict[str, Tensor] = field(default_factory=dict)
-    _inversions: dict[tuple[str, str, bool, str, int, str | None], ImageInversion] = field(
-        default_factory=dict
-    )
+    _inversions: dict[tuple[Hashable, ...], ImageInversion] = field(default_factory=dict)
 
     def attach(self, plan: SweepPlan) -> SweepPlan:
         """Gives the plan of a request with an image its inversion. A restart begins with the image itself.
@@ -62,7 +61,7 @@ class ImageInversions:
             return edit_flow(plan, latents, self.family)
         if not plan.branches:
             return replace(plan, stored=latents[None])
-        key = (
+        key: tuple[Hashable, ...] = (
             digest,
             request.source,
             request.too_long == "truncate",
@@ -70,8 +69,14 @@ class ImageInversions:
             request.steps,
             request.spacing,
         )
+        change = BACKWARDS.get(request.inversion)
+        if change is not None:
+            key += (request.inversion, request.seed)
         if key not in self._inversions:
-            self._inversions[key] = ImageInversion(self.family, self._backwards(plan, latents))
+            backwards = self._backwards(plan, latents)
+            self._inversions[key] = ImageInversion(
+                self.family, change(backwards, self.family) if change else backwards
+            )
         return replace(plan, inversion=self._inversions[key])
 
     def _backwards(self, plan: SweepPlan, latents: Tensor) -> SweepPlan:

@@ -67,6 +67,10 @@ def advance(family: Family, jobs: Sequence[Job], padded_to: int | None = None) -
         at = to_device(guided, device)
         output[at] = unconditional + scale[:, None, None, None] * (output[at] - unconditional)
 
+    for k, trajectory in enumerate(trajectories):
+        if (pull := trajectory.plan.pull) is not None:
+            output[k] = pull.applied(output[k], x[k], trajectory.step)
+
     # Sampler: x at step i + 1, and the prediction of clean latents for trajectories whose early stop comes next.
     states: dict[int, State] = {}
     predicted: dict[int, Tensor] = {}

@@ -25,7 +25,7 @@ EDITS = ("auto", "refine", "replace")
 METHODS = ("p2p", "sdedit", "same_seed", "flowedit")
 TOO_LONG = ("error", "truncate")
 POOLED = ("own", "source")
-INVERSIONS = ("direct", "ddim", "negative_prompt", "null_text")
+INVERSIONS = ("direct", "ddim", "negative_prompt", "null_text", "rf_inversion")
 REWEIGHT_STEPS = ("all", "injected")
 
 
@@ -91,7 +91,7 @@ class SweepRequest:
         inversion: way from the image to the latents that its edits start from; see ``p2p.inversion``. "direct" stores
             the trajectory and holds the source to it; "ddim" starts the source from its end; "negative_prompt" does so
             too, with the source's caption in the unconditional rows; "null_text" with an embedding that is optimised
-            for each step.
+            for each step; "rf_inversion" is for flow models.
         source_guidance_scale: guidance scale of the source in FlowEdit; None is ``guidance_scale``.
 
     Raises:

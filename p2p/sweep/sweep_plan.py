@@ -24,6 +24,22 @@ from p2p.sweep.request import SweepRequest
 from p2p.sweep.tree import Branch, InjectionTiming, first_steps, grow_branches, injected_steps, make_schedules
 
 
+@dataclass(frozen=True, eq=False)
+class Pull:
+    """Draws the velocities of a flow to latents: v ← v + η (u − v), where u leads straight there.
+
+    ``strength`` (T,) is η at each step, and ``distance`` (T,) the time that is left to the target.
+    """
+
+    target: Tensor
+    strength: Tensor
+    distance: Tensor
+
+    def applied(self, v: Tensor, x: Tensor, step: int) -> Tensor:
+        """Returns the velocity for latents x before a step."""
+        return v + self.strength[step] * ((self.target - x) / self.distance[step] - v)
+
+
 class Inversion(Protocol):
     """Inversion of an image, which several plans may share.
 
@@ -71,6 +87,7 @@ class SweepPlan:
         follows: whether edits are moved by as much as a source is that is held to ``stored``.
         source_guidance: guidance scale of the source, None for that of the edits.
         background: latents (T + 1, C, h, w), as ``stored``, that LocalBlend takes for the source's, or None.
+        pull: of all velocities of a flow, or None.
         prepared_rows: rows of the denoiser that were evaluated to prepare it.
     """
 
@@ -95,6 +112,7 @@ class SweepPlan:
     source_guided: bool = True
     stored: Tensor | None = None
     background: Tensor | None = None
+    pull: Pull | None = None
     prepared_rows: int = 0
     shifts: Tensor | None = None
     forks: tuple[Branch, ...] = ()

@@ -245,3 +245,40 @@ def flow_edit(
         difference = velocity(edited + z - x, i, 1) - velocity(z, i, 0)
         edited = edited + (sigma[i + 1] - sigma[i]) * difference
     return edited[0]
+
+
+@torch.no_grad()
+def rf_inversion_edit(
+    pipeline: Any,
+    attention: Any,
+    image: NDArray[np.uint8],
+    prompts: Sequence[str],
+    noise: Tensor,
+    steps: int,
+    guidance_scale: float,
+    **options: Any,
+) -> Tensor:
+    """Final latents (2, C, h, w) by a Stable Diffusion 3: algorithms 1 and 2 of Rout et al. 2024, both guided."""
+    scheduler, transformer = pipeline.scheduler, pipeline.transformer
+    scheduler.set_timesteps(steps)
+    t, sigma = scheduler.timesteps, scheduler.sigmas
+    text, empty, pooled, nothing = pipeline.encode_prompt(list(prompts), None, None, **options)
+    transformer.set_attn_processor(JointAttnProcessor2_0())
+    image_latents = encoded(pipeline, image)
+    y = image_latents
+    for i in reversed(range(steps)):
+        v = transformer(y, empty[:1], nothing[:1], t[i].expand(1)).sample
+        v = 0.5 * v + 0.5 * (noise - y) / (1 - sigma[i + 1])
+        y = y + (sigma[i] - sigma[i + 1]) * v
+    transformer.set_attn_processor(attention)
+    x = torch.cat([y, y])
+    for i in range(steps):
+        attention.step = i
+        plain, prompted = transformer(
+            torch.cat([x, x]), torch.cat([empty, text]), torch.cat([nothing, pooled]), t[i].expand(4)
+        ).sample.chunk(2)
+        v = plain + guidance_scale * (prompted - plain)
+        if i < int(steps * 0.25 + 0.5):
+            v = 0.1 * v + 0.9 * (x - image_latents) / sigma[i]
+        x = x + (sigma[i + 1] - sigma[i]) * v
+    return x
