@@ -68,7 +68,7 @@ def naive_step(pipeline: StableDiffusionPipeline, job: Job) -> Tensor:
     t, x = scheduler.timesteps[step], torch.stack([trajectory.state.x for trajectory in job])
     prompts = [SOURCE, TARGET] if request.guidance_scale <= 1 else ["", "", SOURCE, TARGET]
     rows = x.repeat(len(prompts) // 2, 1, 1, 1)
-    output = pipeline.unet(scheduler.scale_model_input(rows, t), t, naive._encode(pipeline, prompts)).sample
+    output = pipeline.unet(scheduler.scale_model_input(rows, t), t, naive.encode(pipeline, prompts)).sample
     if request.guidance_scale > 1:
         unconditional, conditional = output.chunk(2)
         output = unconditional + request.guidance_scale * (conditional - unconditional)
