@@ -35,6 +35,7 @@ CROSS_CUTTING = {
     "pipeline/execution/test_image_run.py",
     "pipeline/execution/test_pair_options.py",
     "pipeline/execution/test_poison.py",
+    "pipeline/execution/test_real_photographs.py",
     "pipeline/execution/test_s3.py",
     "pipeline/execution/test_safe_filter.py",
     "pipeline/execution/test_two_step_hours.py",

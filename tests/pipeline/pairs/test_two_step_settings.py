@@ -59,6 +59,14 @@ def test_the_second_step_reads_the_file_of_the_first(tmp_path: Path) -> None:
     assert pairs.writer.kind is WriterKind.grammar
 
 
+def test_the_second_step_finds_the_images_of_the_captions(tmp_path: Path) -> None:
+    (tmp_path / "c.txt").write_text("a cat\n")
+    _, images = configured([OPTION, f"captions.path={tmp_path / 'c.txt'}", f"out={tmp_path / 'o'}"])
+    assert images.captions.images == str(tmp_path)
+    _, images = configured([OPTION, "captions.path=c.txt", "captions.images=s3://photos", "out=o"])
+    assert images.captions.images == "s3://photos"
+
+
 def test_captions_may_be_as_long_as_the_image_model_takes(tmp_path: Path) -> None:
     other = [*GIVEN, "model=sd15", f"model.path={tmp_path}", "model.revision=v1"]
     pairs, _ = configured(other)
