@@ -80,6 +80,7 @@ class Inversion(Enum):
     ddim = "ddim"
     negative_prompt = "negative_prompt"
     null_text = "null_text"
+    rf_inversion = "rf_inversion"
 
 
 class InputImage(Enum):

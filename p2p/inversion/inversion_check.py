@@ -28,6 +28,8 @@ def check_inversion(
         raise P2PError(
             f"sampler {sampler!r} draws noise, so an image has no inversion; use ddim, euler or dpmpp_2m"
         )
+    if inversion == "rf_inversion" and sampler != "flow_match_euler":
+        raise P2PError(f"inversion {inversion!r} is for models that predict a flow; use direct")
     if inversion not in NEEDS_UNCONDITIONAL:
         return
     if not limits.unconditional or guidance <= 1:

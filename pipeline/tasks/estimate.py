@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 import signal
+import tempfile
 import threading
 import time
 from collections import Counter
@@ -20,6 +21,7 @@ from pipeline.planning.plan import PlanError
 from pipeline.tasks.image_task import ImageTask
 from stages.formats import parquet_tables, tar
 from stages.formats.previews import to_bytes
+from stages.images.place import image_root, kept_images
 from stages.records import CaptionPair, Preview, Quarantined, Unit, UnitResult
 from stages.storage.store import Store
 from stages.worker.process import load_stage
@@ -89,6 +91,14 @@ def estimate(config: Config, probe_seconds: float) -> Estimate:
     Raises PlanError for an input without a good pair, if every pair of the probe fails or the first takes minutes, and
     as ``pipeline.tasks.prior_from.freeze_priors`` does.
     """
+    if image_root(config.captions, config.out) != kept_images(config.out):
+        return _estimate(config, probe_seconds)
+    # Images that have no file are stored for the probe alone.
+    with tempfile.TemporaryDirectory(prefix="pairforge-") as folder:
+        return _estimate(replace(config, captions=replace(config.captions, images=folder)), probe_seconds)
+
+
+def _estimate(config: Config, probe_seconds: float) -> Estimate:
     task = ImageTask(config).freeze(Store(config.out))
     config = task.config
     pool, pairs, reasons = _draw(task)

@@ -38,8 +38,9 @@ def make_requests(
 
 
 def count_seeds(pair: CaptionPair, config: Config, seeds: int) -> int:
-    """The number of seeds that make different edits of a pair: one if they start from its inverted image."""
-    return 1 if pair.image and config.edit.method is EditMethod.p2p else seeds
+    """The number of seeds that make different edits of a pair: one for an image whose inversion draws no noise."""
+    draws_noise = config.edit.method is not EditMethod.p2p or config.edit.inversion is Inversion.rf_inversion
+    return 1 if pair.image and not draws_noise else seeds
 
 
 def make_request(

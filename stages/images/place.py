@@ -37,13 +37,18 @@ def image_root(captions: Captions, out: str) -> str:
     if captions.images:
         return captions.images
     if captions.kind not in _FILES:
-        return f"{out.rstrip('/')}/{KEPT}"
+        return kept_images(out)
     path = Path(captions.path)
     while path.suffix or any(letter in path.name for letter in "*?["):
         if path.is_dir():
             break
         path = path.parent
     return str(path)
+
+
+def kept_images(out: str) -> str:
+    """Returns the folder of an output for images that have no file."""
+    return f"{out.rstrip('/')}/{KEPT}"
 
 
 def relative_place(file: str | Path, root: str) -> str:

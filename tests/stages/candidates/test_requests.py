@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -130,3 +131,19 @@ def test_a_pairs_options_override_the_settings_of_the_run():
         assert (request.steps, request.local_blend) == (7, p2p.Blend("ball", "ball", threshold=0.4))
     plain = make_requests(PAIR, config(*settings))[0]
     assert (plain.negative_prompt, plain.self_max_size, plain.blend) == ("dark", 0.9, None)
+
+
+def test_an_inverted_image_has_one_seed_unless_noise_is_drawn() -> None:
+    pair = CaptionPair("a", "b", "c", image="1f a.png")
+    image = np.zeros((8, 8, 3), np.uint8)
+
+    def seeds(*settings: str, of: CaptionPair = pair) -> list[int]:
+        return [request.seed for request in make_requests(of, config("sweep.seeds=3", *settings), image)]
+
+    assert len(seeds()) == len(set(seeds())) == 1
+    assert len(seeds("edit.inversion=rf_inversion")) == 3
+    assert len(seeds("edit.method=sdedit")) == 3
+    assert len(seeds(of=CaptionPair("a", "b", "c"))) == 3
+    (request,) = make_requests(pair, config("sweep.seeds=3", "edit.inversion=ddim"), image)
+    assert request.image is image
+    assert request.inversion == "ddim"
