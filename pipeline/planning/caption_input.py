@@ -88,7 +88,9 @@ def digest_of_files(captions: Captions, limit: int | None, way: str) -> str:
     # A user's module may yield other pairs from the same file.
     if captions.kind not in set(CaptionsKind) - {CaptionsKind.dataset}:
         return ""
-    files = [path] if path.is_file() else parquet_files(captions.path) or tar_files(captions.path)
+    files = [path] if path.is_file() else tar_files(captions.path)
+    if captions.kind != CaptionsKind.webdataset and not path.is_file():
+        files = parquet_files(captions.path) or files
     if not files:
         return ""
     blocked = load_blocklist(captions.block, captions.block_file)

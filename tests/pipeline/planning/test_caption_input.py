@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -178,3 +179,15 @@ def test_every_line_is_told_and_ids_are_canonical(
             assert [pair.input, pair.edit, pair.output] == [
                 fields[name].strip() for name in ("input", "edit", "output")
             ]
+
+
+def test_the_digest_of_a_folder_is_that_of_the_files_that_are_read(tmp_path: Path) -> None:
+    (tmp_path / "a.tar").write_bytes(b"tar")
+    samples, any_kind = (Captions(kind, str(tmp_path)) for kind in ("webdataset", "auto"))
+    before = [digest_of_files(captions, None, "") for captions in (samples, any_kind)]
+    (tmp_path / "b.parquet").write_bytes(b"parquet")
+    after = [digest_of_files(captions, None, "") for captions in (samples, any_kind)]
+    assert all(before)
+    assert after[0] == before[0]
+    assert after[1] != before[1]
+    assert digest_of_files(replace(samples, images="/photos"), None, "") != after[0]
