@@ -27,6 +27,8 @@ MANIFEST = "run/pack.json"
 RECORDS = "run/packed"
 """Folder of the records of the files that are written, one a file: of which pieces, and the result."""
 SCORES_RECORDS, SCORES_GROUP = 1_000_000, 65_536
+JOINED = 256
+"""Tables of units that are joined at a time."""
 READERS, WRITERS = 4, 2
 """Parts that are read ahead for a file, and files that are written at a time."""
 
@@ -41,12 +43,15 @@ class PackedFile:
     sha256: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Piece:
-    """The bytes from ``start`` to ``end`` of a unit's part, and the number of samples or candidates in them."""
+    """The bytes from ``start`` to ``end`` of a unit's part, and the number of samples or candidates in them.
+
+    ``part`` has the name and the SHA-256 of its file alone: a file of scores has tens of thousands of pieces.
+    """
 
     unit: int
-    part: dict[str, Any]
+    part: dict[str, str]
     start: int
     end: int
     rows: int
@@ -133,17 +138,18 @@ def plan_files(commits: Iterable[dict[str, Any]], samples_per_shard: int) -> Ite
     group = 0
     for commit in commits:
         unit, part = commit["unit"], commit["part"]
+        files = {kind: {"name": file["name"], "sha256": file["sha256"]} for kind, file in part.items()}
         if "samples" in part:
             start, ends = 0, part["samples"]["ends"]
             while ends:
                 room = samples_per_shard - shard.rows
                 taken, ends = ends[:room], ends[room:]
-                shard.add(Piece(unit, part["samples"], start, taken[-1], len(taken)))
+                shard.add(Piece(unit, files["samples"], start, taken[-1], len(taken)))
                 start = taken[-1]
                 if shard.rows == samples_per_shard:
                     yield shard.cut()
         if "scores" in part:
-            scores.add(Piece(unit, part["scores"], 0, part["scores"]["bytes"], commit["candidates"]))
+            scores.add(Piece(unit, files["scores"], 0, part["scores"]["bytes"], commit["candidates"]))
             group += commit["candidates"]
             # A file ends with a row group.
             if group >= SCORES_GROUP:
@@ -204,14 +210,19 @@ def _write_scores(store: Store, plan: FilePlan, stream: HashingStream) -> None:
 
 
 def _record_groups(store: Store, plan: FilePlan) -> Iterator[pa.Table]:
-    tables: list[pa.Table] = []
+    small, joined, rows = list[pa.Table](), list[pa.Table](), 0
     for _, data in _read_pieces(store, plan):
-        tables.append(parquet_tables.from_bytes(data))
-        if sum(table.num_rows for table in tables) >= SCORES_GROUP:
-            yield pa.concat_tables(tables)
-            tables = []
-    if tables:
-        yield pa.concat_tables(tables)
+        small.append(parquet_tables.from_bytes(data))
+        rows += small[-1].num_rows
+        is_group = rows >= SCORES_GROUP
+        if is_group or len(small) == JOINED:
+            joined.append(parquet_tables.join(small))
+            small = []
+        if is_group:
+            yield pa.concat_tables(joined)
+            joined, rows = [], 0
+    if rows:
+        yield pa.concat_tables([*joined, *small])
 
 
 def _read_pieces(store: Store, plan: FilePlan) -> Iterator[tuple[Piece, bytes]]:

@@ -73,7 +73,7 @@ class UnitWorker:
         self._config, self._model_fingerprint, self._encode = config, model_fingerprint, encode
         self._has_gpu = has_gpu
         self._stage: Supervised | None = None
-        self._model = threading.Lock()
+        self._model, self._writing = threading.Lock(), threading.Lock()
 
     def locate(self) -> Place:
         """Return the machine and the GPU of this actor; called first, it tells that the actor has its resources."""
@@ -102,7 +102,9 @@ class UnitWorker:
         except MachineError as error:
             return Outcome(Ending.fault, str(error))
         except (StageError, DamageError) as error:
-            return Outcome(Ending.refused, str(error))
+            # The driver ends all workers then: first the unit before this one is committed.
+            with self._writing:
+                return Outcome(Ending.refused, str(error))
         except OSError as error:
             return Outcome(Ending.unwritable, unwritable(error, f"the output {self._store.url}"))
         # A bug, or the library of an object store.
@@ -128,7 +130,11 @@ class UnitWorker:
             summary["worker"] = asdict(self._stage.place)
             self._since = now
             self._metrics.count_unit(result, summary["seconds"])
-        write_unit(self._store, self._encode(result), summary)
+            self._writing.acquire()
+        try:
+            write_unit(self._store, self._encode(result), summary)
+        finally:
+            self._writing.release()
         heartbeat.remove_note(self._store, index)
         return Outcome(Ending.done, json.dumps(summary))
 

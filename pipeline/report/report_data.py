@@ -34,7 +34,7 @@ from stages.storage.store import Store
 MOST_UNITS, MOST_CANDIDATES = 10_000, 2_000_000
 """Units and candidates that a report is drawn from. Of more units it takes every second, third …, evenly spread."""
 TABLES = 256
-"""Tables of scores that are put together at a time."""
+"""Tables of scores that are joined at a time."""
 SHOWN = 5000
 """Failed pairs that a report can list."""
 COLUMNS = [field.name for field in parquet_tables.SCORES if not field.name.endswith("_prompt")]
@@ -44,8 +44,9 @@ COLUMNS = [field.name for field in parquet_tables.SCORES if not field.name.endsw
 class ReportData:
     """What a run has written so far.
 
-    ``funnel`` counts all ``units_done`` units. ``commits`` are those of the units that the report is drawn from: all of
-    a small run, and of a larger one every ``stride``-th, with the units that have pictures and failures. ``scores``
+    ``funnel`` counts all ``units_done`` units. ``commits`` are those of the units that the report is drawn from, with
+    their parts and failures alone: all of a small run, and of a larger one every ``stride``-th, with the units that
+    have pictures and failures. ``scores``
     holds every candidate of these, without captions; ``pairs`` and ``unit_of`` are keyed by the ids of their pairs.
     ``committed_at`` and ``committed_pairs`` have the time of each committed unit, in seconds since 1970, and its
     number of pairs. ``pictures`` is False if run/parts, which holds the pictures, was deleted. ``is_live`` tells
@@ -79,7 +80,7 @@ def read_report_data(store: Store) -> ReportData:
         funnel.add(commit)
         pairs_of_unit[place] = commit["pairs"]
     stride = max(1, -(-len(indices) // MOST_UNITS), -(-funnel.candidates // MOST_CANDIDATES))
-    commits = tuple(_choose(committed, stride))
+    commits = tuple(map(_shorten, _choose(committed, stride)))
     units = [read_unit(store, commit["unit"]) for commit in commits]
     pairs = {pair.id: pair for unit in units for pair in unit.pairs}
     has_parts = not parts_deleted(store, committed)
@@ -111,6 +112,14 @@ def _choose(commits: Iterable[dict[str, Any]], stride: int) -> Iterator[dict[str
             yield commit
 
 
+def _shorten(commit: dict[str, Any]) -> dict[str, Any]:
+    """Return what the report needs of a commit: a tenth of it."""
+    part = {
+        kind: {"name": file["name"], "sha256": file["sha256"]} for kind, file in commit["part"].items()
+    }
+    return {"unit": commit["unit"], "part": part, "failures": commit["failures"]}
+
+
 def _read_scores(
     store: Store,
     commits: Iterable[dict[str, Any]],
@@ -130,9 +139,8 @@ def _read_scores(
         files = (data for commit in commits if (data := read_part(store, commit, "scores")) is not None)
     read = (_of_pairs(parquet_tables.from_bytes(data, COLUMNS), pairs) for data in files)
     tables = []
-    # Each of thousands of small tables would hold ten times the memory of its records.
     while group := list(itertools.islice(read, TABLES)):
-        tables.append(pa.concat_tables(group).combine_chunks())
+        tables.append(parquet_tables.join(group))
     return pa.concat_tables(tables) if tables else parquet_tables.SCORES.empty_table().select(COLUMNS)
 
 

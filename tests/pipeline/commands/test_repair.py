@@ -58,8 +58,8 @@ def test_units_whose_part_is_lost_or_damaged_are_generated_again(
     damaged.write_bytes(damaged.read_bytes()[:-1])
     assert main(["verify", str(out)]) == 1
     said = capsys.readouterr().out
-    assert f"{lost} is missing" in said
-    assert f"{damaged} is not what unit 1 committed" in said
+    assert f"{lost} of unit 0 is missing" in said
+    assert f"{damaged} of unit 1 is damaged" in said
     said = command(tmp_path, "repair", str(out))
     assert [line for line in said.splitlines() if "again" in line] == [
         "unit 0 is made again",

@@ -87,7 +87,7 @@ def test_a_file_is_planned_as_soon_as_its_units_are_there(kept: list[int], size:
             "unit": unit,
             "candidates": 3,
             "part": {"scores": {"name": "s", "sha256": str(unit), "bytes": 9}}
-            | ({"samples": {"sha256": f"t{unit}", "ends": list(range(1, count + 1))}} if count else {}),
+            | ({"samples": {"name": "t", "sha256": f"t{unit}", "ends": list(range(1, count + 1))}} if count else {}),
         }
         for unit, count in enumerate(kept)
     ]
@@ -102,7 +102,7 @@ def test_a_file_is_planned_as_soon_as_its_units_are_there(kept: list[int], size:
 
 
 def test_the_digest_of_each_prefix_is_that_of_its_commits():
-    commits = [{"part": {"samples": {"sha256": str(unit)}}} for unit in range(5)]
+    commits = [{"part": {"samples": {"name": "t", "sha256": str(unit)}}} for unit in range(5)]
     wanted = [digest_of(commits[:end]) for end in (0, 3, 5)]
     assert digests_of(iter(commits), [0, 3, 5]) == wanted
     assert len(set(wanted)) == 3

@@ -3,7 +3,10 @@ from __future__ import annotations
 import json
 import os
 import socket
+import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 
@@ -14,6 +17,8 @@ import torch
 from conf.schema import Config
 from pipeline.execution.unit_worker import Ending, UnitWorker
 from pipeline.tasks.task import task_of
+from stages.errors import StageError
+from stages.records import Unit, UnitResult
 from stages.storage.commits import committed_units, read_commit
 from stages.storage.plan_files import create_manifest, cut, write_units
 from stages.storage.store import Store
@@ -67,6 +72,41 @@ def test_an_output_that_is_not_writable_is_told_apart(tmp_path: Path):
     made.stop()
     assert outcome.ending is Ending.unwritable
     assert outcome.text.startswith(f"the output {tmp_path} cannot be written or read: ")
+
+
+class RefusesTheSecond:
+    """A stage that makes one unit."""
+
+    def __init__(self, config: Config, model_fingerprint: str) -> None:
+        self._made = 0
+
+    def __call__(self, unit: Unit) -> UnitResult:
+        self._made += 1
+        if self._made > 1:
+            raise StageError("no key")
+        return UnitResult(unit, (), (), (), (), 0, {})
+
+
+def test_a_refusal_waits_until_the_unit_before_it_is_committed(tmp_path: Path):
+    store = planned(tmp_path)
+    stage = f"{__name__}.{RefusesTheSecond.__name__}"
+    config = runs.config(tmp_path, tmp_path, f"out={tmp_path}", f"stage={stage}")
+    begun = threading.Event()
+
+    def encode(result: UnitResult) -> dict[str, bytes]:
+        begun.set()
+        time.sleep(0.5)
+        return {}
+
+    made = UnitWorker(config, "f", encode, {}, has_gpu=False)
+    assert made.start().ending is Ending.done
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(made.make, 0, 0.0)
+        assert begun.wait(20)
+        assert made.make(1, 0.0).ending is Ending.refused
+        assert committed_units(store) == {0}
+        assert first.result().ending is Ending.done
+    made.stop()
 
 
 def test_the_environment_reaches_the_stage_alone(tmp_path: Path, monkeypatch):
