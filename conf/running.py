@@ -50,6 +50,7 @@ class Cluster:
       the machines for ``workers`` may appear before the run begins with what there is.
     - ``hours``: the run ends this many hours after the start of the command; planning and packing are finished if
       they have started.
+    - ``price_per_gpu_hour``: what an hour of a GPU costs, in any currency: pairforge plan then estimates the cost.
     - ``metrics_port``: the Prometheus port of a Ray that is started here; null leaves the choice to Ray.
     """
 
@@ -62,6 +63,7 @@ class Cluster:
     unit_seconds: float = bounded(at_least(1), 3600.0)
     wait_seconds: float = bounded(at_least(1), 600.0)
     hours: float | None = bounded(Bound(lambda hours: hours > 0, "be over 0, or null for no limit"), None)
+    price_per_gpu_hour: float | None = bounded(Bound(lambda price: price > 0, "be over 0, or null"), None)
     metrics_port: int | None = bounded(between(1, 65535), None)
 
 

@@ -55,7 +55,14 @@ class Dtype(Enum):
 
 # The functional form allows the hyphen.
 Compile = Enum(
-    "Compile", {"auto": "auto", "none": "none", "default": "default", "max-autotune": "max-autotune"}
+    "Compile",
+    {
+        "auto": "auto",
+        "none": "none",
+        "default": "default",
+        "reduce-overhead": "reduce-overhead",
+        "max-autotune": "max-autotune",
+    },
 )
 
 
@@ -202,7 +209,8 @@ class Model:
     - ``dtype``: auto is bf16 on a GPU, fp16 on one without bf16, and fp32 elsewhere.
     - ``compile``: a mode of torch.compile; all batches then have cluster.batch_rows rows. Compiling takes minutes:
       auto compiles on a GPU, if it has Triton and a C compiler, and no ``limit`` makes the run a short one. If the
-      compiler fails, the denoiser runs without, and one line says so.
+      compiler fails, the denoiser runs without, and one line says so. reduce-overhead adds CUDA graphs for batches
+      without injection.
     - ``channels_last``: the memory layout of convolutions; null is true on a GPU.
     - ``tf32``: used for everything that is computed in fp32.
 

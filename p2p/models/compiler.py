@@ -7,8 +7,9 @@ import importlib.util
 import logging
 import os
 import shutil
+from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import torch
@@ -20,8 +21,15 @@ from p2p.families.family import Conditioning, Family
 
 logger = logging.getLogger(__name__)
 
-MODES = {"none": "", "default": "default", "max-autotune": "max-autotune-no-cudagraphs"}
-"""The mode of torch.compile for each word. Lengths of the routing vary, and a graph of CUDA has fixed ones."""
+MODES = {
+    "none": "",
+    "default": "default",
+    "reduce-overhead": "reduce-overhead",
+    "max-autotune": "max-autotune-no-cudagraphs",
+}
+"""The mode of torch.compile for each word."""
+FIRST_CALLS = 3
+"""Calls of a graph that may fail for a reason of the compiler: CUDA graphs are recorded at the second call."""
 # Processes that compile kernels; as many as cores by default, in each of eight workers of a node.
 MAX_COMPILE_THREADS = 8
 
@@ -56,9 +64,11 @@ def compile_denoiser(family: Family, mode: str) -> None:
 
     if "TORCHINDUCTOR_COMPILE_THREADS" not in os.environ:
         config.compile_threads = min(MAX_COMPILE_THREADS, os.cpu_count() or 1)
+    # Lengths of the routing vary, and a CUDA graph has fixed ones: only batches without injection get one.
+    config.triton.cudagraph_skip_dynamic_graphs = True
     family.network.compile(fullgraph=True, mode=MODES[mode])
     # mypy takes the assignment of a method for a mistake; here it is the aim.
-    family.denoise = CompiledDenoiser(family)  # type: ignore[method-assign]
+    family.denoise = CompiledDenoiser(family, replays=mode == "reduce-overhead")  # type: ignore[method-assign]
 
 
 class CompiledDenoiser:
@@ -68,9 +78,10 @@ class CompiledDenoiser:
     eager from then on.
     """
 
-    def __init__(self, family: Family) -> None:
-        self._family, self._denoise = family, family.denoise
-        self._known: set[tuple[object, ...]] = set()
+    def __init__(self, family: Family, replays: bool = False) -> None:
+        """``replays``: CUDA graphs are replayed, which write every result into the same memory."""
+        self._family, self._denoise, self._replays = family, family.denoise, replays
+        self._calls: Counter[tuple[object, ...]] = Counter()
 
     def __call__(
         self, latents: Tensor, timesteps: Tensor, conditioning: Conditioning, routing: Routing
@@ -78,12 +89,16 @@ class CompiledDenoiser:
         graph: tuple[object, ...] = (len(latents), routing is None)
         if routing is not None:
             graph += (routing.column_sums is not None, len(routing.larger))
-        if graph in self._known:
-            return self._denoise(latents, timesteps, conditioning, routing)
-        with _lock():
-            output = self._first_call(latents, timesteps, conditioning, routing)
-        self._known.add(graph)
-        return output
+        calls = self._calls[graph]
+        self._calls[graph] += 1
+        if self._replays:
+            torch.compiler.cudagraph_mark_step_begin()
+        if calls >= FIRST_CALLS:
+            output = self._denoise(latents, timesteps, conditioning, routing)
+        else:
+            with nullcontext() if calls else _lock():
+                output = self._first_call(latents, timesteps, conditioning, routing)
+        return output.clone() if self._replays else output
 
     def _first_call(
         self, latents: Tensor, timesteps: Tensor, conditioning: Conditioning, routing: Routing

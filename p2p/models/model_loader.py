@@ -24,7 +24,7 @@ from p2p.models.model_folder import PICKLES, local_folder
 from p2p.models.staging import stage_folder
 from p2p.models.weights import check_memory, find_variant, weight_bytes, weighted_parts
 
-COMPILE = ("none", "auto", "default", "max-autotune")
+COMPILE = ("none", "auto", "default", "reduce-overhead", "max-autotune")
 _DTYPES = {
     "float32": torch.float32,
     "fp32": torch.float32,
@@ -58,7 +58,8 @@ def load(
         dtype: "float32", "float16", "bfloat16" (or "fp32", "fp16", "bf16"), or "auto": on CUDA bf16, or fp16 where the
             GPU has no bf16; elsewhere fp32.
         revision: branch, tag or commit on the hub.
-        compile: "none", "default", "max-autotune", or "auto": "default" on a GPU with Triton and a C compiler. A
+        compile: "none", "default", "reduce-overhead" (CUDA graphs for batches without injection, whose shapes are
+            fixed), "max-autotune", or "auto": "default" on a GPU with Triton and a C compiler. A
             compiled denoiser is called with batches of one shape. It has one graph for batches without injection, one
             for the others, and a third for batches with LocalBlend. If it cannot be compiled it runs eagerly, and one
             line of the log says why.

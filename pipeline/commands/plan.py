@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -11,6 +12,8 @@ from rich.filesize import decimal
 
 from conf.config_errors import ConfigError
 from conf.hydra_options import HydraOptions
+from conf.running import ClusterKind
+from conf.schema import Config
 from pipeline.config import environment, resolve, saved
 from pipeline.execution.progress import clock
 from pipeline.output import OutputMode, json_line, output_mode
@@ -25,7 +28,7 @@ def plan(settings: Sequence[str], hydra: HydraOptions, quiet: bool, json: bool) 
     """Estimate a run: pairs, rows, hours, bytes. Writes nothing.
 
     Takes the settings of the run, reads its input and times a few caption
-    pairs.
+    pairs, with cluster=ray on a worker of the cluster.
 
     probe=20   seconds of the probe
 
@@ -45,12 +48,9 @@ def plan(settings: Sequence[str], hydra: HydraOptions, quiet: bool, json: bool) 
     keys, combinations = resolve.expand(others, hydra) if hydra.multirun else ([], [others])
     configs = [resolve.checked(resolve.compose(settings, options=hydra)) for settings in combinations]
     environment.prepare(*configs)
-    # Imported here, because the libraries read the environment when they are imported.
-    from pipeline.tasks.estimate import estimate
-
     runs = []
     for config, settings in zip(configs, combinations, strict=True):
-        run = estimate(config, seconds)
+        run = _estimate(config, seconds)
         swept = dict(setting.split("=", 1) for setting in settings if setting.partition("=")[0] in keys)
         mode.say(*(f"{key}={value}" for key, value in swept.items()), *_lines(run))
         runs.append({**swept, **asdict(run)})
@@ -59,14 +59,28 @@ def plan(settings: Sequence[str], hydra: HydraOptions, quiet: bool, json: bool) 
     return 0
 
 
+def _estimate(config: Config, seconds: float) -> Estimate:
+    # Imported here, because the libraries read the environment when they are imported.
+    from pipeline.tasks.estimate import estimate
+
+    if config.cluster.kind is ClusterKind.local:
+        return estimate(config, seconds)
+    from pipeline.execution.cluster_probe import stages_on_cluster
+
+    with stages_on_cluster(config) as make_stage:
+        return estimate(config, seconds, make_stage)
+
+
 def _lines(run: Estimate) -> Iterator[str]:
     probe = run.probe
+    place = "here" if probe.host == socket.gethostname() else f"on {probe.host}"
+    place += "" if probe.device == "cpu" else f" with {probe.device}"
     yield f"caption pairs  {run.pairs:,} in {run.units:,} units; {run.quarantined:,} lines would be quarantined"
     for reason, count in itertools.islice(run.reasons.items(), 3):
         yield f"               {count:,}: {reason}"
     yield f"candidates     {run.candidates:,}, of {run.rows:,} rows of the denoiser"
     yield (
-        f"probe          {probe.pairs} pairs took {probe.seconds:.1f} s on one worker here "
+        f"probe          {probe.pairs} pairs took {probe.seconds:.1f} s on one worker {place} "
         f"({probe.rows / probe.seconds:,.0f} rows/s); {probe.samples} samples were kept"
     )
     if probe.failed:
@@ -77,6 +91,9 @@ def _lines(run: Estimate) -> Iterator[str]:
         f"               and {clock(run.start_seconds)} to load the models, {clock(run.preview_seconds)} for "
         f"the contact sheet, {clock(run.pack_seconds)} to pack"
     )
+    if run.gpu_hours is not None:
+        cost = f", which cost {run.cost:,.2f}" if run.cost is not None else ""
+        yield f"GPUs           {run.gpu_hours:,.1f} hours of a GPU{cost}"
     # Packing copies the parts, which stay so that a shard can be packed again.
     yield (
         f"samples        {run.samples:,}; {decimal(run.bytes)} of parts ({decimal(run.preview_bytes)} of them for the "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -18,7 +19,7 @@ from conf.pairs import LOADED_WRITERS, PairsConfig, Settings
 from pipeline.errors import unwritable
 from pipeline.execution import metrics
 from stages.errors import MachineError, StageError
-from stages.records import Place, UnitResult
+from stages.records import Place, Unit, UnitResult
 from stages.storage import heartbeat
 from stages.storage.plan_files import read_unit
 from stages.storage.store import DamageError, Store
@@ -70,6 +71,9 @@ class UnitWorker:
         ``environment``: variables for the stage's process, which no file and no log may show.
         """
         os.environ.update(environment)
+        if ray.get_runtime_context().worker.mode == ray.WORKER_MODE:
+            # pyarrow imports pandas at its first table if it is installed, for nothing: a second, and 60 MB.
+            sys.modules.setdefault("pandas", None)  # type: ignore[arg-type]
         self._config, self._model_fingerprint, self._encode = config, model_fingerprint, encode
         self._has_gpu = has_gpu
         self._stage: Supervised | None = None
@@ -110,6 +114,14 @@ class UnitWorker:
         # A bug, or the library of an object store.
         except Exception as error:
             return Outcome(Ending.fault, f"{type(error).__name__}: {error_line(error)}")
+
+    def probe(self, unit: Unit) -> UnitResult | Outcome:
+        """Make a unit that is not of a plan, and write nothing. Returns an Outcome if it was not made."""
+        assert self._stage is not None, "start comes first"
+        try:
+            return self._stage(unit)
+        except (MachineError, StageError) as error:
+            return Outcome(Ending.refused, str(error))
 
     def stop(self) -> None:
         """End the stage's process, which frees its GPU."""

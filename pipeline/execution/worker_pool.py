@@ -140,6 +140,18 @@ def run(
         pool.close()
 
 
+def start_actor(
+    config: Settings, model_fingerprint: str, encode: Callable[[UnitResult], dict[str, bytes]], share: float
+) -> Any:
+    """Start a ``UnitWorker`` with ``share`` GPUs, on any machine of the connected cluster."""
+    environment = {name: os.environ[name] for name in CARRIED if name in os.environ}
+    return (
+        ray.remote(UnitWorker)
+        .options(num_cpus=1, num_gpus=share, max_concurrency=CALLS, enable_task_events=False)
+        .remote(config, model_fingerprint, encode, environment, share > 0)
+    )
+
+
 class _Pool:
     def __init__(
         self,
@@ -149,8 +161,7 @@ class _Pool:
         encode: Callable[[UnitResult], dict[str, bytes]],
     ) -> None:
         self._cluster, self._store = config.cluster, Store(config.out)
-        environment = {name: os.environ[name] for name in CARRIED if name in os.environ}
-        self._arguments = config, model_fingerprint, encode, environment
+        self._arguments = config, model_fingerprint, encode
         self._queue = _Queue(units)
         self._workers: list[_Worker] = []
         # The worker and the unit of each call in flight; the unit is None for the start, LOOK for the place.
@@ -203,11 +214,7 @@ class _Pool:
             self._add_worker(share)
 
     def _add_worker(self, share: float) -> None:
-        actor: Any = (
-            ray.remote(UnitWorker)
-            .options(num_cpus=1, num_gpus=share, max_concurrency=CALLS, enable_task_events=False)
-            .remote(*self._arguments, share > 0)
-        )
+        actor = start_actor(*self._arguments, share)
         worker = _Worker(actor, share)
         self._workers.append(worker)
         self._calls[actor.locate.remote()] = worker, LOOK

@@ -114,9 +114,7 @@ def _choose(commits: Iterable[dict[str, Any]], stride: int) -> Iterator[dict[str
 
 def _shorten(commit: dict[str, Any]) -> dict[str, Any]:
     """Return what the report needs of a commit: a tenth of it."""
-    part = {
-        kind: {"name": file["name"], "sha256": file["sha256"]} for kind, file in commit["part"].items()
-    }
+    part = {kind: {"name": file["name"], "sha256": file["sha256"]} for kind, file in commit["part"].items()}
     return {"unit": commit["unit"], "part": part, "failures": commit["failures"]}
 
 

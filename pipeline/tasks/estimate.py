@@ -9,9 +9,10 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from typing import Protocol
 
 import pyarrow as pa
 
@@ -22,9 +23,9 @@ from pipeline.tasks.image_task import ImageTask
 from stages.formats import parquet_tables, tar
 from stages.formats.previews import to_bytes
 from stages.images.place import image_root, kept_images
-from stages.records import CaptionPair, Preview, Quarantined, Unit, UnitResult
+from stages.records import CaptionPair, Place, Preview, Quarantined, Unit, UnitResult
 from stages.storage.store import Store
-from stages.worker.process import load_stage
+from stages.worker.process import describe_place, load_stage
 from stages.write import summarise
 
 WORKERS = (1, 8, 64)
@@ -36,6 +37,31 @@ PAIR_SECONDS = 120.0
 """The first pair may take this long, or six times as long as the probe."""
 PACK_RATE = 350e6
 """Bytes that one process packs in a second on a local disk (benchmarks/RESULTS.md)."""
+
+
+class ProbedStage(Protocol):
+    """A stage that is set up somewhere."""
+
+    place: Place
+
+    def __call__(self, unit: Unit) -> UnitResult:
+        """Make a unit."""
+
+
+MakeStage = Callable[[Config, str], ProbedStage]
+"""Sets up the stage that the configuration names, with the fingerprint of the model."""
+
+
+class StageHere:
+    """The stage in this process."""
+
+    def __init__(self, config: Config, model_fingerprint: str) -> None:
+        self._stage = load_stage(config.stage)(config, model_fingerprint)
+        self.place = describe_place()
+
+    def __call__(self, unit: Unit) -> UnitResult:
+        result: UnitResult = self._stage(unit)
+        return result
 
 
 @dataclass(frozen=True)
@@ -54,6 +80,8 @@ class Probe:
     samples: int
     bytes: int
     packed_bytes: int
+    host: str
+    device: str
 
 
 @dataclass(frozen=True)
@@ -63,6 +91,7 @@ class Estimate:
     ``bytes`` are those of the parts, ``preview_bytes`` among them: the previews and the thumbnails. ``hours`` are those
     of the units by the number of workers. To them come the seconds of a worker for loading its models and warming up,
     those of the previews, and those of packing. A range holds the count of the run in about 19 of 20 cases.
+    ``gpu_hours`` is None if the probe had no GPU; ``cost`` is None too without ``cluster.price_per_gpu_hour``.
     """
 
     pairs: int
@@ -80,25 +109,28 @@ class Estimate:
     packed_bytes: int
     packed_bytes_range: tuple[int, int]
     hours: dict[int, float]
+    gpu_hours: float | None
+    cost: float | None
     start_seconds: float
     preview_seconds: float
     pack_seconds: float
 
 
-def estimate(config: Config, probe_seconds: float) -> Estimate:
+def estimate(config: Config, probe_seconds: float, make_stage: MakeStage = StageHere) -> Estimate:
     """Probe for about ``probe_seconds``, at least one unit of pairs drawn from the whole input, and extrapolate.
 
     Raises PlanError for an input without a good pair, if every pair of the probe fails or the first takes minutes, and
     as ``pipeline.tasks.prior_from.freeze_priors`` does.
     """
     if image_root(config.captions, config.out) != kept_images(config.out):
-        return _estimate(config, probe_seconds)
+        return _estimate(config, probe_seconds, make_stage)
     # Images that have no file are stored for the probe alone.
     with tempfile.TemporaryDirectory(prefix="pairforge-") as folder:
-        return _estimate(replace(config, captions=replace(config.captions, images=folder)), probe_seconds)
+        stored = replace(config, captions=replace(config.captions, images=folder))
+        return _estimate(stored, probe_seconds, make_stage)
 
 
-def _estimate(config: Config, probe_seconds: float) -> Estimate:
+def _estimate(config: Config, probe_seconds: float, make_stage: MakeStage) -> Estimate:
     task = ImageTask(config).freeze(Store(config.out))
     config = task.config
     pool, pairs, reasons = _draw(task)
@@ -106,7 +138,7 @@ def _estimate(config: Config, probe_seconds: float) -> Estimate:
         raise PlanError(
             f"captions.path={config.captions.path}: none of {reasons.total()} lines is a good caption pair"
         )
-    probed, start_seconds = _probe(task, pool, probe_seconds, pairs)
+    probed, start_seconds, place = _probe(task, pool, probe_seconds, pairs, make_stage)
     funnel, factor = probed.funnel, pairs / probed.funnel.pairs
     if funnel.failed == funnel.pairs:
         raise PlanError(f"each of the {funnel.pairs} pairs of the probe failed: {probed.reason}")
@@ -115,6 +147,9 @@ def _estimate(config: Config, probe_seconds: float) -> Estimate:
     previews = probed.preview_bytes(config, pairs)
     packed, *packed_range = (probed.packed_bytes(config.shards, count, factor) for count in counts)
     parts, *parts_range = (round(probed.part_bytes(count, factor)) + previews for count in counts)
+    hours, price = probed.seconds * factor / 3600, config.cluster.price_per_gpu_hour
+    # A worker has a GPU of its own if nothing else is set.
+    gpu_hours = hours * (config.cluster.gpus_per_worker or 1.0) if place.device != "cpu" else None
     return Estimate(
         pairs=pairs,
         quarantined=reasons.total(),
@@ -129,6 +164,8 @@ def _estimate(config: Config, probe_seconds: float) -> Estimate:
             samples=funnel.samples,
             bytes=round(probed.part_bytes(funnel.samples, 1.0)),
             packed_bytes=probed.packed_bytes(config.shards, funnel.samples, 1.0),
+            host=place.host,
+            device=place.device,
         ),
         candidates=round(funnel.candidates * factor),
         rows=round(funnel.rows * factor),
@@ -139,7 +176,9 @@ def _estimate(config: Config, probe_seconds: float) -> Estimate:
         preview_bytes=previews,
         packed_bytes=packed,
         packed_bytes_range=(packed_range[0], packed_range[1]),
-        hours={workers: probed.seconds * factor / workers / 3600 for workers in WORKERS},
+        hours={workers: hours / workers for workers in WORKERS},
+        gpu_hours=gpu_hours,
+        cost=None if price is None or gpu_hours is None else gpu_hours * price,
         start_seconds=start_seconds,
         preview_seconds=probed.preview_seconds(config, pairs),
         pack_seconds=packed / PACK_RATE,
@@ -253,13 +292,15 @@ def _draw(task: ImageTask) -> tuple[list[CaptionPair], int, Counter[str]]:
     return pool, pairs, reasons
 
 
-def _probe(task: ImageTask, pool: Sequence[CaptionPair], seconds: float, pairs: int) -> tuple[_Probed, float]:
-    """Return the probe, and the seconds in which the models loaded and warmed up."""
+def _probe(
+    task: ImageTask, pool: Sequence[CaptionPair], seconds: float, pairs: int, make_stage: MakeStage
+) -> tuple[_Probed, float, Place]:
+    """Return the probe, the seconds in which the models loaded and warmed up, and where that was."""
     config = task.config
     # The first pair has a preview in any case: its pictures have the size of a sample.
     sheet = replace(config.sheet, pairs=max(1, config.sheet.pairs))
     began = time.perf_counter()
-    generate = load_stage(config.stage)(replace(config, sheet=sheet), task.identify().generator)
+    generate = make_stage(replace(config, sheet=sheet), task.identify().generator)
     # The first pair warms up memory, kernels and a compiled denoiser.
     images = any(pair.image for pair in pool)
     warming = time.perf_counter()
@@ -270,7 +311,7 @@ def _probe(task: ImageTask, pool: Sequence[CaptionPair], seconds: float, pairs: 
     longest = max(UNIT_SECONDS, seconds)
     if ended - warming > longest:
         probed.add(first, ended - warming, task)
-        return probed, warming - began
+        return probed, warming - began, generate.place
     unit_pairs = max(1, min(config.unit_pairs, int(longest / (ended - warming))))
     # Without a sheet, the unit whose first pair has a preview is left out.
     for index, place in enumerate(range(0, len(pool), unit_pairs), 0 if config.sheet.pairs else 1):
@@ -280,7 +321,7 @@ def _probe(task: ImageTask, pool: Sequence[CaptionPair], seconds: float, pairs: 
         probed.add(result, time.perf_counter() - unit_began, task)
         if probed.seconds >= seconds:
             break
-    return probed, ended - began
+    return probed, ended - began, generate.place
 
 
 class _SlowPair(BaseException):

@@ -53,14 +53,16 @@ def describe_place() -> Place:
     torch = sys.modules.get("torch")
     if torch is None:
         return Place(socket.gethostname())
+    # torch's own kind of string would make every process that reads it import torch: seconds, and 400 MB.
+    version = str(torch.__version__)
     if not torch.cuda.is_initialized():
-        return Place(socket.gethostname(), torch=torch.__version__)
+        return Place(socket.gethostname(), torch=version)
     return Place(
         socket.gethostname(),
         torch.cuda.get_device_name(),
         os.environ.get("CUDA_VISIBLE_DEVICES", str(torch.cuda.current_device())),
         nvidia_driver(NVIDIA_DRIVER.read_text() if NVIDIA_DRIVER.exists() else ""),
-        torch.__version__,
+        version,
     )
 
 

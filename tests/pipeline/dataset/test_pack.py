@@ -87,7 +87,11 @@ def test_a_file_is_planned_as_soon_as_its_units_are_there(kept: list[int], size:
             "unit": unit,
             "candidates": 3,
             "part": {"scores": {"name": "s", "sha256": str(unit), "bytes": 9}}
-            | ({"samples": {"name": "t", "sha256": f"t{unit}", "ends": list(range(1, count + 1))}} if count else {}),
+            | (
+                {"samples": {"name": "t", "sha256": f"t{unit}", "ends": list(range(1, count + 1))}}
+                if count
+                else {}
+            ),
         }
         for unit, count in enumerate(kept)
     ]

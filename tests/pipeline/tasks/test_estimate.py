@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import random
+import socket
 import tarfile
 import time
 from collections import Counter
@@ -18,9 +19,9 @@ from conf.schema import Config
 from pipeline.dataset.funnel import funnel_of
 from pipeline.dataset.pack import manifest, pack
 from pipeline.planning.plan import PlanError
-from pipeline.tasks.estimate import WORKERS, estimate
+from pipeline.tasks.estimate import WORKERS, StageHere, estimate
 from stages.generate import Generate
-from stages.records import Unit, UnitResult
+from stages.records import Place, Unit, UnitResult
 from stages.storage.commits import read_commits
 from stages.storage.store import Store
 from tests import runs
@@ -54,6 +55,26 @@ def test_a_probe_of_every_pair_counts_what_the_run_makes(config: Config) -> None
     assert run.packed_bytes == run.probe.packed_bytes
     assert run.packed_bytes == pytest.approx(sum(file.bytes for file in packed), abs=tarfile.RECORDSIZE)
     assert run.hours == {n: pytest.approx(run.probe.seconds / n / 3600) for n in WORKERS}
+
+
+class OnGpu(StageHere):
+    """The stage of a machine with a GPU."""
+
+    def __init__(self, config: Config, model_fingerprint: str) -> None:
+        super().__init__(config, model_fingerprint)
+        self.place = Place("node-7", "NVIDIA H100", "0")
+
+
+def test_hours_and_cost_of_gpus_are_those_of_the_workers(config: Config) -> None:
+    priced = replace(config.cluster, price_per_gpu_hour=4.0, gpus_per_worker=0.5)
+    config = replace(config, stage="benchmarks.scale.fake_stage.Fake", cluster=priced)
+    run = estimate(config, 0, OnGpu)
+    assert (run.probe.host, run.probe.device) == ("node-7", "NVIDIA H100")
+    assert run.gpu_hours == pytest.approx(run.hours[1] / 2)
+    assert run.cost == pytest.approx(run.hours[1] * 2)
+    here = estimate(config, 0)
+    assert (here.probe.host, here.probe.device) == (socket.gethostname(), "cpu")
+    assert (here.gpu_hours, here.cost) == (None, None)
 
 
 def test_a_probe_of_one_unit_is_multiplied(config: Config) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pickle
 import socket
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import torch
 from conf.compose import compose_config, to_object
 from stages.errors import MachineError, StageError
 from stages.records import CaptionPair, Place, Unit
-from stages.worker.process import load_stage, nvidia_driver
+from stages.worker.process import describe_place, load_stage, nvidia_driver
 from tests.stages.worker.poison_stage import MEMORY, Poisonable
 
 STAGE = "tests.stages.worker.poison_stage.Poisonable"
@@ -40,6 +41,13 @@ class Importing:
     def __init__(self, name):
         __import__(name)
 """
+
+
+def test_a_place_is_read_without_torch() -> None:
+    """The driver and the worker's actor read it; a string of torch's own kind would make them import torch."""
+    place = describe_place()
+    assert place.torch == torch.__version__
+    assert b"torch_version" not in pickle.dumps(place)
 
 
 @pytest.fixture
