@@ -146,6 +146,7 @@ NOISE_LEVELS = Bound(
     spec="",
 )
 GAIN = between(0, 10)
+BITS = Bound(lambda bits: bits in (4, 8), "be 4 or 8, or null")
 T5_WINDOW = Bound(lambda tokens: 1 <= tokens <= 512, "be from 1 to 512 tokens", spec="")
 SHARE_OF_STEPS = Bound(lambda at: 0 < at < 1, "be a share of the steps between 0 and 1, or null for never")
 
@@ -203,6 +204,7 @@ class Model:
       folder has no others.
     - ``staging``: a local folder of each machine; the model's folder is copied there once before it is loaded.
     - ``offload``: text encoders wait in the memory of the host while the denoiser works.
+    - ``text_encoder_bits``: 8 or 4 for the weights of T5 (SD3, FLUX), by bitsandbytes; null for all of them.
 
     Settings that make a GPU faster change the last bits of a result, so they belong to the settings of a run:
 
@@ -234,6 +236,7 @@ class Model:
     variant: str | None = None
     staging: str | None = None
     offload: bool = False
+    text_encoder_bits: int | None = bounded(BITS, None)
     compile_cache: str | None = None
     device: str = "auto"
     steps: int = bounded(STEPS)

@@ -72,6 +72,7 @@ class Generate:
             staging=model.staging,
             offload=model.offload,
             fp8=model.fp8,
+            text_encoder_bits=model.text_encoder_bits,
         )
         self.scorer = Scorer(config.filter, model.device, config.edit.source)
         self._reset()

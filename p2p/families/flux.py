@@ -6,7 +6,7 @@ Latents (C, h, w) are packed to h/2 · w/2 tokens of 4C channels for the transfo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -106,9 +106,13 @@ def load(
     max_sequence_length: int = FLUX_T5_TOKENS,
     variant: str | None = None,
     offload: bool = False,
+    on_host: Collection[str] = (),
+    quantization: Any = None,
 ) -> Flux:
     """Loads a diffusers folder of this family; ``max_sequence_length`` is the pipeline's."""
-    pipeline = load_pipeline(FluxPipeline, folder, device, dtype, offload, variant=variant)
+    pipeline = load_pipeline(
+        FluxPipeline, folder, device, dtype, offload, on_host, quantization, variant=variant
+    )
     model = Flux(folder, pipeline, device, dtype, max_sequence_length)
     if offload:
         model.offload(pipeline)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,15 @@ def load_pipeline(
     device: torch.device,
     dtype: torch.dtype,
     offload: bool = False,
+    on_host: Collection[str] = (),
+    quantization: Any = None,
     **options: Any,
 ) -> Any:
     """Loads a pipeline's parts to ``device`` in ``dtype``, all but those for input images.
 
-    With ``offload`` text encoders stay in the memory of the host. ``options`` are passed to ``from_pretrained``:
-    settings of the class, the variant of the weights, or None for a part that is not loaded.
+    With ``offload`` text encoders stay in the memory of the host, and so do the parts ``on_host``. ``quantization`` is
+    a configuration of diffusers, which puts the parts that it names on the GPU itself. ``options`` are passed to
+    ``from_pretrained``: settings of the class, the variant of the weights, or None for a part that is not loaded.
 
     Raises:
         OSError: a part is absent, or has no safetensors weights.
@@ -31,11 +35,12 @@ def load_pipeline(
         local_files_only=True,
         feature_extractor=None,
         image_encoder=None,
+        **({"quantization_config": quantization} if quantization else {}),
         **options,
     )
-    if not offload:
-        return pipeline.to(device)
+    placed = {*on_host, *(quantization.quant_mapping if quantization else ())}
     for name, part in pipeline.components.items():
-        if isinstance(part, torch.nn.Module) and not name.startswith("text_encoder"):
+        waits = name in placed or (offload and name.startswith("text_encoder"))
+        if isinstance(part, torch.nn.Module) and not waits:
             part.to(device)
     return pipeline

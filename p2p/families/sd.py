@@ -59,7 +59,7 @@ def load(
     folder: Path, device: torch.device, dtype: torch.dtype, variant: str | None = None, offload: bool = False
 ) -> StableDiffusion:
     """Loads a diffusers folder of this family."""
-    unsafe = {"safety_checker": None, "requires_safety_checker": False}
+    unsafe: dict[str, Any] = {"safety_checker": None, "requires_safety_checker": False}
     pipeline = load_pipeline(
         StableDiffusionPipeline, folder, device, dtype, offload, variant=variant, **unsafe
     )

@@ -8,7 +8,7 @@ timestep's embedding includes the pooled ones of both CLIP encoders.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -105,12 +105,22 @@ def load(
     max_sequence_length: int = T5_TOKENS,
     variant: str | None = None,
     offload: bool = False,
+    on_host: Collection[str] = (),
+    quantization: Any = None,
 ) -> StableDiffusion3:
     """Loads a diffusers folder of this family; ``max_sequence_length`` is the pipeline's."""
     index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
     absent = {part: None for part in ("text_encoder_3", "tokenizer_3") if index.get(part, [None])[0] is None}
     pipeline = load_pipeline(
-        StableDiffusion3Pipeline, folder, device, dtype, offload, variant=variant, **absent
+        StableDiffusion3Pipeline,
+        folder,
+        device,
+        dtype,
+        offload,
+        on_host,
+        quantization,
+        variant=variant,
+        **absent,
     )
     model = StableDiffusion3(folder, pipeline, device, dtype, max_sequence_length)
     if offload:

@@ -19,8 +19,8 @@ from p2p.errors import ModelError
 from p2p.families.scoring_decoder import load_scoring_decoder
 from p2p.models.compiler import choose_mode, compile_denoiser
 from p2p.models.family_registry import find_family
-from p2p.models.float8 import use_float8
 from p2p.models.model_folder import PICKLES, local_folder
+from p2p.models.quantization import FP8_PARTS, check_float8, quantized_t5, t5_parts, use_float8
 from p2p.models.staging import stage_folder
 from p2p.models.weights import check_memory, find_variant, weight_bytes, weighted_parts
 
@@ -49,6 +49,7 @@ def load(
     staging: str | Path | None = None,
     offload: bool = False,
     fp8: bool = False,
+    text_encoder_bits: int | None = None,
 ) -> Editor:
     """Loads a model for editing.
 
@@ -76,6 +77,7 @@ def load(
         offload: whether text encoders wait in the memory of the host while the denoiser works, and the denoiser there
             while they work if the GPU does not hold both.
         fp8: whether the linear layers of a transformer (SD3, FLUX) compute in float8, by torchao.
+        text_encoder_bits: 8 or 4 for the weights of a T5 (SD3, FLUX), by bitsandbytes, which keeps it on the GPU.
 
     Raises:
         ModelError: ``compile`` is unknown, the model does not exist, its family is not supported, cannot be imported or
@@ -92,11 +94,27 @@ def load(
     module = find_family(folder, family)
     _check_weights(folder)
     chosen = variant or find_variant(folder)
-    wanted = {"max_sequence_length": max_sequence_length, "variant": chosen, "offload": offload}
-    options = _family_options(folder, module.load, wanted)
     weights = precision or _default_dtype(target, module.HALF)
+    wanted: dict[str, Any] = {
+        "max_sequence_length": max_sequence_length,
+        "variant": chosen,
+        "offload": offload,
+    }
+    bits: dict[str, int] = {}
+    if text_encoder_bits:
+        if offload:
+            raise ModelError("text_encoder_bits keeps text encoders on the GPU: remove it or offload")
+        wanted["quantization"] = quantized_t5(folder, text_encoder_bits, target, weights)
+        bits |= dict.fromkeys(t5_parts(folder), text_encoder_bits)
+    # A U-Net is refused when it is there.
+    if fp8 and "on_host" in inspect.signature(module.load).parameters:
+        check_float8(target)
+        wanted["on_host"] = FP8_PARTS
+        bits |= dict.fromkeys(FP8_PARTS, 8)
+    options = _family_options(folder, module.load, wanted)
     if target.type == "cuda":
-        check_memory(weight_bytes(folder, weights, chosen), torch.cuda.mem_get_info(target)[0], offload)
+        sizes = weight_bytes(folder, weights, chosen, bits)
+        check_memory(sizes, torch.cuda.mem_get_info(target)[0], offload)
     try:
         with _no_progress_bars():
             loaded = module.load(folder, target, weights, **options)
@@ -112,7 +130,7 @@ def load(
         # It makes a plan for every number of rows, and which kernel it takes differs from run to run.
         torch.backends.cuda.enable_cudnn_sdp(False)
     if fp8:
-        use_float8(loaded.network)
+        use_float8(loaded.network, target)
     mode = choose_mode(compile, target)
     if mode != "none":
         compile_denoiser(loaded, mode)

@@ -6,6 +6,7 @@ import json
 import math
 import re
 import struct
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import torch
 from p2p.errors import ModelError
 
 _NAME = re.compile(r"[\w-]+?(?:\.(?P<variant>\w+?))?(?:-\d+-of-\d+)?\.safetensors")
+_EMBEDDING = re.compile(r"embed|shared|relative_attention_bias")
 _UNUSED = ("scheduler", "tokenizer", "safety_checker", "feature_extractor", "image_encoder")
 _FLOATS = {"F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2"}
 _BYTES = {"F64": 8, "I64": 8, "F32": 4, "I32": 4, "F16": 2, "BF16": 2, "I16": 2}
@@ -56,15 +58,20 @@ def variant_of(file: Path) -> str | None:
     return match["variant"] if match else None
 
 
-def weight_bytes(folder: Path, dtype: torch.dtype, variant: str | None = None) -> dict[str, int]:
-    """Adds up the bytes of each part's weights in a precision, from the headers of its files."""
+def weight_bytes(
+    folder: Path, dtype: torch.dtype, variant: str | None = None, bits: Mapping[str, int] | None = None
+) -> dict[str, int]:
+    """Adds up the bytes of each part's weights in a precision, from the headers of its files.
+
+    ``bits`` has the parts whose linear layers are quantized, and the bits of their weights.
+    """
     sizes = {}
     for part in weighted_parts(folder):
         files = sorted((folder / part).glob("*.safetensors"))
         chosen = [file for file in files if variant_of(file) == variant] or [
             file for file in files if variant_of(file) is None
         ]
-        sizes[part] = sum(_tensor_bytes(file, dtype) for file in chosen)
+        sizes[part] = sum(_tensor_bytes(file, dtype, (bits or {}).get(part)) for file in chosen)
     return sizes
 
 
@@ -97,15 +104,21 @@ def check_memory(sizes: dict[str, int], free: int, offload: bool) -> None:
     )
 
 
-def _tensor_bytes(file: Path, dtype: torch.dtype) -> int:
+def _tensor_bytes(file: Path, dtype: torch.dtype, bits: int | None) -> int:
     with file.open("rb") as stream:
         (length,) = struct.unpack("<Q", stream.read(8))
         header = json.loads(stream.read(length))
-    tensors = [tensor for name, tensor in header.items() if name != "__metadata__"]
+
+    def bits_of(name: str, tensor: dict[str, Any]) -> int:
+        if tensor["dtype"] not in _FLOATS:
+            return 8 * _BYTES.get(tensor["dtype"], 1)
+        is_linear = name.endswith(".weight") and len(tensor["shape"]) == 2 and not _EMBEDDING.search(name)
+        return bits if bits and is_linear else 8 * dtype.itemsize
+
     return sum(
-        math.prod(tensor["shape"])
-        * (dtype.itemsize if tensor["dtype"] in _FLOATS else _BYTES.get(tensor["dtype"], 1))
-        for tensor in tensors
+        math.prod(tensor["shape"]) * bits_of(name, tensor) // 8
+        for name, tensor in header.items()
+        if name != "__metadata__"
     )
 
 

@@ -65,6 +65,8 @@ def settings_of(config: Config, captions_sha256: str, models: Models) -> dict[st
         settings["model.max_sequence_length"] = config.model.max_sequence_length
     if config.model.fp8:
         settings["model.fp8"] = True
+    if config.model.text_encoder_bits:
+        settings["model.text_encoder_bits"] = config.model.text_encoder_bits
     if config.model.variant:
         settings["model.variant"] = config.model.variant
     if config.model.family:

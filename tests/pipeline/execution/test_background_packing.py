@@ -13,14 +13,22 @@ from pipeline.dataset.pack import RECORDS, pack
 from pipeline.execution.background_packing import packing_beside
 from stages.storage.commits import Commits
 from stages.storage.store import Store
+from tests import s3
 from tests.pipeline import outputs
 
 KEPT = [2, 0, 3, 1, 4, 2]
 pytestmark = pytest.mark.timeout(120)
 
 
+@pytest.fixture(scope="module")
+def bucket() -> Iterator[str]:
+    with s3.served() as url:
+        yield url
+
+
 @pytest.fixture(scope="module", autouse=True)
-def on_ray() -> Iterator[None]:
+def on_ray(bucket: str) -> Iterator[None]:
+    """Ray's workers get the address and the key of the bucket as they start."""
     ray.init("local", num_cpus=1, include_dashboard=False, log_to_driver=False)
     yield
     ray.shutdown()
@@ -49,6 +57,21 @@ def test_files_are_packed_while_units_are_missing(tmp_path: Path, monkeypatch: p
     outputs.commit(alone, KEPT)
     assert files == pack(alone, Commits(alone, range(plan.units)), 3)
     assert all(store.read(file.name) == alone.read(file.name) for file in files)
+
+
+def test_files_in_a_bucket_are_those_of_a_folder(bucket: str, tmp_path: Path) -> None:
+    far, plan = outputs.planned(f"{bucket}/beside", len(KEPT))
+    near, _ = outputs.planned(tmp_path, len(KEPT))
+    for store in (far, near):
+        outputs.commit(store, KEPT)
+    with packing_beside(far, 3, range(len(KEPT))):
+        pass
+    # Four full shards of 12 samples; the end of the run packs the scores.
+    assert records(far) == [f"train-{k:06d}.tar.json" for k in range(4)]
+    assert not near.exists("data")
+    packed = [pack(store, Commits(store, range(plan.units)), 3) for store in (far, near)]
+    assert packed[0] == packed[1]
+    assert all(far.read(file.name) == near.read(file.name) for file in packed[0])
 
 
 def test_a_lost_part_is_told_by_packing_not_here(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
