@@ -15,7 +15,7 @@ import torch
 from p2p.errors import ModelError
 
 _NAME = re.compile(r"[\w-]+?(?:\.(?P<variant>\w+?))?(?:-\d+-of-\d+)?\.safetensors")
-_EMBEDDING = re.compile(r"embed|shared|relative_attention_bias")
+_EMBEDDING = re.compile(r"shared|embed_tokens|relative_attention_bias")
 _UNUSED = ("scheduler", "tokenizer", "safety_checker", "feature_extractor", "image_encoder")
 _FLOATS = {"F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2"}
 _BYTES = {"F64": 8, "I64": 8, "F32": 4, "I32": 4, "F16": 2, "BF16": 2, "I16": 2}
