@@ -31,6 +31,7 @@ BENCHMARKS = (
     Benchmark("yields.rows_per_kept", "a day"),
     Benchmark("truth.filter_precision", "15 min"),
     Benchmark("truth.background_preservation", "5 min"),
+    Benchmark("truth.real_image_edits", "30 min"),
     Benchmark("truth.caption_writer", "5 min"),
     Benchmark("scale.large_runs", "20 min"),
     Benchmark("scale.unit_gaps", "10 min"),
