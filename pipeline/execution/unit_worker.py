@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import socket
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -71,9 +70,6 @@ class UnitWorker:
         ``environment``: variables for the stage's process, which no file and no log may show.
         """
         os.environ.update(environment)
-        if ray.get_runtime_context().worker.mode == ray.WORKER_MODE:
-            # pyarrow imports pandas at its first table if it is installed, for nothing: a second, and 60 MB.
-            sys.modules.setdefault("pandas", None)  # type: ignore[arg-type]
         self._config, self._model_fingerprint, self._encode = config, model_fingerprint, encode
         self._has_gpu = has_gpu
         self._stage: Supervised | None = None

@@ -26,9 +26,10 @@ EXACT = dict(zip(RECONSTRUCTION_SCORES, (EQUAL_PSNR, 1.0, 1.0), strict=True))
 def score_reconstructions(
     originals: Sequence[Pixels], reconstructions: Sequence[Pixels], clip: Clip
 ) -> list[dict[str, float]]:
-    """Scores N pairs of an original and its reconstruction, each uint8 (H, W, 3): PSNR in dB, SSIM, CLIP similarity."""
-    if not originals:
-        return []
+    """Scores N pairs of an original and its reconstruction, each uint8 (H, W, 3): PSNR in dB, SSIM, CLIP similarity.
+
+    N is 1 or more.
+    """
     # Imported here, because torch takes seconds and the names of the scores do not need it.
     from torch.nn import functional as F
 

@@ -107,8 +107,10 @@ class Scorer:
 
         And for each its reconstruction, None without an image, and the scores of that.
         """
-        reconstructions = [None if sweep.original is None else sweep.source for sweep in sweeps]
         originals = [sweep.original for sweep in sweeps if sweep.original is not None]
+        if not originals:
+            return list(sweeps), [None] * len(sweeps), [EXACT] * len(sweeps)
+        reconstructions = [None if sweep.original is None else sweep.source for sweep in sweeps]
         scores = iter(
             score_reconstructions(
                 originals, [image for image in reconstructions if image is not None], self.clip

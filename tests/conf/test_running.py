@@ -21,6 +21,7 @@ BOTH = [
     "cluster.unit_seconds=10",
     "cluster.wait_seconds=10",
     "cluster.hours=1",
+    "cluster.price_per_gpu_hour=2",
     "tracker=wandb",
     "tracker.project=other",
     "tracker.folder=other",

@@ -181,7 +181,7 @@ def test_every_line_is_told_and_ids_are_canonical(
             ]
 
 
-def test_the_digest_of_a_folder_is_that_of_the_files_that_are_read(tmp_path: Path) -> None:
+def test_the_digest_of_a_folder_is_of_the_files_that_are_read(tmp_path: Path) -> None:
     (tmp_path / "a.tar").write_bytes(b"tar")
     samples, any_kind = (Captions(kind, str(tmp_path)) for kind in ("webdataset", "auto"))
     before = [digest_of_files(captions, None, "") for captions in (samples, any_kind)]
