@@ -104,8 +104,8 @@ def run_plans(
     waiting, following = deque(plans), deque[tuple[int, Callable[[], Sequence[SweepPlan]]]]()
     inversions = InversionBarrier()
 
-    def start(started: Sequence[SweepPlan]) -> None:
-        for plan in started:
+    def start(admitted: Sequence[SweepPlan]) -> None:
+        for plan in admitted:
             outcomes[plan.index].rows += plan.prepared_rows
             usage.calls, usage.rows = usage.calls + plan.prepared_rows, usage.rows + plan.prepared_rows
             if plan.stored is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
@@ -18,6 +17,7 @@ from stages.captions.source import (
     CaptionSource,
     ImagePart,
     SourceRecord,
+    list_files,
     suggest_sibling,
     until_broken,
 )
@@ -50,18 +50,9 @@ def open_parquet(source: CaptionSource) -> Iterator[SourceRecord]:
     )
 
 
-def parquet_files(path: str, pattern: str = "*.parquet") -> list[Path]:
-    """Lists the files of a path: the file itself, those in a folder with a name like ``pattern``, or a glob's."""
-    root = Path(path)
-    if root.is_dir():
-        return sorted(file for file in root.rglob(pattern) if file.is_file() and not _hidden(file, root))
-    found = [root] if root.exists() else [Path(match) for match in glob.glob(path, recursive=True)]
-    return sorted(file for file in found if file.is_file())
-
-
-def _hidden(file: Path, root: Path) -> bool:
-    """Whether the name marks logs, metadata or an unfinished file, as writers of Parquet folders agree."""
-    return any(part.startswith((".", "_")) for part in file.relative_to(root).parts)
+def parquet_files(path: str) -> list[Path]:
+    """Lists the Parquet files of a path: the file itself, those in a folder, or the matches of a glob."""
+    return list_files(path, "*.parquet")
 
 
 def text_columns(schema: pa.Schema, source: CaptionSource) -> list[str]:

@@ -1,7 +1,8 @@
-"""Describes a source of captions and its records, and reads the lines of text files, plain or gzip."""
+"""Describes a source of captions and its records, lists its files, and reads the lines of text files, plain or gzip."""
 
 from __future__ import annotations
 
+import glob
 import gzip
 import io
 import zlib
@@ -186,3 +187,17 @@ def _lines(stream: io.BufferedIOBase) -> Iterator[bytes]:
             while len(line) == MAX_LINE and not line.endswith(b"\n"):
                 line = read()
             line = read()
+
+
+def list_files(path: str, pattern: str) -> list[Path]:
+    """Lists the files of a path: the file itself, those in a folder with a name like ``pattern``, or a glob's."""
+    root = Path(path)
+    if root.is_dir():
+        return sorted(file for file in root.rglob(pattern) if file.is_file() and not _hidden(file, root))
+    found = [root] if root.exists() else [Path(match) for match in glob.glob(path, recursive=True)]
+    return sorted(file for file in found if file.is_file())
+
+
+def _hidden(file: Path, root: Path) -> bool:
+    """Whether the name marks logs, metadata or an unfinished file, as writers of Parquet folders agree."""
+    return any(part.startswith((".", "_")) for part in file.relative_to(root).parts)

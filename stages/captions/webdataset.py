@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from stages.captions.jsonl import parse_object
-from stages.captions.parquet_file import parquet_files
 from stages.captions.source import (
     CaptionsError,
     CaptionSource,
     ImagePart,
     SourceRecord,
+    list_files,
     suggest_sibling,
     until_broken,
 )
@@ -42,7 +42,7 @@ def open_webdataset(source: CaptionSource) -> Iterator[SourceRecord]:
 
 def tar_files(path: str) -> list[Path]:
     """Lists the tars of a path: the file itself, those in a folder, or the matches of a glob."""
-    return parquet_files(path, "*.tar")
+    return list_files(path, "*.tar")
 
 
 def _check_tar(file: Path) -> None:
